@@ -1,0 +1,61 @@
+"""The errors a user can cause, each one line that says where, what, and what to do."""
+
+LIMIT = 300
+_PART = 110
+
+
+def printable(text: object, limit: int = LIMIT) -> str:
+    """Return `text` on one line: control characters escaped, the middle left out past `limit`.
+
+    Names and labels come from files, so they are data: nothing in them may move a cursor,
+    start a new line or colour a terminal.
+    """
+    line = "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in str(text)
+    )
+    if len(line) <= limit:
+        return line
+    head = (limit - 3) * 2 // 3
+    return f"{line[:head]}...{line[len(line) - (limit - 3 - head) :]}"
+
+
+class SoftcheckError(Exception):
+    """A mistake of the user's, or of the file they gave.
+
+    Parameters
+    ----------
+    where : str
+        The file, key and location, or the option.
+    found : str
+        What stands there.
+    expected : str
+        What should stand there.
+    hint : str
+        What to do about it: a full sentence.
+    """
+
+    def __init__(self, where: str, found: str, expected: str, hint: str) -> None:
+        super().__init__(where, found, expected, hint)
+        self.where = where
+        self.found = found
+        self.expected = expected
+        self.hint = hint
+
+    def __str__(self) -> str:
+        where, found, expected = (
+            printable(part, _PART) for part in (self.where, self.found, self.expected)
+        )
+        return printable(f"{where}: found {found}, expected {expected}. {self.hint}")
+
+
+class InputError(SoftcheckError):
+    """A file, or an array in it, that cannot be read exactly as it was meant."""
+
+
+class UsageError(SoftcheckError):
+    """Options or arguments that contradict each other, or ask for what is not there."""
+
+
+class NothingToCheckError(SoftcheckError):
+    """A selection with no entry in it: never a pass."""

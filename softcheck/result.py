@@ -1,0 +1,154 @@
+"""What a run found, as plain frozen records. Nothing is computed and nobody prints here."""
+
+import enum
+from typing import Any
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+
+class Status(enum.Enum):
+    """The verdict of a check, a case or a run; `advice` says what it means for its reader."""
+
+    advice: str
+
+    PASSED = "passed", "Every entry agrees within its tolerance."
+    INCONCLUSIVE = (
+        "inconclusive",
+        "Rounding hides the gradient from this check. Compute or dump in a higher precision.",
+    )
+    FAILED = "failed", "At least one entry differs by more than rounding can explain."
+    ERROR = "error", "The input could not be read as meant, so nothing was verified."
+
+    def __new__(cls, value: str, advice: str) -> "Status":
+        """Make a member whose value is the word of the report."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.advice = advice
+        return member
+
+    @property
+    def severity(self) -> int:
+        """The rank: the worst status of its parts is the status of the whole."""
+        return list(Status).index(self)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A frozen record; field order is the order of the report's keys."""
+
+
+class Discrepancy(Record, frozen=True):
+    """The two values at one place and how they compare.
+
+    `location` is the index in the user's own array; `ratio` is the error in units of its
+    tolerance, so that 1 is the limit; it is infinite where a value under test is NaN or infinite.
+    """
+
+    location: tuple[int, ...]
+    actual: float
+    expected: float
+    abs_error: float
+    tolerance: float
+    ratio: float
+
+
+class Finding(Record, frozen=True):
+    """A discrepancy beyond its tolerance, with the labels of its state and action if it has any."""
+
+    check: str
+    location: tuple[int, ...]
+    state: str | None
+    action: str | None
+    actual: float
+    expected: float
+    abs_error: float
+    tolerance: float
+    ratio: float
+
+
+class Resolution(Record, frozen=True):
+    """The smallest relative error that a check would have caught: at half of the entries, at all.
+
+    Both are upper bounds, rounded up by less than 7 %.
+    """
+
+    median: float
+    worst: float
+
+
+class Check(Record, frozen=True):
+    """One check over a whole case. `failed` and `blind` count entries."""
+
+    name: str
+    status: Status
+    entries: int
+    failed: int
+    blind: int
+    worst: Discrepancy | None
+    resolution: Resolution | None
+    reason: str
+
+
+class Diagnosis(Record, frozen=True):
+    """A named explanation of a failure and the numbers that support it."""
+
+    code: str
+    message: str
+    evidence: dict[str, Any]
+
+
+class Input(Record, frozen=True):
+    """One array that went in. `path`, `key` and `sha256` are None for an array in memory."""
+
+    role: str
+    path: str | None
+    key: str | None
+    dtype: str
+    shape: tuple[int, ...]
+    sha256: str | None
+
+
+class Case(Record, frozen=True):
+    """One case. `entries` counts legal (state, action) pairs, `masked` the others."""
+
+    name: str
+    status: Status
+    inputs: tuple[Input, ...]
+    settings: dict[str, Any]
+    states: int
+    actions: int
+    entries: int
+    masked: int
+    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...]
+    diagnosis: tuple[Diagnosis, ...]
+    notes: tuple[str, ...]
+
+
+class Summary(Record, frozen=True):
+    """How many cases ended how, and the one-line errors of those that could not be read."""
+
+    cases: int
+    passed: int
+    failed: int
+    inconclusive: int
+    errors: tuple[str, ...]
+
+
+class Tool(Record, frozen=True):
+    """Which softcheck made the report."""
+
+    name: str
+    version: str
+
+
+class Report(Record, frozen=True):
+    """One run of `softcheck verify`: one verdict over all of its cases."""
+
+    schema_version: int
+    tool: Tool
+    command: str
+    status: Status
+    summary: Summary
+    cases: tuple[Case, ...]

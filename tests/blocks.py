@@ -1,0 +1,32 @@
+"""Evaluations of states as the checks see them, without files."""
+
+import numpy as np
+
+from softcheck.checks import Context, Dump, Evaluation
+from softcheck.policy import Block, Buffers
+from softcheck.tolerance import Precision
+
+
+def evaluation(states, *, dumps=None, limit=100, samples=0, seed=0, start=0):
+    """Lay states with equally many actions out as one block."""
+    q = np.stack([state.q for state in states], axis=1)
+    logits = np.stack([state.logits for state in states], axis=1)
+    legal = np.isfinite(logits)
+    context = Context(q.size, limit, samples, seed, ((start, 0.5),))
+    return Evaluation(
+        Block(q, logits, np.array([state.alpha for state in states])),
+        start,
+        np.ones(len(states)),
+        None if legal.all() else legal,
+        {
+            name: Dump(np.asarray(values, dtype=np.float64), precision, precision)
+            for name, (values, precision) in (dumps or {}).items()
+        },
+        context,
+        Buffers(),
+    )
+
+
+def float64_dump(values):
+    """Return a dump that was computed in float64."""
+    return values, Precision.FLOAT64

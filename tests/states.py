@@ -1,0 +1,80 @@
+"""Adversarial states and their true gradients, by arithmetic that is not the tool's."""
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+import mpmath
+import numpy as np
+from hypothesis import strategies as st
+
+DIGITS = 80
+
+
+@dataclass(frozen=True)
+class State:
+    """One state; a masked action has a logit of -inf and a q of 0."""
+
+    q: np.ndarray
+    logits: np.ndarray
+    alpha: float
+
+
+@st.composite
+def states(draw, max_actions=64):
+    """Draw states over the whole range that the tolerances are promised for."""
+    kind = draw(st.sampled_from(["any", "near-optimal", "saturated", "equal"]))
+    return make(
+        np.random.default_rng(draw(st.integers(0, 2**32 - 1))),
+        kind,
+        actions=draw(st.integers(1, max_actions)),
+        logit_scale=10.0 ** draw(st.floats(-3, 3)),
+        offset=draw(st.sampled_from([0.0, 1.0, -30.0, 1e3, -1e6, 1e6])),
+        q_scale=10.0 ** draw(st.floats(-4, 9)),
+        alpha=draw(st.one_of(st.just(0.0), st.floats(-6, 3).map(lambda x: 10.0**x))),
+        masked=draw(st.sampled_from([0.0, 0.0, 0.3, 0.9])),
+    )
+
+
+def make(generator, kind, *, actions, logit_scale, offset, q_scale, alpha, masked):
+    """Make one state of a kind."""
+    q = generator.normal(size=actions) * q_scale
+    logits = generator.normal(size=actions) * logit_scale + offset
+    if kind == "near-optimal" and alpha > 0:
+        logits = q / alpha + generator.normal(size=actions) * 10.0 ** generator.uniform(-12, -3)
+    elif kind == "saturated":
+        logits[generator.integers(actions)] += 10.0 ** generator.uniform(1, 3)
+    elif kind == "equal":
+        q[:] = q[0]
+    hidden = generator.random(actions) < masked
+    hidden[generator.integers(actions)] = False
+    q[hidden] = 0.0
+    logits[hidden] = -np.inf
+    return State(q, logits, alpha)
+
+
+def true_gradient(state):
+    """Return -pi (g - V) at 80 digits, in the leave-one-out form that never cancels."""
+    context = mpmath.mp.clone()
+    context.dps = DIGITS
+    legal = np.flatnonzero(np.isfinite(state.logits))
+    q = [context.mpf(x) for x in state.q[legal].tolist()]
+    theta = [context.mpf(x) for x in state.logits[legal].tolist()]
+    alpha = context.mpf(state.alpha)
+    top = max(theta)
+    w = [context.exp(t - top) for t in theta]
+    u = [x - alpha * (t - top) for x, t in zip(q, theta, strict=True)]
+    wu = [a * b for a, b in zip(w, u, strict=True)]
+    Z = context.fsum(w)
+    gradient = np.zeros(len(state.q))
+    for i, (Z_others, N_others) in enumerate(
+        zip(sums_of_others(w), sums_of_others(wu), strict=True)
+    ):
+        gradient[legal[i]] = float(-w[i] / Z**2 * (Z_others * u[i] - N_others))
+    return gradient
+
+
+def sums_of_others(terms):
+    """Return for each term the sum of all others, from prefix and suffix sums."""
+    before = [0, *accumulate(terms[:-1])]
+    after = [0, *accumulate(terms[:0:-1])]
+    return [a + b for a, b in zip(before, reversed(after), strict=True)]

@@ -1,0 +1,136 @@
+"""Tallies: what is counted, kept and merged."""
+
+import math
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softcheck.exact_sum import ExactSum
+from softcheck.policy import Buffers, sum_over_actions
+from softcheck.tally import Tally, compare
+
+finite = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=True)
+
+
+def tally(actual, expected, tolerance, scale=None, *, start=0, limit=5):
+    actual, expected, tolerance = (
+        np.asarray(x, dtype=np.float64) for x in (actual, expected, tolerance)
+    )
+    scale = np.ones_like(actual) if scale is None else np.asarray(scale, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        return compare(
+            actual, expected, tolerance, scale, Buffers(),
+            entries=actual.size, start=start, limit=limit,
+        )  # fmt: skip
+
+
+def test_a_ratio_of_one_is_the_limit():
+    found = tally([[1.0, 1.5, 2.5]], [[0.5, 0.5, 0.5]], [[1.0, 1.0, 1.0]])
+    assert (found.failed, found.entries) == (1, 3)
+    assert [(spot.state, spot.action, spot.ratio) for spot in found.spots] == [(2, 0, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "tolerance", "failed"),
+    [
+        (np.nan, 0.0, 1.0, 1),  # not a number is never right
+        (np.inf, 0.0, 1.0, 1),
+        (0.0, np.nan, 1.0, 1),
+        (1.0, 0.0, np.inf, 0),  # a bound that overflows is blind, not wrong
+        (1.0, 0.0, np.nan, 0),
+        (np.nan, 0.0, np.nan, 0),
+        (0.0, 0.0, 0.0, 0),  # no tolerance: equality
+        (-0.0, 0.0, 0.0, 0),
+        (1e-320, 0.0, 0.0, 1),
+        (np.nan, np.nan, 0.0, 1),
+        (1e308, -1e308, 1.0, 1),  # the error overflows
+    ],
+)
+def test_what_is_not_finite(actual, expected, tolerance, failed):
+    found = tally([[actual]], [[expected]], [[tolerance]])
+    assert found.failed == failed
+    assert found.blind == (0 if math.isfinite(tolerance) else 1) or tolerance == 1.0
+
+
+def test_ties_go_to_the_first_in_the_order_of_the_table():
+    wrong = tally(np.ones((3, 4)), np.zeros((3, 4)), np.full((3, 4), 0.5), limit=5)
+    assert [(s.state, s.action) for s in wrong.spots] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    right = tally(np.zeros((3, 4)), np.zeros((3, 4)), np.ones((3, 4)))
+    assert [(s.state, s.action) for s in right.spots] == [(0, 0)]
+
+
+def test_quantities_of_states_have_no_action():
+    (spot,) = tally([0.0, 3.0], [0.0, 0.0], [1.0, 1.0], start=10).spots
+    assert (spot.state, spot.action) == (11, None)
+
+
+def test_resolution_is_an_upper_bound_and_the_dead_do_not_count():
+    tolerance = np.array([[1e-9, 2e-9, 3e-9, 1.0, 5.0]])
+    scale = np.array([[1.0, 1.0, 1.0, 1.0, 0.0]])
+    found = tally(np.zeros((1, 5)), np.zeros((1, 5)), tolerance, scale)
+    assert (found.live, found.blind) == (4, 1)
+    median, worst = found.resolution()
+    assert 2e-9 <= median <= 2e-9 * 1.07
+    assert worst == np.inf
+    assert tally([[0.0]], [[0.0]], [[1.0]], [[0.0]]).resolution() is None
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 40), st.integers(1, 7))
+def test_merging_in_any_order_is_comparing_at_once(seed, actions, states, limit):
+    generator = np.random.default_rng(seed)
+    actual = generator.integers(0, 4, size=(actions, states)).astype(np.float64)
+    tolerance = generator.choice([0.5, 1.0, 1e-3], size=(actions, states))
+    nothing = np.zeros_like(actual)
+    whole = tally(actual, nothing, tolerance, limit=limit)
+    cuts = [0, *sorted(generator.integers(0, states + 1, size=3).tolist()), states]
+    parts = [
+        tally(actual[:, a:b], nothing[:, a:b], tolerance[:, a:b], start=a, limit=limit)
+        for a, b in pairwise(cuts)
+        if a < b
+    ]
+    generator.shuffle(parts)
+    merged = Tally(limit)
+    for part in parts:
+        merged.merge(part)
+    assert (merged.entries, merged.failed, merged.spots) == (
+        whole.entries, whole.failed, whole.spots,
+    )  # fmt: skip
+    np.testing.assert_array_equal(merged.histogram, whole.histogram)
+
+
+@given(st.lists(finite, max_size=50), st.integers(0, 50))
+def test_an_exact_sum_is_exact_however_it_is_cut(numbers, cut):
+    left, right = ExactSum(), ExactSum()
+    left.add(np.array(numbers[:cut]))
+    right.add(np.array(numbers[cut:]))
+    left.merge(right)
+    truth = sum(map(Fraction, numbers), Fraction(0))
+    try:
+        assert float(left) == float(truth)
+    except OverflowError:
+        assert math.isinf(float(left))
+
+
+def test_an_exact_sum_of_what_is_not_finite_is_not_a_number():
+    total = ExactSum()
+    total.add(np.array([1.0, np.inf]))
+    assert math.isnan(float(total))
+
+
+@given(st.integers(1, 200), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_the_pairwise_sum_keeps_to_its_bound_and_leaves_its_argument_alone(actions, rows, seed):
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(actions, rows)) * 10.0 ** generator.integers(-8, 8)
+    before = x.copy()
+    total = sum_over_actions(x, Buffers())
+    np.testing.assert_array_equal(x, before)
+    depth = math.ceil(math.log2(actions)) if actions > 1 else 0
+    for row in range(rows):
+        truth = sum(map(Fraction, x[:, row].tolist()), Fraction(0))
+        error = abs(Fraction(float(total[row])) - truth)
+        size = sum(map(abs, map(Fraction, x[:, row].tolist())), Fraction(0))
+        assert error <= Fraction(1.01) * depth * Fraction(2) ** -53 * size
