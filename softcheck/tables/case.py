@@ -1,0 +1,366 @@
+"""Put the arrays of a case together: their roles, shapes and labels, and the blocks of them all."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from softcheck.errors import InputError, NothingToCheckError, UsageError
+from softcheck.result import Input
+from softcheck.tables.files import did_you_mean, listed, reading, sha256
+from softcheck.tables.gather import add, family, load_case, load_given
+from softcheck.tables.labels import align
+from softcheck.tables.roles import LOGARITHMS, ROLES, Kind, is_critic, kind_of, role_of
+from softcheck.tables.sources import Exponential, Mask, Memory
+from softcheck.tables.table import Array, Table, check_type, location
+
+
+@dataclass(frozen=True)
+class RawBlock:
+    """A run of states.
+
+    Parameters
+    ----------
+    start : int
+        The first state, counted in C order.
+    rows : int
+        The number of states.
+    arrays : mapping of str to ndarray
+        By role: shape (rows, actions), or (rows,) for what is one number for each state. What is
+        one number for all of them is in `Case.scalars` instead. Not to be written to.
+    """
+
+    start: int
+    rows: int
+    arrays: Mapping[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """The arrays that are verified together, all of one shape and in one order.
+
+    Parameters
+    ----------
+    name : str
+        The path as the user gave it, or another name for reports.
+    shape : tuple of int
+        The shape of the states; () for a single one.
+    actions : int
+        The number of actions, at least 1.
+    action_axis : int
+        The axis of the actions in the user's own arrays, not negative.
+    state_labels, action_labels : tuple of str or None
+        Labels in the order of the blocks, where a file has them.
+    tables : mapping of str to Table
+        By role. Several critics are ``q1``, ``q2`` and so on; a single one is ``q``.
+    scalars : mapping of str to float
+        Those of the roles that are one number for all states.
+    notes : tuple of str
+        What the report should say about how the input was understood.
+    log_alpha : bool
+        Whether alpha was given by its logarithm; `tables`, `scalars` and blocks hold alpha itself.
+    given : mapping of str to Table
+        The tables as they came, before masks, logarithms and labels were resolved.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    actions: int
+    action_axis: int
+    state_labels: tuple[str, ...] | None
+    action_labels: tuple[str, ...] | None
+    tables: Mapping[str, Table]
+    scalars: Mapping[str, np.generic]
+    notes: tuple[str, ...]
+    log_alpha: bool
+    given: Mapping[str, Table]
+
+    @property
+    def states(self) -> int:
+        """The number of states."""
+        return math.prod(self.shape)
+
+    @cached_property
+    def inputs(self) -> tuple[Input, ...]:
+        """The arrays as they came, each file with its SHA-256; the files are read for it once."""
+        paths = {table.path for table in self.given.values() if table.path is not None}
+        digests = {path: sha256(path) for path in sorted(paths)}
+        return tuple(
+            Input(
+                role=role,
+                path=table.path,
+                key=None if table.path is None else table.key,
+                dtype=table.dtype.name,
+                shape=table.shape,
+                sha256=None if table.path is None else digests[table.path],
+            )
+            for role, table in self.given.items()
+        )
+
+    def blocks(self, rows: int) -> Iterator[RawBlock]:
+        """Yield the case `rows` states at a time, in C order over `shape`.
+
+        Parameters
+        ----------
+        rows : int
+            States in a block, at least 1; the last block has what is left.
+
+        Raises
+        ------
+        InputError
+            If a file turns out to be damaged, or an entry has no legal value of its type.
+        """
+        with ExitStack() as stack:
+            runs = {
+                role: stack.enter_context(closing(table.blocks(rows, self._axis(role))))
+                for role, table in self.tables.items()
+                if role not in self.scalars
+            }
+            start = 0
+            for parts in zip(*runs.values(), strict=True):
+                arrays = dict(zip(runs, parts, strict=True))
+                count = len(parts[0])
+                yield RawBlock(start, count, arrays)
+                start += count
+
+    def location(self, state: int, action: int | None = None) -> tuple[int, ...]:
+        """Return the index of an entry, or without `action` of a state, in the user's own array."""
+        full = (*self.shape[: self.action_axis], self.actions, *self.shape[self.action_axis :])
+        return location(full, self.action_axis, state, action)
+
+    def place(self, role: str, state: int, action: int | None = None) -> str:
+        """Return the place of an entry for messages: the file, the key, and labels or indices."""
+        table = self.tables[role]
+        if table.states is None and table.actions is None:
+            return table.place(self.location(state, action))
+        index = [str(state) if table.states is None else table.states[state]] if self.shape else []
+        if action is not None:
+            index.append(str(action) if table.actions is None else table.actions[action])
+        return table.place(tuple(index))
+
+    def _axis(self, role: str) -> int | None:
+        return self.action_axis if kind_of(role) is Kind.TABLE else None
+
+
+def open_case(
+    path: str | None,
+    given: Mapping[str, Sequence[str]],
+    *,
+    action_axis: int = -1,
+    allow_pickle: bool = False,
+) -> Case:
+    """Return the case in a file or folder, together with arrays given one by one.
+
+    Parameters
+    ----------
+    path : str or None
+        A file of several named arrays, or a folder with one file a name.
+    given : mapping of str to sequence of str
+        For each role the ``PATH`` or ``PATH::KEY`` of its array; ``q`` may have several. `alpha`
+        may also be a number written out.
+    action_axis : int
+        The axis of the actions in every table.
+    allow_pickle : bool
+        Whether pickled files may be read, by a reader that runs nothing in them.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read exactly as it was meant, or arrays do not fit together.
+    UsageError
+        If a role is given both ways, or the axis does not exist.
+    """
+    in_case, unknown = ({}, []) if path is None else load_case(path, allow_pickle)
+    by_option = load_given(given, allow_pickle)
+    taken = {family(role): table for role, table in in_case.items()}
+    for role in map(family, by_option):
+        if role in taken:
+            raise UsageError(
+                f"--{role.replace('_', '-')}",
+                f"a second array for {role}, beside {taken[role].where}",
+                "one array for each role",
+                "Leave out the option, or the array of the case.",
+            )
+    tables = in_case | by_option
+    name = path or next((table.path for table in tables.values() if table.path), "case")
+    return _assemble(name, tables, unknown, action_axis)
+
+
+def case_from_arrays(
+    arrays: Mapping[str, object], *, action_axis: int = -1, name: str = "arrays"
+) -> Case:
+    """Return a case of arrays in memory.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array_like
+        By role or one of its aliases: NumPy arrays, or anything with ``__array__``, or numbers.
+    action_axis : int
+        The axis of the actions in every table.
+    name : str
+        The name of the case in reports.
+
+    Raises
+    ------
+    InputError
+        If a name has no role, or arrays do not fit together.
+    UsageError
+        If the axis does not exist.
+    """
+    tables: dict[str, Table] = {}
+    for key, value in arrays.items():
+        role = role_of(key)
+        if role is None:
+            hint = did_you_mean(key, ROLES, "Use the name of a role.")
+            raise InputError(key, "a name without a role", f"one of {', '.join(ROLES)}", hint)
+        with reading(key, "an array", "Convert it first, such as x.detach().cpu().numpy()."):
+            array = np.asarray(value)
+            check_type(key, array.dtype)
+        add(tables, role, Table(Memory(array), None, key))
+    return _assemble(name, tables, [], action_axis)
+
+
+def _assemble(
+    name: str, given: Mapping[str, Table], unknown: Sequence[str], action_axis: int
+) -> Case:
+    """Check that the tables fit together, and bring them into one order."""
+    given = _in_order(name, given, unknown)
+    notes = []
+    if unknown:
+        notes.append(f"not loaded, because no role has this name: {listed(unknown)}")
+    tables = {role: _checked(role, table) for role, table in given.items()}
+    log_alpha = _name(given["alpha"]) in LOGARITHMS
+    if log_alpha:
+        tables["alpha"] = replace(given["alpha"], source=Exponential(given["alpha"]))
+        notes.append(f"alpha is the exponential of {given['alpha'].where}")
+    first = next(iter(tables.values()))
+    axis = _normalised(action_axis, first)
+    shape = first.shape[:axis] + first.shape[axis + 1 :]
+    if 0 in first.shape:
+        raise NothingToCheckError(
+            first.where,
+            f"shape {first.shape}",
+            "at least one state and one action",
+            "Check what was dumped.",
+        )
+    aligned = align(tables, axis)
+    if aligned.unlabelled:
+        notes.append(f"matched by position, for want of labels: {listed(aligned.unlabelled)}")
+    scalars = {}
+    for role, table in aligned.tables.items():
+        is_number = table.shape == () or (table.shape == (1,) and shape != (1,))
+        if kind_of(role) is Kind.NUMBER and is_number:
+            scalars[role] = table.whole().flat[0]
+        else:
+            _require_shape(role, table, first, shape)
+    return Case(
+        name=name,
+        shape=shape,
+        actions=first.shape[axis],
+        action_axis=axis,
+        state_labels=aligned.states,
+        action_labels=aligned.actions,
+        tables=aligned.tables,
+        scalars=scalars,
+        notes=tuple(notes),
+        log_alpha=log_alpha,
+        given=given,
+    )
+
+
+def _in_order(name: str, tables: Mapping[str, Table], unknown: Sequence[str]) -> dict[str, Table]:
+    """Return the tables in the order of `ROLES`, critics first; all that is needed is there."""
+    critics = sorted(filter(is_critic, tables), key=lambda role: int(role[1:]))
+    if critics and "q" in tables:
+        raise InputError(
+            tables[critics[0]].where,
+            f"{critics[0]} beside {tables['q'].beside(tables[critics[0]])}",
+            "either q, or several critics q1, q2, ...",
+            "Leave out q, which is computed from the critics, or the critics.",
+        )
+    ordered = {role: tables[role] for role in (*critics, *ROLES) if role in tables}
+    if len(critics) == 1:
+        ordered = {"q" if role in critics else role: table for role, table in ordered.items()}
+        critics = []
+    for role in ("q", "logits", "alpha"):
+        if role not in ordered and not (role == "q" and critics):
+            names = [*tables, *unknown]
+            raise InputError(
+                name,
+                f"no {role}" + (f" among {listed(names)}" if names else ""),
+                " or ".join((role, *ROLES[role].aliases)),
+                f"Add the array under one of these names, or give --{role}.",
+            )
+    return ordered
+
+
+def _name(table: Table) -> str | None:
+    """Return the name that the user gave to an array: its key, or else its file's."""
+    if table.key is None and table.path is not None:
+        return Path(table.path).stem
+    return table.key
+
+
+def _checked(role: str, table: Table) -> Table:
+    """Return the table if it has the type of its role; masks become boolean."""
+    check_type(table.where, table.dtype)
+    if role == "mask":
+        if table.dtype.kind not in "iub":
+            raise InputError(
+                table.where,
+                f"a mask of {table.dtype.name}",
+                "booleans, or the integers 0 and 1",
+                "Save the mask as booleans, true where the action is legal.",
+            )
+        return replace(table, source=Mask(table))
+    if table.dtype.kind == "b":
+        raise InputError(
+            table.where,
+            "booleans",
+            f"numbers for {role}",
+            "Only a mask is boolean; check which array this is.",
+        )
+    return table
+
+
+def _normalised(action_axis: int, first: Table) -> int:
+    """Return the axis counted from the front."""
+    dimensions = len(first.shape)
+    if dimensions == 0:
+        raise InputError(
+            first.where,
+            "a single number",
+            "an array with an axis of actions",
+            "Save one number for each action.",
+        )
+    if not -dimensions <= action_axis < dimensions:
+        raise UsageError(
+            "--action-axis",
+            f"{action_axis}",
+            f"an axis of {first.where}, whose shape is {first.shape}",
+            f"Choose a number from {-dimensions} to {dimensions - 1}.",
+        )
+    return action_axis % dimensions
+
+
+def _require_shape(role: str, table: Table, first: Table, shape: tuple[int, ...]) -> None:
+    """Raise InputError unless the table has exactly the shape of its role; nothing is broadcast."""
+    kind = kind_of(role)
+    expected = first.shape if kind is Kind.TABLE else shape
+    if table.shape == expected:
+        return
+    hint = "Save it with this very shape; nothing is broadcast."
+    if role == "logits" and len(table.shape) > 1 and first.shape[1:] == table.shape:
+        hint = "Save critics that are stacked as separate arrays q1 and q2."
+    elif kind is Kind.TABLE and first.shape[::-1] == table.shape:
+        hint = "Transpose it: every table needs the actions on the same axis (--action-axis)."
+    raise InputError(
+        table.where,
+        f"shape {table.shape}",
+        f"{expected} ({kind.value}), to fit {first.beside(table)} of shape {first.shape}",
+        hint,
+    )

@@ -1,0 +1,121 @@
+"""The table of file formats: it serves dispatch, messages and documentation."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from softcheck.errors import InputError
+from softcheck.tables.contents import Contents
+from softcheck.tables.delimited import read_delimited
+from softcheck.tables.files import check_regular, reading
+from softcheck.tables.hdf5 import read_hdf5
+from softcheck.tables.json_text import read_json
+from softcheck.tables.npy import read_npy, read_npz
+from softcheck.tables.parquet import read_parquet
+from softcheck.tables.pickled import read_pickle
+from softcheck.tables.tensors import read_safetensors
+from softcheck.tables.torch_file import read_torch
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Parameters
+    ----------
+    name : str
+        Its name in documentation.
+    suffixes : tuple of str
+        The file name endings, in lower case.
+    read : callable
+        From the path, and whether pickles are allowed, to the arrays.
+    about : str
+        What such a file holds: a phrase for the documentation.
+    extra : str or None
+        The extra of softcheck that it needs.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Callable[[str, bool], Contents]
+    about: str
+    extra: str | None = None
+
+
+_EVERY = (
+    Format("NumPy", (".npy",), read_npy, "one array"),
+    Format("NumPy archive", (".npz",), read_npz, "arrays by name"),
+    Format(
+        "JSON",
+        (".json",),
+        lambda path, _: read_json(path),
+        "arrays by name, or one array; a row for each state, or an object with labels",
+    ),
+    Format(
+        "delimited text",
+        (".csv", ".tsv"),
+        lambda path, _: read_delimited(path),
+        "one table with a line for each state, or columns state, action and one for each role",
+    ),
+    Format(
+        "Parquet",
+        (".parquet",),
+        lambda path, _: read_parquet(path),
+        "one table with a row for each state, or columns state, action and one for each role",
+        "parquet",
+    ),
+    Format(
+        "safetensors",
+        (".safetensors",),
+        lambda path, _: read_safetensors(path),
+        "tensors by name; bfloat16 needs the extra",
+        "safetensors",
+    ),
+    Format("HDF5", (".h5", ".hdf5"), lambda path, _: read_hdf5(path), "datasets by path", "hdf5"),
+    Format(
+        "PyTorch",
+        (".pt", ".pth"),
+        lambda path, _: read_torch(path),
+        "tensors by name, or one tensor; nothing in it is run",
+        "torch",
+    ),
+    Format(
+        "pickle",
+        (".pkl", ".pickle"),
+        read_pickle,
+        "an array or a dictionary, with --allow-pickle; nothing in it is run",
+    ),
+)
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {suffix: form for form in _EVERY for suffix in form.suffixes}
+)
+"""Every format by its suffixes."""
+
+
+def format_of(path: str) -> Format | None:
+    """Return the format that the name of a file says it has."""
+    return FORMATS.get(Path(path).suffix.lower())
+
+
+def read(path: str, *, allow_pickle: bool) -> Contents:
+    """Return the arrays of a file, none of them loaded yet.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not regular, has an unknown format, or is damaged.
+    """
+    check_regular(path)
+    form = format_of(path)
+    if form is None:
+        suffix = Path(path).suffix
+        raise InputError(
+            path,
+            f"the suffix '{suffix}'" if suffix else "no suffix",
+            f"one of {' '.join(FORMATS)}",
+            "Save the arrays in one of these formats, and name the file after it.",
+        )
+    with reading(path):
+        return form.read(path, allow_pickle)

@@ -1,0 +1,117 @@
+"""Tables as data frames: wide, a row for each state, or tidy, a row for each entry."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import numpy as np
+
+from softcheck.errors import InputError
+from softcheck.tables.files import listed
+from softcheck.tables.roles import Kind, Role
+from softcheck.tables.sources import Memory
+from softcheck.tables.table import Array, Table
+
+STATE = "state"
+ACTION = "action"
+
+
+def unique(where: str, what: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """Return labels that are all there, and all different; raise InputError otherwise."""
+    twice = [label for label, count in Counter(labels).items() if count > 1]
+    if twice or "" in labels:
+        raise InputError(
+            where,
+            f"an empty label of a {what}" if "" in labels else f"the {what} {listed(twice)} twice",
+            f"a different label for each {what}",
+            "Correct the labels.",
+        )
+    return tuple(labels)
+
+
+def wide(
+    path: str,
+    numbers: Array,
+    states: tuple[str, ...] | None,
+    actions: tuple[str, ...] | None,
+    role: Role,
+) -> Table:
+    """Return a frame of states and actions as a table, or its one column of numbers for states."""
+    if role.kind is Kind.TABLE:
+        return Table(Memory(numbers), path, None, states, actions)
+    if numbers.shape[1] != 1:
+        raise InputError(
+            path,
+            f"{numbers.shape[1]} columns of numbers",
+            f"{role.kind.value}, because it is {role.name}",
+            "Write one number in each row.",
+        )
+    return Table(Memory(numbers[:, 0]), path, None, states)
+
+
+class Grid:
+    """The place of each row in the table of states and actions.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    states, actions : sequence of str
+        The labels in each row. States and actions keep the order in which they first appear.
+    place : callable
+        From the number of a row to its place for messages.
+
+    Raises
+    ------
+    InputError
+        If a pair of state and action occurs twice, or is missing.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        states: Sequence[str],
+        actions: Sequence[str],
+        place: Callable[[int], str],
+    ) -> None:
+        self._path = path
+        self._place = place
+        self.states = tuple(dict.fromkeys(states))
+        self.actions = tuple(dict.fromkeys(actions))
+        rows: dict[tuple[str, str], int] = {}
+        for row, pair in enumerate(zip(states, actions, strict=True)):
+            if pair in rows:
+                raise InputError(
+                    place(row),
+                    f"state '{pair[0]}' with action '{pair[1]}' again",
+                    "each pair of state and action once",
+                    f"Remove one of the two; the first is {place(rows[pair])}.",
+                )
+            rows[pair] = row
+        every = list(product(self.states, self.actions))
+        missing = [f"{state}, {action}" for state, action in every if (state, action) not in rows]
+        if missing or not every:
+            raise InputError(
+                path,
+                f"no row for {listed(missing)}" if missing else "no rows",
+                "every action in every state",
+                "Add the rows; what is not legal needs a column mask with 0 there and 1 elsewhere.",
+            )
+        self._order = np.array([rows[pair] for pair in every])
+
+    def table(self, key: str, column: Array, role: Role) -> Table:
+        """Return a column as a table, or as one number for each state if its role is such."""
+        grid = column[self._order].reshape(len(self.states), len(self.actions))
+        if role.kind is Kind.TABLE:
+            return Table(Memory(grid), self._path, key, self.states, self.actions)
+        same = (grid == grid[:, :1]) | ((grid != grid) & (grid[:, :1] != grid[:, :1]))
+        if not same.all():
+            state, action = np.argwhere(~same)[0].tolist()
+            row = int(self._order[state * len(self.actions) + action])
+            raise InputError(
+                f"{self._place(row)}, column {key}",
+                f"{grid[state, action]}, but {grid[state, 0]} elsewhere in the same state",
+                f"{role.kind.value}, because it is {role.name}",
+                "Repeat the number of the state in each of its rows.",
+            )
+        return Table(Memory(grid[:, 0]), self._path, key, self.states)

@@ -1,0 +1,105 @@
+"""Bring tables whose states or actions have labels into one order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from softcheck.errors import InputError, UsageError
+from softcheck.tables.files import listed
+from softcheck.tables.roles import Kind, kind_of
+from softcheck.tables.sources import Memory
+from softcheck.tables.table import Table
+
+Labels = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Tables in one order.
+
+    Parameters
+    ----------
+    tables : dict of str to Table
+        By role, in the order of the labels.
+    states, actions : tuple of str or None
+        The labels, those of the first table that has any.
+    unlabelled : tuple of str
+        The roles whose tables lack labels that others have; their order is taken as it is.
+    """
+
+    tables: dict[str, Table]
+    states: Labels | None
+    actions: Labels | None
+    unlabelled: tuple[str, ...]
+
+
+def align(tables: Mapping[str, Table], axis: int) -> Aligned:
+    """Bring the tables into the order of the first labels; states and actions independently.
+
+    Raises
+    ------
+    InputError
+        If two tables have different labels.
+    UsageError
+        If there are labels and the actions are not on the last axis, where labelled files have
+        them.
+    """
+    every = list(tables.values())
+    by_state = next((table for table in every if table.states is not None), None)
+    by_action = next((table for table in every if table.actions is not None), None)
+    labelled = by_state or by_action
+    if labelled is not None and axis != len(every[0].shape) - 1:
+        raise UsageError(
+            "--action-axis",
+            f"axis {axis}",
+            f"the last axis, because {labelled.where} has labels",
+            "Leave out --action-axis; a table with labels has its actions last.",
+        )
+    aligned = {}
+    unlabelled = []
+    for role, table in tables.items():
+        takes_actions = kind_of(role) is Kind.TABLE
+        lacks_states = by_state is not None and table.states is None
+        lacks_actions = by_action is not None and table.actions is None and takes_actions
+        if (lacks_states or lacks_actions) and table.shape not in ((), (1,)):
+            unlabelled.append(role)
+        aligned[role] = _reordered(table, by_state, by_action)
+    return Aligned(
+        aligned,
+        by_state.states if by_state else None,
+        by_action.actions if by_action else None,
+        tuple(unlabelled),
+    )
+
+
+def _reordered(table: Table, by_state: Table | None, by_action: Table | None) -> Table:
+    """Return the table in the order of the labels of two other tables."""
+    states, actions = table.states, table.actions
+    array = None
+    if by_state and by_state.states and states and states != by_state.states:
+        order = _order(table, "states", states, by_state, by_state.states)
+        array = table.whole()[order]
+        states = by_state.states
+    if by_action and by_action.actions and actions and actions != by_action.actions:
+        order = _order(table, "actions", actions, by_action, by_action.actions)
+        array = (table.whole() if array is None else array)[..., order]
+        actions = by_action.actions
+    if array is None:
+        return table
+    return replace(table, source=Memory(array), states=states, actions=actions)
+
+
+def _order(table: Table, what: str, labels: Labels, reference: Table, wanted: Labels) -> list[int]:
+    """Return the positions of the wanted labels, which must be the labels of the table."""
+    position = {label: i for i, label in enumerate(labels)}
+    missing = [label for label in wanted if label not in position]
+    surplus = sorted(position.keys() - set(wanted))
+    if missing or surplus:
+        parts = [f"no {what} {listed(missing)}"] if missing else []
+        parts += [f"the {what} {listed(surplus)}"] if surplus else []
+        raise InputError(
+            table.where,
+            " but ".join(parts),
+            f"the {what} of {reference.beside(table)}",
+            "Give every table the same labels, in any order.",
+        )
+    return [position[label] for label in wanted]

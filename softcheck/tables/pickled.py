@@ -1,0 +1,142 @@
+"""Read pickled arrays and dictionaries without running anything that a pickle names.
+
+A pickle is a program that may call what it likes. Here it reaches nothing but the methods of
+`_Unpickler`, which accept the plain parts of an array and check them before NumPy sees them.
+"""
+
+import io
+import math
+import pickle  # the point of this file is to do without its dangers
+import pickletools
+from typing import IO, Any
+
+import numpy as np
+
+from softcheck.errors import InputError
+from softcheck.tables.contents import Contents
+from softcheck.tables.files import check_regular, open_regular, reading, too_large
+from softcheck.tables.limits import MAX_WHOLE_BYTES
+from softcheck.tables.nested import contents_of
+
+
+def read_pickle(path: str, allow_pickle: bool) -> Contents:
+    """Return the array or the dictionary of a ``.pkl`` file."""
+    require_permission(path, allow_pickle)
+    size = check_regular(path)
+    with open_regular(path) as file:
+        return contents_of(path, unpickle(path, file, size))
+
+
+def require_permission(where: str, allow_pickle: bool) -> None:
+    """Raise InputError unless the user has allowed pickles."""
+    if not allow_pickle:
+        raise InputError(
+            where,
+            "pickled Python objects",
+            "an array of numbers",
+            "Save each array with np.save, or allow a file that you trust with --allow-pickle.",
+        )
+
+
+def unpickle(where: str, file: IO[bytes], size: int) -> object:
+    """Return the plain values and NumPy arrays in a pickle, the next `size` bytes of `file`."""
+    if size > MAX_WHOLE_BYTES:
+        raise too_large(where, size, MAX_WHOLE_BYTES)
+    with reading(where):
+        data = file.read(size)
+        for opcode, argument, _ in pickletools.genops(data):
+            # A memo is as long as its largest index says, so one number could claim all memory.
+            if opcode.name.endswith("PUT") and int(argument or 0) > len(data):
+                raise pickle.UnpicklingError(f"memo index {argument}")
+        value = _Unpickler(io.BytesIO(data)).load()
+    is_wrapped = isinstance(value, np.ndarray) and value.dtype.hasobject and value.ndim == 0
+    return value.item() if is_wrapped else value
+
+
+class _Type:
+    """A dtype as a pickle describes it."""
+
+    def __init__(self, code: str) -> None:
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _version, order, base, names, *_ = state
+        if base is not None or names is not None:
+            raise pickle.UnpicklingError("records are no numbers")
+        if order in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array(np.ndarray[Any, np.dtype[Any]]):
+    """An array that takes its state only if all parts of it agree."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _version, shape, described, fortran, data = state
+        dtype = described.dtype
+        size = math.prod(shape) * (1 if dtype.hasobject else dtype.itemsize)
+        if (
+            isinstance(data, list) is not dtype.hasobject
+            or len(data) != size
+            or min(shape, default=0) < 0
+        ):
+            raise pickle.UnpicklingError("an array whose data do not fit its shape")
+        # NumPy's stubs ask for a np.bool, which NumPy itself refuses.
+        super().__setstate__((1, shape, dtype, bool(fortran), data))  # type: ignore[arg-type]
+
+
+class _Unpickler(pickle.Unpickler):
+    """Unpickles plain values and NumPy arrays; any other name in a pickle is an error."""
+
+    def find_class(self, module: str, name: str) -> object:
+        """Return the stand-in of a name; it is a method, so that a pickle cannot alter it."""
+        module = module.replace("numpy.core", "numpy._core")
+        stand_ins = {
+            "numpy.dtype": self._dtype,
+            "numpy.ndarray": self._nothing,
+            "numpy._core.multiarray._reconstruct": self._reconstruct,
+            "numpy._core.multiarray.scalar": self._scalar,
+            "numpy._core.numeric._frombuffer": self._frombuffer,
+            "_codecs.encode": self._encode,
+            "collections.OrderedDict": self._mapping,
+            "collections.defaultdict": self._mapping,
+            "builtins.dict": self._nothing,
+            "builtins.float": self._nothing,
+            "builtins.int": self._nothing,
+            "builtins.list": self._nothing,
+        }
+        if f"{module}.{name}" not in stand_ins:
+            raise pickle.UnpicklingError(f"{module}.{name} is not a plain value or NumPy array")
+        return stand_ins[f"{module}.{name}"]
+
+    def _nothing(self) -> None:
+        """Stand for a type that is only passed on, as the default of a defaultdict."""
+
+    def _mapping(self, _default: object = None) -> dict[Any, Any]:
+        return {}
+
+    def _dtype(self, code: str, _align: object = False, _copy: object = False) -> _Type:
+        return _Type(str(code))
+
+    def _reconstruct(self, _subtype: object, _shape: object, _code: object) -> _Array:
+        return np.ndarray.__new__(_Array, 0, np.uint8)
+
+    def _scalar(self, described: _Type, data: bytes) -> Any:
+        return self._frombuffer(data, described, (), "C")[()]
+
+    def _frombuffer(
+        self,
+        data: bytes,
+        described: _Type,
+        shape: tuple[int, ...],
+        order: str,
+        axes: tuple[int, ...] | None = None,
+    ) -> _Array:
+        array = self._reconstruct(None, None, None)
+        array.__setstate__((1, shape, described, order == "F", bytes(data)))
+        return array if axes is None else array.transpose(axes)
+
+    def _encode(self, text: str, encoding: str) -> bytes:
+        """Return the bytes of an old protocol, which wrote them as Latin-1 text."""
+        if encoding != "latin1":
+            raise pickle.UnpicklingError(f"bytes written as {encoding}")
+        return text.encode("latin1")

@@ -1,0 +1,184 @@
+"""One named array: what it is, and how to read it a run of states at a time."""
+
+import math
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softcheck.errors import InputError
+from softcheck.tables.files import reading, too_large
+from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_WHOLE_BYTES
+
+Array = NDArray[Any]
+Runs = Generator[Array, None, None]
+
+_LEGAL = ("float16", "bfloat16", "float32", "float64")
+
+
+class Source(Protocol):
+    """Where the numbers of a table come from."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type as stored."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape as stored."""
+
+    def runs(self, rows: int, axis: int | None) -> Runs:
+        """Yield `rows` states at a time; `axis` is that of the actions, or None without any."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One named array: what it is, and how to read it a run of states at a time.
+
+    Parameters
+    ----------
+    source : Source
+        The numbers.
+    path : str or None
+        The file, as the user wrote it; None for an array in memory.
+    key : str or None
+        The name of the array, where it has one.
+    states, actions : tuple of str or None
+        Labels of the first and of the last axis, where the file has them.
+    """
+
+    source: Source
+    path: str | None = None
+    key: str | None = None
+    states: tuple[str, ...] | None = None
+    actions: tuple[str, ...] | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the blocks: as stored, in the byte order of this machine."""
+        return self.source.dtype.newbyteorder("=")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the user's own array."""
+        return self.source.shape
+
+    @property
+    def where(self) -> str:
+        """The place of the array for messages, as in ``q.npz::q``."""
+        return where_is(self.path, self.key)
+
+    def beside(self, other: "Table") -> str:
+        """Return the place of this table in a message about another one."""
+        return self.key if self.key and self.path == other.path else self.where
+
+    def place(self, location: tuple[int | str, ...]) -> str:
+        """Return the place of one entry for messages, as in ``q.npz::q[3, 1]``."""
+        return f"{self.where}[{', '.join(map(str, location))}]" if location else self.where
+
+    def blocks(self, rows: int, axis: int | None) -> Runs:
+        """Yield the table `rows` states at a time, in C order over the states.
+
+        Parameters
+        ----------
+        rows : int
+            States in a block, at least 1; the last block has what is left.
+        axis : int or None
+            The axis of the actions, not negative; None if every number is a state's.
+
+        Yields
+        ------
+        ndarray
+            Shape (rows, actions), or (rows,) without an axis of actions. To be read only.
+
+        Raises
+        ------
+        InputError
+            If the file turns out to be damaged, or holds an integer that float64 cannot.
+        """
+        start = 0
+        with reading(self.where), closing(self.source.runs(rows, axis)) as runs:
+            for run in runs:
+                block = run.astype(self.dtype, copy=False)
+                self._refuse_inexact(block, start, axis)
+                start += len(block)
+                yield block
+
+    def whole(self) -> Array:
+        """Return the array in its own shape, if it is small enough for memory."""
+        check_whole(self.where, self.shape, self.dtype.itemsize)
+        flat = list(self.blocks(max(1, math.prod(self.shape)), None))
+        return np.concatenate([np.empty(0, self.dtype), *flat]).reshape(self.shape)
+
+    def _refuse_inexact(self, block: Array, start: int, axis: int | None) -> None:
+        if block.dtype.kind not in "iu" or block.dtype.itemsize < 8 or block.size == 0:
+            return
+        wrong = (block > EXACT_INTEGER) | (block < -EXACT_INTEGER)
+        if wrong.any():
+            row, *action = np.argwhere(wrong)[0].tolist()
+            raise InputError(
+                self.place(location(self.shape, axis, start + row, *action)),
+                f"the integer {block[(row, *action)]}",
+                "an integer of magnitude at most 2^53",
+                "Save the table as floating-point numbers.",
+            )
+
+
+def where_is(path: str | None, key: str | None) -> str:
+    """Return the place of an array for messages."""
+    return "::".join(part for part in (path, key) if part is not None)
+
+
+def location(
+    shape: tuple[int, ...], axis: int | None, state: int, action: int | None = None
+) -> tuple[int, ...]:
+    """Return the index of a state, or of an action in it, in an array of this shape.
+
+    Without `action`, the index leaves out the axis of the actions.
+    """
+    states = shape if axis is None else shape[:axis] + shape[axis + 1 :]
+    index = tuple(int(i) for i in np.unravel_index(state, states)) if states else ()
+    return index if axis is None or action is None else (*index[:axis], action, *index[axis:])
+
+
+def check_type(where: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return `dtype` if it is a type of numbers, or boolean; raise InputError otherwise."""
+    if dtype.name in _LEGAL or dtype.kind in "iub":
+        return dtype
+    if dtype.kind == "V" and dtype.names is None and dtype.itemsize == 2:
+        raise InputError(
+            where,
+            "two-byte items without a type, as NumPy writes bfloat16",
+            "float16, float32 or float64",
+            "Save the table as float32, which holds every bfloat16, or as .safetensors.",
+        )
+    kinds = {"c": "complex numbers", "O": "Python objects", "M": "dates", "m": "durations"}
+    kinds |= dict.fromkeys("USaT", "text") | {"V": "records"}
+    raise InputError(
+        where,
+        kinds.get(dtype.kind, f"numbers of type {dtype.name}") if dtype.kind != "f" else dtype.name,
+        "float16, bfloat16, float32, float64 or integers",
+        "Convert the array before it is saved.",
+    )
+
+
+def check_shape(where: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return `shape` as plain integers if an array can have it; raise InputError otherwise."""
+    if len(shape) > MAX_DIMENSIONS or any(length < 0 for length in shape):
+        raise InputError(
+            where,
+            f"the shape {shape}",
+            f"at most {MAX_DIMENSIONS} axes of lengths from 0",
+            "Write the file again.",
+        )
+    return tuple(int(length) for length in shape)
+
+
+def check_whole(where: str, shape: tuple[int, ...], item_bytes: int) -> None:
+    """Raise InputError unless an array of this shape may be held in memory."""
+    size = math.prod(shape) * item_bytes
+    if size > MAX_WHOLE_BYTES:
+        raise too_large(where, size, MAX_WHOLE_BYTES)

@@ -1,0 +1,81 @@
+"""Read ``.pt`` files of tensors, without their code and without their device."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+from zipfile import ZipFile, is_zipfile
+
+from softcheck.errors import InputError
+from softcheck.tables.contents import Contents, Load
+from softcheck.tables.extras import load_extra
+from softcheck.tables.files import open_regular, reading
+from softcheck.tables.nested import table_of
+from softcheck.tables.roles import Role
+from softcheck.tables.sources import Memory
+from softcheck.tables.table import Table, check_type, where_is
+
+
+def read_torch(path: str) -> Contents:
+    """Return the tensors of a file by name; those one level down by dotted names."""
+    _require_stored(path)
+    torch = load_extra(path, "torch", "torch")
+    hint = "Save a dictionary of tensors with torch.save; no other objects are read."
+    with reading(path, "tensors saved by torch.save", hint), warnings.catch_warnings():
+        # What torch warns of concerns how it reads, not what.
+        warnings.simplefilter("ignore")
+        value = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+    def later(name: str | None, part: object) -> Load:
+        return lambda role: _table(torch, path, name, part, role)
+
+    return {name: later(name, part) for name, part in _parts(value)}
+
+
+def _parts(value: object) -> Iterator[tuple[str | None, object]]:
+    """Yield values with their names; one that is no dictionary has no name."""
+    if not isinstance(value, Mapping):
+        yield None, value
+        return
+    for name, part in value.items():
+        if isinstance(part, Mapping):
+            for inner, leaf in part.items():
+                yield f"{name}.{inner}", leaf
+        else:
+            yield str(name), part
+
+
+def _require_stored(path: str) -> None:
+    """Raise InputError unless every byte that torch will ask for is in the file as it is."""
+    with open_regular(path) as file:
+        if not is_zipfile(file):
+            raise InputError(
+                path,
+                "no archive of tensors",
+                "a file that torch.save wrote in its format since version 1.6",
+                "Save it again with a current torch.",
+            )
+        with ZipFile(file) as archive:
+            for member in archive.infolist():
+                if member.compress_size != member.file_size:
+                    raise InputError(
+                        path,
+                        "a compressed member",
+                        "an archive without compression, as torch.save writes it",
+                        "Save it again with torch.",
+                    )
+
+
+def _table(torch: Any, path: str, name: str | None, value: Any, role: Role) -> Table:
+    """Return a tensor as a table that shares its memory, and other values by what they are."""
+    if not isinstance(value, torch.Tensor):
+        return table_of(path, name, value, role)
+    where = where_is(path, name)
+    with reading(where, "a dense tensor of numbers", "Convert it before it is saved."):
+        tensor = value.detach()
+        if tensor.dtype is torch.bfloat16:
+            bfloat16 = load_extra(where, "ml_dtypes", "torch").bfloat16
+            array = tensor.view(torch.int16).numpy().view(bfloat16)
+        else:
+            array = tensor.numpy()
+    check_type(where, array.dtype)
+    return Table(Memory(array), path, name)

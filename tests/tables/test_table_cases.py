@@ -1,0 +1,394 @@
+"""Roles, aliases, shapes and labels: what makes a case, and what it refuses."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gathering import gather, read_all
+
+from softcheck.errors import InputError, NothingToCheckError, SoftcheckError, UsageError
+from softcheck.tables import ROLES, Kind, case_from_arrays, open_case
+
+ALIASES = [(alias, role.name) for role in ROLES.values() for alias in (role.name, *role.aliases)]
+
+
+def save(path, **arrays):
+    np.savez(path, **arrays)
+    return str(path)
+
+
+@pytest.mark.parametrize(("alias", "role"), ALIASES)
+def test_aliases(alias, role, arrays):
+    shapes = {Kind.TABLE: (7, 3), Kind.STATE: (7,), Kind.NUMBER: (7,)}
+    arrays.pop(role, None)
+    arrays[alias] = np.ones(shapes[ROLES[role].kind], bool if role == "mask" else float)
+    case = open_case(save("case.npz", **arrays), {})
+    assert role in case.tables
+    assert case.notes == (
+        ("alpha is the exponential of case.npz::log_alpha",) if alias == "log_alpha" else ()
+    )
+
+
+@pytest.mark.parametrize(("alias", "role"), [pair for pair in ALIASES if pair[0] != pair[1]])
+def test_two_names_of_one_meaning(alias, role, arrays):
+    arrays |= {role: arrays.get(role, np.ones((7, 3))), alias: np.ones((7, 3))}
+    with pytest.raises(InputError, match=f"a second array for {role}"):
+        open_case(save("case.npz", **arrays), {})
+
+
+def test_what_a_case_says_of_itself(arrays):
+    case = open_case(save("case.npz", **arrays, extra=np.zeros(2)), {})
+    assert (case.name, case.shape, case.states, case.actions) == ("case.npz", (7,), 7, 3)
+    assert (case.action_axis, case.log_alpha) == (1, False)
+    assert case.notes == ("not loaded, because no role has this name: 'extra'",)
+    assert [(i.role, i.path, i.key, i.shape) for i in case.inputs] == [
+        (role, "case.npz", role, np.shape(array)) for role, array in arrays.items()
+    ]
+    (digest,) = {i.sha256 for i in case.inputs}
+    assert len(digest) == 64
+    assert case.place("grad", 3, 1) == "case.npz::grad[3, 1]"
+
+
+@pytest.mark.parametrize("names", [("q1", "q2"), ("qf2", "qf1"), ("q10", "q2", "qf1")])
+def test_twin_critics_come_in_order(names, arrays):
+    arrays |= {name: arrays["q"] + i for i, name in enumerate(names)}
+    del arrays["q"]
+    case = open_case(save("case.npz", **arrays), {})
+    critics = [role for role in case.tables if role.startswith("q")]
+    assert critics == sorted((n.replace("f", "") for n in names), key=lambda n: int(n[1:]))
+
+
+def test_a_lone_critic_is_q(arrays):
+    arrays["q1"] = arrays.pop("q")
+    assert "q" in open_case(save("case.npz", **arrays), {}).tables
+
+
+def test_several_q_options_are_critics(arrays):
+    np.save("a.npy", arrays["q"])
+    save("b.npz", q=arrays["q"] + 1)
+    save("rest.npz", logits=arrays["logits"], alpha=0.1)
+    found = read_all("rest.npz", {"q": ["a.npy", "b.npz"]})
+    np.testing.assert_array_equal(found["q2"], found["q1"] + 1)
+
+
+@pytest.mark.parametrize("name", ["q", "q1"])
+def test_an_array_of_the_case_given_again(name, arrays):
+    arrays[name] = arrays.pop("q")
+    path = save("case.npz", **arrays)
+    np.save("other.npy", arrays[name])
+    with pytest.raises(UsageError, match="a second array for q"):
+        open_case(path, {"q": ["other.npy"]})
+    with pytest.raises(UsageError, match="--alpha: found a second array"):
+        open_case(path, {"alpha": ["0.3"]})
+
+
+def test_an_option_that_takes_one_array(arrays):
+    np.save("a.npy", arrays["q"])
+    with pytest.raises(UsageError, match="--log-policy: found 2 arrays"):
+        open_case(None, {"log_policy": ["a.npy", "a.npy"]})
+
+
+@pytest.mark.parametrize("text", ["0.2", ".2", "2e-1"])
+def test_alpha_may_be_a_number(text, arrays):
+    save("case.npz", q=arrays["q"], logits=arrays["logits"])
+    case = open_case("case.npz", {"alpha": [text]})
+    assert case.scalars == {"alpha": 0.2}
+    (alpha,) = [i for i in case.inputs if i.role == "alpha"]
+    assert (alpha.path, alpha.key, alpha.dtype, alpha.sha256) == (None, None, "float64", None)
+
+
+def test_alpha_as_a_path_that_is_no_number(arrays):
+    save("case.npz", q=arrays["q"], logits=arrays["logits"])
+    with pytest.raises(InputError, match="1_0: found no such file"):
+        open_case("case.npz", {"alpha": ["1_0"]})
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (7,)])
+def test_log_alpha_is_exponentiated_in_double_precision(shape, arrays):
+    arrays["log_alpha"] = np.full(shape, -1.5, np.float32)
+    del arrays["alpha"]
+    case = open_case(save("case.npz", **arrays), {})
+    alpha = gather(case)["alpha"]
+    np.testing.assert_array_equal(alpha, np.exp(np.float64(-1.5)) * np.ones(np.shape(alpha)))
+    assert case.log_alpha
+    assert case.tables["alpha"].dtype == np.float64
+    assert [i.dtype for i in case.inputs if i.role == "alpha"] == ["float32"]
+
+
+def test_log_alpha_by_key_or_by_file_name(arrays):
+    save("case.npz", q=arrays["q"], logits=arrays["logits"])
+    save("more.npz", log_alpha=0.0)
+    np.save("log_alpha.npy", 0.0)
+    for place in ("more.npz::log_alpha", "more.npz", "log_alpha.npy"):
+        case = open_case("case.npz", {"alpha": [place]})
+        assert (case.scalars["alpha"], case.log_alpha) == (1.0, True)
+
+
+def test_a_key_is_split_at_the_last_colons(arrays):
+    save("odd::name.npz", **arrays)
+    save("q.npz::q.npz", **arrays)
+    rest = {"logits": ["odd::name.npz"], "alpha": ["odd::name.npz::alpha"]}
+    for place in ("odd::name.npz::q", "odd::name.npz", "q.npz::q.npz"):
+        np.testing.assert_array_equal(read_all(None, rest | {"q": [place]})["q"], arrays["q"])
+
+
+def test_keys_that_are_not_there(arrays):
+    save("case.npz", weird=arrays["q"], odd=arrays["q"])
+    np.save("q.npy", arrays["q"])
+    with pytest.raises(InputError, match=r"one of 'weird', 'odd'. Did you mean 'weird'?"):
+        open_case(None, {"q": ["case.npz::wierd"]})
+    with pytest.raises(InputError, match="Leave out '::q'"):
+        open_case(None, {"q": ["q.npy::q"]})
+    with pytest.raises(InputError, match="the arrays 'weird', 'odd'"):
+        open_case(None, {"q": ["case.npz"]})
+
+
+def test_a_file_without_key_gives_what_its_names_mean(arrays):
+    save("case.npz", **arrays)
+    save("lone.npz", arr_0=arrays["q"])
+    save("wrong.npz", logits=arrays["q"])
+    rest = {"logits": ["case.npz"], "alpha": ["case.npz"]}
+    np.testing.assert_array_equal(read_all(None, rest | {"q": ["lone.npz"]})["q"], arrays["q"])
+    with pytest.raises(InputError, match="one array for q"):
+        open_case(None, rest | {"q": ["wrong.npz"]})
+
+
+def test_missing_roles_list_what_is_there(arrays):
+    with pytest.raises(InputError, match="no q among 'logits', 'alpha', 'Qs'"):
+        open_case(save("case.npz", Qs=1, logits=arrays["logits"], alpha=1), {})
+    with pytest.raises(InputError, match="case: found no q, expected"):
+        open_case(None, {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"logits": np.ones((7, 4))}, r"shape \(7, 4\), expected \(7, 3\)"),
+        ({"logits": np.ones((3, 7))}, "Transpose it"),
+        ({"q": np.ones((2, 7, 3))}, "as separate arrays q1 and q2"),
+        ({"alpha": np.ones(3)}, r"shape \(3,\), expected \(7,\)"),
+        ({"alpha": np.ones((7, 1))}, "nothing is broadcast"),
+        ({"mask": np.ones((7, 1), bool)}, "nothing is broadcast"),
+        ({"mask": np.ones(3, bool)}, "nothing is broadcast"),
+        ({"weights": np.ones(())}, r"shape \(\), expected \(7,\)"),
+        ({"q": np.float64(1)}, "a single number"),
+        ({"logits": np.ones((7, 3), bool)}, "booleans, expected numbers for logits"),
+        ({"mask": np.ones((7, 3))}, "a mask of float64"),
+        ({"q": np.ones((7, 3), complex)}, "complex numbers"),
+        ({"q": np.ones((7, 3), np.longdouble)}, "expected float16"),
+    ],
+)
+def test_arrays_that_do_not_fit(changes, message, arrays):
+    with pytest.raises(InputError, match=message) as error:
+        case_from_arrays(arrays | changes)
+    assert error.value.where == next(iter(changes)) or "q" in changes
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (7, 0), (0,)])
+def test_nothing_to_check(shape):
+    empty = np.ones(shape)
+    with pytest.raises(NothingToCheckError):
+        case_from_arrays({"q": empty, "logits": empty, "alpha": 1.0})
+
+
+@pytest.mark.parametrize("axis", [-3, 2, 99])
+def test_an_axis_that_does_not_exist(axis, arrays):
+    with pytest.raises(UsageError, match=r"from -2 to 1"):
+        case_from_arrays(arrays, action_axis=axis)
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**63 - 1])
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_integers_that_float64_cannot_hold(number, rows, arrays):
+    arrays["q"] = np.zeros((4, 3, 7), np.int64)
+    arrays["q"][2, 1, 5] = number
+    arrays = arrays | {"logits": np.zeros((4, 3, 7)), "alpha": 0.1}
+    del arrays["grad"]
+    case = open_case(save("case.npz", **arrays), {}, action_axis=1)
+    with pytest.raises(InputError, match=rf"case.npz::q\[2, 1, 5\]: found the integer {number}"):
+        gather(case, rows)
+
+
+def test_the_largest_exact_integers(arrays):
+    arrays["q"] = np.full((7, 3), 2**53)
+    arrays["logits"] = np.full((7, 3), -(2**53))
+    assert gather(case_from_arrays(arrays))["q"][0, 0] == 2**53
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.bool])
+def test_masks(dtype, arrays):
+    mask = np.arange(21).reshape(7, 3) % 2
+    found = gather(case_from_arrays(arrays | {"mask": mask.astype(dtype)}))["mask"]
+    assert found.dtype == np.bool
+    np.testing.assert_array_equal(found, mask)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.bool])
+def test_a_mask_of_other_numbers(dtype, arrays):
+    mask = np.ones((7, 3), np.int8)
+    mask[4, 2] = 2
+    case = open_case(save("case.npz", **arrays, mask=mask.view(dtype)), {})
+    with pytest.raises(InputError, match=r"case.npz::mask\[4, 2\]: found 2, expected 0 or 1"):
+        gather(case, 3)
+
+
+def test_a_single_state():
+    case = case_from_arrays({"q": [1, 2.0], "logits": [0, 0.0], "alpha": 1, "weights": 2.0})
+    found = gather(case)
+    assert (case.shape, case.states, case.actions) == ((), 1, 2)
+    np.testing.assert_array_equal(found["q"], [[1, 2]])
+    np.testing.assert_array_equal(found["weights"], [2.0])
+    assert case.location(0, 1) == (1,)
+    assert case.location(0) == ()
+
+
+def test_one_state_of_many():
+    case = case_from_arrays({"q": [[1, 2]], "logits": [[0, 0]], "alpha": [1.0], "loss": [2.0]})
+    assert case.scalars == {}
+    np.testing.assert_array_equal(gather(case)["loss"], [2.0])
+
+
+def test_arrays_of_other_libraries():
+    tensor = torch.arange(6.0).reshape(2, 3)
+    case = case_from_arrays({"q": tensor, "logits": tensor, "alpha": 0.5}, name="mine")
+    assert (case.name, case.inputs[0].path, case.inputs[0].dtype) == ("mine", None, "float32")
+    with pytest.raises(InputError, match="detach"):
+        case_from_arrays({"q": tensor.requires_grad_(), "logits": tensor, "alpha": 0.5})
+    with pytest.raises(InputError, match=r"logit: found a name without a role.*'logits'"):
+        case_from_arrays({"logit": tensor})
+
+
+# Labels.
+
+
+def labelled(states, actions="xy", start=0.0):
+    return {s: {a: start + 10 * i + j for j, a in enumerate(actions)} for i, s in enumerate(states)}
+
+
+def test_labels_that_differ():
+    value = {"q": labelled("abc"), "logits": labelled("abd"), "alpha": 1}
+    Path("case.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match=r"no states 'c' but the states 'd'.*the states of q"):
+        open_case("case.json", {})
+    value = {"q": labelled("abc"), "logits": labelled("dabc"), "alpha": 1}
+    Path("case.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match=r"logits: found the states 'd', expected the states of q"):
+        open_case("case.json", {})
+    value = {"q": labelled("abc"), "logits": labelled("cab", "xz"), "alpha": 1}
+    Path("case.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match="no actions 'y' but the actions 'z'"):
+        open_case("case.json", {})
+
+
+def test_labels_need_the_actions_last():
+    Path("case.json").write_text(
+        json.dumps({"q": labelled("ab"), "logits": labelled("ab"), "alpha": 1})
+    )
+    with pytest.raises(UsageError, match=r"the last axis, because case.json::q has labels"):
+        open_case("case.json", {}, action_axis=0)
+
+
+def test_a_misplaced_number_is_named_in_its_own_file():
+    mask = {"b": [0, 1], "a": [1, 7]}
+    value = {"q": labelled("ab"), "logits": labelled("ba"), "alpha": 1, "mask": mask}
+    Path("case.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match=r"mask\[1, 1\]: found 7"):
+        gather(open_case("case.json", {}))
+
+
+# Folders.
+
+
+def test_a_folder(arrays):
+    for role in ("q", "grad"):
+        np.save(f"{role}.npy", arrays[role])
+    np.save("theta.npy", np.asfortranarray(arrays["logits"]))
+    Path("log_alpha.json").write_text("0")
+    Path("README").write_text("words")
+    Path("expected.json").write_text("not JSON")
+    Path("q.txt").write_text("not a format")
+    Path(".q.npy").write_text("hidden")
+    Path("mask").mkdir()
+    os.mkfifo("notes")
+    case = open_case(".", {})
+    assert case.notes == (
+        "not loaded, because no role has this name: 'README', 'expected.json', 'notes', 'q.txt'",
+        "alpha is the exponential of log_alpha.json",
+    )
+    found = gather(case)
+    np.testing.assert_array_equal(found["logits"], arrays["logits"])
+    assert found["alpha"] == 1.0
+    assert len({i.sha256 for i in case.inputs}) == 4
+
+
+def test_two_files_for_one_role(arrays):
+    np.save("q.npy", arrays["q"])
+    Path("q_values.json").write_text("[[1]]")
+    with pytest.raises(InputError, match=r"q_values.json: found a second array for q"):
+        open_case(".", {})
+
+
+def test_a_link_to_a_file_is_followed_and_one_to_nothing_is_not(arrays):
+    path = save("case.npz", **arrays)
+    Path("link.npz").symlink_to(path)
+    assert open_case("link.npz", {}).states == 7
+    Path("broken.npz").symlink_to("nowhere.npz")
+    with pytest.raises(InputError, match=r"broken.npz: found no such file"):
+        open_case("broken.npz", {})
+
+
+# What is no regular file is never opened; these tests would hang.
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+SPECIAL = {"a FIFO": os.mkfifo, "a socket": make_socket, "a folder": os.mkdir}
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".json", ".csv", ".parquet", ".h5", ".pt"])
+def test_special_files_are_not_opened(kind, suffix):
+    SPECIAL[kind](f"q{suffix}")
+    with pytest.raises(InputError, match=f"found {kind}, expected a regular file"):
+        open_case(None, {"q": [f"q{suffix}"]})
+
+
+def test_devices_are_not_opened():
+    Path("q.npy").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="a device"):
+        open_case(".", {})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(arrays):
+    path = save("case.npz", **arrays)
+    Path(path).chmod(0)
+    with pytest.raises(InputError, match="Permission denied"):
+        open_case(path, {})
+
+
+def test_a_missing_file_offers_the_nearest_name(arrays):
+    save("case.npz", **arrays)
+    with pytest.raises(InputError, match=r"case.npy: found no such file.*'case.npz'"):
+        open_case("case.npy", {})
+
+
+def test_names_cannot_move_the_cursor():
+    name = "evil\x1b[2J\n.npz"
+    with pytest.raises(SoftcheckError) as error:
+        open_case(name, {})
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("path", ["a\0b.npz", "x" * 5000 + ".npz", "x" * 5000 + "::q"])
+def test_paths_that_no_file_can_have(path):
+    for given in ({}, {"q": [path]}):
+        with pytest.raises(InputError):
+            open_case(None if given else path, given)

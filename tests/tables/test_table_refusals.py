@@ -1,0 +1,420 @@
+"""Broken and hostile files end in one readable error, and in nothing else."""
+
+import io
+import json
+import os
+import pickle
+import random
+import struct
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import safetensors.numpy
+import torch
+from gathering import read_all
+
+from softcheck.errors import InputError, SoftcheckError
+from softcheck.tables import open_case, table
+
+MALFORMED = Path(__file__).parents[2] / "fixtures" / "malformed"
+
+# What these say is not wrong with the file but with its numbers, which this layer only passes on.
+NUMBERS = {
+    "alpha-nan.npz",
+    "alpha-negative.npz",
+    "alpha-overflows.npz",
+    "logits-infinite.npz",
+    "logits-nan.npz",
+    "no-legal-action.npz",
+    "no-legal-logit.npz",
+    "q-infinite.npz",
+    "q-nan.npz",
+    "weights-nan.npz",
+}
+
+
+def refused(path, **options):
+    """Return the message of the error that a file ends in."""
+    with pytest.raises(SoftcheckError) as error:
+        read_all(str(path), **options)
+    assert error.value.hint.endswith((".", "?"))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("path", sorted(MALFORMED.glob("[!R]*")), ids=lambda path: path.name)
+def test_malformed_fixtures(path):
+    if path.name in NUMBERS:
+        read_all(str(path))
+    else:
+        assert path.name in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("bomb.npz", "2147483776 bytes said to come out of 98"),
+        ("encrypted.npz", "an encrypted member"),
+        ("bzip2.npz", "compression of type 12"),
+        ("shape-too-short.npz", r"expected 160 for shape (2, 2) of float64"),
+        ("not-an-archive.pt", "no archive of tensors"),
+        ("q-bfloat16.npz", "Save the table as float32"),
+        ("external-storage.h5", "data that are kept in other files"),
+        ("virtual.h5", "data that are kept in other files"),
+        ("unwritten.h5", "parts were never written"),
+        ("semicolons.csv", "a semicolon"),
+        ("decimal-comma.tsv", "Write a decimal point"),
+        ("pair-missing.csv", "a column mask"),
+        ("pair-twice.csv", "pair-twice.csv:8"),
+        ("empty-cell.csv", "empty-cell.csv:4, column q"),
+        ("comma.json", "comma.json:1:"),
+        ("utf-16.json", "Save the file as UTF-8."),
+        ("text.parquet", "a column of string"),
+        ("nulls.parquet", "null in 1 of 6 rows"),
+    ],
+)
+def test_what_the_messages_say(name, message):
+    assert message in refused(MALFORMED / name)
+
+
+def test_there_are_enough_of_them():
+    names = {path.name for path in MALFORMED.iterdir()}
+    assert names > NUMBERS
+    assert len(names) > 60
+    listed = (MALFORMED / "README.md").read_text()
+    assert all(f"`{name}`" in listed for name in names - {"README.md"})
+
+
+def save_npz(path, arrays):
+    np.savez_compressed(path, **arrays)
+
+
+def save_npy(path, arrays):
+    np.save(path, arrays)
+
+
+def save_json(path, arrays):
+    path.write_text(json.dumps({name: np.asarray(a).tolist() for name, a in arrays.items()}))
+
+
+def rows(arrays):
+    columns = {name: np.broadcast_to(a, (7, 3)).ravel().tolist() for name, a in arrays.items()}
+    states, actions = zip(*np.ndindex(7, 3), strict=True)
+    return {"state": states, "action": actions, **columns}
+
+
+def save_csv(path, arrays):
+    columns = rows(arrays)
+    lines = zip(*columns.values(), strict=True)
+    path.write_text("\n".join(",".join(map(str, line)) for line in (columns, *lines)))
+
+
+def save_parquet(path, arrays):
+    pq.write_table(pa.table(rows(arrays)), path)
+
+
+def save_safetensors(path, arrays):
+    safetensors.numpy.save_file(arrays, path)
+
+
+def save_hdf5(path, arrays):
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+
+
+def save_pt(path, arrays):
+    torch.save({name: torch.tensor(array) for name, array in arrays.items()}, path)
+
+
+def save_pkl(path, arrays):
+    path.write_bytes(pickle.dumps(arrays))
+
+
+def damaged(data, choose):
+    """Return the bytes cut off, with bits flipped, or with one piece put over another."""
+    kind = choose.choice(["cut", "flip", "zero", "copy"])
+    data = bytearray(data)
+    start, other = choose.randrange(len(data)), choose.randrange(len(data))
+    if kind == "cut":
+        del data[start:]
+    elif kind == "flip":
+        data[start] ^= 1 << choose.randrange(8)
+        data[other] ^= 1 << choose.randrange(8)
+    elif kind == "zero":
+        data[start : start + 8] = bytes(len(data[start : start + 8]))
+    else:
+        data[start : start + 8] = data[other : other + 8]
+    return bytes(data)
+
+
+SAVE = {
+    ".npz": save_npz,
+    ".npy": save_npy,
+    ".json": save_json,
+    ".csv": save_csv,
+    ".parquet": save_parquet,
+    ".safetensors": save_safetensors,
+    ".h5": save_hdf5,
+    ".pt": save_pt,
+    ".pkl": save_pkl,
+}
+
+
+@pytest.mark.parametrize("suffix", SAVE)
+def test_damage_anywhere(suffix, arrays):
+    path = Path(f"case{suffix}")
+    SAVE[suffix](path, arrays)
+    whole = path.read_bytes()
+    choose = random.Random(suffix)  # noqa: S311 # nothing here is secret
+    refusals = []
+    for _ in range(400):
+        path.write_bytes(damaged(whole, choose))
+        try:
+            read_all(str(path), rows=3, allow_pickle=True)
+        except SoftcheckError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 50
+    assert all(message.startswith("case") for message in refusals)
+
+
+# Pickles.
+
+
+class Attack:
+    """Runs a command when it is unpickled by pickle.load."""
+
+    def __reduce__(self):
+        return os.system, ("touch attacked",)
+
+
+@pytest.mark.parametrize("allow_pickle", [False, True])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_that_attacks(allow_pickle, protocol, arrays):
+    value = {**arrays, "z": Attack()}
+    Path("case.pkl").write_bytes(pickle.dumps(value, protocol))
+    np.save("case.npy", value)
+    np.savez("case.npz", **(arrays | {"q": np.array(Attack(), object)}))
+    torch.save(value, "case.pt")
+    for name in ("case.pkl", "case.npy", "case.npz", "case.pt"):
+        refused(name, allow_pickle=allow_pickle)
+    assert not Path("attacked").exists()
+    if allow_pickle:
+        assert "system is not a plain value" in refused("case.pkl", allow_pickle=True)
+    else:
+        assert "--allow-pickle" in refused("case.pkl")
+
+
+@pytest.mark.parametrize("name", ["numpy.load", "builtins.eval", "numpy.f2py.os.system"])
+def test_a_pickle_reaches_no_other_name(name):
+    module, _, function = name.rpartition(".")
+    Path("case.pkl").write_bytes(f"c{module}\n{function}\n(S'1'\ntR.".encode())
+    assert f"{name} is not a plain value" in refused("case.pkl", allow_pickle=True)
+
+
+def test_a_pickle_that_claims_all_memory():
+    Path("case.pkl").write_bytes(b"Nr\xff\xff\xff\x7f.")
+    assert "memo index" in refused("case.pkl", allow_pickle=True)
+
+
+def test_a_pickle_of_lists_that_share_their_parts():
+    shared: list[object] = [0.0, 0.0]
+    for _ in range(40):
+        shared = [shared, shared]
+    Path("case.pkl").write_bytes(pickle.dumps({"q": shared}))
+    assert "nested too deeply" in refused("case.pkl", allow_pickle=True)
+    for _ in range(12):
+        shared = shared[0]
+    Path("case.pkl").write_bytes(pickle.dumps({"q": shared}))
+    assert f"a list of {2**29} numbers" in refused("case.pkl", allow_pickle=True)
+
+
+def test_a_pickle_that_contains_itself():
+    loop: list[object] = []
+    loop.append(loop)
+    Path("case.pkl").write_bytes(pickle.dumps({"q": loop}))
+    assert "nested too deeply" in refused("case.pkl", allow_pickle=True)
+
+
+def test_an_array_that_lies_in_a_pickle(arrays):
+    data = pickle.dumps(arrays["q"], 2)
+    assert data.count(b"K\x07K\x03\x86") == 1
+    Path("case.pkl").write_bytes(data.replace(b"K\x07K\x03\x86", b"K\x07K\x7f\x86"))
+    assert "do not fit its shape" in refused("case.pkl", allow_pickle=True)
+
+
+# Archives.
+
+
+def archive(members, **options):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", **options) as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return stream.getvalue()
+
+
+def npy(array, order="C"):
+    stream = io.BytesIO()
+    np.save(stream, np.asarray(array, order=order))
+    return stream.getvalue()
+
+
+def test_a_bad_checksum_is_found_at_the_end_of_a_large_member():
+    q = np.zeros((50_000, 4))
+    members = {"q.npy": npy(q), "logits.npy": npy(q), "alpha.npy": npy(0.2)}
+    data = bytearray(archive(members))
+    data[npy(q).index(bytes(64)) + 1000] ^= 1
+    Path("case.npz").write_bytes(data)
+    assert "Bad CRC-32" in refused("case.npz", rows=100)
+
+
+def test_a_member_with_bytes_behind_its_array():
+    q = np.ones((2, 2))
+    members = {"q.npy": npy(q) + b"more", "logits.npy": npy(q), "alpha.npy": npy(0.2)}
+    Path("case.npz").write_bytes(archive(members))
+    assert "164 bytes" in refused("case.npz")
+    np.save("q.npy", q)
+    with Path("q.npy").open("ab") as file:
+        np.save(file, q)
+    with pytest.raises(InputError, match="more than one array"):
+        open_case(None, {"q": ["q.npy"]})
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_array_that_must_be_whole_has_a_limit(order, arrays, monkeypatch):
+    arrays = {name: np.asarray(array, order=order) for name, array in arrays.items()}
+    np.savez("case.npz", **arrays)
+    monkeypatch.setattr(table, "MAX_WHOLE_BYTES", 100)
+    if order == "F":
+        assert "168 bytes to hold in memory" in refused("case.npz")
+    else:
+        read_all("case.npz")
+
+
+def test_a_header_of_a_gigabyte():
+    header = b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**30) + b" " * 1000
+    Path("q.npy").write_bytes(header)
+    with pytest.raises(InputError, match=r"q\.npy"):
+        open_case(None, {"q": ["q.npy"]})
+
+
+def test_version_3_of_npy():
+    Path("q.npy").write_bytes(b"\x93NUMPY\x03\x00" + npy(1.0)[8:])
+    with pytest.raises(InputError, match=r"version 3\.0"):
+        open_case(None, {"q": ["q.npy"]})
+
+
+def test_a_file_that_shrinks_while_it_is_read(arrays):
+    np.save("q.npy", arrays["q"])
+    case = open_case(None, {"q": ["q.npy"], "logits": ["q.npy"], "alpha": ["1"]})
+    os.truncate("q.npy", 200)
+    with pytest.raises(InputError, match=r"q.npy: found EOFError: the data ends"):
+        list(case.blocks(2))
+    Path("q.npy").unlink()
+    with pytest.raises(InputError, match=r"q.npy: found no such file"):
+        _ = case.inputs
+
+
+def test_a_tensor_with_more_bytes_than_its_shape_needs(arrays):
+    save_safetensors(Path("case.safetensors"), arrays)
+    data = Path("case.safetensors").read_bytes()
+    Path("case.safetensors").write_bytes(data.replace(b"[7,3]", b"[6,3]"))
+    assert "of 512, expected 144 bytes" in refused("case.safetensors")
+
+
+# HDF5.
+
+
+def test_numbers_kept_beside_an_hdf5_file(arrays):
+    Path("q.raw").write_bytes(arrays["q"].tobytes())
+    save_hdf5(Path("case.h5"), {"logits": arrays["logits"], "alpha": 1.0})
+    with h5py.File("case.h5", "a") as file:
+        file.create_dataset("q", (7, 3), float, external=[("q.raw", 0, 168)])
+    assert "data that are kept in other files" in refused("case.h5")
+
+
+def test_links_out_of_an_hdf5_file_are_not_followed(arrays):
+    save_hdf5("other.h5", arrays)
+    os.mkfifo("fifo.h5")  # opening it would hang
+    for target in ("other.h5", "fifo.h5"):
+        with h5py.File("case.h5", "w") as file:
+            file["hop"] = h5py.SoftLink("/door/q")
+            file["door"] = h5py.ExternalLink(target, "/")
+            file["q"] = h5py.SoftLink("hop")
+            file["logits"] = arrays["logits"]
+        assert f"a link into {target}" in refused("case.h5")
+
+
+def test_links_that_go_round():
+    with h5py.File("case.h5", "w") as file:
+        file["q"] = h5py.SoftLink("theta")
+        file["theta"] = h5py.SoftLink("q")
+    assert "links that go round" in refused("case.h5")
+
+
+def test_groups_that_contain_themselves(arrays):
+    save_hdf5("case.h5", arrays)
+    with h5py.File("case.h5", "a") as file:
+        file["group/again"] = file
+        file["group/group"] = file["group"]
+    assert len(read_all("case.h5")["q"]) == 7
+
+
+# Text.
+
+
+@pytest.mark.parametrize("cell", ["1_0", "+1", ".5", "5.", "01", "0x1", "1e", "nan", "٣", "1 2"])
+def test_numbers_by_the_grammar_of_json(cell):
+    Path("q.csv").write_text(f"x,y\n1,{cell}\n")
+    with pytest.raises(InputError, match=r"q.csv:2: found"):
+        open_case(None, {"q": ["q.csv"]})
+    Path("q.json").write_text(f"[1, {cell}]")
+    with pytest.raises(InputError, match=r"q.json"):
+        open_case(None, {"q": ["q.json"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1,2\n3\n", "q.csv:2: found 1 cells, expected 2"),
+        ("a,a\n1,2\n", "the action 'a' twice"),
+        ("a,\n1,2\n", "an empty label of a action"),
+        ("state,a\ns,1\ns,2\n", "the state 's' twice"),
+        ("x,1.0\n2,3\n", "'x' beside the number 1.0"),
+        ("a,b\n", "no numbers"),
+        ("\n\n", "an empty file"),
+        ("state,action,q\n0,0,1\n1,1,2\n", "no row for '0, 1', '1, 0'"),
+        ('a,b\n1,"2\n', "unexpected end of data"),
+        ("1 2\n3 4\n", "'3 4'"),
+    ],
+)
+def test_text_that_is_no_table(text, message):
+    Path("q.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        open_case(None, {"q": ["q.csv"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[1, 2], 3]", r"q.json\[1\]: found int 3"),
+        ("[1, [2]]", r"q.json\[1\]: found a list of 1"),
+        ('{"a": [1], "b": {"x": 1}}', "found an object"),
+        ('{"a": {"x": 1}, "b": {"y": 1}}', r"other actions than in 'a': 'x', 'y'"),
+        ('{"a": [[1]], "b": [[2]]}', "an object of arrays"),
+        ("{}", "an empty object"),
+        ("[" * 100_000, "nested too deeply"),
+        ("1" * 5000, "q.json"),
+        ('["Infinity"]', "Only logits may be infinite"),
+    ],
+)
+def test_json_that_is_no_table(text, message):
+    Path("q.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        open_case(None, {"q": ["q.json"]})

@@ -1,0 +1,70 @@
+"""Large arrays pass through a small memory."""
+
+import tracemalloc
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from softcheck.tables import open_case
+
+STATES, ACTIONS, ROWS = 50_000, 18, 1000
+SIZE = STATES * ACTIONS * 8
+
+
+def peak(case):
+    """Return the largest memory in use while a case is read."""
+    tracemalloc.start()
+    rows = sum(block.rows for block in case.blocks(ROWS))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert rows == STATES
+    return most
+
+
+@pytest.fixture
+def table():
+    return np.arange(STATES * ACTIONS, dtype=float).reshape(STATES, ACTIONS)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_archives_are_read_in_blocks(save, table):
+    save("case.npz", q=table, logits=table, alpha=0.1)
+    assert peak(open_case("case.npz", {})) < SIZE / 5
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_files_are_read_in_blocks(order, table):
+    np.save("q.npy", np.asarray(table, order=order))
+    given = {"q": ["q.npy"], "logits": ["q.npy"], "alpha": ["1"]}
+    assert peak(open_case(None, given)) < SIZE / 5
+
+
+def test_another_axis_is_read_in_blocks(table):
+    np.save("q.npy", table.T.copy())
+    given = {"q": ["q.npy"], "logits": ["q.npy"], "alpha": ["1"]}
+    assert peak(open_case(None, given, action_axis=0)) < SIZE / 5
+
+
+def test_datasets_are_read_in_blocks(table):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File("case.h5", "w") as file:
+        file.create_dataset("q", data=table, chunks=(500, ACTIONS), compression="gzip")
+        file["logits"] = table
+        file["alpha"] = 0.1
+    assert peak(open_case("case.h5", {})) < SIZE / 5
+
+
+def test_arrays_that_no_role_names_are_not_loaded(table):
+    np.savez_compressed("case.npz", q=table[:3], logits=table[:3], alpha=0.1, history=table)
+    tracemalloc.start()
+    open_case("case.npz", {})
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < SIZE / 5
+
+
+def test_files_are_closed_when_reading_stops_early(table):
+    np.savez("case.npz", q=table, logits=table, alpha=0.1)
+    with closing(open_case("case.npz", {}).blocks(ROWS)) as blocks:
+        assert next(blocks).rows == ROWS
