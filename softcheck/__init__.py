@@ -1,0 +1,28 @@
+"""Verify the gradient of a soft (entropy-regularised) softmax policy, entry by entry."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from softcheck.api import assert_gradient, verify
+    from softcheck.errors import SoftcheckError
+    from softcheck.result import Report, Status
+
+__version__ = "0.1.0"
+__all__ = ["Report", "SoftcheckError", "Status", "__version__", "assert_gradient", "verify"]
+
+_HOMES = {
+    "Report": "softcheck.result",
+    "SoftcheckError": "softcheck.errors",
+    "Status": "softcheck.result",
+    "assert_gradient": "softcheck.api",
+    "verify": "softcheck.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, so that importing the package costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,5 @@
+"""`python -m softcheck`."""
+
+from softcheck.cli import main
+
+main()

@@ -1,0 +1,247 @@
+"""The command line, and the only place that knows exit codes."""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from softcheck import __version__
+from softcheck.errors import SoftcheckError, UsageError, printable
+from softcheck.result import Report, Status
+from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
+
+if TYPE_CHECKING:
+    from softcheck.tables.case import Case
+
+EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.INCONCLUSIVE: 1, Status.ERROR: 2}
+TROUBLE = 2
+INTERNAL = 3
+INTERRUPTED = 130
+TERMINATED = 143
+
+_PIPE_WIDTH = 120
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class _Terminated(BaseException):
+    """SIGTERM: ends the run like Ctrl-C."""
+
+
+def main() -> NoReturn:
+    """Run the program: the one funnel from exceptions to exit codes."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = int(app(standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except _Terminated:
+        code = TERMINATED
+    except SoftcheckError as error:
+        code = _complain(TROUBLE, str(error))
+    except TyperException as error:
+        # Reached only by what Typer itself refuses: options, arguments, commands.
+        code = _complain(TROUBLE, f"{printable(error.format_message())} See softcheck --help.")
+    except Exception as error:  # nothing unexpected may look like a verdict
+        code = _complain(
+            INTERNAL,
+            f"internal error: {type(error).__name__}: {printable(error)}. This is a defect of "
+            "softcheck: please report it, with what -vv prints.",
+        )
+    sys.exit(code)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def _complain(code: int, message: str) -> int:
+    """Print one line on stderr, after the traceback if -vv asks for it."""
+    if "-vv" in sys.argv:
+        import traceback
+
+        traceback.print_exc()
+    print(f"softcheck: {message}", file=sys.stderr)
+    return code
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"softcheck {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Check the gradient of a soft (entropy-regularised) softmax policy.
+
+    Exit codes: 0 all passed, 1 failed or inconclusive, 2 nothing could be verified, 3 internal
+    error.
+    """
+
+
+@app.command()
+def verify(
+    cases: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CASE]...",
+            help="A file of named arrays (.npz .json .csv .safetensors .h5 .parquet .pt), or a "
+            "folder with one file a name.",
+            show_default=False,
+        ),
+    ] = None,
+    q: Annotated[
+        list[str] | None,
+        typer.Option(metavar="F", help="Q-table, PATH or PATH::KEY; once for each critic."),
+    ] = None,
+    logits: Annotated[str | None, typer.Option(metavar="F", help="Logits of the policy.")] = None,
+    grad: Annotated[
+        str | None, typer.Option(metavar="F", help="The gradient that your code computed.")
+    ] = None,
+    alpha: Annotated[
+        str | None, typer.Option(metavar="X|F", help="Temperature: a number, or one a state.")
+    ] = None,
+    mask: Annotated[str | None, typer.Option(metavar="F", help="True where legal.")] = None,
+    weights: Annotated[str | None, typer.Option(metavar="F", help="A weight a state.")] = None,
+    action_axis: Annotated[int, typer.Option(metavar="N", help="The axis of the actions.")] = -1,
+    reduction: Annotated[
+        Reduction, typer.Option(help="How the dumped gradient's loss was reduced over states.")
+    ] = "sum",
+    critics: Annotated[CriticChoice, typer.Option(help="How several critics make one Q.")] = "min",
+    compute_dtype: Annotated[
+        Dtype | None,
+        typer.Option(help="Precision of the dump's arithmetic.", show_default="that of the dump"),
+    ] = None,
+    grad_dtype: Annotated[
+        Dtype | None,
+        typer.Option(
+            help="Precision the gradient was rounded to, where its file does not tell.",
+            show_default="that of its file",
+        ),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(metavar="N", help="Also estimate the gradient from N actions a state.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of whatever is drawn.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", show_default="one for each core")
+    ] = None,
+    max_findings: Annotated[
+        int, typer.Option(metavar="N", help="Findings listed for each check.")
+    ] = 5,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail on a blind entry and on a note.")
+    ] = False,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit with 0 where it would be 1.")
+    ] = False,
+    allow_pickle: Annotated[
+        bool,
+        typer.Option(
+            "--allow-pickle", help="Read pickled arrays and containers; nothing in them is run."
+        ),
+    ] = False,
+    output_format: Annotated[
+        Literal["text", "concise", "json"] | None,
+        typer.Option(
+            envvar="SOFTCHECK_OUTPUT_FORMAT",
+            show_default="text on a terminal, else concise",
+        ),
+    ] = None,
+    color: Annotated[Literal["auto", "always", "never"], typer.Option()] = "auto",
+    quiet: Annotated[
+        int, typer.Option("-q", "--quiet", count=True, help="Findings only; -qq: nothing.")
+    ] = 0,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="Every check; -vv: tracebacks too.")
+    ] = 0,
+) -> None:
+    """Verify Eq. (6), dL/dtheta_a = -pi(a) (g(a) - V), on tables, and a dumped gradient with it.
+
+    softcheck verify run.npz
+
+    softcheck verify --q q1.npy --q q2.npy --logits logits.npy --grad grad.npy --alpha 0.2
+    --reduction mean
+    """
+    settings = Settings(
+        reduction=reduction,
+        critics=critics,
+        compute_dtype=compute_dtype,
+        grad_dtype=grad_dtype,
+        samples=samples,
+        seed=seed,
+        threads=threads,
+        max_findings=max_findings,
+        strict=strict,
+    )
+    options = {"logits": logits, "grad": grad, "alpha": alpha, "mask": mask, "weights": weights}
+    given = {role: [place] for role, place in options.items() if place is not None}
+    if q:
+        given["q"] = q
+    if not cases and not given:
+        raise UsageError(
+            "verify", "no case", "a CASE, or --q, --logits and --alpha", "See verify --help."
+        )
+
+    from softcheck.progress import progress_bar
+    from softcheck.tables.case import open_case
+    from softcheck.verification import report
+
+    def opener(path: str | None) -> Callable[[], "Case"]:
+        return lambda: open_case(path, given, action_axis=action_axis, allow_pickle=allow_pickle)
+
+    paths: list[str | None] = [*cases] if cases else [None]
+    with progress_bar() as progress:
+        made = report(((path or "options", opener(path)) for path in paths), settings, progress)
+    for error in made.summary.errors:
+        print(f"softcheck: {error}", file=sys.stderr)
+    if quiet < 2:
+        _show(made, output_format, color, verbose - quiet)
+    code = EXIT_CODES[made.status]
+    raise typer.Exit(0 if exit_zero and code == EXIT_CODES[Status.FAILED] else code)
+
+
+def _show(made: Report, output_format: str | None, color: str, verbosity: int) -> None:
+    """Print a report on stdout; a reader who has gone away changes nothing."""
+    from softcheck.report import RENDERERS, Style
+
+    terminal = sys.stdout.isatty()
+    style = Style(
+        verbosity=verbosity,
+        color=_colored(terminal) if color == "auto" else color == "always",
+        width=shutil.get_terminal_size().columns if terminal else _PIPE_WIDTH,
+    )
+    rendered = RENDERERS[output_format or ("text" if terminal else "concise")](made, style)
+    try:
+        sys.stdout.write(rendered)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more at exit, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _colored(terminal: bool) -> bool:
+    """Decide on colour as https://no-color.org and https://force-color.org say."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return terminal and os.environ.get("TERM") != "dumb"

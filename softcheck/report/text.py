@@ -1,0 +1,169 @@
+"""The report for a person at a terminal."""
+
+import io
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from softcheck.errors import printable
+from softcheck.report import Style
+from softcheck.report.words import (
+    index,
+    name,
+    number,
+    place,
+    resolution,
+    shape_of,
+    size,
+)
+from softcheck.result import Case, Check, Finding, Report, Status
+
+_COLORS = {
+    Status.PASSED: "bold green",
+    Status.INCONCLUSIVE: "bold yellow",
+    Status.FAILED: "bold red",
+    Status.ERROR: "bold red",
+}
+
+
+def render(report: Report, style: Style) -> str:
+    """Return a verdict line a case, a row a check, the worst findings and what they mean."""
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=style.width,
+        force_terminal=style.color,
+        no_color=not style.color,
+        color_system="standard" if style.color else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    for case in report.cases:
+        _case(console, case, style.verbosity)
+    if len(report.cases) > 1 and style.verbosity >= 0:
+        counts = report.summary
+        parts = {
+            "passed": counts.passed,
+            "failed": counts.failed,
+            "inconclusive": counts.inconclusive,
+            "unreadable": len(counts.errors),
+        }
+        said = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
+        _line(console, _verdict(report.status), f"  {counts.cases} cases: {said}")
+    # Rich fills a table's last column up with blanks.
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def _case(console: Console, case: Case, verbosity: int) -> None:
+    if verbosity < 0:
+        if case.findings:
+            _line(console, name(case.name))
+            _findings(console, case.findings)
+        return
+    _line(console, _verdict(case.status), f"  {name(case.name)}")
+    if case.status is Status.ERROR:
+        _line(console, f"  {case.status.advice}\n")
+        return
+    _line(console, f"  {shape_of(case)}{_alpha(case)}")
+    if verbosity > 0:
+        _givens(console, case)
+    console.print()
+    _grid(
+        console,
+        ("check", "verdict", "entries", "failed", "blind", "worst ratio", "at", "resolution"),
+        [_check_row(check) for check in case.checks],
+        right={"entries", "failed", "blind", "worst ratio"},
+    )
+    for check in case.checks:
+        if check.reason and (check.status is not Status.PASSED or verbosity > 0):
+            _line(console, f"\n{check.name} {check.status.value}: {check.reason}.")
+    if case.findings:
+        console.print()
+        _findings(console, case.findings)
+    for diagnosis in case.diagnosis:
+        _line(console, f"\n{diagnosis.message} ({diagnosis.code}).")
+    for note in case.notes:
+        _line(console, f"\nnote: {printable(note)}")
+    _line(console, f"\n{case.status.advice}\n")
+
+
+def _check_row(check: Check) -> tuple[Text | str, ...]:
+    worst = check.worst
+    return (
+        check.name,
+        Text(check.status.value, _COLORS[check.status]),
+        str(check.entries),
+        str(check.failed),
+        str(check.blind),
+        "-" if worst is None else size(worst.ratio),
+        "-" if worst is None else index(worst.location),
+        resolution(check.resolution),
+    )
+
+
+def _findings(console: Console, findings: Sequence[Finding]) -> None:
+    if findings:
+        _grid(
+            console,
+            ("finding", "at", "found", "expected", "error", "tolerance", "ratio"),
+            [
+                (
+                    finding.check,
+                    place(finding),
+                    number(finding.actual),
+                    number(finding.expected),
+                    size(finding.abs_error),
+                    size(finding.tolerance),
+                    size(finding.ratio),
+                )
+                for finding in findings
+            ],
+            right={"found", "expected", "error", "tolerance", "ratio"},
+        )
+
+
+def _givens(console: Console, case: Case) -> None:
+    for given in case.inputs:
+        source = "::".join(name(part) for part in (given.path, given.key) if part is not None)
+        digest = f"  sha256 {given.sha256}" if given.sha256 else ""
+        _line(console, f"  {given.role}: {source} {given.dtype} {given.shape}{digest}")
+    _line(console, f"  {', '.join(f'{key} {value}' for key, value in case.settings.items())}")
+
+
+def _alpha(case: Case) -> str:
+    alpha = case.settings["alpha"]
+    return f", alpha {alpha if isinstance(alpha, str) else number(alpha)}"
+
+
+def _verdict(status: Status) -> Text:
+    return Text(status.value.upper(), _COLORS[status])
+
+
+def _line(console: Console, *parts: Text | str) -> None:
+    """Print a line that the console neither wraps nor cuts."""
+    console.print(Text.assemble(*parts), soft_wrap=True)
+
+
+def _grid(
+    console: Console,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[Text | str]],
+    right: set[str],
+) -> None:
+    """Print rows as a table if it fits, and as a list of `heading value` lines if it does not."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    if table.__rich_measure__(console, console.options.update(width=9999)).maximum <= console.width:
+        console.print(table)
+        return
+    for row in rows:
+        _line(console, row[0], "  ", row[1])
+        for heading, cell in zip(headings[2:], row[2:], strict=True):
+            _line(console, f"  {heading}: ", cell)

@@ -1,0 +1,59 @@
+"""How places, numbers and names are written in the formats for people."""
+
+from collections.abc import Sequence
+
+from softcheck.errors import printable
+from softcheck.result import Case, Check, Finding, Resolution
+
+_NAME = 200
+
+
+def number(value: float) -> str:
+    """Return a value under test with every digit it has."""
+    return repr(value)
+
+
+def size(value: float) -> str:
+    """Return an error, tolerance or ratio to three digits."""
+    return f"{value:.3g}"
+
+
+def name(text: str) -> str:
+    """Return a name from a file on one line, without control characters."""
+    return printable(text, _NAME)
+
+
+def index(location: Sequence[int]) -> str:
+    """Return an index as NumPy takes it; nothing for a quantity of the whole case."""
+    return f"[{', '.join(map(str, location))}]" if location else ""
+
+
+def place(finding: Finding) -> str:
+    """Return the index of a finding, and its labels."""
+    labels = [name(label) for label in (finding.state, finding.action) if label is not None]
+    spelled = index(finding.location)
+    return f"{spelled} ({', '.join(labels)})" if labels else spelled
+
+
+def resolution(seen: Resolution | None) -> str:
+    """Return the median resolution of a check and its worst."""
+    return "-" if seen is None else f"{size(seen.median)} .. {size(seen.worst)}"
+
+
+def shape_of(case: Case) -> str:
+    """Return how much a case holds."""
+    masked = f" ({case.masked} masked)" if case.masked else ""
+    states = f"{case.states} {_plural('state', case.states)}"
+    actions = f"{case.actions} {_plural('action', case.actions)}"
+    return f"{states} x {actions}, {case.entries} {_plural('entry', case.entries)}{masked}"
+
+
+def names_of(checks: Sequence[Check]) -> str:
+    """Return the names of checks in a row."""
+    return ", ".join(check.name for check in checks)
+
+
+def _plural(word: str, count: int) -> str:
+    if count == 1:
+        return word
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

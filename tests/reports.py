@@ -1,0 +1,157 @@
+"""Reports made by hand, so that how they are rendered can be compared to the letter."""
+
+from softcheck import result
+from softcheck.result import Status
+
+NAN, INF = float("nan"), float("inf")
+
+
+def check(name, status=Status.PASSED, *, entries=12, failed=0, blind=0, worst=None, **rest):
+    return result.Check(
+        name=name,
+        status=status,
+        entries=entries,
+        failed=failed,
+        blind=blind,
+        worst=worst,
+        resolution=rest.get("resolution", result.Resolution(median=4.5e-15, worst=2.25e-14)),
+        reason=rest.get("reason", ""),
+    )
+
+
+def discrepancy(location, actual, expected, tolerance=2.0e-9, ratio=None):
+    error = abs(actual - expected)
+    return result.Discrepancy(
+        location=location,
+        actual=actual,
+        expected=expected,
+        abs_error=error,
+        tolerance=tolerance,
+        ratio=error / tolerance if ratio is None else ratio,
+    )
+
+
+def finding(name, worst, state=None, action=None):
+    return result.Finding(
+        check=name,
+        state=state,
+        action=action,
+        **{field: getattr(worst, field) for field in worst.__struct_fields__},
+    )
+
+
+def case(name, status, checks, **rest):
+    inputs = tuple(
+        result.Input(
+            role=role, path="run.npz", key=role, dtype="float32", shape=(3, 4), sha256="ab" * 32
+        )
+        for role in ("q", "logits")
+    )
+    given = {
+        "inputs": (*inputs, result.Input(
+            role="alpha", path=None, key="--alpha", dtype="float64", shape=(), sha256=None
+        )),
+        "settings": {"alpha": 0.2, "critics": "min", "reduction": "mean", "grad_dtype": None},
+        "states": 3,
+        "actions": 4,
+        "entries": 12,
+        "masked": 0,
+        "findings": (),
+        "diagnosis": (),
+        "notes": (),
+    }  # fmt: skip
+    return result.Case(name=name, status=status, checks=checks, **given | rest)
+
+
+def report(*cases, errors=()):
+    counts = [each.status for each in cases]
+    return result.Report(
+        schema_version=1,
+        tool=result.Tool(name="softcheck", version="0.0.0"),
+        command="verify",
+        status=max(counts, key=lambda status: status.severity),
+        summary=result.Summary(
+            cases=len(cases),
+            passed=counts.count(Status.PASSED),
+            failed=counts.count(Status.FAILED),
+            inconclusive=counts.count(Status.INCONCLUSIVE),
+            errors=errors,
+        ),
+        cases=cases,
+    )
+
+
+NEAR = discrepancy((1, 2), -0.338861980985, -0.338861980986, tolerance=2.2e-12)
+PASSED = case(
+    "run.npz",
+    Status.PASSED,
+    (
+        check("complex-step", worst=NEAR),
+        check("central-difference", worst=NEAR, blind=2, reason="2 of 12 live entries are blind"),
+        check("descent", entries=3, worst=discrepancy((2,), -0.5, -0.5)),
+    ),
+    notes=("not loaded, because no role has this name: 'rewards'",),
+)
+
+WRONG = discrepancy((2, 0), 0.12345678901234568, -0.12345678901234568)
+MISSING = discrepancy((2, 3), NAN, 0.25, ratio=INF)
+FAILED = case(
+    "negative.npz",
+    Status.FAILED,
+    (
+        check("complex-step", worst=NEAR),
+        check(
+            "value",
+            Status.FAILED,
+            entries=3,
+            failed=1,
+            worst=discrepancy((2,), 1.5, -1.5),
+            reason="1 of 3 (33.3 %) differ by more than their tolerance",
+        ),
+        check(
+            "gradient",
+            Status.FAILED,
+            failed=2,
+            worst=MISSING,
+            reason="2 of 12 (16.7 %) differ by more than their tolerance",
+        ),
+    ),
+    entries=10,
+    masked=2,
+    findings=(
+        finding("value", discrepancy((2,), 1.5, -1.5), state="corner"),
+        finding("gradient", MISSING, state="corner", action="left"),
+        finding("gradient", WRONG, state="corner", action="up"),
+    ),
+    diagnosis=(
+        result.Diagnosis(
+            code="first-wrong",
+            message="value is the first wrong quantity in the order of computation: look there",
+            evidence={"quantity": "value", "then_wrong": ["gradient"]},
+        ),
+    ),
+)
+BLIND = case(
+    "coarse.npz",
+    Status.INCONCLUSIVE,
+    (
+        check(
+            "gradient",
+            Status.INCONCLUSIVE,
+            blind=12,
+            worst=discrepancy((0, 0), 0.0, 0.5, tolerance=1.0),
+            resolution=result.Resolution(median=INF, worst=INF),
+            reason="all 12 live entries are blind: their tolerance exceeds their scale",
+        ),
+    ),
+)
+UNREADABLE = case(
+    "torn.npz", Status.ERROR, (), inputs=(), settings={}, states=0, actions=0, entries=0
+)
+
+EVERY = {
+    "passed": report(PASSED),
+    "failed": report(FAILED),
+    "inconclusive": report(BLIND),
+    "several": report(PASSED, FAILED, UNREADABLE, errors=("torn.npz: found a tear, ...",)),
+}

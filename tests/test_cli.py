@@ -1,0 +1,205 @@
+"""The command line as its users meet it: exit codes, streams, options, wrong input on purpose."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from cases import FIXTURES
+from run import process, softcheck
+
+import softcheck as package
+
+GOOD = FIXTURES / "positive" / "cliffwalking.npz"
+BAD = FIXTURES / "negative" / "missing-alpha.npz"
+TORN = FIXTURES / "malformed" / "empty.npz"
+
+
+def test_exit_codes():
+    assert softcheck("verify", GOOD).code == 0
+    assert softcheck("verify", BAD).code == 1
+    assert softcheck("verify", TORN).code == 2
+    assert softcheck("verify").code == 2
+
+
+def test_among_cases_trouble_outranks_failure_and_the_others_are_reported():
+    run = softcheck("verify", GOOD, BAD, TORN)
+    assert run.code == 2
+    assert "cliffwalking.npz: passed" in run.out
+    assert "missing-alpha.npz: failed" in run.out
+    assert "empty.npz" in run.err
+    assert softcheck("verify", GOOD, BAD).code == 1
+
+
+def test_exit_zero_turns_a_failure_into_success_and_nothing_else():
+    assert softcheck("verify", BAD, "--exit-zero").code == 0
+    assert softcheck("verify", TORN, "--exit-zero").code == 2
+
+
+def test_arrays_may_be_given_one_by_one(tmp_path):
+    q, logits = np.random.default_rng(0).normal(size=(2, 5, 3))
+    np.save(tmp_path / "q.npy", q)
+    np.savez(tmp_path / "policy.npz", theta=logits)
+    policy = f"{tmp_path / 'policy.npz'}::theta"
+    given = ["--q", tmp_path / "q.npy", "--logits", policy, "--alpha"]
+    assert softcheck("verify", *given, "0.2").code == 0
+    np.save(tmp_path / "alpha.npy", np.full(5, 0.2))
+    assert softcheck("verify", *given, tmp_path / "alpha.npy").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["verify", GOOD, "--reduction", "median"], "median"),
+        (["verify", GOOD, "--nonsense"], "--nonsense"),
+        (["verfy", GOOD], "verify"),
+        (["verify", GOOD, "--alpha", "0.1"], "--alpha"),
+        (["verify", GOOD, "--threads", "0"], "--threads"),
+        (["verify", GOOD, "--samples", "-1"], "--samples"),
+        (["verify", GOOD, "--action-axis", "5"], "axis"),
+        (["verify", "--q", GOOD], "logits"),
+        (["verify", "no-such-file.npz"], "no-such-file.npz"),
+        (["verify", FIXTURES], "fixtures"),
+    ],
+)
+def test_wrong_use_is_one_line_on_stderr_and_exit_2(arguments, says):
+    run = softcheck(*arguments)
+    assert run.code == 2
+    (line,) = run.err.splitlines()
+    assert line.startswith("softcheck: ")
+    assert says in line
+
+
+def test_quiet_and_verbose():
+    assert softcheck("verify", BAD, "-qq").out == ""
+    findings = softcheck("verify", BAD, "-q", "--max-findings=3").out.splitlines()
+    assert len(findings) == 3
+    assert all("gradient[" in line for line in findings)
+    assert "complex-step passed" in softcheck("verify", GOOD, "-v").out
+
+
+def test_off_a_terminal_the_format_is_concise_and_the_environment_may_choose(monkeypatch):
+    assert len(softcheck("verify", GOOD).out.splitlines()) == 1
+    monkeypatch.setenv("SOFTCHECK_OUTPUT_FORMAT", "json")
+    assert json.loads(softcheck("verify", GOOD).out)["status"] == "passed"
+    assert softcheck("verify", GOOD, "--output-format=text").out.startswith("PASSED")
+
+
+def test_colour_is_a_choice(monkeypatch):
+    def colored(*options):
+        return "\x1b[" in softcheck("verify", GOOD, "--output-format=text", *options).out
+
+    assert not colored()
+    assert colored("--color=always")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert colored()
+    assert not colored("--color=never")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not colored()
+
+
+def test_samples_and_seed():
+    run = softcheck("verify", GOOD, "--samples=50", "--seed=3", "--output-format=json")
+    (case,) = json.loads(run.out)["cases"]
+    assert "sampled" in {check["name"] for check in case["checks"]}
+    assert (case["settings"]["samples"], case["settings"]["seed"]) == (50, 3)
+
+
+def test_verbose_trouble_shows_the_traceback(monkeypatch):
+    monkeypatch.setattr("softcheck.cli._show", lambda *_: 1 / 0)
+    quiet, loud = softcheck("verify", GOOD), softcheck("verify", GOOD, "-vv")
+    assert (quiet.code, loud.code) == (3, 3)
+    assert "internal error: ZeroDivisionError" in quiet.err
+    assert "Traceback" not in quiet.err
+    assert "Traceback" in loud.err
+
+
+def test_help_and_version_are_quick_and_light():
+    heavy = {"numpy", "sympy", "rich", "mpmath", "h5py", "pyarrow", "torch", "scipy"}
+    script = (
+        "import sys; sys.argv[1:] = ['--version']\n"
+        "from softcheck.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    version, modules = run.stdout.splitlines()
+    assert version == f"softcheck {package.__version__}"
+    assert heavy.isdisjoint(modules.split())
+
+
+def test_verify_loads_no_format_it_does_not_read():
+    script = (
+        f"import sys; sys.argv[1:] = ['verify', {str(GOOD)!r}]\n"
+        "from softcheck.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    extras = {"sympy", "rich", "h5py", "pyarrow", "safetensors", "torch"}
+    assert extras.isdisjoint(run.stdout.splitlines()[-1].split())
+
+
+def test_the_process_keeps_streams_apart():
+    run = process("verify", GOOD, TORN)
+    assert run.code == 2
+    assert "cliffwalking.npz: passed" in run.out
+    assert run.err.count("\n") == 1
+
+
+def test_a_closed_pipe_keeps_the_verdict_quietly():
+    command = f"{sys.executable} -m softcheck verify {BAD} --max-findings=200 | head -n 1"
+    script = f"set -o pipefail; {command}; echo ${{PIPESTATUS[0]}}"
+    run = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert run.stdout.splitlines()[-1] == "1"
+    assert run.stderr == ""
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_without_a_traceback(tmp_path, sent, code):
+    for name in ("q", "logits"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((200_000, 8)))
+    run = subprocess.Popen(
+        [sys.executable, "-m", "softcheck", "verify", tmp_path, "--alpha=1", "--samples=1000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(1.5)
+    run.send_signal(sent)
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out, err) == (code, "", "")
+
+
+def test_on_a_terminal_the_report_is_text_and_a_long_run_shows_progress(tmp_path):
+    for name in ("q", "logits"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((60_000, 2)))
+    command = [sys.executable, "-m", "softcheck", "verify", str(tmp_path), "--alpha=1"]
+    controller, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "60"}
+    run = subprocess.Popen(
+        [*command, "--samples=100"], stdout=terminal, stderr=terminal, env=environment
+    )
+    os.close(terminal)
+    seen = b""
+    while True:
+        try:
+            part = os.read(controller, 65_536)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    os.close(controller)
+    assert run.wait(timeout=60) == 0
+    assert b"\x1b[1;32mPASSED" in seen
+    assert b"states" in seen.split(b"PASSED")[0]

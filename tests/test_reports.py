@@ -1,0 +1,111 @@
+"""Reports as text: golden files, widths, names that are data, and numbers that are never cut.
+
+`python tests/test_reports.py` writes the golden files anew, to be read before they are committed.
+"""
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from reports import EVERY
+
+import softcheck
+from softcheck.report import RENDERERS, Style
+
+GOLDEN = Path(__file__).parent / "golden"
+STYLES = {
+    "text": ("text", Style()),
+    "narrow": ("text", Style(width=40)),
+    "color": ("text", Style(color=True)),
+    "verbose": ("text", Style(verbosity=1, width=200)),
+    "findings": ("text", Style(verbosity=-1)),
+    "concise": ("concise", Style()),
+    "concise-verbose": ("concise", Style(verbosity=1)),
+    "quiet": ("concise", Style(verbosity=-1)),
+    "json": ("json", Style()),
+}
+
+
+def rendered_as(name, style):
+    form, how = STYLES[style]
+    return RENDERERS[form](EVERY[name], how)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", EVERY)
+def test_a_report_reads_as_before(name, style):
+    assert rendered_as(name, style) == (GOLDEN / f"{name}.{style}.txt").read_text("utf-8")
+
+
+def test_every_golden_file_is_compared():
+    assert {path.name for path in GOLDEN.iterdir()} == {
+        f"{name}.{style}.txt" for name in EVERY for style in STYLES
+    }
+
+
+def report_of(case_name="arrays", **arrays):
+    q = np.arange(6.0).reshape(3, 2)
+    given = {"q": q, "logits": q * 0.1, "alpha": 0.5} | arrays
+    one = softcheck.verify(**given)
+    return msgspec.structs.replace(
+        one, cases=(msgspec.structs.replace(one.cases[0], name=case_name),)
+    )
+
+
+NASTY = "[red]x[/red]\x1b[31m\n::error::\u202e|<script>"
+
+
+@pytest.mark.parametrize("form", ["text", "concise"])
+def test_names_are_data(form):
+    rendered = RENDERERS[form](report_of(NASTY), Style())
+    assert "[red]x[/red]" in rendered
+    assert "\x1b" not in rendered
+    assert "\u202e" not in rendered
+    assert not any(line.startswith("::error") for line in rendered.splitlines())
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 300])
+def test_no_width_cuts_a_number(width):
+    wrong = np.full((3, 2), 0.1234567890123456)
+    found = report_of(grad=wrong)
+    rendered = RENDERERS["text"](found, Style(width=width))
+    assert "…" not in rendered
+    for finding in found.cases[0].findings:
+        assert repr(finding.actual) in rendered
+        assert repr(finding.expected) in rendered
+    assert "complex-step" in rendered
+
+
+def test_json_is_strict_and_spells_what_json_lacks():
+    rendered = RENDERERS["json"](report_of(grad=np.full((3, 2), np.nan)), Style())
+    parsed = json.loads(rendered, parse_constant=pytest.fail)
+    finding = parsed["cases"][0]["findings"][0]
+    assert (finding["actual"], finding["ratio"]) == ("nan", "inf")
+
+
+def test_json_keys_are_the_documented_ones():
+    parsed = json.loads(rendered_as("failed", "json"))
+    assert list(parsed) == ["schema_version", "tool", "command", "status", "summary", "cases"]
+    assert set(parsed["tool"]) == {"name", "version"}
+    (case,) = parsed["cases"]
+    assert set(case) >= {
+        "name", "status", "inputs", "settings", "states", "actions", "entries", "masked",
+        "checks", "findings", "diagnosis",
+    }  # fmt: skip
+    assert set(case["inputs"][0]) == {"role", "path", "key", "dtype", "shape", "sha256"}
+    assert set(case["checks"][0]) == {
+        "name", "status", "entries", "failed", "blind", "worst", "resolution", "reason",
+    }  # fmt: skip
+    worst = {"location", "actual", "expected", "abs_error", "tolerance", "ratio"}
+    assert set(case["checks"][1]["worst"]) == worst
+    assert set(case["checks"][0]["resolution"]) == {"median", "worst"}
+    assert set(case["findings"][0]) == {"check", "state", "action"} | worst
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for name in EVERY:
+        for style in STYLES:
+            (GOLDEN / f"{name}.{style}.txt").write_text(rendered_as(name, style), "utf-8")

@@ -1,0 +1,389 @@
+"""From cases to verdicts: givens, reductions, intermediates, and one report from any cutting."""
+
+import dataclasses
+from typing import get_args
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from cases import FIXTURES, walk
+
+import softcheck
+from softcheck import Status
+from softcheck.errors import InputError, NothingToCheckError, UsageError
+from softcheck.settings import CriticChoice, Reduction, Settings
+from softcheck.tables.case import case_from_arrays, open_case
+from softcheck.verification import CRITICS, REDUCTIONS, report, verify_case
+
+
+def table(*shape, seed=0, dtype=np.float64):
+    generator = np.random.default_rng(seed)
+    return (3.0 * generator.normal(size=shape)).astype(dtype)
+
+
+def autograd(q, logits, alpha, reduce=torch.sum):
+    """Return the gradient by PyTorch; `reduce` gets the terms of the loss."""
+    leaf = torch.tensor(logits, requires_grad=True)
+    log_pi = torch.log_softmax(leaf, -1)
+    alpha = torch.as_tensor(alpha, dtype=leaf.dtype)[..., None]
+    reduce(log_pi.exp() * (alpha * log_pi - torch.tensor(q))).backward()
+    return leaf.grad.numpy()
+
+
+Q, LOGITS = table(7, 5, 4, seed=1), table(7, 5, 4, seed=2)
+ALPHA = 0.3
+GRAD = autograd(Q, LOGITS, ALPHA)
+
+
+def checks_of(made):
+    return {check.name: check for check in made.cases[0].checks}
+
+
+def failed(made):
+    return [name for name, check in checks_of(made).items() if check.status is Status.FAILED]
+
+
+def test_registries_and_choices_name_the_same_things():
+    assert set(REDUCTIONS) == set(get_args(Reduction))
+    assert set(CRITICS) == set(get_args(CriticChoice))
+
+
+@pytest.mark.parametrize("fixture", walk("negative")[::6], ids=lambda f: f.path.name)
+def test_the_report_is_the_same_for_every_block_size_and_thread_count(fixture):
+    chosen = dict(fixture.expected["settings"])
+    weights = chosen.pop("weights", None)
+    given = {"weights": [str(fixture.path.parent / weights)]} if weights else {}
+    axis = chosen.pop("action_axis", -1)
+    made = {
+        msgspec.json.encode(
+            msgspec.to_builtins(
+                verify_case(
+                    open_case(str(fixture.path), given, action_axis=axis),
+                    Settings(threads=threads, block_entries=entries, samples=20, **chosen),
+                )
+            )
+        )
+        for threads, entries in [(1, 65_536), (1, 1), (2, 64), (3, 1000)]
+    }
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("reduction", "reduce"),
+    [
+        ("sum", torch.sum),
+        ("none", torch.sum),
+        ("mean", lambda terms: terms.sum(-1).mean()),
+        ("mean-all", torch.mean),
+    ],
+)
+def test_a_gradient_passes_under_its_own_reduction_only(reduction, reduce):
+    grad = autograd(Q, LOGITS, ALPHA, reduce)
+    for declared in REDUCTIONS:
+        made = softcheck.verify(q=Q, logits=LOGITS, alpha=ALPHA, grad=grad, reduction=declared)
+        same = {"sum", "none"} >= {declared, reduction} or declared == reduction
+        assert failed(made) == ([] if same else ["gradient"])
+
+
+def test_weights_are_those_of_the_loss():
+    weights = np.random.default_rng(0).random(Q.shape[:-1])
+    grad = autograd(Q, LOGITS, ALPHA, lambda x: (torch.tensor(weights) * x.sum(-1)).mean())
+    given = {"q": Q, "logits": LOGITS, "alpha": ALPHA, "grad": grad, "reduction": "mean"}
+    assert failed(softcheck.verify(**given, weights=weights)) == []
+    assert failed(softcheck.verify(**given)) == ["gradient"]
+
+
+@pytest.mark.parametrize(
+    ("critics", "combine"),
+    [
+        ("min", np.minimum),
+        ("mean", lambda a, b: (a + b) / 2),
+        ("first", lambda a, _b: a),
+    ],
+)
+def test_critics_are_combined_as_declared(critics, combine):
+    other = table(*Q.shape, seed=9)
+    grad = autograd(combine(Q, other), LOGITS, ALPHA)
+    for declared in CRITICS:
+        made = softcheck.verify(
+            q=(Q, other), logits=LOGITS, alpha=ALPHA, grad=grad, critics=declared
+        )
+        assert failed(made) == ([] if declared == critics else ["gradient"])
+
+
+def test_any_axis_may_hold_the_actions_and_locations_are_in_the_users_array():
+    wrong = GRAD.copy()
+    wrong[3, 2, 1] += 1e-6
+    for axis in range(3):
+        moved = [np.moveaxis(array, -1, axis) for array in (Q, LOGITS, wrong)]
+        q, logits, grad = moved
+        made = softcheck.verify(q=q, logits=logits, alpha=ALPHA, grad=grad, action_axis=axis)
+        (finding,) = made.cases[0].findings
+        assert grad[finding.location] == wrong[3, 2, 1] == finding.actual
+
+
+def test_alpha_may_differ_by_state_and_may_be_its_logarithm():
+    alpha = np.random.default_rng(0).random(Q.shape[:-1])
+    grad = autograd(Q, LOGITS, alpha)
+    given = {"q": Q, "logits": LOGITS, "grad": grad}
+    assert failed(softcheck.verify(**given, alpha=alpha)) == []
+    logarithm = softcheck.verify(**given, log_alpha=np.log(alpha))
+    assert failed(logarithm) == []
+    assert any("exponential" in note for note in logarithm.cases[0].notes)
+
+
+def test_one_flipped_state_among_many_is_found():
+    q, logits = table(100_000, 3, seed=4), table(100_000, 3, seed=5)
+    grad = autograd(q, logits, ALPHA)
+    grad[77_777] *= -1
+    made = softcheck.verify(q=q, logits=logits, alpha=ALPHA, grad=grad)
+    assert {finding.location[0] for finding in made.cases[0].findings} == {77_777}
+    assert checks_of(made)["gradient"].failed == 3
+
+
+def test_one_entry_off_by_one_in_a_billion_is_found():
+    grad = GRAD.copy()
+    grad[3, 2, 1] *= 1 + 1e-9
+    (finding,) = softcheck.verify(q=Q, logits=LOGITS, alpha=ALPHA, grad=grad).cases[0].findings
+    assert finding.location == (3, 2, 1)
+    assert finding.ratio > 100
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_in_a_dump_fail(value):
+    grad = GRAD.copy()
+    grad[0, 0, 0] = value
+    made = softcheck.verify(q=Q, logits=LOGITS, alpha=ALPHA, grad=grad)
+    (finding,) = made.cases[0].findings
+    assert finding.location == (0, 0, 0)
+    assert finding.ratio == np.inf
+
+
+def test_findings_are_the_worst_and_no_more_than_asked_for():
+    wrong = GRAD + np.linspace(0.1, 1.0, GRAD.size).reshape(GRAD.shape)
+    made = softcheck.verify(q=Q, logits=LOGITS, alpha=ALPHA, grad=wrong, max_findings=4)
+    ratios = [finding.ratio for finding in made.cases[0].findings]
+    assert len(ratios) == 4
+    assert ratios == sorted(ratios, reverse=True)
+    check = checks_of(made)["gradient"]
+    assert check.failed == GRAD.size
+    assert check.worst.ratio == ratios[0]
+
+
+def test_a_gradient_that_hides_behind_rounding_is_inconclusive():
+    q = 1e8 + table(50, 4, dtype=np.float16).astype(np.float64)
+    logits = table(50, 4, seed=2)
+    zeros = np.zeros((50, 4), dtype=np.float16)
+    made = softcheck.verify(q=q, logits=logits, alpha=0.1, grad=zeros)
+    check = checks_of(made)["gradient"]
+    assert check.status is Status.INCONCLUSIVE
+    assert check.blind == check.entries
+    assert made.status is Status.INCONCLUSIVE
+
+
+def test_where_there_is_nothing_to_see_zero_passes_and_anything_else_fails():
+    q, logits = np.ones((3, 4)), table(3, 4)
+    assert failed(softcheck.verify(q=q, logits=logits, alpha=0.0, grad=np.zeros((3, 4)))) == []
+    grad = np.full((3, 4), 1e-6)
+    assert failed(softcheck.verify(q=q, logits=logits, alpha=0.0, grad=grad)) == ["gradient"]
+    one = {"q": table(5, 1), "logits": table(5, 1), "alpha": 0.3}
+    assert failed(softcheck.verify(**one, grad=np.zeros((5, 1)))) == []
+    assert failed(softcheck.verify(**one, grad=np.full((5, 1), 1e-3))) == ["gradient"]
+
+
+def test_strict_fails_on_blind_entries_and_on_notes():
+    q = np.array([[1e9, 1e9 + 1.0], [0.0, 1.0]])
+    grad = autograd(q, LOGITS[0, :2, :2], ALPHA).astype(np.float32)
+    given = {"q": q, "logits": LOGITS[0, :2, :2], "alpha": ALPHA, "grad": grad}
+    lenient, strict = softcheck.verify(**given), softcheck.verify(**given, strict=True)
+    assert checks_of(lenient)["gradient"].blind == 2
+    assert (lenient.status, strict.status) == (Status.PASSED, Status.FAILED)
+    given = {"q": Q, "logits": LOGITS, "log_alpha": -1.0}
+    assert softcheck.verify(**given).status is Status.PASSED
+    assert softcheck.verify(**given, strict=True).status is Status.FAILED
+
+
+def test_behind_a_mask_anything_may_stand():
+    mask = np.random.default_rng(0).random(Q.shape) < 0.7
+    mask[..., 0] = True
+    q, logits = np.where(mask, Q, np.nan), np.where(mask, LOGITS, np.inf)
+    leaf = torch.tensor(LOGITS, requires_grad=True)
+    fill = leaf.masked_fill(~torch.tensor(mask), -1e8)
+    log_pi = torch.log_softmax(fill, -1)
+    (log_pi.exp() * (ALPHA * log_pi - torch.tensor(Q))).sum().backward()
+    grad = leaf.grad.numpy()
+    made = softcheck.verify(q=q, logits=logits, alpha=ALPHA, grad=grad, mask=mask)
+    assert failed(made) == []
+    assert made.cases[0].masked == np.count_nonzero(~mask)
+    grad[~mask] = 1e-30
+    made = softcheck.verify(q=q, logits=logits, alpha=ALPHA, grad=grad, mask=mask)
+    assert checks_of(made)["gradient"].failed == np.count_nonzero(~mask)
+
+
+def test_a_mask_and_a_logit_that_disagree_are_noted():
+    logits = LOGITS.copy()
+    logits[0, 0, 0] = -np.inf
+    made = softcheck.verify(q=Q, logits=logits, alpha=ALPHA, mask=np.ones(Q.shape, dtype=bool))
+    assert made.cases[0].masked == 1
+    assert made.cases[0].notes[0].endswith("counted as masked: 1")
+
+
+def at(array, index, value):
+    changed = np.array(array)
+    changed[index] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("arrays", "where", "found"),
+    [
+        ({"q": at(Q, (3, 2, 1), np.nan)}, "q[3, 2, 1]", "NaN"),
+        ({"q": at(Q, (6, 4, 3), -np.inf)}, "q[6, 4, 3]", "-inf"),
+        ({"logits": at(LOGITS, (0, 1, 2), np.nan)}, "logits[0, 1, 2]", "NaN"),
+        ({"logits": at(LOGITS, (0, 1, 2), np.inf)}, "logits[0, 1, 2]", "inf"),
+        ({"logits": at(LOGITS, (1, 1), -np.inf)}, "logits[1, 1]", "without a legal action"),
+        ({"alpha": np.nan}, "alpha", "NaN"),
+        ({"alpha": -0.1}, "alpha", "-0.1"),
+        ({"alpha": at(np.ones((7, 5)), (2, 3), np.inf)}, "alpha[2, 3]", "inf"),
+        ({"weights": at(np.ones((7, 5)), (2, 3), np.nan)}, "weights[2, 3]", "NaN"),
+        ({"mask": at(np.ones(Q.shape, bool), (4, 4), False)}, "mask[4, 4]", "legal action"),
+    ],
+)
+def test_a_given_that_is_no_number_is_refused_where_it_stands(arrays, where, found):
+    with pytest.raises(InputError) as refused:
+        softcheck.verify(**{"q": Q, "logits": LOGITS, "alpha": ALPHA} | arrays)
+    assert refused.value.where == where
+    assert found in refused.value.found
+
+
+def test_the_first_broken_entry_in_the_table_is_named_whatever_the_threads():
+    q = table(1000, 4)
+    q[[900, 300, 301], 2] = np.nan
+    case = case_from_arrays({"q": q, "logits": table(1000, 4), "alpha": 1.0})
+    for threads in (1, 4):
+        with pytest.raises(InputError, match=r"q\[300, 2\]"):
+            verify_case(case, Settings(threads=threads, block_entries=40))
+
+
+def test_no_state_is_never_a_pass():
+    with pytest.raises(NothingToCheckError):
+        softcheck.verify(q=np.ones((0, 3)), logits=np.ones((0, 3)), alpha=0.1)
+    with pytest.raises(NothingToCheckError):
+        report([], Settings())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"reduction": "median"},
+        {"critics": "max"},
+        {"compute_dtype": "float8"},
+        {"samples": -1},
+        {"threads": 0},
+        {"max_findings": 0},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(UsageError):
+        Settings(**wrong)
+
+
+def intermediates(dtype):
+    """Return every intermediate as PyTorch computes it."""
+    leaf = torch.tensor(LOGITS, dtype=dtype, requires_grad=True)
+    q = torch.tensor(Q, dtype=dtype)
+    policy = torch.softmax(leaf, -1)
+    log_policy = torch.log_softmax(leaf, -1)
+    g = q - ALPHA * log_policy
+    value = (policy * g).sum(-1)
+    loss = -value.mean()
+    loss.backward()
+    made = {
+        "policy": policy,
+        "log_policy": log_policy,
+        "entropy": -(policy * log_policy).sum(-1),
+        "g": g,
+        "value": value,
+        "advantage": g - value[..., None],
+        "loss": loss,
+        "grad": leaf.grad,
+    }
+    arrays = {name: tensor.detach().numpy() for name, tensor in made.items()}
+    return {"q": q.numpy(), "logits": leaf.detach().numpy(), "alpha": ALPHA} | arrays
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_right_intermediates_pass_and_the_first_wrong_one_is_named(dtype):
+    given = intermediates(dtype)
+    assert failed(softcheck.verify(**given, reduction="mean")) == []
+    order = ["policy", "log_policy", "entropy", "g", "value", "advantage", "loss"]
+    for name in order:
+        wrong = given | {name: given[name] * given[name].dtype.type(1.01)}
+        made = softcheck.verify(**wrong, reduction="mean")
+        assert failed(made) == [name]
+        assert made.cases[0].diagnosis[0].evidence["quantity"] == name
+    everything = given | {name: given[name] * given[name].dtype.type(1.01) for name in order}
+    made = softcheck.verify(**everything, reduction="mean")
+    assert made.cases[0].diagnosis[0].evidence == {"quantity": order[0], "then_wrong": order[1:]}
+
+
+def test_a_loss_may_be_one_number_or_one_a_state():
+    log_pi = torch.log_softmax(torch.tensor(LOGITS), -1)
+    each = (log_pi.exp() * (ALPHA * log_pi - torch.tensor(Q))).sum(-1).numpy()
+    given = {"q": Q, "logits": LOGITS, "alpha": ALPHA}
+    for loss, reduction in [(each, "none"), (each.sum(), "sum"), (each.mean(), "mean")]:
+        made = softcheck.verify(**given, loss=loss, reduction=reduction)
+        assert failed(made) == []
+        made = softcheck.verify(**given, loss=loss * (1 + 1e-9), reduction=reduction)
+        assert failed(made) == ["loss"]
+    assert made.cases[0].findings[0].location == ()
+    for value in (np.nan, np.inf):
+        assert failed(softcheck.verify(**given, loss=value)) == ["loss"]
+
+
+def test_a_failure_that_is_float32_rounding_says_so():
+    single = {name: array.astype(np.float32) for name, array in [("q", Q), ("logits", LOGITS)]}
+    grad = autograd(single["q"], single["logits"], ALPHA)
+    given = {**single, "alpha": ALPHA, "grad": grad.astype(np.float64)}
+    made = softcheck.verify(**given)
+    assert "--compute-dtype float32" in checks_of(made)["gradient"].reason
+    assert failed(softcheck.verify(**given, compute_dtype="float32")) == []
+    assert failed(softcheck.verify(**given, grad_dtype="float32")) == []
+
+
+def test_a_case_that_cannot_be_read_leaves_the_others_and_decides_the_verdict(tmp_path):
+    good = str(FIXTURES / "positive" / "cliffwalking.npz")
+    bad = str(tmp_path / "none.npz")
+    made = report(
+        [(path, lambda path=path: open_case(path, {})) for path in (good, bad)], Settings()
+    )
+    assert [case.status for case in made.cases] == [Status.PASSED, Status.ERROR]
+    assert made.status is Status.ERROR
+    assert len(made.summary.errors) == 1
+
+
+def test_assert_gradient_raises_with_the_place_and_both_values():
+    softcheck.assert_gradient(q=Q, logits=LOGITS, alpha=ALPHA, grad=GRAD)
+    wrong = at(GRAD, (3, 2, 1), 7.25)
+    with pytest.raises(AssertionError) as raised:
+        softcheck.assert_gradient(q=Q, logits=LOGITS, alpha=ALPHA, grad=wrong)
+    assert "gradient[3, 2, 1]: found 7.25, expected " in str(raised.value)
+
+
+def test_the_report_says_what_went_in():
+    path = FIXTURES / "positive" / "cliffwalking.npz"
+    case = verify_case(open_case(str(path), {}), Settings())
+    import hashlib
+
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert {given.role for given in case.inputs} >= {"q", "logits", "alpha"}
+    assert {given.sha256 for given in case.inputs} == {digest}
+    assert case.settings["reduction"] == "sum"
+
+
+def test_settings_of_the_report_are_the_settings():
+    told = verify_case(case_from_arrays({"q": Q, "logits": LOGITS, "alpha": 1.0}), Settings())
+    left_out = {"threads", "block_entries", "max_findings"}
+    names = {field.name for field in dataclasses.fields(Settings)} - left_out
+    assert names <= set(told.settings)
