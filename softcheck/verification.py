@@ -247,10 +247,9 @@ def _legal(case: Case, raw: RawBlock, logits: Array, facts: _Facts) -> NDArray[n
     facts.masked += int(np.count_nonzero(~legal))
     empty = np.flatnonzero(~legal.any(axis=0))
     if empty.size:
-        table = case.tables["mask" if allowed is not None else "logits"]
-        place = case.location(raw.start + int(empty[0]), None)
+        role = "mask" if allowed is not None else "logits"
         raise InputError(
-            table.place(place) if place else table.where,
+            case.place(role, raw.start + int(empty[0])),
             "a state without a legal action",
             "at least one",
             "Leave such states out of the dump.",
@@ -271,12 +270,12 @@ def _require(
         "weights": ("a finite number", "Check how the weights were dumped."),
         "logits": ("a finite number or -inf", "Mask the action (--mask) or fix the dump."),
     }.get(role, ("a finite number", "Mask the action (--mask) or fix the dump."))
-    table = case.tables[role]
     if role in case.scalars:
-        raise InputError(table.where, _spelled(case.scalars[role]), expected, hint)
-    place = case.location(raw.start + row, action[0] if action else None)
-    value = raw.arrays[role][(row, *action)]
-    raise InputError(table.place(place), _spelled(value), expected, hint)
+        where, value = case.tables[role].where, case.scalars[role]
+    else:
+        where = case.place(role, raw.start + row, *action)
+        value = raw.arrays[role][(row, *action)]
+    raise InputError(where, _spelled(value), expected, hint)
 
 
 def _spelled(number: Any) -> str:
