@@ -539,7 +539,8 @@ def run(e: Evaluation) -> Partial:
         if name not in e.dumps:
             continue
         if e.dumps[name].values.ndim == 0:
-            partial.total = ReducedLoss.of(e)
+            with np.errstate(all="ignore"):
+                partial.total = ReducedLoss.of(e)
         else:
             _record(partial, name, check(e, name), e)
     sample = e.context.sample

@@ -29,7 +29,7 @@ _PIPE_WIDTH = 120
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -85,6 +85,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
@@ -95,6 +96,9 @@ def _root(
     Exit codes: 0 all passed, 1 failed or inconclusive, 2 nothing could be verified, 3 internal
     error.
     """
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(TROUBLE)
 
 
 @app.command()
@@ -174,7 +178,9 @@ def verify(
         int, typer.Option("-v", "--verbose", count=True, help="Every check; -vv: tracebacks too.")
     ] = 0,
 ) -> None:
-    """Verify Eq. (6), dL/dtheta_a = -pi(a) (g(a) - V), on tables, and a dumped gradient with it.
+    """Verify the gradient of the policy loss on tables, and the one that your code computed.
+
+    With g(a) = Q(a) - alpha log pi(a) and V = sum pi g it is dL/dtheta_a = -pi(a) (g(a) - V).
 
     softcheck verify run.npz
 

@@ -28,6 +28,9 @@ _COLORS = {
 }
 
 
+_UNBOUNDED = 100_000
+
+
 def render(report: Report, style: Style) -> str:
     """Return a verdict line a case, a row a check, the worst findings and what they mean."""
     out = io.StringIO()
@@ -74,9 +77,9 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
     console.print()
     _grid(
         console,
-        ("check", "verdict", "entries", "failed", "blind", "worst ratio", "at", "resolution"),
+        ("check", "verdict", "entries", "blind", "ratio", "at", "resolution"),
         [_check_row(check) for check in case.checks],
-        right={"entries", "failed", "blind", "worst ratio"},
+        right={"entries", "blind", "ratio"},
     )
     for check in case.checks:
         if check.reason and (check.status is not Status.PASSED or verbosity > 0):
@@ -97,8 +100,7 @@ def _check_row(check: Check) -> tuple[Text | str, ...]:
         check.name,
         Text(check.status.value, _COLORS[check.status]),
         str(check.entries),
-        str(check.failed),
-        str(check.blind),
+        str(check.blind or ""),
         "-" if worst is None else size(worst.ratio),
         "-" if worst is None else index(worst.location),
         resolution(check.resolution),
@@ -154,16 +156,36 @@ def _grid(
     rows: Sequence[Sequence[Text | str]],
     right: set[str],
 ) -> None:
-    """Print rows as a table if it fits, and as a list of `heading value` lines if it does not."""
+    """Print rows as a table if it fits, and else as running `heading value` pairs.
+
+    A column without an entry is left out. Neither form cuts or breaks a value.
+    """
+    used = [column for column in range(len(headings)) if any(row[column] for row in rows)]
+    headings = [headings[column] for column in used]
+    cells = [[Text.assemble(row[column]) for column in used] for row in rows]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    if table.__rich_measure__(console, console.options.update(width=9999)).maximum <= console.width:
+    for row in cells:
+        table.add_row(*row)
+    unbounded = console.options.update(width=_UNBOUNDED)
+    if table.__rich_measure__(console, unbounded).maximum <= console.width:
         console.print(table)
         return
-    for row in rows:
-        _line(console, row[0], "  ", row[1])
-        for heading, cell in zip(headings[2:], row[2:], strict=True):
-            _line(console, f"  {heading}: ", cell)
+    for row in cells:
+        pairs = zip(headings[2:], row[2:], strict=True)
+        parts = [Text.assemble(f"{heading} ", cell) for heading, cell in pairs if cell]
+        _flow(console, [Text.assemble(row[0], "  ", row[1]), *parts])
+
+
+def _flow(console: Console, parts: Sequence[Text]) -> None:
+    """Print parts one after the other, on a new line where the next one would not fit."""
+    line = Text()
+    for part in parts:
+        if line and len(line) + 2 + len(part) > console.width:
+            _line(console, line)
+            line = Text("  ")
+        elif line:
+            line.append("  ")
+        line.append_text(part)
+    _line(console, line)

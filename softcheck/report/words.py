@@ -9,8 +9,8 @@ _NAME = 200
 
 
 def number(value: float) -> str:
-    """Return a value under test with every digit it has."""
-    return repr(value)
+    """Return a value under test with every digit it has; a zero has no sign."""
+    return repr(value + 0.0)
 
 
 def size(value: float) -> str:
@@ -37,7 +37,7 @@ def place(finding: Finding) -> str:
 
 def resolution(seen: Resolution | None) -> str:
     """Return the median resolution of a check and its worst."""
-    return "-" if seen is None else f"{size(seen.median)} .. {size(seen.worst)}"
+    return "-" if seen is None else f"{seen.median:.2g} .. {seen.worst:.2g}"
 
 
 def shape_of(case: Case) -> str:
