@@ -9,7 +9,7 @@ from softcheck.errors import InputError, UsageError
 from softcheck.tables.contents import Contents
 from softcheck.tables.files import did_you_mean, exists, is_folder, listed, reading
 from softcheck.tables.formats import format_of, read
-from softcheck.tables.roles import Kind, Role, is_critic, role_of
+from softcheck.tables.roles import ROLES, Kind, Role, critic, is_critic, role_of
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table, where_is
 
@@ -83,14 +83,20 @@ def load_given(given: Mapping[str, Sequence[str]], allow_pickle: bool) -> dict[s
                 "Give the option once; only --q may be repeated, for twin critics.",
             )
         for number, place in enumerate(places, start=1):
-            role = role_of(name if len(places) == 1 else f"{name}{number}")
-            if role is None:
-                raise KeyError(name)
+            role = ROLES[name] if len(places) == 1 else critic(number)
             scalar = _written_out(place) if role.kind is Kind.NUMBER else None
             if scalar is not None:
                 tables[role.name] = Table(Memory(np.array(scalar)), None, f"--{name}")
-            else:
-                tables[role.name] = _load_file(*_split(place), role, allow_pickle)
+                continue
+            path, key = _split(place)
+            if role.kind is Kind.NUMBER and not exists(path):
+                raise UsageError(
+                    f"--{name}",
+                    f"'{place}'",
+                    "a number, such as 0.2, or the path of a file",
+                    "Correct the number or the path.",
+                )
+            tables[role.name] = _load_file(path, key, role, allow_pickle)
     return tables
 
 

@@ -87,9 +87,14 @@ def role_of(name: str | None) -> Role | None:
     """Return the role that a file means by `name`, or None for a name without one."""
     if name is None:
         return None
-    if critic := _CRITIC.fullmatch(name):
-        return Role(f"q{critic[1]}", Kind.TABLE, f"the action values of critic {critic[1]}")
+    if match := _CRITIC.fullmatch(name):
+        return critic(int(match[1]))
     return _BY_NAME.get(name)
+
+
+def critic(number: int) -> Role:
+    """Return the role of one of several critics, counted from 1."""
+    return Role(f"q{number}", Kind.TABLE, f"the action values of critic {number}")
 
 
 def is_critic(role: str) -> bool:

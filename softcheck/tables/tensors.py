@@ -1,83 +1,68 @@
-"""Read ``.safetensors`` files, whose layout is simple enough to need no library."""
+"""Read ``.safetensors`` files."""
 
 import math
-import struct
-from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from softcheck.errors import InputError
 from softcheck.tables.contents import Contents, Load
 from softcheck.tables.extras import load_extra
-from softcheck.tables.files import check_regular, open_regular
-from softcheck.tables.json_text import parse_json
-from softcheck.tables.limits import MAX_INDEX_BYTES
-from softcheck.tables.sources import Extent
+from softcheck.tables.files import check_regular, reading, too_large
+from softcheck.tables.limits import MAX_WHOLE_BYTES
+from softcheck.tables.roles import Role
+from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table, check_shape
 
-_TYPES = {
-    "BOOL": "?",
-    "F16": "<f2",
-    "F32": "<f4",
-    "F64": "<f8",
-    "I8": "i1",
-    "I16": "<i2",
-    "I32": "<i4",
-    "I64": "<i8",
-    "U8": "u1",
-    "U16": "<u2",
-    "U32": "<u4",
-    "U64": "<u8",
+_BYTES = {
+    "BOOL": 1,
+    "F16": 2,
+    "BF16": 2,
+    "F32": 4,
+    "F64": 8,
+    "I8": 1,
+    "I16": 2,
+    "I32": 4,
+    "I64": 8,
+    "U8": 1,
+    "U16": 2,
+    "U32": 4,
+    "U64": 8,
 }
-_LENGTH = struct.Struct("<Q")
-_METADATA = "__metadata__"
+"""Bytes of a number, by the types that NumPy or ml_dtypes have."""
 
 
 def read_safetensors(path: str) -> Contents:
     """Return the tensors of a file by name."""
-    size = check_regular(path)
-    with open_regular(path) as file:
-        (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
-        start = _LENGTH.size + length
-        if length > MAX_INDEX_BYTES or start > size:
-            raise _damaged(path, f"a header of {length} bytes", f"at most {MAX_INDEX_BYTES}")
-        header = parse_json(path, file.read(length))
-
-    def later(name: str, entry: Mapping[str, Any]) -> Load:
-        return lambda _role: _table(path, name, entry, start, size)
-
-    if not isinstance(header, Mapping):
-        raise _damaged(path, "a header that is no object", "names of tensors")
-    return {name: later(name, entry) for name, entry in header.items() if name != _METADATA}
+    check_regular(path)
+    with reading(path), _opened(path) as file:
+        names = list(file.keys())
+    return {name: _loader(path, name) for name in names}
 
 
-def _table(path: str, name: str, entry: Mapping[str, Any], start: int, size: int) -> Table:
-    """Return a tensor if its bytes are in the file, as many as its shape needs."""
+def _opened(path: str) -> Any:
+    """Open a file; the library checks its header against its size."""
+    return load_extra(path, "safetensors", "safetensors").safe_open(path, framework="numpy")
+
+
+def _loader(path: str, name: str) -> Load:
+    """Return what loads one tensor; nothing of it is read before."""
     where = f"{path}::{name}"
-    dtype = _type(where, entry["dtype"])
-    shape = check_shape(where, tuple(entry["shape"]))
-    first, last = entry["data_offsets"]
-    needed = math.prod(shape) * dtype.itemsize
-    if not 0 <= first <= last <= size - start or last - first != needed:
-        raise _damaged(where, f"bytes {first} to {last} of {size - start}", f"{needed} bytes")
-    return Table(Extent(path=path, offset=start + first, dtype=dtype, shape=shape), path, name)
 
+    def load(_role: Role) -> Table:
+        with reading(where), _opened(path) as file:
+            described = file.get_slice(name)
+            code, shape = described.get_dtype(), check_shape(where, tuple(described.get_shape()))
+            if code not in _BYTES:
+                raise InputError(
+                    where,
+                    f"numbers of type {code}",
+                    f"one of {', '.join(_BYTES)}",
+                    "Convert the tensor before it is saved.",
+                )
+            if code == "BF16":
+                load_extra(where, "ml_dtypes", "safetensors")
+            size = math.prod(shape) * _BYTES[code]
+            if size > MAX_WHOLE_BYTES:
+                raise too_large(where, size, MAX_WHOLE_BYTES)
+            return Table(Memory(file.get_tensor(name)), path, name)
 
-def _type(where: str, code: str) -> np.dtype[Any]:
-    """Return the NumPy type of a tensor."""
-    if code == "BF16":
-        bfloat16: np.dtype[Any] = np.dtype(load_extra(where, "ml_dtypes", "safetensors").bfloat16)
-        return bfloat16
-    if code not in _TYPES:
-        raise InputError(
-            where,
-            f"numbers of type {code}",
-            f"one of BF16, {', '.join(_TYPES)}",
-            "Convert the tensor before it is saved.",
-        )
-    return np.dtype(_TYPES[code])
-
-
-def _damaged(where: str, found: str, expected: str) -> InputError:
-    return InputError(where, found, expected, "Write the file again; it is damaged or cut off.")
+    return load

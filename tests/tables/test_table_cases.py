@@ -1,5 +1,6 @@
 """Roles, aliases, shapes and labels: what makes a case, and what it refuses."""
 
+import errno
 import json
 import os
 import socket
@@ -11,7 +12,7 @@ import torch
 from gathering import gather, read_all
 
 from softcheck.errors import InputError, NothingToCheckError, SoftcheckError, UsageError
-from softcheck.tables import ROLES, Kind, case_from_arrays, open_case
+from softcheck.tables import ROLES, Kind, case_from_arrays, files, open_case
 
 ALIASES = [(alias, role.name) for role in ROLES.values() for alias in (role.name, *role.aliases)]
 
@@ -99,12 +100,6 @@ def test_alpha_may_be_a_number(text, arrays):
     assert case.scalars == {"alpha": 0.2}
     (alpha,) = [i for i in case.inputs if i.role == "alpha"]
     assert (alpha.path, alpha.key, alpha.dtype, alpha.sha256) == (None, None, "float64", None)
-
-
-def test_alpha_as_a_path_that_is_no_number(arrays):
-    save("case.npz", q=arrays["q"], logits=arrays["logits"])
-    with pytest.raises(InputError, match="1_0: found no such file"):
-        open_case("case.npz", {"alpha": ["1_0"]})
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (7,)])
@@ -360,16 +355,31 @@ def test_special_files_are_not_opened(kind, suffix):
         open_case(None, {"q": [f"q{suffix}"]})
 
 
+def test_a_fifo_put_there_after_the_check_cannot_block(monkeypatch):
+    os.mkfifo("q.npy")
+    monkeypatch.setattr(files, "check_regular", len)
+    with pytest.raises(InputError, match="found a FIFO"), files.open_regular("q.npy"):
+        pass
+
+
+def test_a_file_that_is_gone():
+    with pytest.raises(InputError, match="found no such file"), files.open_regular("q.npy"):
+        pass
+
+
 def test_devices_are_not_opened():
     Path("q.npy").symlink_to("/dev/zero")
     with pytest.raises(InputError, match="a device"):
         open_case(".", {})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission(arrays):
+def test_a_file_without_permission(arrays, monkeypatch):
     path = save("case.npz", **arrays)
-    Path(path).chmod(0)
+
+    def refused(*_arguments, **_options):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "open", refused)  # root may read everything
     with pytest.raises(InputError, match="Permission denied"):
         open_case(path, {})
 
@@ -392,3 +402,10 @@ def test_paths_that_no_file_can_have(path):
     for given in ({}, {"q": [path]}):
         with pytest.raises(InputError):
             open_case(None if given else path, given)
+
+
+@pytest.mark.parametrize("alpha", ["0,2", "none.npy", "1_000"])
+def test_an_alpha_that_is_neither_number_nor_file(arrays, alpha):
+    path = save("case.npz", q=arrays["q"], logits=arrays["logits"])
+    with pytest.raises(UsageError, match="a number, such as 0.2, or the path of a file"):
+        open_case(path, {"alpha": [alpha]})

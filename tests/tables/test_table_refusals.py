@@ -248,6 +248,16 @@ def test_an_array_that_lies_in_a_pickle(arrays):
     assert "do not fit its shape" in refused("case.pkl", allow_pickle=True)
 
 
+def test_records_in_a_pickle():
+    Path("case.pkl").write_bytes(pickle.dumps({"q": np.zeros(2, [("a", float)])}))
+    assert "records are no numbers" in refused("case.pkl", allow_pickle=True)
+
+
+def test_a_pickle_that_decodes_by_another_codec():
+    Path("case.pkl").write_bytes(b"c_codecs\nencode\n(Vq\nVrot13\ntR.")
+    assert "bytes written as rot13" in refused("case.pkl", allow_pickle=True)
+
+
 # Archives.
 
 
@@ -325,7 +335,15 @@ def test_a_tensor_with_more_bytes_than_its_shape_needs(arrays):
     save_safetensors(Path("case.safetensors"), arrays)
     data = Path("case.safetensors").read_bytes()
     Path("case.safetensors").write_bytes(data.replace(b"[7,3]", b"[6,3]"))
-    assert "of 512, expected 144 bytes" in refused("case.safetensors")
+    assert "SafetensorError" in refused("case.safetensors")
+
+
+def test_a_compressed_archive_of_tensors(arrays):
+    save_pt(Path("case.pt"), arrays)
+    with zipfile.ZipFile("case.pt") as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    Path("case.pt").write_bytes(archive(members, compression=zipfile.ZIP_DEFLATED))
+    assert "a compressed member" in refused("case.pt")
 
 
 # HDF5.
@@ -392,6 +410,8 @@ def test_numbers_by_the_grammar_of_json(cell):
         ("state,action,q\n0,0,1\n1,1,2\n", "no row for '0, 1', '1, 0'"),
         ('a,b\n1,"2\n', "unexpected end of data"),
         ("1 2\n3 4\n", "'3 4'"),
+        ("1,1e999\n", "'1e999', expected a number that float64 can hold"),
+        ("9007199254740993,1\n", "'9007199254740993', expected a number that float64"),
     ],
 )
 def test_text_that_is_no_table(text, message):

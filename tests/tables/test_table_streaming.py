@@ -3,6 +3,7 @@
 import tracemalloc
 from contextlib import closing
 
+import h5py
 import numpy as np
 import pytest
 
@@ -47,7 +48,6 @@ def test_another_axis_is_read_in_blocks(table):
 
 
 def test_datasets_are_read_in_blocks(table):
-    h5py = pytest.importorskip("h5py")
     with h5py.File("case.h5", "w") as file:
         file.create_dataset("q", data=table, chunks=(500, ACTIONS), compression="gzip")
         file["logits"] = table
