@@ -78,6 +78,41 @@ def test_right_gradients_of_every_style_and_precision_pass(dtype, loss):
         assert gradient_check(dump(q, logits, alpha, loss, dtype)).failed == 0
 
 
+def intermediates(q, logits, alpha, dtype):
+    """Return every intermediate as PyTorch computes it in one dtype."""
+    of_torch, of_numpy = DTYPES[dtype]
+    q, logits = torch.tensor(q, dtype=of_torch), torch.tensor(logits, dtype=of_torch)
+    log_policy = torch.log_softmax(logits, -1)
+    policy = torch.softmax(logits, -1)
+    g = q - alpha * log_policy
+    value = (policy * g).sum(-1)
+    made = {
+        "q": q,
+        "logits": logits,
+        "policy": policy,
+        "log_policy": log_policy,
+        "entropy": -(policy * log_policy).sum(-1),
+        "g": g,
+        "value": value,
+        "advantage": g - value[..., None],
+        "loss": -value.sum(),
+    }
+    return {name: numpy(tensor, of_numpy) for name, tensor in made.items()} | {"alpha": alpha}
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_right_intermediates_of_every_precision_pass(dtype, offset):
+    generator = np.random.default_rng(8)
+    for _ in range(40):
+        actions = int(generator.integers(2, 30))
+        q = generator.normal(size=(30, actions)) * 10.0 ** generator.uniform(-1, 2)
+        logits = generator.normal(size=(30, actions)) * 10.0 ** generator.uniform(-1, 0.7)
+        alpha = 2.0 ** generator.integers(-6, 2)
+        made = softcheck.verify(**intermediates(q, logits + offset, alpha, dtype))
+        assert [check.name for check in made.cases[0].checks if check.failed] == []
+
+
 @pytest.mark.parametrize("offset", [10.0, 1000.0, -1000.0, 30000.0])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_logits_far_from_zero_pass(loss, offset):

@@ -113,7 +113,7 @@ def test_the_exact_method_agrees_with_another_formula_at_more_digits(state):
     np.testing.assert_allclose(found, true_gradient(state)[legal], rtol=1e-15, atol=nothing)
 
 
-@settings(max_examples=200)
+@settings(max_examples=TABLES)
 @given(states(max_actions=8), st.integers(0, 1000))
 def test_the_sampled_gradient_stays_in_its_interval(state, seed):
     e = blocks.evaluation([state], samples=200, seed=seed)

@@ -407,5 +407,5 @@ def test_paths_that_no_file_can_have(path):
 @pytest.mark.parametrize("alpha", ["0,2", "none.npy", "1_000"])
 def test_an_alpha_that_is_neither_number_nor_file(arrays, alpha):
     path = save("case.npz", q=arrays["q"], logits=arrays["logits"])
-    with pytest.raises(UsageError, match="a number, such as 0.2, or the path of a file"):
+    with pytest.raises(UsageError, match="a number, such as"):
         open_case(path, {"alpha": [alpha]})
