@@ -11,10 +11,11 @@ from cases import FIXTURES, walk
 
 import softcheck
 from softcheck import Status
+from softcheck.blocks import CRITICS, REDUCTIONS
 from softcheck.errors import InputError, NothingToCheckError, UsageError
 from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables.case import case_from_arrays, open_case
-from softcheck.verification import CRITICS, REDUCTIONS, report, verify_case
+from softcheck.verification import report, verify_case
 
 
 def table(*shape, seed=0, dtype=np.float64):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from softcheck.checks import Context, Dump, Evaluation
+from softcheck.evaluation import Context, Dump, Evaluation
 from softcheck.policy import Block, Buffers
 from softcheck.tolerance import Precision
 

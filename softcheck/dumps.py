@@ -1,0 +1,182 @@
+"""What was computed elsewhere, the gradient and all on the way to it, against its definition."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from softcheck.evaluation import Dump, Evaluation
+from softcheck.exact_sum import ExactSum
+from softcheck.policy import Array, Buffers
+from softcheck.tally import Tally, compare
+from softcheck.tolerance import DUMP_FACTOR, live_magnitude, summation
+
+
+class Expected(NamedTuple):
+    """What a dumped quantity should be.
+
+    `rounding` is its bound in units of U, `scale` the size of what it is made of, and `size` the
+    same before it is weighted by pi, for underflow of pi.
+    """
+
+    value: Array
+    rounding: Array
+    scale: Array
+    size: Array
+
+
+def _log_policy_rounding(e: Evaluation) -> Array:
+    """z, log Z, the logits themselves and the difference: see `tolerance.bounds` for rho."""
+    policy = e.policy
+    logits = live_magnitude(e.block.logits, policy, np.empty_like(policy.z))
+    rho = logits - policy.z + 3.0
+    normaliser = summation(len(rho)) + e.mean(rho)
+    return logits - policy.z - policy.log_pi + 2.0 * policy.log_Z + normaliser + 1.0
+
+
+def _expected_policy(e: Evaluation) -> Expected:
+    pi = e.policy.pi
+    return Expected(pi, pi * (_log_policy_rounding(e) + 2.0), pi, pi)
+
+
+def _expected_log_policy(e: Evaluation) -> Expected:
+    # Not `policy.log_pi`, which ends at a floor.
+    log_pi = e.block.logits - e.block.logits.max(axis=0) - e.policy.log_Z
+    scale = 1.0 + np.abs(log_pi)
+    return Expected(log_pi, _log_policy_rounding(e) + 2.0 * scale, scale, scale)
+
+
+def _expected_entropy(e: Evaluation) -> Expected:
+    log_pi = e.policy.log_pi
+    value = -e.mean(log_pi)
+    of_log = _log_policy_rounding(e)
+    rounding = e.mean(of_log - (of_log + 2.0 + summation(len(log_pi))) * log_pi)
+    return Expected(value, rounding + value, value, value)
+
+
+def _expected_g(e: Evaluation) -> Expected:
+    log_pi = _expected_log_policy(e)
+    alpha, q = e.block.alpha, e.block.q
+    magnitude = np.abs(q) + alpha * log_pi.scale
+    rounding = magnitude + alpha * (log_pi.rounding + log_pi.scale)
+    return Expected(q - alpha * log_pi.value, rounding, magnitude, magnitude)
+
+
+def _expected_value(e: Evaluation) -> Expected:
+    g = np.abs(e.policy.g)
+    of_log = _log_policy_rounding(e)
+    of_g = np.abs(e.block.q) + e.block.alpha * (of_log - 2.0 * e.policy.log_pi)
+    rounding = e.mean(of_g + (of_log + 2.0 + summation(len(g))) * g)
+    scale = e.mean(g)
+    return Expected(e.policy.value, rounding, scale, scale)
+
+
+def _expected_advantage(e: Evaluation) -> Expected:
+    g, value = _expected_g(e), _expected_value(e)
+    advantage = g.value - value.value
+    rounding = g.rounding + value.rounding + np.abs(advantage)
+    scale = g.scale + value.scale
+    return Expected(advantage, rounding, scale, scale)
+
+
+def _expected_loss(e: Evaluation) -> Expected:
+    value = _expected_value(e)
+    size = np.abs(e.factor)
+    scale = value.scale * size
+    return Expected(-value.value * e.factor, value.rounding * size, scale, scale)
+
+
+def _expected_gradient(e: Evaluation) -> Expected:
+    factor, of = np.abs(e.factor), e.rounded_bounds
+    # Backward passes weigh g and V by pi one by one.
+    g = np.abs(e.policy.g)
+    size = g + e.mean(g) + e.block.alpha
+    return Expected(e.gradient * e.factor, of.rounding * factor, of.scale * factor, size * factor)
+
+
+INTERMEDIATES: dict[str, Callable[[Evaluation], Expected]] = {
+    "policy": _expected_policy,
+    "log_policy": _expected_log_policy,
+    "entropy": _expected_entropy,
+    "g": _expected_g,
+    "value": _expected_value,
+    "advantage": _expected_advantage,
+    "loss": _expected_loss,
+}
+"""What may have been dumped on the way to the gradient, in the order of computation."""
+
+DUMPS = INTERMEDIATES | {"gradient": _expected_gradient}
+
+_ZERO_WHERE_MASKED = {"policy", "gradient"}
+
+
+def dump_tolerance(dump: Dump, expected: Expected) -> Array:
+    """Return K E(U_c) + U_s |expected| plus the underflow of either precision."""
+    computed, stored = dump.computed, dump.stored
+    underflow = max(computed.underflow, stored.underflow)
+    return (
+        (DUMP_FACTOR * computed.unit) * expected.rounding
+        + stored.unit * np.abs(expected.value)
+        + underflow * (1.0 + expected.size)
+    )
+
+
+def check_dump(e: Evaluation, name: str) -> Tally:
+    """Compare a dumped quantity with its definition; NaN and infinity in it always fail."""
+    dump, expected = e.dumps[name], DUMPS[name](e)
+    actual, value = dump.values, expected.value
+    tolerance = dump_tolerance(dump, expected)
+    # Bounds are of first order: they end where the rounding of a logit moves its exponential
+    # by a factor.
+    logits = live_magnitude(e.block.logits, e.policy, e.buffers("dump.logits", e.policy.w.shape))
+    tolerance[..., dump.computed.unit * logits.max(axis=0) > 1.0] = np.inf
+    tolerance[~np.isfinite(actual)] = 0.0
+    if e.legal is not None and actual.ndim == 2:
+        masked = ~e.legal
+        tolerance[masked] = 0.0
+        value = np.where(masked, 0.0, value)
+        if name not in _ZERO_WHERE_MASKED:
+            actual = np.where(masked, 0.0, actual)
+    return e.compare(actual, value, tolerance, expected.scale, entries=actual.size)
+
+
+@dataclass
+class ReducedLoss:
+    """The dumped loss of a whole case, against the sum of what each state contributes."""
+
+    dump: Dump
+    states: int = 0
+    value: ExactSum = field(default_factory=ExactSum)
+    rounding: ExactSum = field(default_factory=ExactSum)
+    scale: ExactSum = field(default_factory=ExactSum)
+
+    @classmethod
+    def of(cls, e: Evaluation) -> "ReducedLoss":
+        """Return the part of one block."""
+        part = cls(e.dumps["loss"], states=e.block.alpha.size)
+        expected = _expected_loss(e)
+        part.value.add(expected.value)
+        part.rounding.add(expected.rounding)
+        part.scale.add(expected.scale)
+        return part
+
+    def merge(self, other: "ReducedLoss") -> None:
+        """Add the part of other blocks."""
+        self.states += other.states
+        self.value.merge(other.value)
+        self.rounding.merge(other.rounding)
+        self.scale.merge(other.scale)
+
+    def tally(self) -> Tally:
+        """Compare the two totals; summing over the states rounds too."""
+        scale = float(self.scale)
+        rounding = float(self.rounding) + summation(self.states) * scale
+        total = Expected(*(np.array([x]) for x in (float(self.value), rounding, scale, scale)))
+        actual = self.dump.values.reshape(1)
+        tolerance = np.where(np.isfinite(actual), dump_tolerance(self.dump, total), 0.0)
+        tally = compare(
+            actual, total.value, tolerance, total.scale, Buffers(), entries=1, start=0, limit=1
+        )
+        tally.spots = [spot._replace(state=None) for spot in tally.spots]
+        return tally

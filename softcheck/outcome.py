@@ -1,0 +1,165 @@
+"""The outcome of every check as the records of a report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from softcheck import result
+from softcheck.blocks import Facts, precisions
+from softcheck.dumps import DUMPS
+from softcheck.oracles import ORACLES
+from softcheck.result import Status
+from softcheck.settings import Settings
+from softcheck.tables.case import Case
+from softcheck.tally import Spot, Tally
+from softcheck.tolerance import DUMP_FACTOR, Precision
+
+
+def case_result(
+    case: Case, settings: Settings, tallies: Mapping[str, Tally], facts: Facts
+) -> result.Case:
+    """Put the outcome of every check into records."""
+    order = [*ORACLES, "exact", *DUMPS]
+    found = tuple(
+        _check_result(case, settings, name, tallies[name]) for name in order if name in tallies
+    )
+    notes = [*case.notes]
+    if facts.disagreements:
+        notes.append(
+            "legal by the mask but masked by a logit of -inf, and so counted as masked: "
+            f"{facts.disagreements}"
+        )
+    status = max((check.status for check in found), key=lambda status: status.severity)
+    if settings.strict and notes:
+        status = max(status, Status.FAILED, key=lambda status: status.severity)
+    return result.Case(
+        name=case.name,
+        status=status,
+        inputs=case.inputs,
+        settings=_settings_of(case, settings),
+        states=case.states,
+        actions=case.actions,
+        entries=case.states * case.actions - facts.masked,
+        masked=facts.masked,
+        checks=found,
+        findings=tuple(
+            _finding(case, name, spot)
+            for name in order
+            if name in tallies
+            for spot in tallies[name].spots
+            if spot.ratio > 1
+        ),
+        diagnosis=_first_wrong(found),
+        notes=tuple(notes),
+    )
+
+
+def _settings_of(case: Case, settings: Settings) -> dict[str, Any]:
+    """Return what the verdict depends on beside the inputs."""
+    alpha = case.scalars.get("alpha")
+    return {
+        "alpha": "per state" if alpha is None else float(alpha),
+        "critics": settings.critics,
+        "action_axis": case.action_axis,
+        "reduction": settings.reduction,
+        "weights": "weights" in case.tables,
+        "compute_dtype": settings.compute_dtype,
+        "grad_dtype": settings.grad_dtype,
+        "tolerance_factor": DUMP_FACTOR,
+        "samples": settings.samples,
+        "seed": settings.seed,
+        "strict": settings.strict,
+    }
+
+
+def _check_result(case: Case, settings: Settings, name: str, tally: Tally) -> result.Check:
+    """Give a tally its verdict and the reason for it."""
+    status, reason = Status.PASSED, ""
+    worst = tally.spots[0]
+    if tally.failed:
+        status = Status.FAILED
+        share = 100.0 * tally.failed / tally.entries
+        reason = (
+            f"{tally.failed} of {tally.entries} ({share:.3g} %) differ by more than their tolerance"
+        )
+        if worst.about:
+            reason += f"; the worst: {worst.about}"
+        reason += _precision_hint(case, settings, name, tally)
+    elif tally.live and tally.blind == tally.live:
+        status = Status.INCONCLUSIVE
+        reason = f"all {tally.live} live entries are blind: their tolerance exceeds their scale"
+    elif tally.blind:
+        reason = f"{tally.blind} of {tally.live} live entries are blind"
+    if settings.strict and tally.blind and status is not Status.FAILED:
+        status = Status.FAILED
+        reason += " (--strict)"
+    resolution = tally.resolution()
+    return result.Check(
+        name=name,
+        status=status,
+        entries=tally.entries,
+        failed=tally.failed,
+        blind=tally.blind,
+        worst=_discrepancy(case, worst),
+        resolution=resolution and result.Resolution(median=resolution[0], worst=resolution[1]),
+        reason=reason,
+    )
+
+
+def _precision_hint(case: Case, settings: Settings, name: str, tally: Tally) -> str:
+    """Say so where float32 would explain a failure of most entries: text files do not tell it."""
+    role = "grad" if name == "gradient" else name
+    worst = tally.spots[0]
+    if role not in case.tables or not np.isfinite(worst.ratio) or 2 * tally.failed < tally.entries:
+        return ""
+    _, computed = precisions(case, role, settings)
+    single = Precision.FLOAT32
+    if computed is not Precision.FLOAT64 or worst.ratio * computed.unit > single.unit:
+        return ""
+    return (
+        "; no difference is larger than float32 rounding: if it was computed in float32, say "
+        "--compute-dtype float32"
+    )
+
+
+def _location(case: Case, spot: Spot) -> tuple[int, ...]:
+    """Return where a spot is in the user's own array."""
+    return () if spot.state is None else case.location(spot.state, spot.action)
+
+
+def _discrepancy(case: Case, spot: Spot) -> result.Discrepancy:
+    return result.Discrepancy(
+        location=_location(case, spot),
+        actual=spot.actual,
+        expected=spot.expected,
+        abs_error=abs(spot.actual - spot.expected),
+        tolerance=spot.tolerance,
+        ratio=spot.ratio,
+    )
+
+
+def _finding(case: Case, check: str, spot: Spot) -> result.Finding:
+    labels, actions = case.state_labels, case.action_labels
+    return result.Finding(
+        check=check,
+        state=None if labels is None or spot.state is None else labels[spot.state],
+        action=None if actions is None or spot.action is None else actions[spot.action],
+        **msgspec.structs.asdict(_discrepancy(case, spot)),
+    )
+
+
+def _first_wrong(found: Sequence[result.Check]) -> tuple[result.Diagnosis, ...]:
+    """Name the first wrong intermediate: everything computed from it may be wrong for its sake."""
+    wrong = [check.name for check in found if check.name in DUMPS and check.status is Status.FAILED]
+    if not wrong or wrong[0] == "gradient":
+        return ()
+    message = f"{wrong[0]} is the first wrong quantity in the order of computation: look there"
+    return (
+        result.Diagnosis(
+            code="first-wrong",
+            message=message,
+            evidence={"quantity": wrong[0], "then_wrong": wrong[1:]},
+        ),
+    )
