@@ -109,10 +109,10 @@ def test_the_exact_method_agrees_with_another_formula_at_more_digits(state):
     found = exact_method.gradient(
         state.q[legal].tolist(), state.logits[legal].tolist(), state.alpha, range(len(legal))
     )
-    # Where the truth is 0, the digits beyond those of a float64 are all that may be left.
+    # Where the truth cancels, the digits beyond those of a float64 are all that may be left.
     spread = np.ptp(state.q[legal]) + state.alpha * np.ptp(state.logits[legal])
-    nothing = 1e-55 * (np.abs(state.q).max() + spread) + 1e-320
-    np.testing.assert_allclose(found, true_gradient(state)[legal], rtol=1e-15, atol=nothing)
+    left = 1e-55 * (np.abs(state.q).max() + spread) + 1e-320
+    np.testing.assert_allclose(found, true_gradient(state)[legal], rtol=1e-15, atol=left)
 
 
 @settings(max_examples=TABLES)
