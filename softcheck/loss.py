@@ -54,7 +54,7 @@ def sums(block: Block, policy: Policy, buffers: Buffers) -> Loss:
     return Loss(policy.w, u, policy.Z, N, block.alpha, baseline)
 
 
-def change(loss: Loss, t: float, out: Array, scratch: Array) -> Array:
+def change(loss: Loss, t: float, out: Array, buffers: Buffers) -> Array:
     """Return how much L changes when the logit of an entry moves by `t`, one entry at a time.
 
         w' = w e^t,  N' = N - w u + w' (u - alpha t),  Z' = Z - w + w',
@@ -69,8 +69,9 @@ def change(loss: Loss, t: float, out: Array, scratch: Array) -> Array:
     loss : Loss
     t : float
         How far the logit moves.
-    out, scratch : Array, shape (actions, rows)
-        `out` receives the result.
+    out : Array, shape (actions, rows)
+        Receives the result.
+    buffers : Buffers
 
     Returns
     -------
@@ -81,12 +82,13 @@ def change(loss: Loss, t: float, out: Array, scratch: Array) -> Array:
     np.subtract(loss.u, loss.N / loss.Z, out=out)
     out *= e
     out -= (e + 1.0) * t * loss.alpha
-    growth = np.divide(loss.w, loss.Z, out=scratch)
+    growth = np.divide(loss.w, loss.Z, out=buffers("change.growth", out.shape))
     out *= growth
     growth *= e
-    out /= growth + 1.0
-    logarithm = np.log1p(growth, out=growth)
+    logarithm = np.log1p(growth, out=buffers("change.logarithm", out.shape))
     logarithm *= loss.alpha
+    growth += 1.0
+    out /= growth
     out += logarithm
     return np.negative(out, out=out)
 
@@ -94,9 +96,9 @@ def change(loss: Loss, t: float, out: Array, scratch: Array) -> Array:
 def moved_imaginary(loss: Loss, h: float, out: Array, scratch: Array) -> Array:
     """Return Im L with the logit of each entry moved by `i h`, in pairs of real numbers.
 
-    The same sums as in `change` at t = i h, where h is so small that cos h = 1 and sin h = h in
-    float64: then Z' = Z + i w h and N' = N + i w (u - alpha) h, the imaginary part of a
-    quotient is (Im N' Z - N Im Z') / |Z'|^2, and that of a logarithm is an angle.
+    The same sums as in `change` at t = i h, where h is so small that h^2 vanishes beside 1: then
+    Z' = Z + i w h, N' = N + i w h (u - alpha) and |Z'| = Z. The imaginary part of the quotient
+    is (Im N' Z - N Im Z') / |Z'|^2, and that of the logarithm is the angle of Z'.
 
     Parameters
     ----------
@@ -111,11 +113,11 @@ def moved_imaginary(loss: Loss, h: float, out: Array, scratch: Array) -> Array:
     Array, shape (actions, rows)
     """
     Z_imag = np.multiply(loss.w, h, out=scratch)
-    N_imag = np.subtract(loss.u, loss.alpha, out=out)
-    N_imag *= Z_imag
-    N_imag *= loss.Z
-    quotient = np.subtract(N_imag, loss.N * Z_imag, out=out)
-    quotient /= loss.Z * loss.Z + Z_imag * Z_imag
+    quotient = np.subtract(loss.u, loss.alpha, out=out)
+    quotient *= loss.Z
+    quotient -= loss.N
+    quotient *= Z_imag
+    quotient /= loss.Z * loss.Z
     angle = np.arctan2(Z_imag, loss.Z, out=scratch)
     angle *= loss.alpha
     quotient += angle

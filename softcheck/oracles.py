@@ -48,7 +48,8 @@ def check_invariants(e: Evaluation) -> Tally:
 def _sum_is_zero(e: Evaluation) -> Tally:
     """The gradient of a state sums to 0."""
     total = sum_over_actions(e.gradient, e.buffers)
-    size = sum_over_actions(np.abs(e.gradient), e.buffers)
+    magnitude = np.abs(e.gradient, out=e.buffers("invariants.magnitude", e.gradient.shape))
+    size = sum_over_actions(magnitude, e.buffers)
     tolerance = sum_over_actions(e.error, e.buffers)
     tolerance += U * summation(len(e.gradient)) * size
     return e.compare(

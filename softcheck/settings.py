@@ -9,7 +9,7 @@ Reduction: TypeAlias = Literal["none", "sum", "mean", "mean-all"]
 CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
 
-BLOCK_ENTRIES = 65_536
+BLOCK_ENTRIES = 24_576
 """Entries of a block: its arrays stay in a core's cache, and a NumPy call is still long."""
 
 

@@ -54,6 +54,8 @@ class Tally:
         one the blind entries (resolution 1 or worse).
     limit : int
         How many spots are kept.
+    summary : str
+        What the report should say of the outcome as a whole.
     """
 
     limit: int
@@ -61,6 +63,7 @@ class Tally:
     failed: int = 0
     spots: list[Spot] = field(default_factory=list)
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
+    summary: str = ""
 
     @property
     def blind(self) -> int:
@@ -143,10 +146,11 @@ def compare(
     ratio = np.subtract(actual, expected, out=buffers("tally.ratio", actual.shape))
     np.abs(ratio, out=ratio)
     ratio /= tolerance
-    if not np.isfinite(ratio).all():
-        _settle(ratio, actual, expected, tolerance)
     # The first worst state, then its first worst action: the order of the table.
     of_state = ratio.max(axis=0)
+    if not np.isfinite(of_state).all():
+        _settle(ratio, actual, expected, tolerance)
+        of_state = ratio.max(axis=0)
     peak = of_state.max()
     failed = 0
     if peak > 1:
@@ -168,11 +172,20 @@ def compare(
         for row, action in places
     ]
     np.divide(tolerance, scale, out=ratio)
-    bits = ratio.view(np.uint64) >> np.uint64(_SHIFT)
-    bins = np.clip(bits, _LOWEST + 1, _BLIND) - np.uint64(_LOWEST)
-    np.copyto(bins, 0, where=scale == 0)
-    histogram = np.bincount(bins.ravel().view(np.int64), minlength=_BINS)
-    return Tally(limit, entries, failed, spots, histogram)
+    return Tally(limit, entries, failed, spots, _histogram(ratio, scale))
+
+
+def _histogram(resolution: Array, scale: Array) -> NDArray[np.int64]:
+    """Count resolutions by their leading bits, which it overwrites; NaN counts as blind."""
+    bins = resolution.view(np.uint64)
+    np.right_shift(bins, np.uint64(_SHIFT), out=bins)
+    np.minimum(bins, np.uint64(_BLIND), out=bins)
+    np.maximum(bins, np.uint64(_LOWEST + 1), out=bins)
+    np.subtract(bins, np.uint64(_LOWEST), out=bins)
+    dead = scale == 0.0
+    if dead.any():
+        np.copyto(bins, np.uint64(0), where=dead)
+    return np.bincount(bins.view(np.int64).ravel(), minlength=_BINS)
 
 
 def _settle(ratio: Array, actual: Array, expected: Array, tolerance: Array) -> None:

@@ -95,8 +95,9 @@ class Bounds:
     def of(self, unit: float, underflow: float, out: Array) -> Array:
         """Return the absolute bound for a unit roundoff, where results may underflow to zero."""
         np.add(self.size, 1.0, out=out)
-        out *= underflow
-        out += self.rounding * unit
+        out *= underflow / unit
+        out += self.rounding
+        out *= unit
         return out
 
 

@@ -31,8 +31,8 @@ def gradient(policy: Policy, loss: Loss, bounds: Bounds, buffers: Buffers) -> tu
     value = buffers("central.value", shape)
     error = buffers("central.error", shape)
     backward = buffers("central.backward", shape)
-    change(loss, STEP, value, error)
-    change(loss, -STEP, backward, error)
+    change(loss, STEP, value, buffers)
+    change(loss, -STEP, backward, buffers)
     value -= backward
     value /= 2.0 * STEP
 
