@@ -13,10 +13,11 @@ from typer.exceptions import TyperException
 
 from softcheck import __version__
 from softcheck.errors import SoftcheckError, UsageError, printable
-from softcheck.result import Report, Status
+from softcheck.result import Report, Status, Verdict
 from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
 
 if TYPE_CHECKING:
+    from softcheck.report import Style
     from softcheck.tables.case import Case
 
 EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.INCONCLUSIVE: 1, Status.ERROR: 2}
@@ -24,6 +25,9 @@ TROUBLE = 2
 INTERNAL = 3
 INTERRUPTED = 130
 TERMINATED = 143
+
+QUIET = 2
+"""How often -q silences everything."""
 
 _PIPE_WIDTH = 120
 
@@ -219,23 +223,146 @@ def verify(
         made = report(((path or "options", opener(path)) for path in paths), settings, progress)
     for error in made.summary.errors:
         print(f"softcheck: {error}", file=sys.stderr)
-    if quiet < 2:
+    if quiet < QUIET:
         _show(made, output_format, color, verbose - quiet)
     code = EXIT_CODES[made.status]
     raise typer.Exit(0 if exit_zero and code == EXIT_CODES[Status.FAILED] else code)
 
 
+@app.command()
+def derive(
+    document: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="LaTeX, also inside of Markdown or plain text; by default the derivation of "
+            "Eq. (6) that comes with softcheck.",
+            show_default=False,
+        ),
+    ] = None,
+    givens: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Definitions that outrank those of the document."),
+    ] = None,
+    explain_gap: Annotated[
+        bool,
+        typer.Option(
+            "--explain-gap", help="Print the completed derivation as LaTeX: no term left out."
+        ),
+    ] = False,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="CASE", help="Also evaluate every proved line on a case."),
+    ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(metavar="N", help="With --on: also estimate expectations from N draws."),
+    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of whatever is drawn.")] = 0,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit with 0 where it would be 1.")
+    ] = False,
+    output_format: Annotated[
+        Literal["text", "concise", "json"] | None,
+        typer.Option(
+            envvar="SOFTCHECK_OUTPUT_FORMAT",
+            show_default="text on a terminal, else concise",
+        ),
+    ] = None,
+    color: Annotated[Literal["auto", "always", "never"], typer.Option()] = "auto",
+    quiet: Annotated[
+        int, typer.Option("-q", "--quiet", count=True, help="Findings only; -qq: nothing.")
+    ] = 0,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="Every step; -vv: tracebacks too.")
+    ] = 0,
+) -> None:
+    """Read a derivation and prove every step of it for every number of actions.
+
+    A step is proved, refuted by a certified counterexample, or unknown with the reason. A term
+    that a step leaves out is reported with its own proof.
+
+    softcheck derive paper.tex
+
+    softcheck derive --on run.npz --samples 1000
+    """
+    from softcheck.derive import BUILT_IN, built_in, load
+    from softcheck.derive.check import check, report
+
+    if samples and on is None:
+        raise UsageError("--samples", "no case", "--on CASE beside it", "Name the case.")
+    settings = Settings(samples=samples, seed=seed)
+    name = BUILT_IN if document is None else document
+    checked = check(
+        built_in() if document is None else load(document),
+        name=name,
+        givens=None if givens is None else load(givens),
+    )
+    made = report(checked)
+    passed = made.status is Verdict.PROVED
+    if on is not None:
+        import msgspec
+
+        from softcheck.derive.on_data import evaluate
+        from softcheck.tables.case import open_case
+
+        found = evaluate(checked, open_case(on, {}), settings)
+        made = msgspec.structs.replace(made, on=found)
+        passed = passed and found.status is Status.PASSED
+    if explain_gap:
+        from softcheck.derive.explain import explained
+
+        _write(explained(checked))
+    elif quiet < QUIET:
+        from softcheck.report.derive import RENDERERS
+
+        style = _style(color, verbose - quiet)
+        _write(RENDERERS[_format(output_format)](made, name, style))
+    raise typer.Exit(0 if passed or exit_zero else EXIT_CODES[Status.FAILED])
+
+
+@app.command()
+def selftest() -> None:
+    """Plant every known mistake in what is right, and report which were caught.
+
+    A checker that cannot fail is worth nothing: exit code 1 if one mistake was missed.
+    """
+    from softcheck.derive.planted import outcomes
+
+    caught = True
+    for outcome in outcomes():
+        caught = caught and outcome.caught
+        word = "caught" if outcome.caught else "MISSED"
+        step = "no step" if outcome.step is None else f"step {outcome.step}"
+        edit = outcome.edit
+        _write(f"derive: {edit.name} {word} at {step}, planted at step {edit.step}: {edit.about}\n")
+    raise typer.Exit(0 if caught else EXIT_CODES[Status.FAILED])
+
+
 def _show(made: Report, output_format: str | None, color: str, verbosity: int) -> None:
-    """Print a report on stdout; a reader who has gone away changes nothing."""
-    from softcheck.report import RENDERERS, Style
+    """Print a report on stdout."""
+    from softcheck.report import RENDERERS
+
+    _write(RENDERERS[_format(output_format)](made, _style(color, verbosity)))
+
+
+def _format(output_format: str | None) -> str:
+    return output_format or ("text" if sys.stdout.isatty() else "concise")
+
+
+def _style(color: str, verbosity: int) -> "Style":
+    from softcheck.report import Style
 
     terminal = sys.stdout.isatty()
-    style = Style(
+    return Style(
         verbosity=verbosity,
         color=_colored(terminal) if color == "auto" else color == "always",
         width=shutil.get_terminal_size().columns if terminal else _PIPE_WIDTH,
     )
-    rendered = RENDERERS[output_format or ("text" if terminal else "concise")](made, style)
+
+
+def _write(rendered: str) -> None:
+    """Write on stdout; a reader who has gone away changes nothing."""
     try:
         sys.stdout.write(rendered)
         sys.stdout.flush()

@@ -152,3 +152,130 @@ class Report(Record, frozen=True):
     status: Status
     summary: Summary
     cases: tuple[Case, ...]
+
+
+class Verdict(enum.Enum):
+    """The verdict on a step of a derivation, or on all; `advice` says what it means."""
+
+    advice: str
+
+    PROVED = "proved", "It holds for every number of actions n >= 1."
+    UNKNOWN = (
+        "unknown",
+        "It was neither proved nor refuted. The reason says what is missing; a definition can be "
+        "given with --givens.",
+    )
+    REFUTED = "refuted", "It is false: a certified counterexample is printed."
+
+    def __new__(cls, value: str, advice: str) -> "Verdict":
+        """Make a member whose value is the word of the report."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.advice = advice
+        return member
+
+    @property
+    def severity(self) -> int:
+        """The rank: the worst verdict on a step is the verdict on the whole."""
+        return list(Verdict).index(self)
+
+
+class Given(Record, frozen=True):
+    """Something that a derivation takes for granted.
+
+    `source` is "default", "document" or "givens"; `note` says how it differs from Eq. (6)'s own.
+    """
+
+    name: str
+    latex: str
+    reading: str
+    source: str
+    source_line: int | None
+    note: str
+
+
+class Line(Record, frozen=True):
+    """One side of an equality: its text, and what was read; `reading` is None if nothing was."""
+
+    number: int
+    source_line: int
+    latex: str
+    reading: str | None
+
+
+class GapStage(Record, frozen=True):
+    """What is left of a gap once one more fact, `by`, is used."""
+
+    by: str
+    latex: str
+    reading: str
+
+
+class Gap(Record, frozen=True):
+    """A term that a step leaves out, and why it is zero: its proof ends at 0."""
+
+    latex: str
+    reading: str
+    proof: tuple[GapStage, ...]
+
+
+class Counterexample(Record, frozen=True):
+    """A point where the two sides of a step differ, for certain.
+
+    `indices` are actions counted from 1; a value of `values` is one number, or one for each
+    action. `difference` encloses left - right and excludes 0.
+    """
+
+    actions: int
+    indices: dict[str, int]
+    values: dict[str, Any]
+    left: float
+    right: float
+    difference: tuple[float, float]
+
+
+class Step(Record, frozen=True, rename={"from_line": "from", "to_line": "to"}):
+    """The claim that two lines are equal, and what was found of it."""
+
+    number: int
+    from_line: int
+    to_line: int
+    source_line: int
+    status: Verdict
+    needs: tuple[str, ...]
+    gap: Gap | None
+    counterexample: Counterexample | None
+    reason: str
+
+
+class Deviation(Record, frozen=True):
+    """How far a line is from the first line of its chain on data, in units of its tolerance."""
+
+    line: int
+    entries: int
+    worst: float
+    location: tuple[int, ...]
+    sampled: bool
+
+
+class OnData(Record, frozen=True):
+    """The lines of proved steps, evaluated on a case."""
+
+    case: str
+    status: Status
+    samples: int
+    deviations: tuple[Deviation, ...]
+    notes: tuple[str, ...]
+
+
+class Derivation(Record, frozen=True):
+    """One run of `softcheck derive`. `on` is there only where a case was given."""
+
+    schema_version: int
+    tool: Tool
+    command: str
+    status: Verdict
+    givens: tuple[Given, ...]
+    lines: tuple[Line, ...]
+    steps: tuple[Step, ...]
+    on: OnData | msgspec.UnsetType = msgspec.UNSET

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from softcheck.result import Report
+from softcheck.result import Record
 
 
-def render(report: Report) -> str:
+def render(report: Record) -> str:
     """Return the report as strict JSON; numbers that JSON lacks are "nan", "inf" and "-inf"."""
     plain = _strict(msgspec.to_builtins(report))
     return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode() + "\n"

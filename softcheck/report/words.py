@@ -43,9 +43,9 @@ def resolution(seen: Resolution | None) -> str:
 def shape_of(case: Case) -> str:
     """Return how much a case holds."""
     masked = f" ({case.masked} masked)" if case.masked else ""
-    states = f"{case.states} {_plural('state', case.states)}"
-    actions = f"{case.actions} {_plural('action', case.actions)}"
-    return f"{states} x {actions}, {case.entries} {_plural('entry', case.entries)}{masked}"
+    states = f"{case.states} {plural('state', case.states)}"
+    actions = f"{case.actions} {plural('action', case.actions)}"
+    return f"{states} x {actions}, {case.entries} {plural('entry', case.entries)}{masked}"
 
 
 def names_of(checks: Sequence[Check]) -> str:
@@ -53,7 +53,8 @@ def names_of(checks: Sequence[Check]) -> str:
     return ", ".join(check.name for check in checks)
 
 
-def _plural(word: str, count: int) -> str:
+def plural(word: str, count: int) -> str:
+    """Return a word for a number of things."""
     if count == 1:
         return word
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

@@ -1,0 +1,304 @@
+"""A document to a report: every equality gets a verdict, and the grounds for it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from softcheck import __version__, result
+from softcheck.derive.evaluate import NoValueError
+from softcheck.derive.expr import Num, Sym
+from softcheck.derive.givens import Context, Given, context
+from softcheck.derive.ladder import Gap, Ladder, Proof, lemma
+from softcheck.derive.limits import WORK
+from softcheck.derive.normal_form import Lemma
+from softcheck.derive.reader import Equality, Line, Reading, placed, read
+from softcheck.derive.refute import Claim, Refutation, refute
+from softcheck.derive.spell import latex, unicode
+from softcheck.derive.witness import confirm
+from softcheck.errors import InputError, NothingToCheckError
+from softcheck.result import Verdict
+
+Witness = Callable[[Claim], tuple[int, ...]]
+"""The second engine: the numbers of actions at which it agrees that a claim holds."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was found of one equality: a proof, a refutation, or the reason for neither.
+
+    `spent` counts the products of terms that it took.
+    """
+
+    equality: Equality
+    status: Verdict
+    proof: Proof | None = None
+    refutation: Refutation | None = None
+    reason: str = ""
+    spent: int = 0
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A document that was decided, before it is a report.
+
+    Attributes
+    ----------
+    reading : Reading
+    context : Context
+    decisions : tuple of Decision
+        One for each equality, in the order of the text.
+    """
+
+    reading: Reading
+    context: Context
+    decisions: tuple[Decision, ...]
+
+    @property
+    def equalities(self) -> tuple[Equality, ...]:
+        """The equalities as they were decided."""
+        return tuple(decision.equality for decision in self.decisions)
+
+    @property
+    def status(self) -> Verdict:
+        """The worst of all."""
+        return max((d.status for d in self.decisions), key=lambda status: status.severity)
+
+
+def check(
+    text: str, *, name: str = "derivation", givens: str | None = None, witness: Witness = confirm
+) -> Checked:
+    """Decide every equality of a document.
+
+    Parameters
+    ----------
+    text : str
+        LaTeX, also inside of Markdown or plain text.
+    name : str
+        For messages.
+    givens : str, optional
+        A document of definitions that outrank those of `text`.
+    witness : callable
+        The second engine.
+
+    Raises
+    ------
+    NothingToCheckError
+        If there is no equality.
+    InputError
+        If `givens` holds something else than definitions.
+    softcheck.derive.witness.DisagreementError
+        If the two engines contradict each other.
+    """
+    extra = None if givens is None else _definitions(givens)
+    reading = read(text, known=extra.definitions if extra else ())
+    if not reading.equalities:
+        found = "no formula" if not reading.formulas else "formulas without an equality to decide"
+        raise NothingToCheckError(
+            name, found, "at least one equation in $...$, $$...$$, \\[...\\] or an environment",
+            "Give the LaTeX of the derivation.",
+        )  # fmt: skip
+    known = context(reading, extra)
+    decisions: list[Decision] = []
+    lemmas: list[Lemma] = []
+    spent = 0
+    for equality in reading.equalities:
+        if spent > WORK:
+            reason = "the document takes more work than is allowed, give a part of it"
+            decisions.append(Decision(equality, Verdict.UNKNOWN, reason=reason))
+            continue
+        decision = decide(equality, known, lemmas, witness)
+        spent += decision.spent
+        if decision.status is not Verdict.PROVED and equality.head is not None:
+            # The chain that it would go on may be wrong itself.
+            alone = replace(equality, left=equality.head, head=None)
+            again = decide(alone, known, lemmas, witness)
+            decision = again if again.status is Verdict.PROVED else decision
+        decisions.append(decision)
+        stated = _lemma(decision)
+        if stated is not None and all(other.name != stated.name for other in lemmas):
+            lemmas.append(stated)
+    return Checked(reading, known, tuple(decisions))
+
+
+def _lemma(decision: Decision) -> Lemma | None:
+    """Return what later steps may use of a decision."""
+    equality = decision.equality
+    if decision.status is not Verdict.PROVED or equality.conditions:
+        return None
+    left, right = equality.left.formula, equality.right.formula
+    return lemma(left, right, f"line {equality.source_line}")
+
+
+def _definitions(text: str) -> Reading:
+    reading = read(text, force=True)
+    if reading.equalities:
+        first = reading.equalities[0]
+        raise InputError(
+            f"--givens, line {first.source_line}",
+            first.problem or f"a claim, {first.left.latex} = {first.right.latex}",
+            "definitions only, such as $g(a) = Q(a) - \\alpha \\log \\pi(a)$",
+            "Write one symbol on the left of each equation.",
+        )
+    return reading
+
+
+def decide(
+    equality: Equality, known: Context, lemmas: Sequence[Lemma], witness: Witness
+) -> Decision:
+    """Return the verdict on one equality; whatever goes wrong is unknown, with its reason."""
+    left, right = equality.left.tree, equality.right.tree
+    if equality.problem or left is None or right is None:
+        return Decision(equality, Verdict.UNKNOWN, reason=equality.problem)
+    misused = known.misused(left, right)
+    if misused:
+        return Decision(equality, Verdict.UNKNOWN, reason=misused)
+    claim = Claim(left, right, known.definitions, equality.conditions, known.positive, known.ones)
+    ladder = Ladder(left, right, equality.conditions, known, lemmas)
+    try:
+        proof = ladder.climb()
+        if proof is not None:
+            if not witness(claim):
+                reason = "the second engine finds no number of actions to confirm it at"
+                return Decision(equality, Verdict.UNKNOWN, reason=reason)
+            return Decision(equality, Verdict.PROVED, proof=proof, spent=ladder.spent)
+        decision = _not_proved(equality, claim, known, ladder.outside, lemmas)
+        return replace(decision, spent=ladder.spent)
+    except RecursionError:
+        return Decision(equality, Verdict.UNKNOWN, reason="formulas nested too deeply")
+
+
+def _not_proved(
+    equality: Equality, claim: Claim, known: Context, outside: str, lemmas: Sequence[Lemma]
+) -> Decision:
+    missing = known.undefined(claim.left, claim.right)
+    unread = equality.unread or known.unread
+    if missing:
+        have = "has" if len(missing) == 1 else "have"
+        unread = f"{' and '.join(missing)} {have} no definition"
+    elif (
+        isinstance(claim.left, Sym)
+        and isinstance(claim.right, Num)
+        and (claim.left.name in known.constants)
+    ):
+        unread = f"{claim.left.name} is free here; a value of it can be stated with --givens"
+    elif not unread and equality.hints:
+        under = (*equality.conditions, *equality.hints)
+        if Ladder(claim.left, claim.right, under, known, lemmas).climb() is not None:
+            said = " and ".join(f"{c.left} {c.relation} {c.right}" for c in equality.hints)
+            unread = f"it holds where {said}; write that behind the equation if it is meant"
+    if unread:
+        return Decision(equality, Verdict.UNKNOWN, reason=unread)
+    try:
+        refutation = refute(claim)
+    except NoValueError as error:
+        return Decision(equality, Verdict.UNKNOWN, reason=str(error))
+    if refutation is not None:
+        return Decision(equality, Verdict.REFUTED, refutation=refutation)
+    reason = (
+        f"outside of what can be decided: {outside}"
+        if outside
+        else "neither proved nor contradicted at any point that was tried"
+    )
+    return Decision(equality, Verdict.UNKNOWN, reason=reason)
+
+
+def report(checked: Checked) -> result.Derivation:
+    """Return what was found as plain records."""
+    lines = list(placed(checked.equalities))
+    numbers = {id(line): number for number, line in enumerate(lines, 1)}
+    return result.Derivation(
+        schema_version=result.SCHEMA_VERSION,
+        tool=result.Tool(name="softcheck", version=__version__),
+        command="derive",
+        status=checked.status,
+        givens=tuple(map(_given, checked.context.givens)),
+        lines=tuple(_line(line, numbers[id(line)]) for line in lines),
+        steps=tuple(
+            _step(checked.decisions, position, numbers)
+            for position in range(len(checked.decisions))
+        ),
+    )
+
+
+def _given(given: Given) -> result.Given:
+    reading = given.text
+    if given.definition is not None:
+        symbol = Sym(given.definition.name, given.definition.params)
+        reading = f"{unicode(symbol)} := {unicode(given.definition.body)}"
+    return result.Given(
+        name=given.name,
+        latex=given.text if given.definition is not None else "",
+        reading=reading,
+        source=given.source,
+        source_line=given.source_line,
+        note=given.note,
+    )
+
+
+def _line(line: Line, number: int) -> result.Line:
+    return result.Line(
+        number=number,
+        source_line=line.source_line,
+        latex=line.latex,
+        reading=None if line.tree is None else unicode(line.tree),
+    )
+
+
+def _step(decisions: Sequence[Decision], position: int, numbers: dict[int, int]) -> result.Step:
+    decision = decisions[position]
+    equality, proof = decision.equality, decision.proof
+    needs: tuple[str, ...] = ()
+    if proof is not None:
+        needs = (*(ground.words for ground in proof.needs), *(f"{x} ≠ 0" for x in proof.nonzero))
+    return result.Step(
+        number=position + 1,
+        from_line=numbers[id(equality.left)],
+        to_line=numbers[id(equality.right)],
+        source_line=equality.source_line,
+        status=decision.status,
+        needs=needs,
+        gap=None if proof is None or proof.gap is None else _gap(proof.gap),
+        counterexample=None if decision.refutation is None else _point(decision.refutation),
+        reason=decision.reason or _blame(decisions, position),
+    )
+
+
+def _blame(decisions: Sequence[Decision], position: int) -> str:
+    """Say of a refuted step whether its line is wrong, or only carries on from here."""
+    if decisions[position].status is not Verdict.REFUTED:
+        return ""
+    line = decisions[position].equality.right
+    following = [d for d in decisions if d.equality.left is line]
+    before = [d for d in decisions if d.equality.right is decisions[position].equality.left]
+    if any(d.status is Verdict.REFUTED for d in following):
+        return "the steps to this line and from it both fail: this line is wrong"
+    if any(d.status is Verdict.REFUTED for d in before):
+        return "the line before it is wrong"
+    if following:
+        return "the error starts here and is carried on"
+    return "the two sides differ"
+
+
+def _gap(gap: Gap) -> result.Gap:
+    return result.Gap(
+        latex=latex(gap.term),
+        reading=unicode(gap.term),
+        proof=tuple(
+            result.GapStage(by=stage.by.words, latex=latex(stage.left), reading=unicode(stage.left))
+            for stage in gap.stages
+        ),
+    )
+
+
+def _point(found: Refutation) -> result.Counterexample:
+    values: dict[str, object] = {}
+    for name, entries in found.point.tables.items():
+        numbers = [float(value) for value in entries.values()]
+        values[name] = numbers[0] if () in entries else numbers
+    return result.Counterexample(
+        actions=found.point.actions,
+        indices={name: action + 1 for name, action in found.point.indices.items()},
+        values=values,
+        left=found.left,
+        right=found.right,
+        difference=(found.low, found.high),
+    )

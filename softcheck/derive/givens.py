@@ -1,0 +1,333 @@
+"""What a derivation rests on: the defaults, what the document defines, and `--givens`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from softcheck.derive.expr import (
+    ONE,
+    Definition,
+    Diff,
+    Expect,
+    Expr,
+    Sum,
+    Sym,
+    children,
+    symbols,
+    walk,
+)
+from softcheck.derive.grammar import CONSTANTS, TABLES, Scope, parse
+from softcheck.derive.limits import ORDER
+from softcheck.derive.normal_form import Facts, NormalForm
+from softcheck.derive.reader import Reading, Stated
+from softcheck.derive.terms import OutsideError
+from softcheck.derive.tokens import tokenize
+
+Source = Literal["default", "document", "givens"]
+
+
+@dataclass(frozen=True)
+class _BuiltIn:
+    """A definition of softcheck's own: its two sides as LaTeX, and the actions on the left."""
+
+    left: str
+    params: tuple[str, ...]
+    right: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.left} = {self.right}"
+
+    def definition(self, name: str) -> Definition:
+        body = parse(tokenize(self.right, 0, len(self.right), {}), Scope(), 0)
+        return Definition(name, self.params, body)
+
+
+_SOFTMAX = r"\frac{\exp(\theta_a)}{\sum_b \exp(\theta_b)}"
+_LOSS = r"-\sum_a \pi(a) g(a)"
+
+_DEFAULTS: dict[str, _BuiltIn] = {
+    "π": _BuiltIn(r"\pi(a)", ("a",), _SOFTMAX),
+    "p": _BuiltIn("p(a)", ("a",), _SOFTMAX),
+    "A_soft": _BuiltIn(r"A_{\text{soft}}(a)", ("a",), "g(a) - V"),
+}
+"""What a symbol means unless it is defined."""
+
+_OWN: dict[str, _BuiltIn] = {
+    "π": _DEFAULTS["π"],
+    "g": _BuiltIn("g(a)", ("a",), r"Q(a) - \alpha \log \pi(a)"),
+    "V": _BuiltIn("V", (), r"\sum_a \pi(a) g(a)"),
+    "A_soft": _DEFAULTS["A_soft"],
+    "ℒ": _BuiltIn(r"\mathcal{L}", (), _LOSS),
+    "L": _BuiltIn("L", (), _LOSS),
+}
+"""Eq. (6)'s own definitions, with which a document's are compared."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """One thing that is taken for granted.
+
+    Attributes
+    ----------
+    name : str
+    text : str
+        What it says, in words or as LaTeX.
+    definition : Definition or None
+        None for what is only said not to depend on the policy.
+    source : str
+        "default", "document" or "givens" (the file of that option).
+    source_line : int or None
+    note : str
+        Empty, or how it differs from Eq. (6)'s own.
+    """
+
+    name: str
+    text: str
+    definition: Definition | None
+    source: Source
+    source_line: int | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that is known while the equalities of a document are decided.
+
+    Attributes
+    ----------
+    definitions : dict of name to Definition
+    givens : tuple of Given
+        What is used, for the report.
+    constants : set of str
+        Symbols that depend on nothing.
+    positive : set of str
+        Symbols that are positive, whatever they stand for.
+    ones : set of str
+        Symbols that add up to 1 over the actions.
+    variables : set of str
+        Free symbols that the document differentiates by.
+    arities : mapping of name to set of int
+        With how many actions each symbol is used or defined.
+    clashes : mapping of name to str
+        Names that stand for several quantities.
+    unread : str
+        A condition of the text that was not understood: no counterexample counts without it.
+    """
+
+    definitions: Mapping[str, Definition]
+    givens: tuple[Given, ...]
+    constants: frozenset[str]
+    positive: frozenset[str]
+    ones: frozenset[str]
+    variables: frozenset[str]
+    arities: Mapping[str, frozenset[int]]
+    clashes: Mapping[str, str]
+    unread: str
+
+    def facts(self, unfolded: Iterable[str] | None = None) -> Facts:
+        """Return the facts in which only some definitions are unfolded; by default all are."""
+        names = self.definitions if unfolded is None else unfolded
+        kept = {name: self.definitions[name] for name in names}
+        return Facts(
+            definitions=kept,
+            lemmas=(),
+            ones=self.ones & self.constants,
+            constants=self.constants,
+            positive=self.positive,
+        )
+
+    def symbols(self, *trees: Expr) -> set[str]:
+        """Return the symbols of some formulas, and of the definitions that they rest on."""
+        seen: set[str] = set()
+        pending = [name for tree in trees for name in symbols(tree)]
+        while pending:
+            name = pending.pop()
+            if name not in seen:
+                seen.add(name)
+                if name in self.definitions:
+                    pending += symbols(self.definitions[name].body)
+        return seen
+
+    def order(self, tree: Expr, opened: tuple[str, ...] = ()) -> int:
+        """Return how many derivatives are nested in a formula and its definitions."""
+        if isinstance(tree, Sym):
+            definition = self.definitions.get(tree.name)
+            if definition is None or tree.name in opened:
+                return 0
+            return self.order(definition.body, (*opened, tree.name))
+        inner = max((self.order(part, opened) for part in children(tree)), default=0)
+        return inner + isinstance(tree, Diff)
+
+    def undefined(self, *trees: Expr) -> list[str]:
+        """Return the symbols of some formulas, and of their definitions, that mean nothing."""
+        return sorted(self.symbols(*trees) - self.constants - set(self.definitions))
+
+    def misused(self, *trees: Expr) -> str:
+        """Say why nothing can be decided: a symbol used in two ways, or too many derivatives."""
+        if "the state" in self.clashes:
+            return f"{self.clashes['the state']} are both read as the state"
+        if any(self.order(tree) > ORDER for tree in trees):
+            return f"derivatives of an order beyond {ORDER}"
+        for name in sorted(self.symbols(*trees)):
+            if name in self.clashes:
+                return f"{name} stands for several quantities, told apart by {self.clashes[name]}"
+            if len(self.arities.get(name, ())) > 1:
+                counts = " and ".join(map(str, sorted(self.arities[name])))
+                return f"{name} is used with {counts} actions"
+        return ""
+
+
+def context(reading: Reading, extra: Reading | None = None) -> Context:
+    """Return what is known for a document.
+
+    Parameters
+    ----------
+    reading : Reading
+        Of the document.
+    extra : Reading, optional
+        Of the file of `--givens`, which outranks the document.
+    """
+    trees = [
+        line.tree
+        for equality in reading.equalities
+        for line in (equality.left, equality.right)
+        if line.tree is not None
+    ]
+    stated: dict[str, tuple[Stated, Source]] = {}
+    for source, part in (("document", reading), ("givens", extra)):
+        if part is not None:
+            kind: Source = "givens" if source == "givens" else "document"
+            stated |= {name: (given, kind) for name, given in part.definitions.items()}
+    bodies = [given.definition.body for given, _ in stated.values()]
+    used = set().union(*map(symbols, [*trees, *bodies]))
+    definitions = {name: given.definition for name, (given, _) in stated.items()}
+    givens = [
+        Given(name, given.latex, given.definition, kind, given.source_line)
+        for name, (given, kind) in stated.items()
+    ]
+    for name in _defaults(used, definitions):
+        definitions[name] = _DEFAULTS[name].definition(name)
+        text = _DEFAULTS[name].text
+        givens.append(Given(name, text, definitions[name], "default", None))
+        used |= symbols(definitions[name].body)
+    parts = [part for part in (reading, extra) if part is not None]
+    variables = {
+        node.by.name
+        for tree in [*trees, *bodies]
+        for node in walk(tree)
+        if isinstance(node, Diff) and node.by.name not in definitions
+    }
+    declared = {
+        name: line
+        for part in parts
+        for name, line in (*part.normalised.items(), *part.constants.items())
+    }
+    ones = {name for part in parts for name in part.normalised}
+    constants = (CONSTANTS | TABLES | variables | set(declared) | ones) - set(definitions)
+    conditions = [c for part in parts for c in part.conditions]
+    positive = {c.left for c in conditions if c.relation == ">"} | CONSTANTS
+    givens += _constants(used, constants, declared, ones)
+    full = Context(
+        definitions=definitions,
+        givens=(),
+        constants=frozenset(constants),
+        positive=frozenset(positive - set(definitions)),
+        ones=frozenset(ones),
+        variables=frozenset(variables),
+        arities=_arities([*trees, *bodies], definitions),
+        clashes={name: how for part in parts for name, how in part.clashes.items()},
+        unread=next((part.unread for part in parts if part.unread), ""),
+    )
+    policies, positives = _distributions(full)
+    return replace(
+        full,
+        givens=tuple(_noted(full, given) for given in givens),
+        positive=full.positive | positives,
+        ones=full.ones | policies,
+    )
+
+
+def _arities(
+    trees: Iterable[Expr], definitions: Mapping[str, Definition]
+) -> dict[str, frozenset[int]]:
+    found: dict[str, set[int]] = {name: {1} for name in TABLES} | {n: {0} for n in CONSTANTS}
+    for name, definition in definitions.items():
+        found[name] = {len(definition.params)}
+    for tree in trees:
+        for node in walk(tree):
+            if isinstance(node, Sym):
+                found.setdefault(node.name, set()).add(len(node.args))
+            elif isinstance(node, Expect):
+                found.setdefault(node.under, set()).add(1)
+    return {name: frozenset(counts) for name, counts in found.items()}
+
+
+def _defaults(used: set[str], definitions: Mapping[str, Definition]) -> list[str]:
+    """Return the defaults that are used and not replaced."""
+    names: list[str] = [
+        name for name in ("A_soft", "π") if name in used and name not in definitions
+    ]
+    if "p" in used and not {"p", "π"} & {*definitions, *names}:
+        names.append("p")
+    return names
+
+
+def _constants(
+    used: set[str], constants: Iterable[str], declared: Mapping[str, int], ones: set[str]
+) -> list[Given]:
+    found = []
+    for name in sorted(used & set(constants)):
+        if name == "θ":
+            continue
+        more = ", and is positive" if name in CONSTANTS else ""
+        more += f", and Σ {name} = 1" if name in ones else ""
+        source: Source = "document" if name in declared else "default"
+        text = f"{name} does not depend on the policy{more}"
+        found.append(Given(name, text, None, source, declared.get(name)))
+    return found
+
+
+def _distributions(known: Context) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the defined symbols that add up to 1, and those that are positive, as proved."""
+    ones, positives = set(), set()
+    for name, definition in known.definitions.items():
+        if len(definition.params) > 1:
+            continue
+        form = NormalForm(known.facts())
+        try:
+            value = form.of(Sym(name, definition.params))
+            if len(value) == 1 and all(
+                coefficient > 0 and not product.sums and not product.classes
+                and all(form.positive(base) for base, _ in product.factors)
+                for product, coefficient in value.items()
+            ):  # fmt: skip
+                positives.add(name)
+            if len(definition.params) == 1:
+                total = Sum("b", Sym(name, ("b",)))
+                if form.zero(form.difference(total, ONE)):
+                    ones.add(name)
+        except OutsideError:
+            continue
+    return frozenset(ones), frozenset(positives)
+
+
+def _noted(known: Context, given: Given) -> Given:
+    """Say how a definition differs from Eq. (6)'s own, if it does."""
+    own = _OWN.get(given.name)
+    if given.definition is None or own is None or given.source == "default":
+        return given
+    if given.name in ("L", "ℒ") and "g" not in known.definitions:
+        return given
+    theirs, ours = given.definition, own.definition(given.name)
+    if len(theirs.params) == len(ours.params):
+        for facts in (known.facts(()), known.facts()):
+            form = NormalForm(Facts({**facts.definitions, given.name: ours}, (), facts.ones,
+                                    facts.constants, facts.positive))  # fmt: skip
+            try:
+                if form.zero(form.difference(theirs.body, Sym(given.name, theirs.params))):
+                    return given
+            except OutsideError:
+                continue
+    note = f"differs from Eq. (6)'s own, {own.text}"
+    return Given(given.name, given.text, given.definition, given.source, given.source_line, note)

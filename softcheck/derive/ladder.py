@@ -1,0 +1,250 @@
+"""What a step needs: algebra alone, a lemma, or which definitions; and what it left out.
+
+A ground is one thing that a step may use. The rungs are no ground at all; the definitions of
+what stands on one side only, which no comparison can do without; the lemmas proved before; and
+everything. Where everything is needed, grounds are taken away again, the strongest first, as
+long as the step stays proved.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from softcheck.derive.expr import Condition, Diff, Expr, Log, Mul, Sym, symbols
+from softcheck.derive.givens import Context
+from softcheck.derive.normal_form import Facts, Lemma, NormalForm
+from softcheck.derive.terms import OutsideError
+from softcheck.derive.writing import formula
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One thing that a step may use: a definition, a lemma, or that a policy adds up to 1."""
+
+    kind: Literal["definition", "lemma", "one"]
+    name: str
+
+    @property
+    def words(self) -> str:
+        """Name it for the report."""
+        return {
+            "definition": f"the definition of {self.name}",
+            "lemma": f"the lemma of {self.name}",
+            "one": f"Σ {self.name} = 1",
+        }[self.kind]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is left of a gap once one more ground is used."""
+
+    by: Ground
+    left: Expr
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The difference of two sides before the grounds that make it vanish are used.
+
+    Attributes
+    ----------
+    term : Expr
+        Left side minus right side: what the right side leaves out.
+    stages : tuple of Stage
+        Its proof: what becomes of it, ground by ground, down to 0.
+    """
+
+    term: Expr
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Why a step holds for every n.
+
+    Attributes
+    ----------
+    needs : tuple of Ground
+        A smallest set that proves it; empty for algebra alone.
+    nonzero : tuple of str
+        What the step divides by.
+    gap : Gap or None
+    """
+
+    needs: tuple[Ground, ...]
+    nonzero: tuple[str, ...]
+    gap: Gap | None
+
+
+class Ladder:
+    """The rungs for one equality.
+
+    Parameters
+    ----------
+    left, right : Expr
+    conditions : tuple of Condition
+    context : Context
+    lemmas : sequence of Lemma
+
+    Attributes
+    ----------
+    outside : str
+        Why a rung had no normal form, the highest rung's reason; empty if all had one.
+    spent : int
+        Products of terms so far.
+    """
+
+    def __init__(
+        self,
+        left: Expr,
+        right: Expr,
+        conditions: tuple[Condition, ...],
+        context: Context,
+        lemmas: Sequence[Lemma],
+    ) -> None:
+        self.left = left
+        self.right = right
+        self.conditions = conditions
+        self.context = context
+        self.lemmas = {lemma.name: lemma for lemma in lemmas}
+        self.outside = ""
+        self.spent = 0
+
+    def climb(self) -> Proof | None:
+        """Return the proof on the lowest rung that has one, or None."""
+        named = self._one_sided()
+        cited = [*named, *(Ground("lemma", name) for name in self.lemmas)]
+        for rung in ([], named, cited):
+            if self._proves(rung):
+                return self._proof(self._fewest(rung), None)
+        everything = [*cited, *self._ones(), *self._definitions(named)]
+        if not self._proves(everything):
+            return None
+        needs = self._fewest(everything)
+        return self._proof(needs, self._gap(cited, needs))
+
+    # Grounds
+
+    def _one_sided(self) -> list[Ground]:
+        """Return the definitions of what stands on one side only.
+
+        Of several, one that the others are defined with waits: it may then stand on both sides.
+        """
+        found: list[Ground] = []
+        left, right = symbols(self.left), symbols(self.right)
+        while True:
+            done = {ground.name for ground in found}
+            apart = [n for n in left ^ right if n in self.context.definitions and n not in done]
+            if not apart:
+                return found
+            name = min(apart, key=lambda n: (any(n in self._parts(m) for m in apart if m != n), n))
+            found.append(Ground("definition", name))
+            side = left if name in left else right
+            side |= symbols(self.context.definitions[name].body)
+
+    def _parts(self, name: str) -> set[str]:
+        """Return all that a definition rests on."""
+        parts: set[str] = set()
+        pending = [name]
+        while pending:
+            definition = self.context.definitions.get(pending.pop())
+            if definition is not None:
+                new = symbols(definition.body) - parts
+                parts |= new
+                pending += new
+        return parts
+
+    def _definitions(self, named: Sequence[Ground]) -> list[Ground]:
+        """Return the other definitions, those of policies last."""
+        names = [name for name in self.context.definitions if name not in self.context.ones]
+        names += [name for name in self.context.definitions if name in self.context.ones]
+        grounds = [Ground("definition", name) for name in names]
+        return [ground for ground in grounds if ground not in named]
+
+    def _ones(self) -> list[Ground]:
+        return [Ground("one", name) for name in sorted(self.context.ones - self.context.constants)]
+
+    def _facts(self, grounds: Iterable[Ground]) -> Facts:
+        grounds = list(grounds)
+        facts = self.context.facts(g.name for g in grounds if g.kind == "definition")
+        lemmas = tuple(self.lemmas[g.name] for g in grounds if g.kind == "lemma")
+        ones = facts.ones | {g.name for g in grounds if g.kind == "one"}
+        return replace(facts, lemmas=lemmas, ones=ones)
+
+    def _proves(self, grounds: Iterable[Ground]) -> bool:
+        form = NormalForm(self._facts(grounds))
+        try:
+            return form.zero(form.difference(self.left, self.right), self.conditions)
+        except OutsideError as outside:
+            self.outside = str(outside)
+            return False
+        finally:
+            self.spent += form.spent
+
+    def _fewest(self, grounds: Sequence[Ground]) -> tuple[Ground, ...]:
+        """Take grounds away, the last first, as long as the rest proves the step."""
+        kept = list(grounds)
+        for ground in reversed(grounds):
+            rest = [other for other in kept if other != ground]
+            if self._proves(rest):
+                kept = rest
+        return tuple(kept)
+
+    # What a proof says
+
+    def _proof(self, needs: tuple[Ground, ...], gap: Gap | None) -> Proof:
+        self.outside = ""
+        form = NormalForm(self._facts(needs))
+        form.difference(self.left, self.right)
+        return Proof(needs, tuple(sorted(form.nonzero)), gap)
+
+    def _gap(self, cited: Sequence[Ground], needs: Sequence[Ground]) -> Gap | None:
+        """Return the term that the step leaves out, if the rest of its terms agree without it."""
+        used = [ground for ground in cited if ground in needs]
+        form = NormalForm(self._facts(used))
+        try:
+            left, right = form.of(self.left), form.of(self.right)
+            rest = form.difference(self.left, self.right)
+        except OutsideError:
+            return None
+        if not rest or len(rest) >= len(left) + len(right):
+            return None
+        term = formula(rest)
+        return Gap(term, self._stages(term, used, [g for g in needs if g not in used]))
+
+    def _stages(
+        self, term: Expr, used: list[Ground], further: Sequence[Ground]
+    ) -> tuple[Stage, ...]:
+        """Use one more ground after the other, definitions first, and say what is left."""
+        order = sorted(further, key=lambda g: (g.kind == "one", g.name in self.context.ones))
+        stages = []
+        grounds = [*used]
+        before = term
+        for ground in order:
+            grounds.append(ground)
+            form = NormalForm(self._facts(grounds))
+            try:
+                left = formula(form.of(term))
+            except OutsideError:
+                continue
+            if left != before:
+                stages.append(Stage(ground, left))
+            before = left
+        return tuple(stages)
+
+
+def lemma(left: Expr, right: Expr, name: str) -> Lemma | None:
+    """Return what a proved equality says of a derivative, if that is what it is about."""
+    if not isinstance(left, Diff):
+        return None
+    body, by = left.body, left.by
+    if isinstance(body, Log):
+        # d log f = d f / f for whatever f there is.
+        right = Mul((body.of, right))
+        body = body.of
+    if not isinstance(body, Sym):
+        return None
+    actions = (*body.args, *by.args)
+    if len(set(actions)) < len(actions) or any(action.isdigit() for action in actions):
+        return None
+    return Lemma(body, by, right, name)

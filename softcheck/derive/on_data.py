@@ -1,0 +1,316 @@
+"""The lines that were proved, evaluated with NumPy on a table of numbers.
+
+What runs here is the line as it was read: its sums are loops over the actions, its derivatives
+are jets, and its tolerance is the rounding bound that its own operations add up to. Logits are
+taken relative to the largest of their state: a line that was proved for every theta is true
+there too, and nothing overflows.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softcheck import result
+from softcheck.blocks import Facts, given_block
+from softcheck.derive.check import Checked, Decision
+from softcheck.derive.evaluate import Evaluation
+from softcheck.derive.expr import Condition, Expect, Expr, Mul, Num, Sym, free_indices, symbols
+from softcheck.derive.grammar import CONSTANTS
+from softcheck.derive.limits import CHOICES
+from softcheck.derive.reader import Line, placed
+from softcheck.derive.rounded import ARITHMETIC, EXACT, Array, Rounded
+from softcheck.errors import NothingToCheckError
+from softcheck.numeric.sampled import FAMILY_ERROR
+from softcheck.policy import Block, Buffers
+from softcheck.result import Status, Verdict
+from softcheck.settings import Settings
+from softcheck.tables.case import Case
+from softcheck.tolerance import U
+
+_ENTRIES = 20_000
+"""About how many table entries are evaluated at once."""
+
+_LOGITS = ("θ", "z")
+
+
+@dataclass
+class _Worst:
+    """The largest deviation of one line so far."""
+
+    sampled: bool
+    entries: int = 0
+    blind: int = 0
+    ratio: float = 0.0
+    location: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """A line that others were proved equal to, and those others, with their conditions."""
+
+    first: Line
+    lines: list[tuple[Line, tuple[Condition, ...]]] = field(default_factory=list)
+
+
+def evaluate(checked: Checked, case: Case, settings: Settings) -> result.OnData:
+    """Evaluate every proved line on a case.
+
+    Parameters
+    ----------
+    checked : Checked
+    case : Case
+    settings : Settings
+        `critics`, and `samples` and `seed` of the expectation lines that are estimated too.
+
+    Raises
+    ------
+    NothingToCheckError
+        If no proved line is about logits, Q and one temperature.
+    """
+    numbers = {id(line): number for number, line in enumerate(placed(checked.equalities), 1)}
+    chains, notes = _chains(checked)
+    worst: dict[tuple[int, bool], _Worst] = {}
+    for start, block, legal in _blocks(case, settings):
+        with np.errstate(all="ignore"):
+            run = _Run(checked, case, block, legal, start, settings)
+            for chain in chains:
+                run.chain(chain, numbers, worst)
+    if not any(item.entries for item in worst.values()):
+        raise NothingToCheckError(
+            case.name,
+            "no line that can be evaluated on it",
+            "a proved line about logits, Q and one temperature",
+            "Define what the lines use, with --givens.",
+        )
+    notes += _blindness(worst)
+    return result.OnData(
+        case=case.name,
+        status=_status(worst),
+        samples=settings.samples,
+        deviations=tuple(
+            result.Deviation(
+                line=line, entries=item.entries, worst=item.ratio, location=item.location,
+                sampled=sampled,
+            )
+            for (line, sampled), item in sorted(worst.items())
+        ),
+        notes=tuple(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+def _status(worst: Mapping[tuple[int, bool], _Worst]) -> Status:
+    if any(not item.ratio <= 1 for item in worst.values()):
+        return Status.FAILED
+    if any(item.entries and item.blind == item.entries for item in worst.values()):
+        return Status.INCONCLUSIVE
+    return Status.PASSED
+
+
+def _blindness(worst: Mapping[tuple[int, bool], _Worst]) -> list[str]:
+    return [
+        f"line {line}: {item.blind} of {item.entries} entries are blind, rounding may be anything"
+        for (line, _), item in sorted(worst.items())
+        if item.blind
+    ]
+
+
+def _chains(checked: Checked) -> tuple[list[_Chain], list[str]]:
+    """Return the chains of proved lines that a case has numbers for."""
+    chains: list[_Chain] = []
+    home: dict[int, _Chain] = {}
+    notes: list[str] = []
+    for decision in checked.decisions:
+        if decision.status is not Verdict.PROVED:
+            continue
+        missing = _unavailable(checked, decision)
+        equality = decision.equality
+        if missing:
+            notes.append(f"not evaluated, a case has no {missing}: {equality.right.latex}")
+            continue
+        chain = home.get(id(equality.left))
+        if chain is None:
+            chain = _Chain(equality.left)
+            chains.append(chain)
+        chain.lines.append((equality.right, equality.conditions))
+        home[id(equality.right)] = chain
+    return chains, notes
+
+
+def _unavailable(checked: Checked, decision: Decision) -> str:
+    """Return a symbol that a case has no numbers for, or nothing."""
+    free: set[str] = set()
+    pending: list[Expr] = [
+        tree for tree in (decision.equality.left.tree, decision.equality.right.tree) if tree
+    ]
+    seen: set[str] = set()
+    while pending:
+        for name in symbols(pending.pop()) - seen:
+            seen.add(name)
+            definition = checked.context.definitions.get(name)
+            if definition is None:
+                free.add(name)
+            else:
+                pending.append(definition.body)
+    temperatures = sorted(free & CONSTANTS)
+    if len(temperatures) > 1:
+        return f"second temperature, {temperatures[1]} beside {temperatures[0]}"
+    return next(iter(sorted(free - CONSTANTS - {"Q", *_LOGITS})), "")
+
+
+def _blocks(
+    case: Case, settings: Settings
+) -> Iterator[tuple[int, Block, NDArray[np.bool_] | None]]:
+    buffers, facts = Buffers(), Facts()
+    for raw in case.blocks(max(1, _ENTRIES // case.actions)):
+        block, legal = given_block(case, raw, settings, buffers, facts)
+        yield raw.start, block, legal
+
+
+class _Run:
+    """The lines of a document on one block of states."""
+
+    def __init__(
+        self,
+        checked: Checked,
+        case: Case,
+        block: Block,
+        legal: NDArray[np.bool_] | None,
+        start: int,
+        settings: Settings,
+    ) -> None:
+        self.case = case
+        self.start = start
+        self.settings = settings
+        self.legal = np.ones(block.q.shape, dtype=np.bool_) if legal is None else legal
+        shifted = block.logits - block.logits.max(axis=0)
+        self.tables = {"Q": block.q, "logits": np.where(self.legal, shifted, 0.0)}
+        self.alpha = block.alpha
+        weights = self.legal.astype(np.float64)
+        self.evaluation = Evaluation(
+            case.actions,
+            ARITHMETIC,
+            self._leaf,
+            checked.context.definitions,
+            weight=None if legal is None else lambda i: Rounded(weights[i], EXACT),
+        )
+
+    def _leaf(self, name: str, at: tuple[int, ...]) -> Rounded | None:
+        if name in CONSTANTS and not at:
+            return Rounded(self.alpha, EXACT)
+        table = self.tables.get("logits" if name in _LOGITS else name)
+        if table is None or len(at) != 1:
+            return None
+        # The shift of the logits rounds once.
+        error = np.abs(table[at[0]]) * U if name in _LOGITS else EXACT
+        return Rounded(table[at[0]], error)
+
+    def chain(
+        self, chain: _Chain, numbers: Mapping[int, int], worst: dict[tuple[int, bool], _Worst]
+    ) -> None:
+        start = chain.first.formula
+        for line, conditions in chain.lines:
+            tree = line.formula
+            exact = worst.setdefault((numbers[id(line)], False), _Worst(sampled=False))
+            for indices in _choices(start, tree, conditions, self.case.actions):
+                first = self.evaluation(start, indices)
+                value = self.evaluation(tree, indices)
+                self._compare(exact, first, value, indices)
+                expectation = _expectation(tree)
+                if self.settings.samples and expectation is not None:
+                    drawn = worst.setdefault((numbers[id(line)], True), _Worst(sampled=True))
+                    estimate = self._estimate(*expectation, indices)
+                    self._compare(drawn, first, estimate, indices)
+
+    def _compare(
+        self, worst: _Worst, first: Rounded, value: Rounded, indices: Mapping[str, int]
+    ) -> None:
+        """Count the entries, and keep the largest deviation in units of its tolerance."""
+        rows = self.legal.shape[1]
+        live = np.ones(rows, dtype=np.bool_)
+        for action in indices.values():
+            live &= self.legal[action]
+        off = np.broadcast_to(np.abs(value.value - first.value), (rows,))
+        tolerance = np.broadcast_to(value.error + first.error, (rows,))
+        blind = ~np.isfinite(tolerance)
+        ratio = np.where(blind | (off == 0), 0.0, off / tolerance)
+        ratio = np.where(np.isnan(ratio), np.inf, ratio)
+        worst.entries += int(np.count_nonzero(live))
+        worst.blind += int(np.count_nonzero(live & blind))
+        ratio = np.where(live, ratio, 0.0)
+        row = int(np.argmax(ratio))
+        if ratio[row] > worst.ratio:
+            worst.ratio = float(ratio[row])
+            state = self.start + row
+            actions = tuple(indices.values())
+            if len(actions) == 1:
+                worst.location = self.case.location(state, actions[0])
+            else:
+                worst.location = (*self.case.location(state), *actions)
+
+    def _estimate(
+        self, scale: float, under: str, index: str, body: Expr, indices: Mapping[str, int]
+    ) -> Rounded:
+        """Return scale times the mean of `body` over drawn actions, and Bernstein's interval.
+
+        See `softcheck.numeric.sampled` for the interval.
+        """
+        samples = self.settings.samples
+        actions, rows = self.legal.shape
+        values = np.zeros((actions, rows))
+        pi = np.zeros((actions, rows))
+        for i in range(actions):
+            inner = {**indices, index: i}
+            values[i] = self.evaluation(body, inner).value
+            pi[i] = self.evaluation(Sym(under, (index,)), inner).value
+        pi = np.where(self.legal, pi, 0.0)
+        pi /= pi.sum(axis=0)
+        values = np.where(pi > 0, values, 0.0)
+        frequency = np.empty_like(pi)
+        for row in range(rows):
+            key = (self.settings.seed, self.start + row)
+            generator = np.random.Generator(np.random.Philox(key=key))
+            frequency[:, row] = generator.multinomial(samples, pi[:, row]) / samples
+        mean = (pi * values).sum(axis=0)
+        variance = (pi * (values - mean) ** 2).sum(axis=0)
+        spread = np.abs(values - mean).max(axis=0)
+        places = self.case.states * self.case.actions ** len(indices)
+        level = log(2.0 * places / FAMILY_ERROR)
+        drift = spread * level / (3.0 * samples)
+        error = drift + np.sqrt(drift * drift + 2.0 * variance * level / samples)
+        estimate: Array = scale * (frequency * values).sum(axis=0)
+        return Rounded(estimate, abs(scale) * error)
+
+
+def _expectation(tree: Expr) -> tuple[float, str, str, Expr] | None:
+    """Return factor, distribution, action and body of a line that is a multiple of a mean."""
+    match tree:
+        case Expect(index, under, body):
+            return 1.0, under, index, body
+        case Mul((Num(value), Expect(index, under, body))):
+            return float(value), under, index, body
+    return None
+
+
+def _choices(
+    first: Expr, second: Expr, conditions: Sequence[Condition], actions: int
+) -> list[dict[str, int]]:
+    """Return the choices of the free actions that are evaluated, evenly spread if too many."""
+    free = sorted(i for i in free_indices(first) | free_indices(second) if not i.isdigit())
+    total = actions ** len(free)
+    chosen = range(total) if total <= CHOICES else np.linspace(0, total - 1, CHOICES).astype(int)
+    found = []
+    for code in chosen:
+        rest = int(code)
+        indices = {}
+        for name in free:
+            rest, indices[name] = divmod(rest, actions)
+        if all(
+            (indices[c.left] == indices[c.right]) == (c.relation == "=")
+            for c in conditions
+            if c.left in indices and c.right in indices
+        ):
+            found.append(indices)
+    return found

@@ -1,0 +1,522 @@
+"""A document to what it claims: definitions, chains of lines, and one equality for each `=`."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from softcheck.derive.document import Span, Text
+from softcheck.derive.expr import (
+    Condition,
+    Definition,
+    Exp,
+    Expr,
+    Num,
+    Size,
+    Sum,
+    Sym,
+    free_indices,
+    walk,
+)
+from softcheck.derive.expr import symbols as symbols_of
+from softcheck.derive.grammar import CONSTANTS, TABLES, Scope, parse, parse_index
+from softcheck.derive.limits import EQUALITIES
+from softcheck.derive.statements import Statement, statements
+from softcheck.derive.tokens import ReadError, Token, tokenize
+
+REPLACEABLE = {"π", "p", "A_soft"}
+"""Symbols that mean something unless the document says what they mean."""
+
+_CONSTANT = re.compile(
+    r"\bconstants?\b|\b(?:do|does) not depend\b|\bindependent of\b|\bfree of\b|\bfixed\b"
+    r"|\barbitrary\b",
+    re.IGNORECASE,
+)
+_ASSUMES = re.compile(
+    r"\b(?:if|when|whenever|case|cases|assum\w*|suppos\w*|provided|unless)\b[^.]{0,40}$",
+    re.IGNORECASE,
+)
+_BOUNDS = {"<", ">", "≤", "≥"}
+_INDEX_RANGE = {"dots", "ldots", "cdots", "forall", "in", "n", "N", "K"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One side of an equality, as it stands in the document.
+
+    Attributes
+    ----------
+    source_line, column : int
+        Where it starts, counted from 1.
+    latex : str
+        Its text.
+    tree : Expr or None
+        What was understood.
+    problem : str
+        Why nothing was, with the line and the column.
+    """
+
+    source_line: int
+    column: int
+    latex: str
+    tree: Expr | None
+    problem: str = ""
+
+    @property
+    def formula(self) -> Expr:
+        """What was understood of a line without a problem."""
+        if self.tree is None:
+            raise ValueError(self.problem)
+        return self.tree
+
+
+@dataclass(frozen=True)
+class Equality:
+    """A claim that two lines are equal.
+
+    Attributes
+    ----------
+    left, right : Line
+    source_line : int
+    conditions : tuple of Condition
+        Those that stand behind it.
+    problem : str
+        Why it cannot be decided.
+    unread : str
+        A condition that was not understood: without it no counterexample counts.
+    hints : tuple of Condition
+        Conditions in the words before it, which may or may not be meant for it.
+    head : Line or None
+        Where `left` is the last line of an earlier chain that starts with the same formula: that
+        formula as it stands here, to be used if the earlier chain does not hold.
+    """
+
+    left: Line
+    right: Line
+    source_line: int
+    conditions: tuple[Condition, ...] = ()
+    problem: str = ""
+    unread: str = ""
+    hints: tuple[Condition, ...] = ()
+    head: Line | None = None
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A definition of the document's own."""
+
+    definition: Definition
+    source_line: int
+    latex: str
+
+
+@dataclass
+class Reading:
+    """What a document says.
+
+    Attributes
+    ----------
+    equalities : list of Equality
+        In the order of the text.
+    definitions : dict of name to Stated
+    constants : dict of name to source line
+        What the text declares not to depend on the policy.
+    normalised : dict of name to source line
+        Constants that the text declares to add up to 1.
+    conditions : list of Condition
+        What the text assumes of scalars throughout.
+    formulas : int
+        How many formulas stand in the text, claims or not.
+    unread : str
+        A condition on a scalar in the text that was not understood.
+    clashes : dict of name to str
+        Names that stand for several quantities, and how they are told apart in the text.
+    """
+
+    equalities: list[Equality] = field(default_factory=list)
+    definitions: dict[str, Stated] = field(default_factory=dict)
+    constants: dict[str, int] = field(default_factory=dict)
+    normalised: dict[str, int] = field(default_factory=dict)
+    conditions: list[Condition] = field(default_factory=list)
+    formulas: int = 0
+    unread: str = ""
+    clashes: dict[str, str] = field(default_factory=dict)
+
+
+def read(text: str, *, known: Iterable[str] = (), force: bool = False) -> Reading:
+    """Return what a document says; what was not understood is a claim with a problem.
+
+    Parameters
+    ----------
+    text : str
+    known : names
+        Symbols that have a meaning already: what the document says of them is a claim.
+    force : bool
+        Whether every equation with one symbol on its left is a definition.
+    """
+    return _Reader(Text(text), frozenset(known), force).read()
+
+
+class _Reader:
+    def __init__(self, text: Text, known: frozenset[str], force: bool) -> None:
+        self.text = text
+        self.known = known
+        self.force = force
+        self.reading = Reading()
+        self.sizes: set[str] = set()
+        self.marks: dict[str, set[str]] = {}
+        self.hints: list[tuple[int, Condition]] = []
+        self.normalising: list[tuple[str, Line, Line]] = []
+        self.place = 0
+        self.heads: list[tuple[Expr, Line]] = []
+
+    def read(self) -> Reading:
+        spans = list(self.text.spans())
+        for span in spans:
+            self.reading.formulas += 1
+            self._span(span)
+            if len(self.reading.equalities) > EQUALITIES:
+                self._unreadable(span, f"more than {EQUALITIES} equalities in one document")
+                break
+        self._normalised()
+        for name, marks in self.marks.items():
+            if len(marks) > 1:
+                self.reading.clashes[name] = " and ".join(sorted(marks))
+        self.reading.equalities.sort(key=lambda equality: equality.source_line)
+        return self.reading
+
+    # One formula
+
+    def _span(self, span: Span) -> None:
+        source = self.text.text[span.start : span.end]
+        try:
+            tokens = tokenize(self.text.text, span.start, span.end, self.text.macros)
+            found = statements(tokens)
+        except ReadError as error:
+            self._unreadable(span, error.reason, error.start)
+            return
+        if not span.closed and found:
+            self._unreadable(span, "a formula whose delimiter does not close")
+            return
+        self._constants(span, found)
+        for position, statement in enumerate(found):
+            if statement.relations:
+                following = self._asides(found, position)
+                self._statement(span, statement, following)
+            elif not statement.aside:
+                self._expression(span, statement.sides[0])
+            elif statement.aside and found[0].relations and not _is_range(statement.sides[0]):
+                first = statement.sides[0][0]
+                self._unreadable(span, f"{first.text!r} left over", first.start)
+        if not source.strip():
+            self.reading.formulas -= 1
+
+    def _expression(self, span: Span, tokens: Sequence[Token]) -> None:
+        """Look at a formula that claims nothing: a relation may hide in what cannot be read."""
+        try:
+            parse(tokens, Scope(), span.start)
+        except ReadError as error:
+            if span.display or any(token.text in ("=", "neq") for token in tokens):
+                self._unreadable(span, error.reason, error.start)
+
+    def _asides(self, found: Sequence[Statement], position: int) -> list[Statement]:
+        """Return what stands behind a statement on its row."""
+        following = []
+        for statement in found[position + 1 :]:
+            if not statement.aside:
+                break
+            following.append(statement)
+        return following
+
+    def _unreadable(self, span: Span, reason: str, place: int | None = None) -> None:
+        """Record a claim that could not be read, so that no document passes without it."""
+        latex = " ".join(self.text.text[span.start : span.end].split())
+        where = span.start if place is None else place
+        line = Line(self.text.line(where), self.text.column(where), latex, None,
+                    self._problem(reason, where))  # fmt: skip
+        self.reading.equalities.append(Equality(line, line, line.source_line, problem=line.problem))
+
+    def _problem(self, reason: str, place: int) -> str:
+        return f"line {self.text.line(place)}, column {self.text.column(place)}: {reason}"
+
+    def _constants(self, span: Span, found: Sequence[Statement]) -> None:
+        """Take the symbols of a sentence that says they are constants."""
+        if span.display or not _CONSTANT.search(span.sentence):
+            return
+        for statement in found:
+            if len(statement.sides) > 1:
+                continue
+            tree = self._quietly(statement.sides[0])
+            if isinstance(tree, Sym) and tree.name not in REPLACEABLE | TABLES:
+                line = self.text.line(span.start)
+                self.reading.constants.setdefault(tree.name, line)
+
+    def _quietly(self, tokens: Sequence[Token]) -> Expr | None:
+        try:
+            return parse(tokens, Scope(), 0)
+        except ReadError:
+            return None
+
+    # One statement
+
+    def _statement(self, span: Span, statement: Statement, asides: Sequence[Statement]) -> None:
+        if self._is_condition(span, statement):
+            self._condition(span, statement)
+            return
+        self.place = span.start
+        conditions, unread = self._conditions(asides)
+        scope = Scope()
+        start = statement.relations[0].start
+        lines = [self._line(side, scope, start) for side in statement.sides]
+        if not span.display and _ASSUMES.search(f"{span.before} {statement.words}"):
+            self._claim(lines[0], lines[-1], (), self._problem(
+                "an assumption that the text makes; state it with --givens", start))  # fmt: skip
+            return
+        if not span.display and self._normalises(lines, statement.relations):
+            return
+        self._chain(lines, statement.relations, conditions, unread)
+        self._braces(scope)
+        self._check_names(scope, start)
+
+    def _normalises(self, lines: Sequence[Line], relations: Sequence[Token]) -> bool:
+        """Take "where the y add up to 1" of a symbol that nothing defines."""
+        match [line.tree for line in lines]:
+            case [Sum(index, Sym(name, args), ()), Num(value)] if args == (index,) and value == 1:
+                if relations[0].text == "=" and name not in REPLACEABLE | TABLES:
+                    self.normalising.append((name, lines[0], lines[1]))
+                    return True
+        return False
+
+    def _normalised(self) -> None:
+        """Make claims of the sums to 1 whose symbol the document defines after all."""
+        for name, left, right in self.normalising:
+            if name in self.reading.definitions or name in self.known:
+                self._claim(left, right, ())
+            else:
+                self.reading.normalised.setdefault(name, left.source_line)
+
+    def _line(self, tokens: Sequence[Token], scope: Scope, at: int) -> Line:
+        place = tokens[0].start if tokens else at
+        latex = self.text.text[place : max(token.end for token in tokens)] if tokens else ""
+        tree, problem = None, ""
+        try:
+            tree = parse(tokens, scope, at)
+        except ReadError as error:
+            problem = self._problem(error.reason, error.start)
+        return Line(
+            self.text.line(place), self.text.column(place), " ".join(latex.split()), tree, problem
+        )
+
+    def _chain(
+        self,
+        lines: Sequence[Line],
+        relations: Sequence[Token],
+        conditions: tuple[Condition, ...],
+        unread: str,
+    ) -> None:
+        """Record the definitions and equalities of a chain."""
+        previous = lines[0]
+        known = None if conditions else self._known_head(lines[0])
+        for position, (relation, line) in enumerate(zip(relations, lines[1:], strict=True)):
+            sign = relation.text
+            if sign == "=:" and self._define(line, previous, relation.start, force=True):
+                continue
+            first = position == 0
+            if (
+                first
+                and sign in ("=", ":=")
+                and not conditions
+                and self._define(previous, line, relation.start, force=sign == ":=")
+            ):
+                previous = line
+                continue
+            stated = None
+            if first and known is not None:
+                previous, stated = known, previous
+            if sign in ("=", ":=", "=:"):
+                self._claim(previous, line, conditions, unread=unread, head=stated)
+            else:
+                self._claim(previous, line, conditions, self._problem(
+                    f"'{sign}' claims no equality", relation.start))  # fmt: skip
+            previous = line
+        head = lines[0].tree
+        if head is not None and not conditions and previous.tree is not None:
+            self.heads = [(tree, last) for tree, last in self.heads if tree != head]
+            self.heads.append((head, previous))
+
+    def _known_head(self, line: Line) -> Line | None:
+        """Return the last line of an earlier chain that starts with the same formula."""
+        return next((last for tree, last in self.heads if tree == line.tree), None)
+
+    def _claim(
+        self,
+        left: Line,
+        right: Line,
+        conditions: tuple[Condition, ...],
+        problem: str = "",
+        unread: str = "",
+        head: Line | None = None,
+    ) -> None:
+        problem = problem or left.problem or right.problem
+        self.reading.equalities.append(
+            Equality(
+                left, right, right.source_line, conditions, problem, unread, self._hints(), head
+            )
+        )
+
+    def _define(self, left: Line, right: Line, at: int, *, force: bool) -> bool:
+        """Take `left = right` as a definition if its left side has no meaning yet."""
+        symbol, body = left.tree, right.tree
+        if not isinstance(symbol, Sym) or body is None:
+            return False
+        name, params = symbol.name, symbol.args
+        force = force or self.force
+        if name in self.known or name in self.reading.definitions or name in symbols_of(body):
+            return False
+        # A formula that starts with the policy is a claim about it, unless it builds it.
+        builds = force or name == "A_soft" or any(isinstance(node, Exp) for node in walk(body))
+        if name in REPLACEABLE and not builds:
+            return False
+        if not self.force and name in CONSTANTS | TABLES | self.reading.constants.keys():
+            return False
+        if len(set(params)) < len(params) or any(param.isdigit() for param in params):
+            return False
+        if any(index not in params and not index.isdigit() for index in free_indices(body)):
+            return False  # the name does not carry an action that the formula speaks of
+        self.reading.definitions[name] = Stated(
+            Definition(name, params, body),
+            self.text.line(at),
+            f"{left.latex} = {right.latex}",
+        )
+        return True
+
+    def _braces(self, scope: Scope) -> None:
+        """Take what braces name as definitions, and what they give a value as claims."""
+        for brace in scope.braces:
+            inked = [token for token in brace.label if token.kind not in ("text", "space")]
+            if not inked:
+                continue
+            start = inked[0].start
+            while inked and inked[0].kind == "sign" and inked[0].text in "=:":
+                inked.pop(0)
+            label = self._line(inked, Scope(), start)
+            marked = self._line(brace.marked, Scope(), start)
+            part = replace(marked, source_line=label.source_line, tree=brace.body)
+            loose = free_indices(brace.body) & brace.bound
+            names = set(label.tree.args) if isinstance(label.tree, Sym) else set()
+            if loose <= names and self._define(label, part, start, force=False):
+                continue
+            self._claim(part, label, ())
+
+    def _check_names(self, scope: Scope, start: int) -> None:
+        self.sizes |= scope.sizes
+        for name, marks in scope.marks.items():
+            self.marks.setdefault(name, set()).update(marks)
+        if len(self.sizes) > 1:
+            named = " and ".join(sorted(self.sizes))
+            self.sizes = {min(self.sizes)}
+            line = Line(self.text.line(start), self.text.column(start), "", None, self._problem(
+                f"{named} are both read as the number of actions", start))  # fmt: skip
+            self._claim(line, line, ())
+
+    # Conditions
+
+    def _is_condition(self, span: Span, statement: Statement) -> bool:
+        """Tell whether a statement only restricts: actions, ranges, the sign of a scalar."""
+        if statement.sides[0] and statement.sides[0][0].text == "forall":
+            return True
+        if len(statement.relations) != 1:
+            return all(_is_index_or_number(side) for side in statement.sides)
+        left, right = statement.sides
+        sign = statement.relations[0].text
+        if sign == "∈":
+            return parse_index(left, Scope()) is not None
+        if _is_index_or_number(left) and _is_index_or_number(right):
+            numbers = all(side[0].kind == "number" for side in statement.sides)
+            stands_alone = span.display and not statement.aside
+            return not (sign == "=" and (numbers or stands_alone))
+        if sign in (">", "≥", "<", "≤", "≠") and (statement.aside or not span.display):
+            return _is_scalar(self._quietly(left)) and _is_scalar(self._quietly(right))
+        return False
+
+    def _condition(self, span: Span, statement: Statement) -> None:
+        """Take a condition of the text: on a scalar for all that follows, on actions as a hint."""
+        if len(statement.relations) != 1:
+            return
+        found = self._as_condition(statement)
+        sign = statement.relations[0].text
+        if found is not None and found.relation == ">":
+            self.reading.conditions.append(found)
+        elif found is not None:
+            self.hints.append((span.end, found))
+        elif sign in _BOUNDS and self._quietly(statement.sides[0]) != Size():
+            self.reading.unread = self._problem(
+                "a condition not understood", statement.relations[0].start
+            )
+
+    def _hints(self) -> tuple[Condition, ...]:
+        """Return the conditions on actions in the sentence that leads to this formula."""
+        text = self.text.text
+        return tuple(
+            condition
+            for end, condition in self.hints
+            if not re.search(r"[.!?]\s", text[end : self.place])
+        )
+
+    def _conditions(self, asides: Sequence[Statement]) -> tuple[tuple[Condition, ...], str]:
+        """Return the conditions behind a statement, and the first that was not understood."""
+        found = []
+        for aside in asides:
+            if not aside.relations or (aside.sides[0] and aside.sides[0][0].text == "forall"):
+                continue
+            condition = self._as_condition(aside)
+            if condition is not None:
+                found.append(condition)
+        return tuple(found), self._unread(asides)
+
+    def _unread(self, asides: Sequence[Statement]) -> str:
+        for aside in asides:
+            if any(relation.text == "=" for relation in aside.relations):
+                continue
+            trivial = aside.relations and aside.relations[0].text == "∈"
+            if aside.relations and not trivial and self._as_condition(aside) is None:
+                return self._problem("a condition not understood", aside.relations[0].start)
+        return ""
+
+    def _as_condition(self, statement: Statement) -> Condition | None:
+        if len(statement.relations) != 1:
+            return None
+        left, right = statement.sides
+        sign = statement.relations[0].text
+        first, second = parse_index(left, Scope()), parse_index(right, Scope())
+        if first and second and sign in ("=", "≠") and not (first.isdigit() and second.isdigit()):
+            return Condition(first, sign, second)
+        low, high = (right, left) if sign == "<" else (left, right)
+        scalar, bound = self._quietly(low), self._quietly(high)
+        if sign in (">", "<") and isinstance(scalar, Sym) and isinstance(bound, Num):
+            return Condition(scalar.name, ">", "0") if bound.value == 0 else None
+        return None
+
+
+def _is_index_or_number(tokens: Sequence[Token]) -> bool:
+    return parse_index(tokens, Scope()) is not None
+
+
+def _is_scalar(tree: Expr | None) -> bool:
+    return isinstance(tree, Num | Size) or (isinstance(tree, Sym) and len(tree.args) <= 1)
+
+
+def _is_range(tokens: Sequence[Token]) -> bool:
+    r"""Tell whether the tokens only go on with a list of actions: `\dots, n`, `\forall a`."""
+    if tokens and tokens[0].text == "forall":
+        return True
+    return all(token.text in _INDEX_RANGE for token in tokens) or _is_index_or_number(tokens)
+
+
+def placed(equalities: Iterable[Equality]) -> Iterator[Line]:
+    """Yield every line once, in the order in which equalities use them."""
+    seen: set[int] = set()
+    for equality in equalities:
+        for line in (equality.left, equality.right):
+            if id(line) not in seen:
+                seen.add(id(line))
+                yield line

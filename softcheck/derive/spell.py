@@ -1,0 +1,228 @@
+"""A tree as people write it: in Unicode on a line, and as LaTeX."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from softcheck.derive.expr import (
+    Add,
+    Delta,
+    Diff,
+    Div,
+    Exp,
+    Expect,
+    Expr,
+    Log,
+    Mul,
+    Num,
+    Pow,
+    Size,
+    Sum,
+    Sym,
+)
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUM, _PRODUCT, _FACTOR = range(3)
+
+_TEX_NAMES = {
+    "α": r"\alpha",
+    "β": r"\beta",
+    "η": r"\eta",
+    "θ": r"\theta",
+    "π": r"\pi",
+    "τ": r"\tau",
+    "λ": r"\lambda",
+    "ℒ": r"\mathcal{L}",
+    "ℋ": r"\mathcal{H}",
+}
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """How one of the two notations writes its signs."""
+
+    name: Callable[[str], str]
+    symbol: Callable[[str, tuple[str, ...]], str]
+    delta: Callable[[str, str], str]
+    power: Callable[[str, int], str]
+    quotient: Callable[[Callable[[Expr, int], str], Expr, Expr], str]
+    total: Callable[[str, tuple[str, ...]], str]
+    expectation: Callable[[str, str], str]
+    derivative: Callable[[str, str], str]
+    operator: Callable[[str], str]
+    log: str
+    exp: str
+    minus: str
+    brackets: tuple[str, str]
+
+
+def unicode(x: Expr) -> str:
+    """Return a formula as one line of Unicode text."""
+    return _spell(x, _SUM, _UNICODE)
+
+
+def latex(x: Expr) -> str:
+    """Return a formula as LaTeX."""
+    return _spell(x, _SUM, _LATEX)
+
+
+def _spell(x: Expr, level: int, marks: _Marks) -> str:  # noqa: C901  one case a node
+    def inner(part: Expr, above: int) -> str:
+        return _spell(part, above, marks)
+
+    match x:
+        case Num(value):
+            return _number(value, level, marks)
+        case Size():
+            return "n"
+        case Sym(name, args):
+            return marks.symbol(name, args)
+        case Delta(left, right):
+            return marks.delta(left, right)
+        case Add(terms):
+            return _bracketed(_sum(terms, marks), level > _SUM, marks)
+        case Mul(factors):
+            text = _product(factors, marks)
+            return _bracketed(text, level > _PRODUCT or _negative_inside(x, level), marks)
+        case Div(over, under):
+            return _bracketed(marks.quotient(inner, over, under), level > _PRODUCT, marks)
+        case Pow(base, exponent):
+            return marks.power(_base(base, marks), exponent)
+        case Exp(of):
+            return f"{marks.exp}{marks.brackets[0]}{inner(of, _SUM)}{marks.brackets[1]}"
+        case Log(of):
+            text = f"{marks.log} {inner(of, _FACTOR)}"
+            return _bracketed(text, level > _PRODUCT, marks)
+        case Sum(index, body, skip):
+            text = f"{marks.total(index, skip)} {inner(body, _PRODUCT)}"
+            return _bracketed(text, level > _PRODUCT, marks)
+        case Expect(index, under, body):
+            return f"{marks.expectation(index, under)}[{inner(body, _SUM)}]"
+        case Diff(body, by):
+            variable = inner(by, _SUM)
+            if isinstance(body, Sym):
+                return marks.derivative(inner(body, _SUM), variable)
+            return f"{marks.operator(variable)}[{inner(body, _SUM)}]"
+
+
+def _negative_inside(x: Mul, level: int) -> bool:
+    first = x.factors[0]
+    return level == _PRODUCT and isinstance(first, Num) and first.value < 0
+
+
+def _bracketed(text: str, needed: bool, marks: _Marks) -> str:
+    return f"{marks.brackets[0]}{text}{marks.brackets[1]}" if needed else text
+
+
+def _base(x: Expr, marks: _Marks) -> str:
+    text = _spell(x, _FACTOR, marks)
+    simple = isinstance(x, Sym | Size | Delta) or (isinstance(x, Num) and x.value >= 0)
+    return text if simple or text.startswith(marks.brackets[0]) else _bracketed(text, True, marks)
+
+
+def _number(value: Fraction, level: int, marks: _Marks) -> str:
+    sign = marks.minus if value < 0 else ""
+    value = abs(value)
+    text = str(value.numerator)
+    if value.denominator != 1:
+        if marks is _LATEX:
+            text = rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
+        else:
+            text = f"{value.numerator}/{value.denominator}"
+            if level == _FACTOR:
+                text = f"({text})"
+    return _bracketed(sign + text, bool(sign) and level > _SUM, marks)
+
+
+def _sum(terms: tuple[Expr, ...], marks: _Marks) -> str:
+    text = ""
+    for term in terms:
+        spelled = _spell(term, _SUM, marks)
+        if not text:
+            text = spelled
+        elif spelled.startswith(marks.minus):
+            text += f" {marks.minus} {spelled[len(marks.minus) :]}"
+        else:
+            text += f" + {spelled}"
+    return text
+
+
+def _product(factors: tuple[Expr, ...], marks: _Marks) -> str:
+    """Return a product; a leading -1 is a sign, and what swallows the rest comes in brackets."""
+    rest = list(factors)
+    sign = ""
+    while len(rest) > 1 and isinstance(rest[0], Num) and rest[0].value == -1:
+        sign = "" if sign else marks.minus
+        rest.pop(0)
+    if len(rest) > 1 and isinstance(rest[0], Num) and rest[0].value < 0:
+        sign = "" if sign else marks.minus
+        rest[0] = Num(-rest[0].value)
+    if len(rest) == 1:
+        return sign + _spell(rest[0], _PRODUCT, marks)
+    last = len(rest) - 1
+    parts = []
+    for place, factor in enumerate(rest):
+        open_ended = isinstance(factor, Sum | Log)
+        parts.append(_spell(factor, _PRODUCT if open_ended and place == last else _FACTOR, marks))
+    return sign + " ".join(parts)
+
+
+def _unicode_symbol(name: str, args: tuple[str, ...]) -> str:
+    return f"{name}({', '.join(args)})" if args else name
+
+
+def _unicode_quotient(inner: Callable[[Expr, int], str], over: Expr, under: Expr) -> str:
+    below = inner(under, _FACTOR)
+    return f"{inner(over, _FACTOR)} / {below}"
+
+
+def _latex_name(name: str) -> str:
+    base, _, decoration = name.partition("_")
+    star = base.endswith("*")
+    base = base.removesuffix("*")
+    spelled = _TEX_NAMES.get(base, base if len(base) == 1 else rf"\mathrm{{{base}}}")
+    if star:
+        spelled += r"^{\ast}"
+    return rf"{spelled}_{{\text{{{decoration}}}}}" if decoration else spelled
+
+
+def _latex_symbol(name: str, args: tuple[str, ...]) -> str:
+    spelled = _latex_name(name)
+    if not args:
+        return spelled
+    if name == "θ":
+        return f"{spelled}_{{{','.join(args)}}}"
+    return f"{spelled}({', '.join(args)})"
+
+
+_UNICODE = _Marks(
+    name=str,
+    symbol=_unicode_symbol,
+    delta=lambda left, right: f"1{{{left}={right}}}",
+    power=lambda base, exponent: base + str(exponent).translate(_SUPERSCRIPTS),
+    quotient=_unicode_quotient,
+    total=lambda index, skip: f"Σ_{index}" + "".join(f"≠{other}" for other in skip),
+    expectation=lambda index, under: f"E_{{{index}~{under}}}",
+    derivative=lambda body, by: f"∂{body}/∂{by}",
+    operator=lambda by: f"∂/∂{by} ",
+    log="log",
+    exp="exp",
+    minus="−",
+    brackets=("(", ")"),
+)
+
+_LATEX = _Marks(
+    name=_latex_name,
+    symbol=_latex_symbol,
+    delta=lambda left, right: rf"\mathbf{{1}}\{{{left}={right}\}}",
+    power=lambda base, exponent: f"{base}^{{{exponent}}}",
+    quotient=lambda inner, over, under: rf"\frac{{{inner(over, _SUM)}}}{{{inner(under, _SUM)}}}",
+    total=lambda index, skip: rf"\sum_{{{index}" + "".join(rf" \neq {j}" for j in skip) + "}",
+    expectation=lambda index, under: rf"\mathbb{{E}}_{{{index} \sim {_latex_name(under)}}}",
+    derivative=lambda body, by: rf"\frac{{\partial {body}}}{{\partial {by}}}",
+    operator=lambda by: rf"\frac{{\partial}}{{\partial {by}}} ",
+    log=r"\log",
+    exp=r"\exp",
+    minus="-",
+    brackets=(r"\left(", r"\right)"),
+)

@@ -1,0 +1,100 @@
+"""How the parts of a derivation's report are put into words, for every format for people."""
+
+from collections.abc import Sequence
+
+from softcheck.errors import printable
+from softcheck.report.words import number, plural, size
+from softcheck.result import (
+    Counterexample,
+    Derivation,
+    Deviation,
+    Given,
+    OnData,
+    Status,
+    Step,
+    Verdict,
+)
+
+_FORMULA = 2_000
+
+
+def formula(reading: str | None, latex: str) -> str:
+    """Return a line as it was read, or as it stands in the document where it was not."""
+    return printable(latex if reading is None else reading, _FORMULA)
+
+
+def counts(report: Derivation) -> str:
+    """Return how many equalities there are, and how many of them ended how."""
+    total = len(report.steps)
+    parts = [
+        f"{found} {verdict.value}"
+        for verdict in (Verdict.PROVED, Verdict.REFUTED, Verdict.UNKNOWN)
+        if (found := sum(step.status is verdict for step in report.steps))
+    ]
+    return f"{total} {plural('equality', total)}: {', '.join(parts)}"
+
+
+def needs(step: Step) -> str:
+    """Return what a proved step needs."""
+    return "by algebra alone" if not step.needs else f"with {listed(step.needs)}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words in a row."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def source(given: Given) -> str:
+    """Return where something that is given comes from."""
+    if given.source == "default":
+        return "default"
+    place = "--givens, " if given.source == "givens" else ""
+    return f"{place}line {given.source_line}"
+
+
+def point(found: Counterexample) -> str:
+    """Return where a counterexample is."""
+    parts = [f"n = {found.actions}"]
+    parts += [f"{name} = {action}" for name, action in found.indices.items()]
+    for name, values in sorted(found.values.items()):
+        if isinstance(values, list):
+            parts.append(f"{name} = ({', '.join(map(_plain, values))})")
+        else:
+            parts.append(f"{name} = {_plain(values)}")
+    return ", ".join(parts)
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if value == int(value) else number(value)
+
+
+def sides(found: Counterexample) -> str:
+    """Return both values of a counterexample."""
+    return f"left {found.left:.12g}, right {found.right:.12g}, certified by interval arithmetic"
+
+
+def only_here(report: Derivation, step: Step) -> tuple[str, ...]:
+    """Return the facts that close a gap and that no other step needs."""
+    if step.gap is None:
+        return ()
+    others = {need for other in report.steps if other is not step for need in other.needs}
+    return tuple(stage.by for stage in step.gap.proof if stage.by not in others)
+
+
+def deviation(found: Deviation) -> str:
+    """Return how far a line is from the first line of its chain."""
+    drawn = " (sampled)" if found.sampled else ""
+    at = f" at [{', '.join(map(str, found.location))}]" if found.location else ""
+    entries = f"{found.entries} {plural('entry', found.entries)}"
+    return f"line {found.line}{drawn}: {size(found.worst)} tolerances{at}, {entries}"
+
+
+def on_data(on: OnData) -> str:
+    """Return the verdict on the lines on data."""
+    said = {
+        Status.PASSED: "agrees with the first line of its chain within rounding",
+        Status.FAILED: "does not agree with the first line of its chain",
+        Status.INCONCLUSIVE: "cannot be told from the first line of its chain, for rounding",
+    }[on.status if on.status is not Status.ERROR else Status.FAILED]
+    every = "every proved line" if on.status is Status.PASSED else "a line"
+    return f"{every} {said}"

@@ -1,0 +1,50 @@
+"""How a derivation is reported, to the letter. `SOFTCHECK_WRITE_GOLDEN=1` writes the files anew."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from softcheck.derive import built_in
+from softcheck.derive.check import check, report
+from softcheck.derive.planted import EDITS, planted
+from softcheck.report import Style
+from softcheck.report.derive import RENDERERS
+
+GOLDEN = Path(__file__).parent / "golden"
+
+UNKNOWN = r"""Weights $w_i$ are constants.
+
+$$\sum_i w_i \pi_i = \sum_j w_j \pi_j$$
+$$\frac{w_i}{w_i} = 1$$
+$$\pi(a) = B(a)$$
+$$\pi(a) = 1 \cancel{2}$$
+"""
+
+DOCUMENTS = {
+    "proved": built_in(),
+    "refuted": planted(built_in(), next(edit for edit in EDITS if edit.name == "baseline-dropped")),
+    "note": planted(built_in(), next(edit for edit in EDITS if edit.name == "logarithm-lost")),
+    "unknown": UNKNOWN,
+}
+
+STYLES = {
+    "text": ("text", Style()),
+    "color": ("text", Style(color=True)),
+    "findings": ("text", Style(verbosity=-1)),
+    "concise": ("concise", Style()),
+    "concise-verbose": ("concise", Style(verbosity=1)),
+    "json": ("json", Style()),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_report_looks_as_it_did(document, style):
+    output_format, how = STYLES[style]
+    made = RENDERERS[output_format](report(check(DOCUMENTS[document])), "paper.tex", how)
+    path = GOLDEN / f"{document}.{style}.txt"
+    if os.environ.get("SOFTCHECK_WRITE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made)
+    assert made == path.read_text()

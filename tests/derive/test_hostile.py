@@ -1,0 +1,109 @@
+"""Documents made to break the reader: no crash, no hang, no pass."""
+
+import time
+
+import pytest
+import run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from softcheck.derive import built_in, limits
+from softcheck.derive.check import check
+from softcheck.errors import NothingToCheckError
+from softcheck.result import Verdict
+
+FACTORS = "".join(rf"\left(\pi(a) + \theta_{index}\right)" for index in "abcijklm" * 3)
+
+HOSTILE = {
+    "brackets": f"$${'(' * 5000}1{')' * 5000} = 1$$",
+    "open-brackets": f"$${'(' * 5000} = 1$$",
+    "braces": f"$${'{' * 5000}1{'}' * 5000} = 1$$",
+    "fractions": "$$" + r"\frac{1}{" * 400 + "2" + "}" * 400 + " = 1$$",
+    "signs": f"$${'-' * 5001}1 = 1$$",
+    "sums": "$$" + "".join(rf"\sum_{{b_{i}}}" for i in range(40)) + r"\pi(b_1) = 1$$",
+    "linked-sums": "$$" + "".join(rf"\sum_{{b_{i}}}" for i in range(8))
+    + "".join(rf"F_{{b_{i} b_{i + 1}}}" for i in range(7)) + " = 1$$",
+    "towers": "$$" + r"\exp(" * 25 + "2" + ")" * 25 + " = 1$$",
+    "expansion": f"$${FACTORS} = 1$$",
+    "power": r"$$(1 + \pi(a) + \theta_b + Q_c)^{24} = 1$$",
+    "huge-power": r"$$10^{10^{10}} = 1$$",
+    "digits": f"$${'9' * 10_000} = 1$$",
+    "tokens": f"$${'x ' * 30_000} = 1$$",
+    "macro-bomb": r"\newcommand{\a}{xx}" + "".join(
+        rf"\newcommand{{\{chr(98 + i)}}}{{\{chr(97 + i) * 1}\{chr(97 + i) * 1}}}" for i in range(20)
+    ) + r"$$\u = 1$$",
+    "derivatives": "$$" + r"\partial_{\theta_k} " * 15 + r"\pi(a) = 1$$",
+    "underbraces": "$$" + r"\underbrace{" * 60 + "1" + "}_{=1}" * 60 + " = 1 \\pi(a)$$",
+    "circle": r"$$f = h + 1$$ $$h = f + 1$$ $$f = 2$$",
+    "control": "$$\x00\x1b[31m = 1$$",
+    "surrogate": "$$\\pi(a) \U0001d70b = 1$$",
+    "relations": f"$${'= ' * 3000}$$",
+    "rows": "\\begin{align}" + r"1 &= 2 \\" * 500 + "\\end{align}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_it_ends_soon_and_never_passes(name):
+    begun = time.perf_counter()
+    try:
+        status = check(HOSTILE[name]).status
+    except NothingToCheckError:
+        status = Verdict.UNKNOWN
+    assert status is not Verdict.PROVED
+    assert time.perf_counter() - begun < 20
+
+
+def test_a_document_of_very_many_equalities_is_not_decided_for_ever():
+    text = "\n".join(f"$$\\theta_a = {k}$$" for k in range(limits.EQUALITIES + 50))
+    checked = check(text)
+    assert len(checked.decisions) <= limits.EQUALITIES + 2
+    assert "more than" in "".join(decision.reason for decision in checked.decisions)
+
+
+def test_the_work_of_a_document_is_capped(monkeypatch):
+    monkeypatch.setattr("softcheck.derive.check.WORK", 100)
+    checked = check(built_in())
+    assert checked.decisions[-1].status is Verdict.UNKNOWN
+    assert "more work" in checked.decisions[-1].reason
+
+
+def test_files_that_are_no_documents_are_refused(tmp_path):
+    cases = {
+        tmp_path / "missing.tex": "no such file",
+        tmp_path: "folder",
+    }
+    binary = tmp_path / "binary.tex"
+    binary.write_bytes(b"\xff\xfe$$1 = 1$$")
+    cases[binary] = "UTF-8"
+    large = tmp_path / "large.tex"
+    large.write_bytes(b" " * (limits.FILE_BYTES + 1))
+    cases[large] = str(limits.FILE_BYTES)
+    for path, words in cases.items():
+        outcome = run.softcheck("derive", path)
+        assert outcome.code == 2
+        assert words in outcome.err
+        assert outcome.err.count("\n") == 1
+
+
+SOUP = st.lists(
+    st.sampled_from(
+        [r"\pi", "(a)", "_a", "^2", r"\theta_{s,a}", r"\sum_{b}", r"\frac{", "}", "{", "(", ")",
+         "=",
+         r"\\", "&", "+", "-", "1", "2", r"\log", r"\exp", "e^", r"\partial", r"\nabla", "_", "^",
+         r"\underbrace{", "}_{=1}", r"\text{if ", "$$", "$", r"\mathbb{E}_{a \sim \pi}", "[", "]",
+         r"\mathbf{1}\{a=b\}", r"\delta_{ij}", ",", r"\quad", r"\alpha", "Q", "g", "b", "'", "%",
+         r"\begin{align}", r"\end{align}", r"\neq", r"\in", "|", r"\mid", r"\cdot", "/", "\n", " ",
+         r"\newcommand{\x}[1]{#1", r"\x", r"\left", r"\right.", "~", "\\"]
+    ),
+    max_size=30,
+).map("".join)  # fmt: skip
+
+
+@settings(max_examples=2000)
+@given(SOUP)
+def test_no_soup_of_tokens_crashes_the_reader(soup):
+    for text in (soup, f"$${soup}$$", f"$$\\pi(a) = {soup}$$"):
+        try:
+            check(text)
+        except NothingToCheckError:
+            continue
