@@ -9,8 +9,9 @@ Reduction: TypeAlias = Literal["none", "sum", "mean", "mean-all"]
 CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
 
-BLOCK_ENTRIES = 24_576
-"""Entries of a block: its arrays stay in a core's cache, and a NumPy call is still long."""
+BLOCK_ENTRIES = 131_072
+"""Entries of a block: NumPy calls so long that two threads seldom wait for the interpreter, and
+the fifty or so buffers of a thread still take no more than 50 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)

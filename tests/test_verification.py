@@ -65,7 +65,7 @@ def test_the_report_is_the_same_for_every_block_size_and_thread_count(fixture):
                 )
             )
         )
-        for threads, entries in [(1, 24_576), (1, 1), (2, 64), (3, 1000)]
+        for threads, entries in [(1, 131_072), (1, 1), (2, 64), (3, 1000)]
     }
     assert len(made) == 1
 
