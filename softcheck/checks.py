@@ -10,7 +10,8 @@ from operator import attrgetter
 
 import numpy as np
 
-from softcheck.dumps import DUMPS, ReducedLoss, check_dump
+from softcheck import fit
+from softcheck.dumps import DUMPS, ReducedLoss, check_dump, compare_sides, sides
 from softcheck.evaluation import Evaluation
 from softcheck.oracles import ORACLES, Suspect
 from softcheck.tally import Tally
@@ -32,12 +33,15 @@ class Partial:
     total : ReducedLoss or None
         The part of a loss that was dumped as one number.
     suspects : dict of check to the worst entry it has seen
+    moments : fit.Moments or None
+        What the dumped gradient tells of its scale and temperature.
     sample : list of Suspect
         The entries of the random sample.
     """
 
     tallies: dict[str, Tally] = field(default_factory=dict)
     total: ReducedLoss | None = None
+    moments: fit.Moments | None = None
     suspects: dict[str, Suspect] = field(default_factory=dict)
     sample: list[Suspect] = field(default_factory=list)
 
@@ -52,6 +56,10 @@ class Partial:
             self.total.merge(other.total)
         else:
             self.total = self.total or other.total
+        if self.moments is not None and other.moments is not None:
+            self.moments.merge(other.moments)
+        else:
+            self.moments = self.moments or other.moments
         for name, suspect in other.suspects.items():
             rival = self.suspects.get(name, suspect)
             self.suspects[name] = min(suspect, rival, key=attrgetter("rank"))
@@ -70,6 +78,11 @@ def run(e: Evaluation) -> Partial:
         if e.dumps[name].values.ndim == 0:
             with np.errstate(all="ignore"):
                 partial.total = ReducedLoss.of(e)
+        elif name == "gradient":
+            with np.errstate(all="ignore"):
+                found = sides(e, name)
+                _record(partial, name, compare_sides(e, found), e)
+                partial.moments = fit.Moments.of(e, found)
         else:
             _record(partial, name, check(e, name), e)
     sample = e.context.sample

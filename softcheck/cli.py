@@ -322,21 +322,61 @@ def derive(
 
 
 @app.command()
-def selftest() -> None:
-    """Plant every known mistake in what is right, and report which were caught.
+def explain(
+    code: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CODE]", help="The code at the end of a diagnosis.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Say what a diagnosis means, with the wrong and the right formula; without a code, list all.
 
-    A checker that cannot fail is worth nothing: exit code 1 if one mistake was missed.
+    softcheck explain missing-alpha
     """
-    from softcheck.derive.planted import outcomes
+    from softcheck.explain import explain as explained
+    from softcheck.explain import listing
 
-    caught = True
-    for outcome in outcomes():
-        caught = caught and outcome.caught
-        word = "caught" if outcome.caught else "MISSED"
-        step = "no step" if outcome.step is None else f"step {outcome.step}"
-        edit = outcome.edit
-        _write(f"derive: {edit.name} {word} at {step}, planted at step {edit.step}: {edit.about}\n")
-    raise typer.Exit(0 if caught else EXIT_CODES[Status.FAILED])
+    _write(listing() if code is None else explained(code))
+
+
+@app.command()
+def selftest(
+    case: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CASE]",
+            help="Data to plant mistakes in; by default data that comes with softcheck.",
+            show_default=False,
+        ),
+    ] = None,
+    reduction: Annotated[
+        Reduction, typer.Option(help="How the loss of the case is reduced over states.")
+    ] = "sum",
+) -> None:
+    """Plant every known mistake in what is right, and report which were caught and named.
+
+    A checker that cannot fail is worth nothing: the exit code is 1 if a mistake that the data can
+    show was missed. Without a case, wrong steps are planted in the derivation of Eq. (6) too.
+    """
+    from softcheck.report.selftest import render
+    from softcheck.selftest import Outcome, outcomes
+    from softcheck.tables.case import open_case
+
+    given = None if case is None else open_case(case, {})
+    found = list(outcomes(given, Settings(reduction=reduction)))
+    _write("".join(f"{line}\n" for line in render(found)))
+    missed = any(isinstance(one, Outcome) and one.missed for one in found)
+    if case is None:
+        from softcheck.derive.planted import outcomes as in_derivation
+
+        steps = list(in_derivation())
+        for step in steps:
+            at = "no step" if step.step is None else f"step {step.step}"
+            word = "caught" if step.caught else "MISSED"
+            _write(f"{step.edit.name:<30}{word} at {at} of the derivation: {step.edit.about}\n")
+        missed |= not all(step.caught for step in steps)
+    raise typer.Exit(EXIT_CODES[Status.FAILED] if missed else 0)
 
 
 def _show(made: Report, output_format: str | None, color: str, verbosity: int) -> None:

@@ -1,6 +1,6 @@
 """The outcome of every check as the records of a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,10 +18,14 @@ from softcheck.tolerance import DUMP_FACTOR, Precision
 
 
 def case_result(
-    case: Case, settings: Settings, tallies: Mapping[str, Tally], facts: Facts
+    case: Case,
+    settings: Settings,
+    tallies: Mapping[str, Tally],
+    facts: Facts,
+    diagnosis: tuple[result.Diagnosis, ...] = (),
 ) -> result.Case:
     """Put the outcome of every check into records."""
-    order = [*ORACLES, "exact", *DUMPS]
+    order = [*ORACLES, "exact", *DUMPS, "fit"]
     found = tuple(
         _check_result(case, settings, name, tallies[name]) for name in order if name in tallies
     )
@@ -51,7 +55,7 @@ def case_result(
             for spot in tallies[name].spots
             if spot.ratio > 1
         ),
-        diagnosis=_first_wrong(found),
+        diagnosis=diagnosis,
         notes=tuple(notes),
     )
 
@@ -78,7 +82,10 @@ def _check_result(case: Case, settings: Settings, name: str, tally: Tally) -> re
     """Give a tally its verdict and the reason for it."""
     status, reason = Status.PASSED, ""
     worst = tally.spots[0]
-    if tally.failed:
+    if tally.summary:
+        status = Status.FAILED if tally.failed else Status.PASSED
+        reason = tally.summary
+    elif tally.failed:
         status = Status.FAILED
         share = 100.0 * tally.failed / tally.entries
         reason = (
@@ -147,19 +154,4 @@ def _finding(case: Case, check: str, spot: Spot) -> result.Finding:
         state=None if labels is None or spot.state is None else labels[spot.state],
         action=None if actions is None or spot.action is None else actions[spot.action],
         **msgspec.structs.asdict(_discrepancy(case, spot)),
-    )
-
-
-def _first_wrong(found: Sequence[result.Check]) -> tuple[result.Diagnosis, ...]:
-    """Name the first wrong intermediate: everything computed from it may be wrong for its sake."""
-    wrong = [check.name for check in found if check.name in DUMPS and check.status is Status.FAILED]
-    if not wrong or wrong[0] == "gradient":
-        return ()
-    message = f"{wrong[0]} is the first wrong quantity in the order of computation: look there"
-    return (
-        result.Diagnosis(
-            code="first-wrong",
-            message=message,
-            evidence={"quantity": wrong[0], "then_wrong": wrong[1:]},
-        ),
     )

@@ -4,13 +4,15 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial as partially
 from queue import SimpleQueue
 from typing import TypeVar
 
 import numpy as np
 
-from softcheck import __version__, checks, result
-from softcheck.blocks import Facts, evaluation
+from softcheck import __version__, checks, fit, result
+from softcheck.blocks import Facts, evaluation, precisions
+from softcheck.dumps import DUMPS
 from softcheck.errors import NothingToCheckError, SoftcheckError
 from softcheck.evaluation import Context
 from softcheck.oracles import check_exact, exact_budget
@@ -19,6 +21,7 @@ from softcheck.policy import Buffers
 from softcheck.result import Status
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
+from softcheck.tally import Tally
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -53,8 +56,23 @@ def verify_case(case: Case, settings: Settings, progress: Progress | None = None
     tallies = dict(partial.tallies)
     if partial.total is not None:
         tallies["loss"] = partial.total.tally()
+    if partial.moments is not None:
+        tallies["fit"] = _fit(case, settings, partial.moments)
     tallies["exact"] = check_exact(partial.suspects.values(), partial.sample, context)
-    return case_result(case, settings, tallies, facts)
+    diagnosis: tuple[result.Diagnosis, ...] = ()
+    if any(name in tallies and tallies[name].failed for name in (*DUMPS, "fit")):
+        from softcheck.diagnosis import diagnose
+
+        over_blocks = partially(_over_blocks, case, settings)
+        diagnosis = diagnose(case, settings, tallies, partial.moments, facts.masked, over_blocks)
+    return case_result(case, settings, tallies, facts, diagnosis)
+
+
+def _fit(case: Case, settings: Settings, moments: fit.Moments) -> Tally:
+    """Compare the fitted scale and temperature of the dumped gradient with the declared ones."""
+    alpha = case.scalars.get("alpha")
+    _, computed = precisions(case, "grad", settings)
+    return fit.check(moments, None if alpha is None else float(alpha), computed.unit)
 
 
 def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
@@ -68,33 +86,51 @@ def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
 def _run(
     case: Case, settings: Settings, context: Context, progress: Progress | None
 ) -> tuple[checks.Partial, Facts]:
-    """Run the checks over all blocks, on threads, and merge what they find in the order read."""
-    threads = settings.threads or len(os.sched_getaffinity(0))
+    """Run the checks over all blocks and merge what they find in the order read."""
+
+    def work(raw: RawBlock, buffers: Buffers) -> tuple[checks.Partial, Facts, int]:
+        facts = Facts()
+        made = evaluation(case, raw, settings, context, buffers, facts)
+        return checks.run(made), facts, raw.rows
+
+    total, seen, done = checks.Partial(), Facts(), 0
+    states = case.states
+    for partial, facts, count in _over_blocks(case, settings, work):
+        total.merge(partial)
+        seen.masked += facts.masked
+        seen.disagreements += facts.disagreements
+        done += count
+        if progress is not None:
+            progress(done, states)
+    return total, seen
+
+
+def _over_blocks(
+    case: Case, settings: Settings, work: Callable[[RawBlock, Buffers], _R]
+) -> Iterator[_R]:
+    """Run `work` over all blocks of a case, on threads; yield in the order read."""
+    threads = settings.threads or _cores()
     rows = max(1, settings.block_entries // case.actions)
     idle: SimpleQueue[Buffers] = SimpleQueue()
     for _ in range(threads):
         idle.put(Buffers())
 
-    def work(raw: RawBlock) -> tuple[checks.Partial, Facts, int]:
+    def with_buffers(raw: RawBlock) -> _R:
         buffers = idle.get()
         try:
-            facts = Facts()
-            made = evaluation(case, raw, settings, context, buffers, facts)
-            return checks.run(made), facts, raw.rows
+            return work(raw, buffers)
         finally:
             idle.put(buffers)
 
-    total, seen, done = checks.Partial(), Facts(), 0
-    states = case.states
     with ThreadPoolExecutor(threads) as pool:
-        for partial, facts, count in _in_order(pool, work, case.blocks(rows), 2 * threads):
-            total.merge(partial)
-            seen.masked += facts.masked
-            seen.disagreements += facts.disagreements
-            done += count
-            if progress is not None:
-                progress(done, states)
-    return total, seen
+        yield from _in_order(pool, with_buffers, case.blocks(rows), 2 * threads)
+
+
+def _cores() -> int:
+    """Return how many cores the process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _in_order(

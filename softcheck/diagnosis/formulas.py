@@ -1,0 +1,500 @@
+"""The table of mistakes outside the family G = x (-J(Q)) + y J(log pi): one row a formula.
+
+A row gives the gradient that the mistake leaves in two parts, a that comes from Q and b that
+comes from alpha, so that a scale and a temperature that are wrong too can be told at once. With
+p = pi, l = log pi, J(w) = p (w - sum p w) and E the mean under p; each part is still to be
+multiplied by what reduction and weights make of a state's loss.
+
+"Seen" in a row is public code or a public thread, `repository#number`; `softcheck explain` says
+more of each code.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import log, sqrt
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softcheck.diagnosis.view import View
+from softcheck.policy import FLOOR, Array
+from softcheck.tolerance import Precision
+
+Tables: TypeAlias = tuple[Array, ...]
+
+
+class Parts(NamedTuple):
+    """The two parts of a wrong gradient.
+
+    Attributes
+    ----------
+    a, b : Array, shape (actions, rows)
+    weight : Array, same shape
+        What the rounding of Q - E Q and of alpha l is multiplied by.
+    base : View
+        Whose Q and policy it is the rounding of.
+    factor : Array, shape (rows,), or None
+        In place of what reduction and weights make of a state's loss.
+    unknown : array of bool, shape (actions, rows), or None
+        Entries that the formula cannot tell.
+    """
+
+    a: Array
+    b: Array
+    weight: Array
+    base: View
+    factor: Array | None = None
+    unknown: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A row: a code, what it is about in this variant, its parts, and what it needs.
+
+    Attributes
+    ----------
+    code : str
+        Empty for the right formula.
+    parts : callable
+        From a view to the parts.
+    variant : str
+        What the message says beside the code, such as the size of an epsilon.
+    applies : callable
+        Whether the data can have this mistake.
+    whole : bool
+        Whether it needs the whole table at once.
+    """
+
+    code: str
+    parts: Callable[[View], Parts]
+    variant: str = ""
+    applies: Callable[[View], bool] = lambda _view: True
+    whole: bool = False
+
+
+def _usual(view: View, a: Array, b: Array, weight: Array | None = None) -> Parts:
+    return Parts(a, b, view.p if weight is None else weight, view)
+
+
+def right(view: View) -> Parts:
+    """-J(Q) and alpha J(l): Eq. (6)."""
+    return _usual(view, -view.J(view.q), view.alpha * view.J(view.log_p))
+
+
+def _missing_baseline(view: View) -> Parts:
+    """-p g: the row sums are -V. Seen: Odyssey#2134."""
+    return _usual(view, -view.p * view.q, view.alpha * view.p * view.log_p)
+
+
+def _baseline_without_entropy(view: View) -> Parts:
+    """-p (g - E Q): the row sums are -alpha H."""
+    return _usual(view, -view.J(view.q), view.alpha * view.p * view.log_p)
+
+
+def _diagonal_jacobian(view: View) -> Parts:
+    """-p (1 - p) g. Seen: libnd4j#440, mobula#3."""
+    diagonal = view.p * (1.0 - view.p)
+    return _usual(view, -diagonal * view.q, view.alpha * diagonal * view.log_p)
+
+
+def _missing_policy_weight(view: View) -> Parts:
+    """-(g - V). Seen: p-christ#21 (a question)."""
+    legal = view.legal
+    a = -legal * (view.q - view.e.mean(view.q))
+    return _usual(view, a, legal * view.alpha * (view.log_p - view.e.mean(view.log_p)), legal)
+
+
+def _unweighted_sum(view: View) -> Parts:
+    """Alpha (1 - A p): no Q in it. Seen: spinningup#22."""
+    legal = view.legal
+    b = legal * view.alpha * (1.0 - legal.sum(axis=0) * view.p)
+    return _usual(view, np.zeros_like(b), b, legal * legal.sum(axis=0))
+
+
+def _unweighted_sum_of_all(view: View) -> Parts:
+    """The same where A counts the masked actions too."""
+    legal = view.legal
+    b = legal * view.alpha * (1.0 - len(legal) * view.p)
+    return _usual(view, np.zeros_like(b), b, legal * len(legal))
+
+
+def _entropy_without_jacobian(view: View) -> Parts:
+    """-J(Q) + alpha (1 + l). Seen: Kaixhin/Atari#48."""
+    legal = view.legal
+    return _usual(view, -view.J(view.q), legal * view.alpha * (1.0 + view.log_p), legal)
+
+
+def _entropy_without_jacobian_weighted(view: View) -> Parts:
+    """-J(Q) + alpha p (1 + l)."""
+    return _usual(view, -view.J(view.q), view.alpha * view.p * (1.0 + view.log_p))
+
+
+def _policy_for_log_policy(view: View) -> Parts:
+    """-J(Q - 2 alpha p). Seen: pytorch/rl#1750."""
+    return _usual(view, -view.J(view.q), 2.0 * view.alpha * view.J(view.p))
+
+
+def _gradient_of_log_policy(view: View) -> Parts:
+    """-p (g - alpha): the hook sat on log pi."""
+    return _usual(view, -view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
+
+
+def _double_softmax(view: View) -> Parts:
+    """-J(J'(g')) through p' = softmax(p). Seen: tf2rl#140, garage#1357."""
+    inner = view.at(logits=view.p)
+    a = -view.J(inner.J(view.q))
+    return Parts(a, view.alpha * view.J(inner.J(inner.log_p)), view.p, inner)
+
+
+def _softmax_of_policy(view: View) -> Parts:
+    """-J'(g'): the gradient at the probabilities. Seen: Tianshou 2.0.1, DiscreteActor."""
+    inner = view.at(logits=view.p)
+    return Parts(-inner.J(view.q), view.alpha * inner.J(inner.log_p), inner.p, inner)
+
+
+def _log_epsilon(epsilon: float) -> Callable[[View], Parts]:
+    """-J(Q - alpha (log(p + e) + p / (p + e))). Seen: Pearl, tf2rl, Hands-on-RL."""
+
+    def parts(view: View) -> Parts:
+        moved = view.p + epsilon
+        return _usual(view, -view.J(view.q), view.alpha * view.J(np.log(moved) + view.p / moved))
+
+    return parts
+
+
+def _clamped_policy(low: float, high: float) -> Callable[[View], Parts]:
+    """P clamped before the log: outside, the log is constant. Seen: DigiRL#22, Categorical."""
+
+    def parts(view: View) -> Parts:
+        inside = (view.p >= low) & (view.p <= high)
+        logarithm = np.where(inside, view.log_p, np.log(np.clip(view.p, low, high)))
+        return _usual(view, -view.J(view.q), view.alpha * view.J(logarithm + inside))
+
+    return parts
+
+
+def _critic(choose: Callable[[list[Array]], Array]) -> Callable[[View], Parts]:
+    """Another choice between the critics. Seen: RLlib (old stack), ML-Agents, SLM-Lab."""
+
+    def parts(view: View) -> Parts:
+        other = view.at(q=choose(view.critics) * view.legal)
+        made = right(other)
+        return made._replace(base=other)
+
+    return parts
+
+
+def _twins(choice: str) -> Callable[[View], bool]:
+    return lambda view: len(view.critics) > 1 and view.shared.choice != choice
+
+
+def _masked(view: View) -> bool:
+    logits = view.given["logits"]
+    return view.e.legal is not None and bool(np.isfinite(logits).all())
+
+
+def _masked_in_softmax(view: View) -> Parts:
+    """-J0(m (Q - alpha l0 - alpha)): the mask after the softmax, not renormalised."""
+    legal = view.legal
+    open_ = view.at(logits=view.given["logits"])
+    b = view.alpha * open_.J(legal * (open_.log_p + 1.0))
+    return Parts(-open_.J(legal * view.q), b, open_.p, open_)
+
+
+def _masked_q_zero(view: View) -> Parts:
+    """-J0(m Q - alpha l0): Q of illegal actions 0, the actions stay. Seen: Pearl."""
+    open_ = view.at(logits=view.given["logits"])
+    return Parts(-open_.J(view.legal * view.q), view.alpha * open_.J(open_.log_p), open_.p, open_)
+
+
+def _weighted(view: View) -> bool:
+    return "weights" in view.given
+
+
+def _broadcast_weights(view: View) -> Parts:
+    """T_i mean(w) / B for T_i w_i / B. Seen: tf2rl, torchrl#1243, tianshou#40."""
+    mean = view.shared.weight_sum / view.shared.states
+    return right(view)._replace(factor=np.full_like(view.e.factor, mean * view.shared.reduction))
+
+
+def _weights_ignored(view: View) -> Parts:
+    """T_i / B for T_i w_i / B."""
+    return right(view)._replace(factor=np.full_like(view.e.factor, view.shared.reduction))
+
+
+def _tempered_policy(temperature: float) -> Callable[[View], Parts]:
+    """-J_T(Q) / T + alpha J(l): the entropy's policy lacks it. Seen: trl#3029."""
+
+    def parts(view: View) -> Parts:
+        warm = view.at(logits=view.e.block.logits / temperature)
+        b = view.alpha * view.J(view.log_p)
+        return Parts(-warm.J(view.q) / temperature, b, view.p + warm.p / temperature, view)
+
+    return parts
+
+
+def _temperature_throughout(temperature: float) -> Callable[[View], Parts]:
+    """-J_T(g_T) / T: the policy that was dumped lacks the temperature. Seen: OpenRLHF#1319."""
+
+    def parts(view: View) -> Parts:
+        warm = view.at(logits=view.e.block.logits / temperature)
+        made = right(warm)
+        return Parts(made.a / temperature, made.b / temperature, warm.p / temperature, warm)
+
+    return parts
+
+
+def _temperature_forgotten(temperature: float) -> Callable[[View], Parts]:
+    """-J_T(g_T): taken at logits / T, without its 1 / T."""
+
+    def parts(view: View) -> Parts:
+        warm = view.at(logits=view.e.block.logits / temperature)
+        return right(warm)._replace(base=warm)
+
+    return parts
+
+
+def _forward_kl(view: View) -> Parts:
+    """P - softmax(Q / alpha). Seen: ACER#6, aprender#2153."""
+    logits = np.where(view.legal > 0, view.q / view.alpha, -np.inf)
+    target = view.at(logits=logits)
+    a = view.p - target.p
+    weight = (view.p + target.p) / np.where(view.alpha > 0, view.alpha, 1.0)
+    return Parts(a, np.zeros_like(a), weight, target)
+
+
+def _sampled_entropy(view: View) -> Parts:
+    """-J(Q) + alpha (e_a' - p): log pi of one action a' drawn, read off G. Seen: SB3#1856."""
+    a = -view.J(view.q)
+    left = np.where(np.isfinite(view.grad), view.grad / view.e.factor - a, 0.0)
+    left = np.where(view.legal > 0, left + view.alpha * view.p, -np.inf)
+    drawn = np.zeros_like(a)
+    drawn[left.argmax(axis=0), np.arange(a.shape[1])] = 1.0
+    return _usual(view, a, view.alpha * (drawn - view.p), np.maximum(view.p, drawn))
+
+
+def _next_state_policy(view: View) -> Parts:
+    """Alpha (p' - p) with the policy p' of the next step. Seen: Meta-YZ/SAC-Discrete."""
+
+    def tables(whole: View) -> Tables:
+        successor = np.roll(whole.in_order(whole.p), -1, axis=0)
+        return _flat(np.zeros_like(successor)), _flat(successor)
+
+    a, successor = _of_whole(view, "next-state-policy", tables)
+    rows = view.shared.states // view.shared.shape[0]
+    last = view.states >= view.shared.states - rows
+    b = view.alpha * (successor - view.p)
+    weight = np.maximum(view.p, successor)
+    unknown = np.broadcast_to(last, b.shape)
+    return Parts(a, b, weight, view, unknown=unknown)
+
+
+def _softmax_over_states(view: View) -> Parts:
+    """The softmax along the first axis. Seen: world-models#10, ray#16311, BindsNET#577."""
+
+    def tables(whole: View) -> Tables:
+        policy, log_policy = over_states(whole)
+        a, b = (
+            policy * (part - (policy * part).sum(axis=0, keepdims=True))
+            for part in (-whole.in_order(whole.q), log_policy)
+        )
+        return _flat(a), _flat(b) * whole.alpha
+
+    a, b = _of_whole(view, "softmax-over-states", tables)
+    return _usual(view, a, b, np.ones_like(view.p))
+
+
+def over_states(whole: View) -> tuple[Array, Array]:
+    """Return the softmax over the first axis of states and its logarithm, `(*shape, actions)`."""
+    logits = whole.in_order(np.maximum(whole.e.block.logits, -1e300))
+    z = np.maximum(logits - logits.max(axis=0, keepdims=True), FLOOR)
+    log_policy = z - np.log(np.exp(z).sum(axis=0, keepdims=True))
+    return np.exp(log_policy) * whole.in_order(whole.legal), log_policy
+
+
+def _transposed(view: View) -> Parts:
+    """States and actions swapped, where there are as many of both."""
+    return _moved(view, "transposed", lambda table: table.T.copy())
+
+
+def _transposed_in_memory(view: View) -> Parts:
+    """Actions-first numbers that are read as states-first."""
+    return _moved(view, "transposed in memory", lambda table: table.reshape(table.T.shape).T.copy())
+
+
+def _permuted_states(view: View) -> Parts:
+    """The states in another order: those of G and of the right gradient are matched by size."""
+
+    def tables(whole: View) -> Tables:
+        made = right(whole)
+        true = (made.a + made.b) * whole.e.factor
+        probe = np.random.default_rng(0).normal(size=len(true))
+        order = np.argsort(probe @ true, kind="stable")
+        place = np.argsort(probe @ whole.grad, kind="stable")
+        origin = np.empty_like(order)
+        origin[place] = order
+        factor = whole.e.factor
+        return tuple((part * factor)[:, origin] / factor for part in _with_rounding(whole, made))
+
+    return _placed(view, "permuted-states", tables)
+
+
+def _moved(view: View, name: str, move: Callable[[Array], Array]) -> Parts:
+    def tables(whole: View) -> Tables:
+        return tuple(move(part) for part in _with_rounding(whole, right(whole)))
+
+    return _placed(view, name, tables)
+
+
+def _with_rounding(whole: View, made: Parts) -> Tables:
+    return made.a, made.b, made.weight * (whole.rough_q + whole.rough_log)
+
+
+def _placed(view: View, name: str, tables: Callable[[View], Tables]) -> Parts:
+    """Return parts that have moved together with their rounding."""
+    a, b, rounding = _of_whole(view, name, tables)
+    return _usual(view, a, b, np.abs(rounding) / (view.rough_q + view.rough_log))
+
+
+def _shifted_actions(shift: int) -> Callable[[View], Parts]:
+    """Every action's number stands further on."""
+
+    def parts(view: View) -> Parts:
+        made = right(view)
+        a, b, weight = (np.roll(x, shift, axis=0) for x in (made.a, made.b, view.p))
+        return _usual(view, a, b, weight)
+
+    return parts
+
+
+def _of_whole(view: View, name: str, tables: Callable[[View], Tables]) -> Tables:
+    """Return the parts of some states, computed once from the whole table."""
+    kept = view.shared.tables
+    if name not in kept:
+        kept[name] = tables(view.shared.whole[0])
+    return tuple(table[:, view.states] for table in kept[name])
+
+
+def _flat(table: Array) -> Array:
+    """Return `(*shape, actions)` as `(actions, states)`."""
+    return table.reshape(-1, table.shape[-1]).T
+
+
+def _unmasked(view: View) -> bool:
+    return view.e.legal is None
+
+
+def _several_states(view: View) -> bool:
+    return view.shared.states > 1
+
+
+EPSILONS = (
+    *(10.0**-power for power in range(2, 17)),
+    2.0**-23,
+    2.0**-24,
+    2.0**-52,
+)
+"""What people add to a policy before its logarithm, or clamp it to."""
+
+TEMPERATURES = (2.0, 0.5, 3.0, 4.0, 5.0, 10.0, 0.1, 0.2, 0.25, 0.7, 0.8, 0.9, 1.5)
+
+
+def _temperatures(view: View) -> list[float]:
+    """The temperatures of a softmax that are worth trying."""
+    of_alpha = [view.shared.alpha, 1.0 / view.shared.alpha] if view.shared.alpha else []
+    tried = [*TEMPERATURES, sqrt(view.shared.actions), *of_alpha]
+    return [t for t in dict.fromkeys(tried) if abs(log(t)) > 1e-6]
+
+
+FORMULAS = (
+    Formula("", right),
+    Formula("missing-baseline", _missing_baseline),
+    Formula("baseline-without-entropy", _baseline_without_entropy),
+    Formula("diagonal-jacobian", _diagonal_jacobian),
+    Formula("missing-policy-weight", _missing_policy_weight),
+    Formula("unweighted-sum", _unweighted_sum),
+    Formula("unweighted-sum", _unweighted_sum_of_all, "masked actions counted", _masked),
+    Formula("entropy-without-jacobian", _entropy_without_jacobian),
+    Formula("entropy-without-jacobian", _entropy_without_jacobian_weighted, "weighted by pi"),
+    Formula("policy-for-log-policy", _policy_for_log_policy),
+    Formula("gradient-of-log-policy", _gradient_of_log_policy),
+    Formula("double-softmax", _double_softmax, applies=_unmasked),
+    Formula("double-softmax", _softmax_of_policy, "at the probabilities", applies=_unmasked),
+    Formula("softmax-over-states", _softmax_over_states, applies=_several_states, whole=True),
+    *(Formula("log-epsilon", _log_epsilon(e), f"epsilon {e:.3g}") for e in EPSILONS),
+    *(
+        Formula("clamped-policy", _clamped_policy(e, top), f"at {e:.3g}{side}")
+        for e in EPSILONS
+        for top, side in ((1.0, ""), (1.0 - e, " on both sides"))
+        if top < 1.0 or not side
+    ),
+    Formula("first-critic", _critic(lambda q: q[0]), applies=_twins("first")),
+    Formula("first-critic", _critic(lambda q: q[-1]), "the last one", applies=_twins("last")),
+    Formula("mean-critic", _critic(lambda q: np.mean(q, axis=0)), applies=_twins("mean")),
+    Formula("max-critic", _critic(np.maximum.reduce), applies=_twins("max")),
+    Formula("masked-in-softmax", _masked_in_softmax, applies=_masked),
+    Formula("masked-q-zero", _masked_q_zero, applies=_masked),
+    Formula("broadcast-weights", _broadcast_weights, applies=_weighted),
+    Formula("weights-ignored", _weights_ignored, applies=_weighted),
+    Formula("next-state-policy", _next_state_policy, applies=_several_states, whole=True),
+    Formula("forward-kl", _forward_kl, applies=lambda view: bool((view.alpha > 0).all())),
+    Formula("sampled-entropy", _sampled_entropy, applies=lambda view: bool(view.e.factor.all())),
+    Formula(
+        "transposed",
+        _transposed,
+        applies=lambda view: view.shared.states == view.shared.actions,
+        whole=True,
+    ),
+    Formula("transposed", _transposed_in_memory, "in memory", applies=_several_states, whole=True),
+    *(
+        Formula(
+            "shifted-actions",
+            _shifted_actions(shift),
+            f"by {shift:+d}",
+            applies=lambda view: view.shared.actions > 1,
+        )
+        for shift in (1, -1, 2, -2)
+    ),
+    Formula(
+        "permuted-states",
+        _permuted_states,
+        applies=lambda view: _several_states(view) and bool(view.e.factor.all()),
+        whole=True,
+    ),
+)
+"""The table. Adding a mistake is adding a row, and a text for `softcheck explain`."""
+
+_ALPHAS: dict[str, Callable[[Array], Array]] = {
+    "missing-alpha": np.ones_like,
+    "log-alpha-as-alpha": np.log,
+    "alpha-rounded": lambda alpha: alpha.astype(np.float32).astype(np.float64),
+}
+
+
+def _with_alpha(change: Callable[[Array], Array]) -> Callable[[View], Parts]:
+    def parts(view: View) -> Parts:
+        made = right(view)
+        return made._replace(b=change(view.alpha) * view.J(view.log_p), base=view)
+
+    return parts
+
+
+def formulas(view: View) -> Iterator[Formula]:
+    """Yield the rows that the data can have.
+
+    What is wrong with a temperature that differs by state cannot be a number: it gets rows.
+    """
+    with np.errstate(all="ignore"):
+        rows = [row for row in FORMULAS if row.applies(view)]
+        yield from (row for row in rows if not row.whole or view.shared.whole)
+        for temperature in _temperatures(view):
+            said = f"temperature {temperature:.6g}"
+            for make in (_tempered_policy, _temperature_throughout, _temperature_forgotten):
+                yield Formula("temperature-in-policy", make(temperature), said)
+        if view.shared.alpha is None or view.shared.alpha == 0.0:
+            for code, change in _ALPHAS.items():
+                yield Formula(code, _with_alpha(change))
+
+
+PRECISIONS = (Precision.FLOAT32, Precision.FLOAT16, Precision.BFLOAT16)

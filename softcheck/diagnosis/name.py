@@ -1,0 +1,194 @@
+"""From a failed verification to the mistakes that explain it, the best explanation first.
+
+Every row of the table is fitted on a part of the states; what survives is compared with the
+dump at every entry, within the tolerance rule of a pass. So a named mistake is no guess: its
+formula gives the very numbers that were dumped.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from softcheck import fit
+from softcheck.blocks import precisions
+from softcheck.diagnosis import intermediates, say
+from softcheck.diagnosis.hypothesis import Hypothesis, judge
+from softcheck.diagnosis.profile import Profile
+from softcheck.diagnosis.sieve import STRAY, survivors
+from softcheck.diagnosis.states import part
+from softcheck.diagnosis.states import view as view_of
+from softcheck.diagnosis.view import View
+from softcheck.dumps import DUMPS, INTERMEDIATES
+from softcheck.policy import Buffers
+from softcheck.result import Diagnosis
+from softcheck.settings import Settings
+from softcheck.tables.case import Case, RawBlock
+from softcheck.tally import Tally
+
+FEW = 8
+"""How many explanations are followed through all states."""
+
+_R = TypeVar("_R")
+
+
+class OverBlocks(Protocol):
+    """Runs a function over the blocks of a case, on threads, results in the order read."""
+
+    def __call__(self, work: Callable[[RawBlock, Buffers], _R]) -> Iterator[_R]:
+        """Yield what `work` makes of each block."""
+
+
+@dataclass
+class _Found:
+    """What the pass over all states found of some of them."""
+
+    profile: Profile
+    tallies: list[Tally] = field(default_factory=list)
+    quantity: list[Tally] = field(default_factory=list)
+
+    def merge(self, other: "_Found") -> None:
+        self.profile.merge(other.profile)
+        for mine, more in zip(self.tallies, other.tallies, strict=True):
+            mine.merge(more)
+        for mine, more in zip(self.quantity, other.quantity, strict=True):
+            mine.merge(more)
+
+
+def diagnose(
+    case: Case,
+    settings: Settings,
+    tallies: Mapping[str, Tally],
+    moments: fit.Moments | None,
+    masked: int,
+    over_blocks: OverBlocks,
+) -> tuple[Diagnosis, ...]:
+    """Name the mistakes behind what failed; nothing where nothing that was dumped failed.
+
+    Parameters
+    ----------
+    case : Case
+    settings : Settings
+    tallies : mapping of check to Tally
+        What the verification found.
+    moments : Moments or None
+        What it fitted to the gradient.
+    masked : int
+        How many entries are masked.
+    over_blocks : callable
+        See `OverBlocks`.
+    """
+    failed = [name for name in (*DUMPS, "fit") if name in tallies and tallies[name].failed]
+    if not failed:
+        return ()
+    gradient = "gradient" in failed
+    quantity = failed[0] if failed[0] in INTERMEDIATES else None
+    spots = [spot for name in failed for spot in tallies[name].spots]
+    view = part(case, settings, masked, {spot.state for spot in spots if spot.state is not None})
+    # A loss that was dumped as one number has no entries to compare.
+    of_states = quantity is not None and tallies[quantity].spots[0].state is not None
+    causes = intermediates.rows(quantity, view) if quantity and of_states else []
+    tried = survivors(view)[:FEW] if gradient else []
+
+    def work(raw: RawBlock, buffers: Buffers) -> _Found:
+        states = np.arange(raw.start, raw.start + raw.rows)
+        block = view_of(case, settings, raw, states, buffers, view.shared)
+        return _Found(
+            Profile.of(block) if gradient else Profile(),
+            [judge(block, made) for made in tried],
+            [intermediates.judge(block, quantity or "", value) for _, value in causes],
+        )
+
+    said = list(_first_wrong(failed))
+    if gradient or causes:
+        found = _merged(over_blocks(work))
+        said += say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity)
+        if gradient:
+            said += _of_gradient(case, view, tried, found)
+    if moments is not None and failed == ["fit"]:
+        _, computed = precisions(case, "grad", settings)
+        fitted = fit.fitted(moments, computed.unit)
+        said += say.of_fit(fitted, tallies["fit"].summary, view.shared, computed.unit)
+    return tuple(said)
+
+
+def _merged(parts: Iterable[_Found]) -> _Found:
+    first, *others = parts
+    for other in others:
+        first.merge(other)
+    return first
+
+
+def _first_wrong(failed: Sequence[str]) -> Iterator[Diagnosis]:
+    """Name the first wrong intermediate: everything computed from it may be wrong for its sake."""
+    wrong = [name for name in failed if name in DUMPS]
+    if wrong and wrong[0] != "gradient":
+        yield Diagnosis(
+            code="first-wrong",
+            message=f"{wrong[0]} is the first wrong quantity in the order of computation: "
+            "look there",
+            evidence={"quantity": wrong[0], "then_wrong": wrong[1:]},
+        )
+
+
+def _of_gradient(
+    case: Case, view: View, tried: Sequence[Hypothesis], found: _Found
+) -> Iterator[Diagnosis]:
+    """Yield the explanations of a wrong gradient, or say that there is none."""
+    profile = found.profile
+    if profile.infinite and profile.infinite == profile.behind_mask:
+        yield say.nan(case, profile)
+        if profile.failed == profile.infinite:
+            return
+    worthy = [pair for pair in zip(tried, found.tallies, strict=True) if _worth(pair[0], profile)]
+    explained = _ordered(worthy, profile)
+    alone = _stray(profile)
+    if alone and (not explained or explained[0][0].cost >= 4.0):
+        yield say.isolated(case, profile)
+        return
+    if explained:
+        yield from say.explanations(explained, view)
+        return
+    if profile.infinite and profile.failed == profile.infinite:
+        yield say.isolated(case, profile)
+        return
+    if not profile.infinite or profile.failed > profile.infinite:
+        yield say.unexplained(case, view, profile)
+
+
+def _ordered(
+    judged: Iterable[tuple[Hypothesis, Tally]], profile: Profile
+) -> list[tuple[Hypothesis, Tally]]:
+    """Return what reproduces the gradient, the simplest first, one for each set of names."""
+    kept = []
+    for made, tally in judged:
+        few = tally.failed <= STRAY * tally.entries and 4 * tally.failed < profile.failed
+        if tally.failed == 0 or (few and made.names and not made.formula.code):
+            kept.append((made, tally))
+    kept.sort(key=lambda pair: (pair[0].cost, int(4.0 * _worst(pair[1])), pair[1].failed))
+    named = {frozenset(made.names): (made, tally) for made, tally in reversed(kept)}
+    return list(reversed(named.values()))
+
+
+def _worst(tally: Tally) -> float:
+    return min(tally.spots[0].ratio, 1e6)
+
+
+def _worth(made: Hypothesis, profile: Profile) -> bool:
+    """Whether what explains a gradient is credible.
+
+    Coarse arithmetic makes most entries wrong, and the sums over actions too.
+    """
+    if made.precision is None:
+        return True
+    states = profile.entries / len(profile.by_action)
+    return profile.failed > 0.1 * profile.entries and profile.sums_wrong > 0.1 * states
+
+
+def _stray(profile: Profile) -> bool:
+    """Whether few entries, or those of few states, are wrong and all others right."""
+    states = profile.entries / max(1, len(profile.by_action))
+    few = profile.failed <= max(1.0, STRAY * profile.entries)
+    few |= profile.states <= max(1.0, STRAY * states) and states > 1
+    return bool(few and 2 * profile.failed <= profile.entries)

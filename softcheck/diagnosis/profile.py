@@ -1,0 +1,96 @@
+"""Where a wrong gradient is wrong: counts and ranges that merge in any order."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from softcheck.diagnosis.view import View
+from softcheck.dumps import sides
+from softcheck.policy import Array, sum_over_actions
+
+LISTED = 20
+"""How many wrong entries are listed."""
+
+
+@dataclass
+class Profile:
+    """The wrong entries of some states.
+
+    Attributes
+    ----------
+    entries, failed, states : int
+        Entries, those beyond their tolerance, and the states that these are in.
+    infinite, behind_mask : int
+        Entries that are not finite: in states with a masked action, and in other states.
+    first, last : int or None
+        The first and the last state with a wrong entry.
+    places : list of (state, action)
+        The first wrong entries.
+    ranges : dict of quantity to (least, largest)
+        Over the wrong entries.
+    by_action : array of int, shape (actions,)
+        How many are wrong.
+    sums_wrong : int
+        States whose gradient does not sum to 0.
+    """
+
+    entries: int = 0
+    failed: int = 0
+    states: int = 0
+    infinite: int = 0
+    behind_mask: int = 0
+    first: int | None = None
+    last: int | None = None
+    places: list[tuple[int, int]] = field(default_factory=list)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    by_action: Any = None
+    sums_wrong: int = 0
+
+    @classmethod
+    def of(cls, view: View) -> "Profile":
+        """Return the profile of one block."""
+        with np.errstate(all="ignore"):
+            actual, expected, tolerance, _ = sides(view.e, "gradient")
+            right = np.abs(actual - expected) <= tolerance
+            right |= np.isinf(tolerance) & np.isfinite(actual)
+        wrong = ~right
+        made = cls(entries=wrong.size, by_action=np.count_nonzero(wrong, axis=1))
+        made.failed = int(made.by_action.sum())
+        made.sums_wrong = _sums_wrong(view, actual, tolerance)
+        if not made.failed:
+            return made
+        rows = np.flatnonzero(wrong.any(axis=0))
+        made.states = rows.size
+        made.first, made.last = int(view.states[rows[0]]), int(view.states[rows[-1]])
+        where = np.argwhere(wrong.T)[:LISTED]
+        made.places = [(int(view.states[row]), int(action)) for row, action in where]
+        infinite = ~np.isfinite(actual)
+        made.infinite = int(np.count_nonzero(infinite))
+        if view.e.legal is not None:
+            masked = ~view.e.legal.all(axis=0)
+            made.behind_mask = int(np.count_nonzero(infinite[:, masked]))
+        entropy = np.broadcast_to(-view.e.mean(view.log_p), wrong.shape)
+        for name, of in (("pi", view.p), ("|Q|", np.abs(view.q)), ("entropy", entropy)):
+            made.ranges[name] = float(of[wrong].min()), float(of[wrong].max())
+        return made
+
+    def merge(self, other: "Profile") -> None:
+        """Add the profile of later states."""
+        for name in ("entries", "failed", "states", "infinite", "behind_mask", "sums_wrong"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        both = self.by_action is not None and other.by_action is not None
+        self.by_action = self.by_action + other.by_action if both else other.by_action
+        self.first = other.first if self.first is None else self.first
+        self.last = self.last if other.last is None else other.last
+        self.places = (self.places + other.places)[:LISTED]
+        for name, (least, largest) in other.ranges.items():
+            low, high = self.ranges.get(name, (least, largest))
+            self.ranges[name] = min(low, least), max(high, largest)
+
+
+def _sums_wrong(view: View, actual: Array, tolerance: Array) -> int:
+    """Count the states whose gradient does not sum to 0 within the tolerances of its entries."""
+    with np.errstate(all="ignore"):
+        total = np.abs(sum_over_actions(actual, view.e.buffers))
+        return int(np.count_nonzero(total > sum_over_actions(tolerance, view.e.buffers)))

@@ -1,0 +1,217 @@
+"""Diagnoses in words: what was found, by which numbers, and what would tell more."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from softcheck import fit
+from softcheck.catalogue import phrase
+from softcheck.diagnosis.formulas import right
+from softcheck.diagnosis.hypothesis import Hypothesis
+from softcheck.diagnosis.points import points
+from softcheck.diagnosis.profile import Profile
+from softcheck.diagnosis.view import Shared, View
+from softcheck.result import Diagnosis
+from softcheck.tables.case import Case
+from softcheck.tally import Tally
+
+
+def of_quantity(
+    quantity: str, codes: Sequence[str], tallies: Sequence[Tally]
+) -> Iterator[Diagnosis]:
+    """Yield what reproduces a wrong intermediate."""
+    seen = set()
+    for code, tally in zip(codes, tallies, strict=True):
+        if tally.failed == 0 and code not in seen:
+            seen.add(code)
+            yield Diagnosis(
+                code=code,
+                message=f"{phrase(code)}: {_reproduces(quantity, tally)}",
+                evidence={"quantity": quantity} | _numbers(tally),
+            )
+
+
+def _reproduces(what: str, tally: Tally) -> str:
+    return (
+        f"this reproduces your {what} at {tally.entries - tally.failed} of {tally.entries} "
+        f"entries, worst ratio {tally.spots[0].ratio:.2g}"
+    )
+
+
+def _numbers(tally: Tally) -> dict[str, float]:
+    return {
+        "entries": tally.entries,
+        "reproduced": tally.entries - tally.failed,
+        "worst_ratio": tally.spots[0].ratio,
+    }
+
+
+def explanations(explained: Sequence[tuple[Hypothesis, Tally]], view: View) -> Iterator[Diagnosis]:
+    """Yield the explanations, and what data would separate them."""
+    best = explained[0][0]
+    listed = [
+        (made, tally)
+        for made, tally in explained
+        if made is best
+        or (made.cost <= best.cost + 1.0 and not any(made.free) and made.precision is None)
+    ]
+    codes = ["+".join(made.names) for made, _ in listed]
+    for number, (made, tally) in enumerate(listed):
+        message = f"{_said(made, view.shared)}: {_reproduces('gradient', tally)}"
+        others = [code for code in codes if code != codes[number]]
+        if others and number == 0:
+            message += (
+                f". This data cannot tell it from {' or '.join(others)}; "
+                f"{_separates([made for made, _ in listed], view)} would"
+            )
+        elif others:
+            message += f", as {codes[0]} does"
+        if tally.failed:
+            message += f"; {tally.failed} further entries are wrong by themselves"
+        evidence = _numbers(tally) | {
+            "codes": [*made.names, *["isolated-entries"] * bool(tally.failed)],
+            "scale": float(made.x),
+            "alpha": _alpha_of(made, view.shared),
+            "instead_of": others,
+        }
+        yield Diagnosis(
+            code=codes[number] + "+isolated-entries" * bool(tally.failed),
+            message=message,
+            evidence=evidence,
+        )
+
+
+def _alpha_of(made: Hypothesis, shared: Shared) -> float | None:
+    """Return the temperature of a hypothesis; where alpha differs by state, in units of it."""
+    if made.x == 0.0:
+        return None
+    return float(made.y / made.x * (1.0 if shared.alpha is None else shared.alpha))
+
+
+def _said(made: Hypothesis, shared: Shared) -> str:
+    """Return a hypothesis in words, with the numbers that no name has."""
+    words = " and ".join(phrase(code) for code in made.names)
+    details = [made.formula.variant] if made.formula.variant else []
+    if made.precision is not None:
+        details.append(made.precision.value)
+    if made.free.scale:
+        details.append(f"scale {made.x:.8g} of the declared")
+    if made.free.ratio:
+        unit = "" if shared.alpha is not None else " of the declared"
+        details.append(f"alpha {_alpha_of(made, shared) or 0.0:.8g}{unit}")
+    return f"{words} ({', '.join(details)})" if details else words
+
+
+def _separates(made: Sequence[Hypothesis], view: View) -> str:
+    """Say what data would tell explanations apart."""
+    wanted = []
+    if len({one.formula.code for one in made}) > 1:
+        wanted.append("a batch with more actions and a less even policy")
+    if len({one.x for one in made}) == 1 and len({one.codes for one in made}) > 1:
+        wanted.append("another alpha" if view.shared.alpha else "an alpha above 0")
+    elif len({one.codes for one in made}) > 1:
+        wanted.append("a batch with another number of states, and another alpha")
+    return " and ".join(wanted) or "a larger batch"
+
+
+def _places(case: Case, profile: Profile) -> list[list[int]]:
+    return [list(case.location(state, action)) for state, action in profile.places]
+
+
+def _where(case: Case, profile: Profile) -> dict[str, object]:
+    """Return the evidence of where a gradient is wrong."""
+    return {
+        "failed": profile.failed,
+        "entries": profile.entries,
+        "states": profile.states,
+        "by_action": [int(count) for count in profile.by_action[:64]],
+        "row_sums_not_zero": profile.sums_wrong,
+        "ranges": {name: list(span) for name, span in profile.ranges.items()},
+        "places": _places(case, profile),
+    }
+
+
+def isolated(case: Case, profile: Profile) -> Diagnosis:
+    """Say that few entries are wrong, and which."""
+    places = ", ".join(str(place) for place in _places(case, profile)[:5])
+    more = ", ..." if profile.failed > 5 else ""
+    return Diagnosis(
+        code="isolated-entries",
+        message=f"{phrase('isolated-entries')}: {profile.failed} of {profile.entries}, in "
+        f"{profile.states} of {case.states} states, at {places}{more}",
+        evidence=_where(case, profile),
+    )
+
+
+def nan(case: Case, profile: Profile) -> Diagnosis:
+    """Say that the mask made what is not finite."""
+    return Diagnosis(
+        code="nan-from-mask",
+        message=f"{phrase('nan-from-mask')}: all {profile.infinite} entries that are not finite "
+        "are in states with a masked action",
+        evidence=_where(case, profile),
+    )
+
+
+def unexplained(case: Case, view: View, profile: Profile) -> Diagnosis:
+    """Say what can be said where no formula gives the numbers: a stale gradient is near."""
+    x, y, misfit = _plain_fit(view)
+    alpha = y / x * (1.0 if view.shared.alpha is None else view.shared.alpha) if x else None
+    evidence = _where(case, profile) | {"scale": x, "alpha": alpha, "misfit": misfit}
+    numbers = (
+        f"scale {x:.4g} of the declared, alpha "
+        f"{'unknown' if alpha is None else format(alpha, '.4g')}, {100 * misfit:.2g} % of the "
+        "gradient's size left over"
+    )
+    if misfit < 0.1 and abs(x - 1.0) < 0.1 and profile.sums_wrong == 0:
+        return Diagnosis(
+            code="stale",
+            message=f"{phrase('stale')}: no formula of the table gives these numbers, but they "
+            f"are near to right and every state sums to 0 ({numbers})",
+            evidence=evidence,
+        )
+    whole = "" if view.shared.whole else "; what needs the whole table at once was not tried"
+    sums = f"{profile.sums_wrong} of {case.states} states do not sum to 0"
+    return Diagnosis(
+        code="unexplained",
+        message=f"{phrase('unexplained')}: {numbers}; {sums}{whole}",
+        evidence=evidence,
+    )
+
+
+def _plain_fit(view: View) -> tuple[float, float, float]:
+    """Return x, y and the relative size of what they leave, by plain least squares."""
+    parts = right(view)
+    grad = view.grad * (np.isfinite(view.grad) & (view.legal > 0))
+    grad = np.where(np.isfinite(grad), grad, 0.0)
+    factor = view.e.factor
+    columns = np.stack([(parts.a * factor).ravel(), (parts.b * factor).ravel()], axis=1)
+    (x, y), *_ = np.linalg.lstsq(columns, grad.ravel(), rcond=None)
+    size = float(np.linalg.norm(grad))
+    left = float(np.linalg.norm(grad.ravel() - columns @ np.array([x, y])))
+    return float(x), float(y), left / size if size else 0.0
+
+
+def of_fit(fitted: fit.Fitted, summary: str, shared: Shared, unit: float) -> Iterator[Diagnosis]:
+    """Name the scale and temperature of a gradient whose entries all pass."""
+    scale, ratio = fitted
+    x = 1.0 if scale is None else float(scale.value)
+    of_alpha = 1.0 if ratio is None else float(ratio.value)
+    wrong_scale = scale is not None and bool(abs(x - 1.0) > scale.tolerance)
+    wrong_alpha = ratio is not None and bool(abs(of_alpha - 1.0) > ratio.tolerance)
+    named = [
+        point.codes
+        for point in points(shared, unit)
+        if point.codes
+        and (scale is None or abs(point.scale - x) <= scale.tolerance)
+        and (ratio is None or abs(point.ratio - of_alpha) <= ratio.tolerance)
+    ]
+    free = ("other-scale",) * wrong_scale + ("other-alpha",) * wrong_alpha
+    fewest = min((len(codes) for codes in named), default=0)
+    for codes in [codes for codes in named if len(codes) == fewest] or [free]:
+        yield Diagnosis(
+            code="+".join(codes),
+            message=f"{' and '.join(phrase(code) for code in codes)}: every entry passes, all of "
+            f"them together do not: {summary}",
+            evidence={"codes": list(codes), "scale": x, "ratio": of_alpha},
+        )

@@ -1,0 +1,98 @@
+"""The states of a case as the formulas of mistakes see them."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softcheck.blocks import REDUCTIONS, Facts, evaluation
+from softcheck.diagnosis.view import Shared, View
+from softcheck.evaluation import Context
+from softcheck.exact_sum import ExactSum
+from softcheck.policy import Buffers
+from softcheck.settings import Settings
+from softcheck.tables.case import Case, RawBlock
+
+SAMPLE = 2**15
+"""Entries of the states that the whole table of mistakes is tried on."""
+
+WHOLE = 2**20
+"""Up to so many entries the mistakes that need the whole table at once are tried."""
+
+
+def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) -> View:
+    """Read a part of the states, and the whole table where it is small enough.
+
+    Parameters
+    ----------
+    case : Case
+    settings : Settings
+    masked : int
+        How many entries are masked.
+    worst : collection of int
+        States that have to be among them.
+
+    Returns
+    -------
+    View
+        All states, up to `SAMPLE` entries; else about so many, evenly spread, and the worst.
+    """
+    places = case.states * case.actions
+    keep_all = places <= WHOLE
+    stride = max(1, -(-places // SAMPLE))
+    weights, weighted = ExactSum(), 0
+    kept: dict[str, list[NDArray[Any]]] = {}
+    numbers: list[NDArray[Any]] = []
+    for raw in case.blocks(max(1, settings.block_entries // case.actions)):
+        states = np.arange(raw.start, raw.start + raw.rows)
+        if "weights" in raw.arrays:
+            weights.add(raw.arrays["weights"].astype(np.float64))
+            weighted += int(np.count_nonzero(raw.arrays["weights"]))
+        chosen = np.ones(raw.rows, dtype=bool)
+        if not keep_all:
+            chosen = (states % stride == 0) | np.isin(states, list(worst))
+        numbers.append(states[chosen])
+        for role, array in raw.arrays.items():
+            kept.setdefault(role, []).append(array[chosen])
+    states = np.concatenate(numbers)
+    arrays = {role: np.concatenate(parts) for role, parts in kept.items()}
+    alpha = case.scalars.get("alpha")
+    by_state = "weights" in arrays
+    shared = Shared(
+        shape=case.shape or (1,),
+        actions=case.actions,
+        legal=places - masked,
+        reduction=REDUCTIONS[settings.reduction](case.states, case.actions),
+        alpha=None if alpha is None else float(alpha),
+        choice=settings.critics,
+        weight_sum=float(weights) if by_state else float(case.states),
+        weighted=weighted if by_state else case.states,
+    )
+    whole = view(case, settings, RawBlock(0, states.size, arrays), states, Buffers(), shared)
+    if keep_all:
+        shared.whole.append(whole)
+        chosen = (states % stride == 0) | np.isin(states, list(worst))
+        arrays = {role: array[chosen] for role, array in arrays.items()}
+        states = states[chosen]
+        return view(case, settings, RawBlock(0, states.size, arrays), states, Buffers(), shared)
+    return whole
+
+
+def view(
+    case: Case,
+    settings: Settings,
+    raw: RawBlock,
+    states: NDArray[np.int64],
+    buffers: Buffers,
+    shared: Shared,
+) -> View:
+    """Return some states as the formulas see them."""
+    context = Context(case.states * case.actions, settings.max_findings)
+    e = evaluation(case, raw, settings, context, buffers, Facts())
+    given = {
+        role: array.T.astype(np.float64)
+        for role, array in raw.arrays.items()
+        if role[:1] == "q" or role in {"logits", "weights"}
+    }
+    return View(e, states, given, shared)

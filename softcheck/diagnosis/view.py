@@ -1,0 +1,158 @@
+"""What a mistake's formula may use: a block of states, what was given, and the whole table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softcheck.evaluation import Dump, Evaluation
+from softcheck.policy import Array, Block, Buffers
+from softcheck.settings import CriticChoice
+from softcheck.tolerance import live_magnitude, summation
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What is the same for every state of a case.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the states.
+    actions, legal : int
+        Actions of a state, and legal entries of the case.
+    reduction : float
+        What the declared reduction multiplies the loss of each state by.
+    alpha : float or None
+        The temperature, or None where it differs by state.
+    choice : str
+        How several critics make one Q.
+    weight_sum, weighted : float, int
+        The sum of the weights, and how many are not 0; as if all were 1 where there are none.
+    """
+
+    shape: tuple[int, ...]
+    actions: int
+    legal: int
+    reduction: float
+    alpha: float | None
+    choice: CriticChoice
+    weight_sum: float
+    weighted: int
+    whole: "list[View]" = field(default_factory=list)
+    tables: dict[str, tuple[Array, ...]] = field(default_factory=dict)
+
+    @property
+    def states(self) -> int:
+        """How many states the case has."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class View:
+    """Some states of a case as the formulas see them.
+
+    Attributes
+    ----------
+    e : Evaluation
+    states : array of int, shape (rows,)
+        The numbers of the states.
+    given : mapping of role to Array
+        Tables as they were given, masked actions included, shape `(actions, rows)`; weights,
+        shape `(rows,)`.
+    shared : Shared
+    """
+
+    e: Evaluation
+    states: NDArray[np.int64]
+    given: Mapping[str, Array]
+    shared: Shared
+
+    @property
+    def p(self) -> Array:
+        """The policy."""
+        return self.e.policy.pi
+
+    @property
+    def log_p(self) -> Array:
+        """Its logarithm."""
+        return self.e.policy.log_pi
+
+    @property
+    def q(self) -> Array:
+        """The action values."""
+        return self.e.block.q
+
+    @property
+    def alpha(self) -> Array:
+        """The temperature of each state."""
+        return self.e.block.alpha
+
+    @property
+    def legal(self) -> Array:
+        """1 where an action is legal, else 0."""
+        if self.e.legal is None:
+            return np.ones_like(self.p)
+        return self.e.legal.astype(np.float64)
+
+    @property
+    def grad(self) -> Array:
+        """The dumped gradient."""
+        return self.e.dumps["gradient"].values
+
+    @property
+    def critics(self) -> list[Array]:
+        """The critics, each as it was given."""
+        return [table for role, table in self.given.items() if role[:1] == "q"]
+
+    def J(self, w: Array) -> Array:  # noqa: N802  the Jacobian of the softmax, as in the formulas
+        """Return p (w - sum p w)."""
+        made: Array = self.p * (w - self.e.mean(w))
+        return made
+
+    def at(self, **changed: Array) -> "View":
+        """Return the same states with another q, logits or alpha, all of their actions legal."""
+        given = {"q": self.q, "logits": self.e.block.logits, "alpha": self.alpha} | changed
+        e = replace(self.e, block=Block(**given), legal=None, buffers=Buffers())
+        return View(e, self.states, self.given, self.shared)
+
+    def in_order(self, table: Array) -> Array:
+        """Lay a table of the whole case, `(actions, states)`, out as `(*shape, actions)`."""
+        return table.T.reshape(*self.shared.shape, self.shared.actions)
+
+    @cached_property
+    def spread(self) -> Array:
+        """What z, exp, the quotient and a sum add to the relative error of pi, in units of U."""
+        logits = live_magnitude(self.e.block.logits, self.e.policy, np.empty_like(self.p))
+        rho: Array = 3.0 - self.e.policy.z + logits + summation(len(self.p))
+        return rho
+
+    @cached_property
+    def rough_q(self) -> Array:
+        """The rounding of Q - sum p Q in units of U, before it is weighted; see `tolerance`."""
+        return self._rough(self.q, np.abs(self.q))
+
+    @cached_property
+    def rough_log(self) -> Array:
+        """The same for alpha log p."""
+        log_p = self.alpha * self.log_p
+        return self._rough(log_p, self.alpha * self.spread - 3.0 * log_p)
+
+    def _rough(self, value: Array, magnitude: Array) -> Array:
+        """(rho + n) D + mag + sum p (mag + rho D + n |v|) with D = |v - sum p v|."""
+        spread = self.spread
+        D = np.abs(value - self.e.mean(value))
+        D *= spread
+        D += magnitude
+        shared = np.abs(value)
+        shared *= summation(len(value))
+        shared += D
+        D += self.e.mean(shared)
+        return D
+
+    @property
+    def dump(self) -> Dump:
+        """The dumped gradient with its precisions."""
+        return self.e.dumps["gradient"]

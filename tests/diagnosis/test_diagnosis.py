@@ -1,0 +1,182 @@
+"""Mistakes are named by their numbers: on gradients that autograd left, and never on right ones."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+from cases import walk
+
+import softcheck
+from softcheck import Status, checks, fit
+from softcheck.blocks import Facts, evaluation
+from softcheck.evaluation import Context
+from softcheck.policy import Buffers
+from softcheck.settings import Settings
+from softcheck.tables.case import case_from_arrays, open_case
+from softcheck.verification import verify_case
+
+DTYPES = {
+    "float64": (torch.float64, np.float64),
+    "float32": (torch.float32, np.float32),
+    "bfloat16": (torch.bfloat16, ml_dtypes.bfloat16),
+}
+
+
+def named(fixture):
+    return pytest.param(fixture, id=fixture.path.name)
+
+
+def diagnosed(fixture):
+    chosen = dict(fixture.expected["settings"])
+    weights = chosen.pop("weights", None)
+    given = {"weights": [str(fixture.path.parent / weights)]} if weights else {}
+    axis = chosen.pop("action_axis", -1)
+    case = verify_case(open_case(str(fixture.path), given, action_axis=axis), Settings(**chosen))
+    return [diagnosis.code for diagnosis in case.diagnosis]
+
+
+@pytest.mark.parametrize("fixture", [named(f) for f in walk("negative")])
+def test_the_planted_mistake_is_named(fixture):
+    codes = diagnosed(fixture)
+    if "first_wrong" in fixture.expected:
+        assert codes.pop(0) == "first-wrong"
+    if fixture.expected["mistake"] is not None:
+        assert codes[0] == fixture.expected["mistake"]
+
+
+@pytest.mark.parametrize("fixture", [named(f) for f in walk("positive")])
+def test_what_is_right_gets_no_diagnosis(fixture):
+    assert diagnosed(fixture) == []
+
+
+def right(generator, dtype, states):
+    """Return a right case of random size and scale, its gradient left by autograd."""
+    of_torch, of_numpy = DTYPES[dtype]
+    actions = int(generator.integers(2, 20))
+    q = generator.normal(size=(states, actions)) * 10.0 ** generator.uniform(-1, 2)
+    logits = generator.normal(size=(states, actions)) * 10.0 ** generator.uniform(-1, 0.7)
+    logits += generator.choice([0.0, 10.0, 1000.0])
+    alpha = 2.0 ** generator.integers(-6, 2)  # the same number in every precision
+    q, leaf = torch.tensor(q, dtype=of_torch), torch.tensor(logits, dtype=of_torch)
+    leaf.requires_grad_()
+    log_pi = torch.log_softmax(leaf, -1)
+    (log_pi.exp() * (alpha * log_pi - q)).sum().backward()
+
+    def numpy(tensor):
+        return tensor.detach().to(torch.float64).numpy().astype(of_numpy)
+
+    return {"q": numpy(q), "logits": numpy(leaf), "grad": numpy(leaf.grad), "alpha": alpha}
+
+
+def checked(arrays):
+    """Return the tallies of the checks of a dumped gradient, without those of Eq. (6)."""
+    case = case_from_arrays(arrays)
+    (raw,) = case.blocks(case.states)
+    context = Context(case.states * case.actions, 5, sample=())
+    e = evaluation(case, raw, Settings(), context, Buffers(), Facts())
+    with np.errstate(all="ignore"):
+        sides = checks.sides(e, "gradient")
+        gradient = checks.compare_sides(e, sides)
+        moments = fit.Moments.of(e, sides)
+    unit = e.dumps["gradient"].computed.unit
+    return gradient, fit.check(moments, float(case.scalars["alpha"]), unit)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_five_thousand_right_gradients_raise_no_alarm(dtype):
+    generator = np.random.default_rng(11)
+    for _ in range(1700):
+        gradient, fitted = checked(right(generator, dtype, int(generator.integers(1, 200))))
+        assert (gradient.failed, fitted.failed) == (0, 0), fitted.summary
+
+
+def float32_case(states, alpha=1.0, scale=1.0):
+    """Return a float32 case, right but for its scale and temperature.
+
+    Its logits are so far from 0 that their own rounding could hide either at any entry.
+    """
+    generator = np.random.default_rng(12)
+    q, logits = generator.normal(size=(2, states, 6)).astype(np.float32)
+    logits += np.float32(2000.0)
+    leaf = torch.tensor(logits, requires_grad=True)
+    log_pi = torch.log_softmax(leaf, -1)
+    loss = (log_pi.exp() * (0.2 * alpha * log_pi - torch.tensor(q))).sum()
+    (scale * loss).backward()
+    return {"q": q, "logits": logits, "grad": leaf.grad.numpy(), "alpha": 0.2}
+
+
+@pytest.mark.parametrize("wrong", [{"alpha": 1.001}, {"alpha": 0.999}, {"scale": 1.0001}])
+def test_the_fit_sees_what_no_entry_shows(wrong):
+    gradient, fitted = checked(float32_case(500, **wrong))
+    assert gradient.failed == 0
+    assert fitted.failed == 1
+    assert checked(float32_case(500))[1].failed == 0
+
+
+def check_named(made, name):
+    (check,) = (check for check in made.cases[0].checks if check.name == name)
+    return check
+
+
+def test_the_fit_says_what_it_found_beside_what_was_declared():
+    made = softcheck.verify(**float32_case(800, alpha=1.01))
+    check = check_named(made, "fit")
+    assert check.status is Status.FAILED
+    assert "alpha fitted 0.202" in check.reason
+    assert "declared 0.2" in check.reason
+
+
+def test_two_mistakes_at_once_are_both_named():
+    generator = np.random.default_rng(13)
+    q, logits = generator.normal(size=(2, 64, 5))
+    leaf = torch.tensor(logits, requires_grad=True)
+    log_pi = torch.log_softmax(leaf, -1)
+    (log_pi.exp() * (log_pi - torch.tensor(q))).mean().backward()
+    made = softcheck.verify(q=q, logits=logits, alpha=0.2, grad=leaf.grad.numpy())
+    best = made.cases[0].diagnosis[0]
+    assert set(best.code.split("+")) == {"missing-alpha", "mean-over-states-and-actions"}
+    assert "reproduces your gradient at 320 of 320 entries" in best.message
+
+
+def test_what_the_data_cannot_tell_apart_is_said():
+    generator = np.random.default_rng(14)
+    q, logits = generator.normal(size=(2, 1, 4))
+    leaf = torch.tensor(logits, requires_grad=True)
+    log_pi = torch.log_softmax(leaf, -1)
+    (log_pi.exp() * (0.5 * log_pi - torch.tensor(q))).mean().backward()
+    made = softcheck.verify(q=q, logits=logits, alpha=0.5, grad=leaf.grad.numpy())
+    codes = [diagnosis.code for diagnosis in made.cases[0].diagnosis]
+    assert {"mean-over-states-and-actions", "mean-over-actions"} <= set(codes)
+    assert "cannot tell" in made.cases[0].diagnosis[0].message
+
+
+def large(states, actions):
+    generator = np.random.default_rng(15)
+    q, logits = generator.normal(size=(2, states, actions))
+    leaf = torch.tensor(logits, requires_grad=True)
+    log_pi = torch.log_softmax(leaf, -1)
+    (log_pi.exp() * (0.3 * log_pi - torch.tensor(q))).sum().backward()
+    return {"q": q, "logits": logits, "grad": leaf.grad.numpy(), "alpha": 0.3}
+
+
+def test_one_flipped_state_among_a_hundred_thousand_is_isolated():
+    given = large(100_000, 3)
+    given["grad"][77_777] *= -1
+    (diagnosis,) = softcheck.verify(**given).cases[0].diagnosis
+    assert diagnosis.code == "isolated-entries"
+    assert {place[0] for place in diagnosis.evidence["places"]} == {77_777}
+
+
+def test_one_entry_among_1_800_000_off_by_a_billionth_is_isolated():
+    given = large(100_000, 18)
+    given["grad"][54_321, 7] *= 1 + 1e-9
+    (diagnosis,) = softcheck.verify(**given).cases[0].diagnosis
+    assert diagnosis.code == "isolated-entries"
+    assert diagnosis.evidence["places"] == [[54_321, 7]]
+
+
+def test_what_no_row_explains_is_unexplained():
+    given = large(100, 4)
+    given["grad"] = np.random.default_rng(0).normal(size=(100, 4))
+    codes = [diagnosis.code for diagnosis in softcheck.verify(**given).cases[0].diagnosis]
+    assert codes == ["unexplained"]
