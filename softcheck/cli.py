@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -122,7 +123,10 @@ def verify(
     ] = None,
     logits: Annotated[str | None, typer.Option(metavar="F", help="Logits of the policy.")] = None,
     grad: Annotated[
-        str | None, typer.Option(metavar="F", help="The gradient that your code computed.")
+        list[str] | None,
+        typer.Option(
+            metavar="F", help="The gradient that your code computed; several are a case each."
+        ),
     ] = None,
     alpha: Annotated[
         str | None, typer.Option(metavar="X|F", help="Temperature: a number, or one a state.")
@@ -202,11 +206,11 @@ def verify(
         max_findings=max_findings,
         strict=strict,
     )
-    options = {"logits": logits, "grad": grad, "alpha": alpha, "mask": mask, "weights": weights}
+    options = {"logits": logits, "alpha": alpha, "mask": mask, "weights": weights}
     given = {role: [place] for role, place in options.items() if place is not None}
     if q:
         given["q"] = q
-    if not cases and not given:
+    if not cases and not given and not grad:
         raise UsageError(
             "verify", "no case", "a CASE, or --q, --logits and --alpha", "See verify --help."
         )
@@ -215,12 +219,23 @@ def verify(
     from softcheck.tables.case import open_case
     from softcheck.verification import report
 
-    def opener(path: str | None) -> Callable[[], "Case"]:
-        return lambda: open_case(path, given, action_axis=action_axis, allow_pickle=allow_pickle)
+    def opener(path: str | None, dump: str | None) -> Callable[[], "Case"]:
+        def opened() -> "Case":
+            all_given = given if dump is None else given | {"grad": [dump]}
+            case = open_case(path, all_given, action_axis=action_axis, allow_pickle=allow_pickle)
+            return case if dump is None or len(grads) == 1 else replace(case, name=dump)
+
+        return opened
 
     paths: list[str | None] = [*cases] if cases else [None]
+    grads: list[str | None] = [*grad] if grad else [None]
+    chosen = [
+        ((dump if len(grads) > 1 else path) or "options", opener(path, dump))
+        for path in paths
+        for dump in grads
+    ]
     with progress_bar() as progress:
-        made = report(((path or "options", opener(path)) for path in paths), settings, progress)
+        made = report(chosen, settings, progress)
     for error in made.summary.errors:
         print(f"softcheck: {error}", file=sys.stderr)
     if quiet < QUIET:

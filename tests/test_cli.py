@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from cases import FIXTURES
+from fixture_cases import FIXTURES
 from run import process, softcheck
 
 import softcheck as package
@@ -51,6 +51,21 @@ def test_arrays_may_be_given_one_by_one(tmp_path):
     assert softcheck("verify", *given, "0.2").code == 0
     np.save(tmp_path / "alpha.npy", np.full(5, 0.2))
     assert softcheck("verify", *given, tmp_path / "alpha.npy").code == 0
+
+
+def test_two_dumps_of_what_should_be_one_gradient_are_a_case_each(tmp_path):
+    case, wrong = np.load(GOOD), tmp_path / "other.npy"
+    np.save(wrong, -case["grad"])
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    for name in ("q", "logits", "alpha"):
+        np.save(shared / f"{name}.npy", case[name])
+    run = softcheck("verify", shared, f"--grad={GOOD}", f"--grad={wrong}", "--max-findings=1")
+    assert run.code == 1
+    lines = run.out.splitlines()
+    assert lines[0].startswith(f"{GOOD}: passed")
+    assert lines[-1].startswith(f"{wrong}: failed")
+    assert any("(sign-flipped)" in line for line in lines)
 
 
 @pytest.mark.parametrize(

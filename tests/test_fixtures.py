@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from cases import malformed, walk
+from fixture_cases import malformed, walk
 from run import softcheck
 
 POSITIVE, NEGATIVE, MALFORMED = walk("positive"), walk("negative"), malformed()

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from cases import FIXTURES, walk
+from fixture_cases import FIXTURES, walk
 
 import softcheck
 from softcheck import Status

@@ -10,24 +10,28 @@ from softcheck.derive.tokens import Macro
 
 _ENVIRONMENTS = (
     "equation|align|aligned|alignat|alignedat|flalign|gather|gathered|multline|multlined|split|"
-    "eqnarray|displaymath|math|dmath"
+    "eqnarray|displaymath|math|dmath|IEEEeqnarray|empheq|numcases|subnumcases|dgroup|darray|"
+    "xalignat|xxalignat"
 )
 
 _SPAN = re.compile(
-    r"(?P<comment>(?<!\\)%[^\n]*)"
-    r"|(?P<skip>^[ \t]*(?P<fence>```+|~~~+)[ \t]*(?!math\b)[^\n]*\n.*?(?:^[ \t]*(?P=fence)|\Z)"
+    r"(?P<comment>%[^\n]*)"
+    r"|(?P<skip>^[ \t]*(?P<fence>`{3,}+|~{3,}+)[ \t]*+(?!\{?math\b)[^\n]*\n.*?"
+    r"(?:^[ \t]*(?P=fence)|\Z)"
     r"|\\begin\{(?P<raw>verbatim|lstlisting|comment)\}.*?(?:\\end\{(?P=raw)\}|\Z)"
     r"|\\[\\$%])"
-    r"|(?P<fenced>^[ \t]*```+[ \t]*math\b[^\n]*\n(?P<fenced_body>.*?)(?:^[ \t]*```|\Z))"
+    r"|(?P<fenced>^[ \t]*(?P<wall>`{3,}+|~{3,}+)[ \t]*\{?math\b[^\n]*\n(?P<fenced_body>.*?)"
+    r"(?:^[ \t]*(?P=wall)|\Z))"
     r"|(?P<dollars>\$\$(?P<dollars_body>.*?)(?:(?<!\\)\$\$|\Z))"
     r"|(?P<bracket>\\\[(?P<bracket_body>.*?)(?:\\\]|\Z))"
     rf"|(?P<environment>\\begin\{{(?P<name>(?:{_ENVIRONMENTS})\*?)\}}"
     r"(?P<environment_body>.*?)(?:\\end\{(?P=name)\}|\Z))"
     r"|(?P<ticked>\$`(?P<ticked_body>[^`]+)`\$)"
-    r"|(?P<code>`[^`\n]+`)"
+    r"|(?P<code>`[^`'\"\n]+`)"
     r"|(?P<round>\\\((?P<round_body>.*?)(?:\\\)|\Z))"
     r"|(?P<dollar>\$(?P<dollar_body>(?:[^$\\\n]|\\.|\n(?!\s*\n))+?)\$)"
-    r"|(?P<open>\$)",
+    r"|(?P<open>\$)"
+    rf"|(?P<stray>\\end\{{(?:{_ENVIRONMENTS})\*?\}}|\\\]|\\\)|\\ensuremath\b)",
     re.DOTALL | re.MULTILINE,
 )
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from softcheck.diagnosis.view import View
 from softcheck.policy import FLOOR, Array
-from softcheck.tolerance import Precision
+from softcheck.tolerance import Precision, summation
 
 Tables: TypeAlias = tuple[Array, ...]
 
@@ -295,14 +295,33 @@ def _softmax_over_states(view: View) -> Parts:
 
     def tables(whole: View) -> Tables:
         policy, log_policy = over_states(whole)
-        a, b = (
-            policy * (part - (policy * part).sum(axis=0, keepdims=True))
-            for part in (-whole.in_order(whole.q), log_policy)
+        factor, alpha = (
+            whole.in_order(np.broadcast_to(x, whole.p.shape)) for x in (whole.e.factor, whole.alpha)
         )
-        return _flat(a), _flat(b) * whole.alpha
+        logits = np.where(policy > 0, whole.in_order(whole.e.block.logits), 0.0)
+        spread = 3.0 - log_policy + np.abs(logits) + summation(len(policy))
+        a, of_q = _jacobian_over_states(policy, -factor * whole.in_order(whole.q), 1.0, spread)
+        log_policy_1 = log_policy + 1.0
+        b, of_log = _jacobian_over_states(policy, factor * alpha * log_policy_1, spread, spread)
+        return _flat(a), _flat(b), _flat(of_q + of_log)
 
-    a, b = _of_whole(view, "softmax-over-states", tables)
-    return _usual(view, a, b, np.ones_like(view.p))
+    a, b, rounding = _of_whole(view, "softmax-over-states", tables)
+    weight = rounding / (view.rough_q + view.rough_log)
+    return Parts(a, b, weight, view, factor=np.ones_like(view.e.factor))
+
+
+def _jacobian_over_states(
+    policy: Array, w: Array, error: Array | float, spread: Array
+) -> tuple[Array, Array]:
+    """Return p (w - sum p w) along the first axis and its rounding, where w rounds by `error`."""
+
+    def mean(x: Array) -> Array:
+        total: Array = (policy * x).sum(axis=0, keepdims=True)
+        return total
+
+    D = w - mean(w)
+    rounding = spread * np.abs(D) + (error + 2.0) * np.abs(w)
+    return policy * D, policy * (rounding + mean(rounding + len(w) * np.abs(D)))
 
 
 def over_states(whole: View) -> tuple[Array, Array]:
@@ -329,15 +348,33 @@ def _permuted_states(view: View) -> Parts:
     def tables(whole: View) -> Tables:
         made = right(whole)
         true = (made.a + made.b) * whole.e.factor
-        probe = np.random.default_rng(0).normal(size=len(true))
-        order = np.argsort(probe @ true, kind="stable")
-        place = np.argsort(probe @ whole.grad, kind="stable")
-        origin = np.empty_like(order)
-        origin[place] = order
+        origin = _matched(true, whole.grad)
         factor = whole.e.factor
         return tuple((part * factor)[:, origin] / factor for part in _with_rounding(whole, made))
 
     return _placed(view, "permuted-states", tables)
+
+
+def _matched(true: Array, grad: Array) -> NDArray[np.int64]:
+    """Return for each state of `grad` the state of `true` that it most resembles.
+
+    States are sorted by one random combination of their entries; rounding may exchange near ones.
+    """
+    probe = np.random.default_rng(0).normal(size=len(true))
+    order = np.argsort(probe @ true, kind="stable")
+    place = np.argsort(probe @ grad, kind="stable")
+    ranks = np.arange(order.size)
+    best = np.full(order.size, np.inf)
+    nearest = np.zeros(order.size, dtype=np.int64)
+    reach = min(order.size, 1 + _COMPARED // true.size)
+    for shift in range(-reach, reach + 1):
+        candidate = order[np.clip(ranks + shift, 0, order.size - 1)]
+        distance = np.abs(true[:, candidate] - grad[:, place]).max(axis=0)
+        better = distance < best
+        best[better], nearest[better] = distance[better], candidate[better]
+    origin = np.empty_like(nearest)
+    origin[place] = nearest
+    return origin
 
 
 def _moved(view: View, name: str, move: Callable[[Array], Array]) -> Parts:
@@ -388,6 +425,8 @@ def _unmasked(view: View) -> bool:
 def _several_states(view: View) -> bool:
     return view.shared.states > 1
 
+
+_COMPARED = 2**21  # entries that may be compared to find the order of states
 
 EPSILONS = (
     *(10.0**-power for power in range(2, 17)),

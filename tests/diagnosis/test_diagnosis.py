@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
-from cases import walk
+from fixture_cases import walk
 
 import softcheck
 from softcheck import Status, checks, fit

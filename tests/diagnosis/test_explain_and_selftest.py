@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from cases import FIXTURES, walk
+from fixture_cases import FIXTURES, walk
 from run import softcheck
 
 from softcheck.catalogue import entries
