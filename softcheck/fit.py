@@ -65,6 +65,7 @@ class Sums:
         for state in (*range(start, first), *range(last, stop)):
             self.waiting[state] = columns[:, state - start].copy()
 
+    @np.errstate(all="ignore")
     def _add_groups(self, columns: Array) -> None:
         tree = columns.reshape(_COUNT, -1, _GROUP)
         while tree.shape[-1] > 1:
@@ -226,6 +227,7 @@ def _solve(values: list[float], along: Array) -> _Solution | None:
     )
 
 
+@np.errstate(all="ignore")  # what overflows cannot be told
 def fitted(moments: Moments, unit: float) -> Fitted:
     """Return x and y / x with their tolerances.
 

@@ -348,17 +348,19 @@ def _permuted_states(view: View) -> Parts:
     def tables(whole: View) -> Tables:
         made = right(whole)
         true = (made.a + made.b) * whole.e.factor
-        origin = _matched(true, whole.grad)
+        size = np.abs(_with_rounding(whole, made)[2] * whole.e.factor) + np.abs(true)
+        origin = _matched(true, whole.grad, size)
         factor = whole.e.factor
         return tuple((part * factor)[:, origin] / factor for part in _with_rounding(whole, made))
 
     return _placed(view, "permuted-states", tables)
 
 
-def _matched(true: Array, grad: Array) -> NDArray[np.int64]:
+def _matched(true: Array, grad: Array, size: Array) -> NDArray[np.int64]:
     """Return for each state of `grad` the state of `true` that it most resembles.
 
-    States are sorted by one random combination of their entries; rounding may exchange near ones.
+    States are sorted by one random combination of their entries; rounding, which goes with
+    `size`, may exchange near ones.
     """
     probe = np.random.default_rng(0).normal(size=len(true))
     order = np.argsort(probe @ true, kind="stable")
@@ -369,7 +371,8 @@ def _matched(true: Array, grad: Array) -> NDArray[np.int64]:
     reach = min(order.size, 1 + _COMPARED // true.size)
     for shift in range(-reach, reach + 1):
         candidate = order[np.clip(ranks + shift, 0, order.size - 1)]
-        distance = np.abs(true[:, candidate] - grad[:, place]).max(axis=0)
+        difference = np.abs(true[:, candidate] - grad[:, place])
+        distance = (difference / np.maximum(size[:, candidate], 1e-300)).max(axis=0)
         better = distance < best
         best[better], nearest[better] = distance[better], candidate[better]
     origin = np.empty_like(nearest)

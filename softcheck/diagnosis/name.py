@@ -56,6 +56,7 @@ class _Found:
             mine.merge(more)
 
 
+@np.errstate(all="ignore")  # what overflows explains nothing
 def diagnose(
     case: Case,
     settings: Settings,

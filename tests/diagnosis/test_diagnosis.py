@@ -180,3 +180,22 @@ def test_what_no_row_explains_is_unexplained():
     given["grad"] = np.random.default_rng(0).normal(size=(100, 4))
     codes = [diagnosis.code for diagnosis in softcheck.verify(**given).cases[0].diagnosis]
     assert codes == ["unexplained"]
+
+
+def test_noise_is_not_low_precision_because_coarse_rounding_would_cover_it():
+    generator = np.random.default_rng(16)
+    q, logits = 1e4 * generator.normal(size=(40, 3)), generator.normal(size=(40, 3))
+    noise = generator.normal(size=(40, 3))
+    made = softcheck.verify(q=q, logits=logits, alpha=0.2, grad=noise)
+    assert [diagnosis.code for diagnosis in made.cases[0].diagnosis] == ["unexplained"]
+
+
+def test_numbers_that_overflow_are_diagnosed_without_a_warning():
+    given = large(40, 3)
+    given["grad"] *= 1e300
+    (diagnosis,) = softcheck.verify(**given).cases[0].diagnosis
+    assert diagnosis.code == "other-scale"
+    assert diagnosis.evidence["scale"] == pytest.approx(1e300)
+    given["grad"][::2] = np.nan
+    codes = [diagnosis.code for diagnosis in softcheck.verify(**given).cases[0].diagnosis]
+    assert codes == ["other-scale"]
