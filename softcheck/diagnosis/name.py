@@ -149,7 +149,7 @@ def _of_gradient(
         yield say.isolated(case, profile)
         return
     if explained:
-        yield from say.explanations(explained, view)
+        yield from say.explanations(explained, view, profile.infinite)
         return
     if profile.infinite and profile.failed == profile.infinite:
         yield say.isolated(case, profile)

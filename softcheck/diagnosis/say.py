@@ -46,8 +46,19 @@ def _numbers(tally: Tally) -> dict[str, float]:
     }
 
 
-def explanations(explained: Sequence[tuple[Hypothesis, Tally]], view: View) -> Iterator[Diagnosis]:
-    """Yield the explanations, and what data would separate them."""
+def explanations(
+    explained: Sequence[tuple[Hypothesis, Tally]], view: View, infinite: int
+) -> Iterator[Diagnosis]:
+    """Yield the explanations, and what data would separate them.
+
+    Parameters
+    ----------
+    explained : sequence of (Hypothesis, Tally)
+        The best first.
+    view : View
+    infinite : int
+        Entries that are not finite, and so could not be compared.
+    """
     best = explained[0][0]
     listed = [
         (made, tally)
@@ -66,6 +77,8 @@ def explanations(explained: Sequence[tuple[Hypothesis, Tally]], view: View) -> I
             )
         elif others:
             message += f", as {codes[0]} does"
+        if infinite:
+            message += f"; {infinite} entries that are not finite were left out"
         if tally.failed:
             message += f"; {tally.failed} further entries are wrong by themselves"
         evidence = _numbers(tally) | {

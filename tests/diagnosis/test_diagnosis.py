@@ -190,12 +190,16 @@ def test_noise_is_not_low_precision_because_coarse_rounding_would_cover_it():
     assert [diagnosis.code for diagnosis in made.cases[0].diagnosis] == ["unexplained"]
 
 
-def test_numbers_that_overflow_are_diagnosed_without_a_warning():
+def test_numbers_far_too_large_are_named_and_those_that_overflow_raise_no_warning():
     given = large(40, 3)
-    given["grad"] *= 1e300
+    right = given["grad"].copy()
+    given["grad"] = 1e100 * right
     (diagnosis,) = softcheck.verify(**given).cases[0].diagnosis
     assert diagnosis.code == "other-scale"
-    assert diagnosis.evidence["scale"] == pytest.approx(1e300)
+    assert diagnosis.evidence["scale"] == pytest.approx(1e100)
     given["grad"][::2] = np.nan
-    codes = [diagnosis.code for diagnosis in softcheck.verify(**given).cases[0].diagnosis]
-    assert codes == ["other-scale"]
+    (diagnosis,) = softcheck.verify(**given).cases[0].diagnosis
+    assert diagnosis.code == "other-scale"
+    assert "60 entries that are not finite were left out" in diagnosis.message
+    given["grad"] = 1e307 * right
+    assert softcheck.verify(**given).cases[0].diagnosis
