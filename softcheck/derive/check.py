@@ -160,14 +160,19 @@ def decide(
                 reason = "the second engine finds no number of actions to confirm it at"
                 return Decision(equality, Verdict.UNKNOWN, reason=reason)
             return Decision(equality, Verdict.PROVED, proof=proof, spent=ladder.spent)
-        decision = _not_proved(equality, claim, known, ladder.outside, lemmas)
+        decision = _not_proved(equality, claim, known, ladder.outside, lemmas, witness)
         return replace(decision, spent=ladder.spent)
     except RecursionError:
         return Decision(equality, Verdict.UNKNOWN, reason="formulas nested too deeply")
 
 
 def _not_proved(
-    equality: Equality, claim: Claim, known: Context, outside: str, lemmas: Sequence[Lemma]
+    equality: Equality,
+    claim: Claim,
+    known: Context,
+    outside: str,
+    lemmas: Sequence[Lemma],
+    witness: Witness,
 ) -> Decision:
     missing = known.undefined(claim.left, claim.right)
     unread = equality.unread or known.unread
@@ -182,7 +187,9 @@ def _not_proved(
         unread = f"{claim.left.name} is free here; a value of it can be stated with --givens"
     elif not unread and equality.hints:
         under = (*equality.conditions, *equality.hints)
-        if Ladder(claim.left, claim.right, under, known, lemmas).climb() is not None:
+        proof = Ladder(claim.left, claim.right, under, known, lemmas).climb()
+        # Words that speak of both cases exclude each other, and anything holds under them.
+        if proof is not None and witness(replace(claim, conditions=under)):
             said = " and ".join(f"{c.left} {c.relation} {c.right}" for c in equality.hints)
             unread = f"it holds where {said}; write that behind the equation if it is meant"
     if unread:

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from softcheck.derive.tokens import Macro
@@ -15,8 +15,7 @@ _ENVIRONMENTS = (
 )
 
 _SPAN = re.compile(
-    r"(?P<comment>%[^\n]*)"
-    r"|(?P<skip>^[ \t]*(?P<fence>`{3,}+|~{3,}+)[ \t]*+(?!\{?math\b)[^\n]*\n.*?"
+    r"(?P<skip>^[ \t]*(?P<fence>`{3,}+|~{3,}+)[ \t]*+(?!\{?math\b)[^\n]*\n.*?"
     r"(?:^[ \t]*(?P=fence)|\Z)"
     r"|\\begin\{(?P<raw>verbatim|lstlisting|comment)\}.*?(?:\\end\{(?P=raw)\}|\Z)"
     r"|\\[\\$%])"
@@ -29,7 +28,7 @@ _SPAN = re.compile(
     r"|(?P<ticked>\$`(?P<ticked_body>[^`]+)`\$)"
     r"|(?P<code>`[^`'\"\n]+`)"
     r"|(?P<round>\\\((?P<round_body>.*?)(?:\\\)|\Z))"
-    r"|(?P<dollar>\$(?P<dollar_body>(?:[^$\\\n]|\\.|\n(?!\s*\n))+?)\$)"
+    r"|(?P<dollar>\$(?!\d[\d.,]*\s+[A-Za-z]{2,}[^$\\=^_{}]*\s\$)(?P<dollar_body>(?:[^$\\\n]|\\.|\n(?!\s*\n))+?)\$)"
     r"|(?P<open>\$)"
     rf"|(?P<stray>\\end\{{(?:{_ENVIRONMENTS})\*?\}}|\\\]|\\\)|\\ensuremath\b)",
     re.DOTALL | re.MULTILINE,
@@ -51,7 +50,16 @@ _COMMAND = re.compile(
     r"|\\DeclareMathOperator\*?\s*\{?\s*\\(?P<operator>[A-Za-z]+)\s*\}?\s*(?=\{)"
 )
 
-_BLANK_LINE = re.compile(r"\n\s*\n")
+_COMMENT = re.compile(
+    r"(?P<kept>\\(?:url|href|path)\s*\{[^}\n]*\}|\\verb\*?(?P<bar>[^A-Za-z\s*])[^\n]*?(?P=bar)"
+    r"|\\begin\{(?P<raw>verbatim|lstlisting|comment)\}.*?(?:\\end\{(?P=raw)\}|\Z)|\\.)"
+    r"|%[^\n]*",
+    re.DOTALL,
+)
+
+_OPENING = re.compile(rf"\\(?:begin|end)\s*\{{(?:{_ENVIRONMENTS})\*?\}}|\\[\[\]]|\$\$")
+_HOLDING = re.compile(r"\$|\\\(|\\ensuremath\b")
+
 _SENTENCE_END = re.compile(r"[.!?](?=\s)|\n\s*\n|\Z")
 
 
@@ -71,6 +79,8 @@ class Span:
         The words of its sentence before it.
     sentence : str
         The whole sentence, other formulas left out.
+    problem : str
+        Why it cannot be read at all.
     """
 
     display: bool
@@ -79,6 +89,7 @@ class Span:
     closed: bool
     before: str = ""
     sentence: str = ""
+    problem: str = ""
 
 
 class Text:
@@ -91,6 +102,7 @@ class Text:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        text = _blanked(text, list(_comments(text)))
         self.macros, blanks = _macros(text)
         for fence in _TEX_FENCE.finditer(text):
             blanks += [(fence.start(), fence.start("body")), (fence.end("body"), fence.end())]
@@ -110,12 +122,23 @@ class Text:
 
     def spans(self) -> Iterator[Span]:
         """Yield the formulas in the order of the text."""
-        tex = "\\documentclass" in self.text or "\\begin{" in self.text
-        found = list(_matches(self._formulas, tex))
-        sentences = _Sentences(self._formulas, [(m.start(), m.end()) for m in found])
+        found = list(_SPAN.finditer(self._formulas))
+        places = [(m.start(), m.end()) for m in found]
+        sentences = _Sentences(self._formulas, places)
+        yield from self._hidden(_blanked(self._formulas, places))
+        kinds = (*_DISPLAYS, *_INLINES, "open", "stray")
+        before = 0
         for match in found:
-            kind = next((k for k in (*_DISPLAYS, *_INLINES, "open") if match[k] is not None), None)
+            kind = next((k for k in kinds if match[k] is not None), None)
             if kind is None:
+                continue
+            if self._formulas[before : match.start()].strip() in ("=", r"\=") and before:
+                reason = "an equality between two formulas, put both in one pair of dollars"
+                yield Span(False, match.start(), match.end(), True, problem=reason)
+            before = match.end()
+            if kind == "stray":
+                reason = f"{match[0]} without the formula that it belongs to"
+                yield Span(False, match.start(), match.end(), True, problem=reason)
                 continue
             if kind == "open":
                 yield from self._unclosed(match)
@@ -124,29 +147,26 @@ class Text:
             if kind == "environment":
                 start, end = match.span("environment")
             closed = match.end() > end or (kind == "environment" and match[0].endswith("}"))
-            before, sentence = sentences.around(match.start(), match.end())
-            yield Span(kind in _DISPLAYS, start, end, closed, before, sentence)
+            words, sentence = sentences.around(match.start(), match.end())
+            yield Span(kind in _DISPLAYS, start, end, closed, words, sentence)
+
+    def _hidden(self, words: str) -> Iterator[Span]:
+        """Yield the macros in the running text that open, close or hold a formula."""
+        for name, macro in self.macros.items():
+            holds = "=" in macro.body and _HOLDING.search(macro.body)
+            if not (holds or _OPENING.search(macro.body)):
+                continue
+            for match in re.finditer(rf"\\{name}(?![A-Za-z])", words):
+                reason = f"the macro \\{name} opens or holds a formula, write it out"
+                yield Span(False, match.start(), match.end(), True, problem=reason)
 
     def _unclosed(self, match: re.Match[str]) -> Iterator[Span]:
         """Yield what a lone dollar opens if it looks like a formula rather than like money."""
         start = match.end()
-        blank = _BLANK_LINE.search(self._formulas, start)
+        blank = re.compile(r"\n\s*\n|\$").search(self._formulas, start)
         end = blank.start() if blank else len(self._formulas)
         if re.search(r"\\[A-Za-z]|=", self._formulas[start:end]):
             yield Span(False, start, end, False)
-
-
-def _matches(text: str, tex: bool) -> Iterator[re.Match[str]]:
-    """Yield what `_SPAN` finds; a percent sign opens a comment in TeX, or where a line starts."""
-    place = 0
-    while (match := _SPAN.search(text, place)) is not None:
-        if match["comment"] is not None and not tex:
-            line_start = text.rfind("\n", 0, match.start()) + 1
-            if text[line_start : match.start()].strip():
-                place = match.start() + 1
-                continue
-        yield match
-        place = match.end()
 
 
 class _Sentences:
@@ -169,7 +189,7 @@ class _Sentences:
 
 def _macros(text: str) -> tuple[dict[str, Macro], list[tuple[int, int]]]:
     """Return the commands that a document defines, and where it does."""
-    macros = {}
+    macros: dict[str, Macro] = {}
     places = []
     for match in _COMMAND.finditer(text):
         end = _closing(text, match.end())
@@ -178,9 +198,23 @@ def _macros(text: str) -> tuple[dict[str, Macro], list[tuple[int, int]]]:
         body = text[match.end() + 1 : end]
         name = match["new"] or match["def"] or match["operator"]
         count = int(match["count"] or 0) or len(match["hashes"] or "") // 2
-        macros[name] = Macro(count, rf"\mathrm{{{body}}}" if match["operator"] else body)
+        macro = Macro(count, rf"\mathrm{{{body}}}" if match["operator"] else body)
+        twice = name in macros and macros[name] != macro
+        macros[name] = replace(macro, ambiguous=True) if twice else macro
         places.append((match.start(), end + 1))
     return macros, places
+
+
+def _comments(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where comments stand; outside of TeX only a line that starts with one is a comment."""
+    if "\\documentclass" not in text and "\\begin{" not in text:
+        yield from (match.span() for match in re.finditer(r"^[ \t]*%[^\n]*", text, re.MULTILINE))
+        return
+    whole = "\\documentclass" in text
+    for match in _COMMENT.finditer(text):
+        # In a fragment, which may be Markdown, `5%` is a number.
+        if match["kept"] is None and (whole or not text[: match.start()][-1:].isdigit()):
+            yield match.span()
 
 
 def _closing(text: str, start: int) -> int | None:

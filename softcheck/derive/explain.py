@@ -11,7 +11,7 @@ from softcheck.derive.spell import latex
 _REASONS = {
     "definition": r"by the definition of ${}$",
     "lemma": "by the formula of {}",
-    "one": r"because $\sum {} = 1$",
+    "one": r"because $\sum_b {}(b) = 1$",
 }
 
 

@@ -163,10 +163,26 @@ class Context:
         """Return the symbols of some formulas, and of their definitions, that mean nothing."""
         return sorted(self.symbols(*trees) - self.constants - set(self.definitions))
 
+    def _unfolded(self, *trees: Expr) -> list[Expr]:
+        """Return some formulas, and the definitions that they rest on."""
+        names = sorted(self.symbols(*trees) & set(self.definitions))
+        return [*trees, *(self.definitions[name].body for name in names)]
+
     def misused(self, *trees: Expr) -> str:
         """Say why nothing can be decided: a symbol used in two ways, or too many derivatives."""
         if "the state" in self.clashes:
             return f"{self.clashes['the state']} are both read as the state"
+        bound = next(
+            (
+                node.by.name
+                for tree in self._unfolded(*trees)
+                for node in walk(tree)
+                if isinstance(node, Diff) and node.by.name in self.ones & self.constants
+            ),
+            None,
+        )
+        if bound is not None:
+            return f"a derivative by {bound}, whose entries add up to 1"
         if any(self.order(tree) > ORDER for tree in trees):
             return f"derivatives of an order beyond {ORDER}"
         for name in sorted(self.symbols(*trees)):
@@ -226,8 +242,9 @@ def context(reading: Reading, extra: Reading | None = None) -> Context:
     ones = {name for part in parts for name in part.normalised}
     constants = (CONSTANTS | TABLES | variables | set(declared) | ones) - set(definitions)
     conditions = [c for part in parts for c in part.conditions]
-    positive = {c.left for c in conditions if c.relation == ">"} | CONSTANTS
-    givens += _constants(used, constants, declared, ones)
+    unsigned = {name for part in parts for name in part.unsigned}
+    positive = {c.left for c in conditions if c.relation == ">"} | (CONSTANTS - unsigned)
+    givens += _constants(used, constants, declared, ones, positive)
     full = Context(
         definitions=definitions,
         givens=(),
@@ -274,13 +291,17 @@ def _defaults(used: set[str], definitions: Mapping[str, Definition]) -> list[str
 
 
 def _constants(
-    used: set[str], constants: Iterable[str], declared: Mapping[str, int], ones: set[str]
+    used: set[str],
+    constants: Iterable[str],
+    declared: Mapping[str, int],
+    ones: set[str],
+    positive: set[str],
 ) -> list[Given]:
     found = []
     for name in sorted(used & set(constants)):
         if name == "θ":
             continue
-        more = ", and is positive" if name in CONSTANTS else ""
+        more = ", and is positive" if name in CONSTANTS & positive else ""
         more += f", and Σ {name} = 1" if name in ones else ""
         source: Source = "document" if name in declared else "default"
         text = f"{name} does not depend on the policy{more}"

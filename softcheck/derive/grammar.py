@@ -57,6 +57,8 @@ _STATES = {"s", "s_t"}
 _PARAMETERS = {"θ", "φ", "π", "ψ", "ω"}
 """Decorations that say whose parameters or policy it is; of each quantity there is one."""
 _SIZES = {"n", "N", "K"}
+_FUNCTIONS = {"f", "h", "F", "G", "H"}
+"""Names that before a bracket are no factor, whatever it holds."""
 _OPENERS = {"(": ")", "[": "]", "{": "}"}
 _INDICATORS = {("mathbf", "1"), ("mathbb", "1"), ("mathds", "1"), ("mathbb", "I"), ("mathbf", "I"),
                ("bm", "1"), ("boldsymbol", "1"), ("mathrm", "1")}  # fmt: skip
@@ -270,11 +272,15 @@ class _Parser:
 
     def product(self) -> Expr:
         factors = [self.factor()]
+        slashes = 0
         while True:
             if self.commands("cdot", "times", "ast") or self.sees("*", "·"):
                 self.take()
                 factors.append(self.factor())
             elif self.sees("/"):
+                slashes += 1
+                if slashes > NESTING:
+                    raise ReadError(f"more than {NESTING} slashes", self.peek().start)
                 self.take()
                 factors[-1:] = [self.quotient(factors[-1])]
             elif self.starts_factor() and not self.signed_brace():
@@ -312,7 +318,7 @@ class _Parser:
         if self.scope.depth > NESTING:
             raise ReadError(f"more than {NESTING} operators within each other", self.peek().start)
         base = self.primary()
-        while self.sees("^"):
+        if self.sees("^"):
             base = self.raised(base)
         self.scope.depth -= 1
         return base
@@ -357,6 +363,9 @@ class _Parser:
         if token.kind == "letter" and token.text == "e" and self.sees("^", ahead=1):
             self.i += 2
             return Exp(self.whole(self.group()))
+        if token.kind == "letter" and token.text == "e" and not self.sees("_", "'", "(", ahead=1):
+            self.take()
+            return Exp(ONE)
         if token.kind == "letter" and token.text == "E" and self.sees("_", ahead=1):
             return self.expectation()
         if self.starts_name():
@@ -447,6 +456,11 @@ class _Parser:
             order, symbol = symbol.exponent, symbol.base
         if not isinstance(symbol, Sym) or symbol.name in ("", "n"):
             raise ReadError("a derivative by something that is not a variable", start)
+        letter = symbol.name.partition("_")[2]
+        if not symbol.args and len(letter) == 1 and letter.isalpha():
+            raise ReadError(
+                f"{letter!r} is no name of an action here, take one of a, b, c, i, j, k, l", start
+            )
         if symbol.name in TABLES and not symbol.args:
             raise ReadError(
                 f"a derivative by the whole of {symbol.name} is a vector, name one entry", start
@@ -460,6 +474,10 @@ class _Parser:
             self.take()
             content = self.group()
             index = parse_index(content, self.scope)
+            if index is not None and command.text == "nabla":
+                raise ReadError(
+                    rf"a gradient by an action, write \nabla_{{\theta_{index}}}", command.start
+                )
             if index is not None:
                 variable = Sym("θ", (index,))
             else:
@@ -548,7 +566,24 @@ class _Parser:
                 raise self.refuse("a condition on the action of the sum")
         if self.commands("neq", "ne"):
             self.take()
-            skip.append(self.binder())
+            skip += self.differing(name)
+        elif self.commands("notin"):
+            self.take()
+            skip += self.action_list()
+        return skip
+
+    def differing(self, name: str) -> list[str]:
+        r"""Take `b, c` or `b, a \neq c`, for the action `a` of a sum."""
+        skip = [self.binder()]
+        while self.sees(","):
+            self.take()
+            other = self.binder()
+            if self.commands("neq", "ne"):
+                if other != name:
+                    raise self.refuse("a condition on the action of the sum")
+                self.take()
+                other = self.binder()
+            skip.append(other)
         return skip
 
     def binder(self) -> str:
@@ -569,10 +604,17 @@ class _Parser:
         if not self.commands("setminus", "backslash"):
             return []
         self.take()
+        return self.action_list()
+
+    def action_list(self) -> list[str]:
+        r"""Take `\{a, b\}`."""
         content = self.nested(self.inside(self.take()) if self.commands("{") else self.group())
-        index = content.binder()
+        names = [content.binder()]
+        while content.sees(","):
+            content.take()
+            names.append(content.binder())
         content.end()
-        return [index]
+        return names
 
     def upper(self, above: Sequence[Token]) -> None:
         text = "".join(token.text for token in above)
@@ -759,6 +801,11 @@ class _Parser:
             name += labels
             decorations += literal
         else:
+            if name in _FUNCTIONS and self.sees("("):
+                raise ReadError(
+                    rf"{name} before a bracket may be a function or a factor, put \cdot between",
+                    start.start,
+                )
             args += literal
         name = self.decorated(name, decorations)
         if name in _SIZES and not args and (name == "n" or name in self.scope.sizes):

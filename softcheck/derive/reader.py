@@ -31,10 +31,25 @@ _CONSTANT = re.compile(
     r"|\barbitrary\b",
     re.IGNORECASE,
 )
+_CONSTANT_BEFORE = re.compile(
+    r"\b(?:constant|fixed|arbitrary)(?:\s+(?!and\b|or\b)\w+)?\s*$"
+    r"|\bconstants\b(?:\s|,|\band\b|\bor\b)*$",
+    re.IGNORECASE,
+)
+_NOT_CONSTANT = re.compile(
+    r"\b(?:not|never|no|n't|neither|nor|non)\W+(?:\w+\W+)?"
+    r"(?:constants?|fixed|arbitrary|independent|free)\b|\bnon-?constants?\b",
+    re.IGNORECASE,
+)
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|be|being|does|do|denotes?|has|have|means?|stands?|depends)\b",
+    re.IGNORECASE,
+)
 _ASSUMES = re.compile(
     r"\b(?:if|when|whenever|case|cases|assum\w*|suppos\w*|provided|unless)\b[^.]{0,40}$",
     re.IGNORECASE,
 )
+_NESTED = re.compile(r"\$(?P<dollar>[^$]+)\$|\\\((?P<round>.+?)\\\)", re.DOTALL)
 _BOUNDS = {"<", ">", "≤", "≥"}
 _INDEX_RANGE = {"dots", "ldots", "cdots", "forall", "in", "n", "N", "K"}
 
@@ -128,6 +143,8 @@ class Reading:
         How many formulas stand in the text, claims or not.
     unread : str
         A condition on a scalar in the text that was not understood.
+    unsigned : set of str
+        Scalars that the text bounds from above: they may be negative.
     clashes : dict of name to str
         Names that stand for several quantities, and how they are told apart in the text.
     """
@@ -139,6 +156,7 @@ class Reading:
     conditions: list[Condition] = field(default_factory=list)
     formulas: int = 0
     unread: str = ""
+    unsigned: set[str] = field(default_factory=set)
     clashes: dict[str, str] = field(default_factory=dict)
 
 
@@ -173,7 +191,10 @@ class _Reader:
         spans = list(self.text.spans())
         for span in spans:
             self.reading.formulas += 1
-            self._span(span)
+            try:
+                self._span(span)
+            except RecursionError:
+                self._unreadable(span, "parts nested too deeply")
             if len(self.reading.equalities) > EQUALITIES:
                 self._unreadable(span, f"more than {EQUALITIES} equalities in one document")
                 break
@@ -188,27 +209,53 @@ class _Reader:
 
     def _span(self, span: Span) -> None:
         source = self.text.text[span.start : span.end]
+        if span.problem:
+            self._unreadable(span, span.problem)
+            return
         try:
             tokens = tokenize(self.text.text, span.start, span.end, self.text.macros)
             found = statements(tokens)
         except ReadError as error:
             self._unreadable(span, error.reason, error.start)
             return
+        except RecursionError:
+            self._unreadable(span, "parts nested too deeply")
+            return
         if not span.closed and found:
             self._unreadable(span, "a formula whose delimiter does not close")
             return
         self._constants(span, found)
+        self._words(span, tokens)
+        lists = not found or self._is_condition(span, found[0]) or any(
+            token.text in ("dots", "ldots", "cdots") for token in tokens
+        )  # fmt: skip
         for position, statement in enumerate(found):
             if statement.relations:
                 following = self._asides(found, position)
                 self._statement(span, statement, following)
             elif not statement.aside:
                 self._expression(span, statement.sides[0])
-            elif statement.aside and found[0].relations and not _is_range(statement.sides[0]):
+            elif (
+                statement.aside and found[0].relations and not _is_range(statement.sides[0], lists)
+            ):
                 first = statement.sides[0][0]
                 self._unreadable(span, f"{first.text!r} left over", first.start)
         if not source.strip():
             self.reading.formulas -= 1
+
+    def _words(self, span: Span, tokens: Sequence[Token]) -> None:
+        """Read the formulas in the running text that stands inside of a formula."""
+        for token in tokens:
+            if token.kind != "text" or not _NESTED.search(token.text):
+                continue
+            if self.text.text[token.start : token.end].find(token.text) < 0:
+                self._unreadable(span, "a macro whose words hold a formula", token.start)
+                continue
+            first = token.start + self.text.text[token.start : token.end].index(token.text)
+            for match in _NESTED.finditer(token.text):
+                start, end = (first + place for place in match.span(match.lastgroup or 0))
+                words = f"{token.text[: match.start()]}"
+                self._span(Span(False, start, end, True, words, token.text))
 
     def _expression(self, span: Span, tokens: Sequence[Token]) -> None:
         """Look at a formula that claims nothing: a relation may hide in what cannot be read."""
@@ -240,7 +287,7 @@ class _Reader:
 
     def _constants(self, span: Span, found: Sequence[Statement]) -> None:
         """Take the symbols of a sentence that says they are constants."""
-        if span.display or not _CONSTANT.search(span.sentence):
+        if span.display or not _says_constant(span):
             return
         for statement in found:
             if len(statement.sides) > 1:
@@ -339,7 +386,8 @@ class _Reader:
                     f"'{sign}' claims no equality", relation.start))  # fmt: skip
             previous = line
         head = lines[0].tree
-        if head is not None and not conditions and previous.tree is not None:
+        equal = all(relation.text in ("=", ":=", "=:") for relation in relations)
+        if equal and head is not None and not conditions and previous.tree is not None:
             self.heads = [(tree, last) for tree, last in self.heads if tree != head]
             self.heads.append((head, previous))
 
@@ -370,7 +418,7 @@ class _Reader:
             return False
         name, params = symbol.name, symbol.args
         force = force or self.force
-        if name in self.known or name in self.reading.definitions or name in symbols_of(body):
+        if name in self.known or name in self.reading.definitions or name in self._rests_on(body):
             return False
         # A formula that starts with the policy is a claim about it, unless it builds it.
         builds = force or name == "A_soft" or any(isinstance(node, Exp) for node in walk(body))
@@ -388,6 +436,18 @@ class _Reader:
             f"{left.latex} = {right.latex}",
         )
         return True
+
+    def _rests_on(self, body: Expr) -> set[str]:
+        """Return the symbols of a formula, and of the definitions that it rests on."""
+        found: set[str] = set()
+        pending = symbols_of(body)
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                if name in self.reading.definitions:
+                    pending |= symbols_of(self.reading.definitions[name].definition.body)
+        return found
 
     def _braces(self, scope: Scope) -> None:
         """Take what braces name as definitions, and what they give a value as claims."""
@@ -446,9 +506,15 @@ class _Reader:
         sign = statement.relations[0].text
         if found is not None and found.relation == ">":
             self.reading.conditions.append(found)
-        elif found is not None:
+            return
+        if found is not None:
             self.hints.append((span.end, found))
-        elif sign in _BOUNDS and self._quietly(statement.sides[0]) != Size():
+            return
+        low = statement.sides[0] if sign in ("<", "≤") else statement.sides[1]
+        negative = self._quietly(low)
+        if sign in _BOUNDS and isinstance(negative, Sym):
+            self.reading.unsigned.add(negative.name)
+        if sign in _BOUNDS and self._quietly(statement.sides[0]) != Size():
             self.reading.unread = self._problem(
                 "a condition not understood", statement.relations[0].start
             )
@@ -476,11 +542,23 @@ class _Reader:
     def _unread(self, asides: Sequence[Statement]) -> str:
         for aside in asides:
             if any(relation.text == "=" for relation in aside.relations):
+                if self._sets_constant(aside):
+                    return self._problem("a condition not understood", aside.relations[0].start)
                 continue
             trivial = aside.relations and aside.relations[0].text == "∈"
             if aside.relations and not trivial and self._as_condition(aside) is None:
                 return self._problem("a condition not understood", aside.relations[0].start)
         return ""
+
+    def _sets_constant(self, statement: Statement) -> bool:
+        """Tell whether a statement gives a number to a scalar that is free, as in `alpha = 0`."""
+        if len(statement.sides) != 2:
+            return False
+        left, right = map(self._quietly, statement.sides)
+        free = isinstance(left, Sym) and not left.args and left.name in (
+            CONSTANTS | self.reading.constants.keys()
+        )  # fmt: skip
+        return free and isinstance(right, Num)
 
     def _as_condition(self, statement: Statement) -> Condition | None:
         if len(statement.relations) != 1:
@@ -497,6 +575,20 @@ class _Reader:
         return None
 
 
+def _says_constant(span: Span) -> bool:
+    """Tell whether the words next to a formula say that it is constant."""
+    if not _CONSTANT.search(span.sentence):
+        return False
+    after = span.sentence[len(span.before) :]
+    verbs = list(_VERB.finditer(after))
+    until = verbs[1].start() if len(verbs) > 1 else len(after)
+    for words in (after[:until], span.before):
+        pattern = _CONSTANT if words is not span.before else _CONSTANT_BEFORE
+        if pattern.search(words) and not _NOT_CONSTANT.search(words):
+            return True
+    return False
+
+
 def _is_index_or_number(tokens: Sequence[Token]) -> bool:
     return parse_index(tokens, Scope()) is not None
 
@@ -505,10 +597,15 @@ def _is_scalar(tree: Expr | None) -> bool:
     return isinstance(tree, Num | Size) or (isinstance(tree, Sym) and len(tree.args) <= 1)
 
 
-def _is_range(tokens: Sequence[Token]) -> bool:
-    r"""Tell whether the tokens only go on with a list of actions: `\dots, n`, `\forall a`."""
+def _is_range(tokens: Sequence[Token], lists: bool) -> bool:
+    r"""Tell whether the tokens only go on with a list of actions: `\dots, n`, `\forall a`.
+
+    Outside of `lists` a number is none of them: `0,5` is one half, of which nothing may be lost.
+    """
     if tokens and tokens[0].text == "forall":
         return True
+    if all(token.kind == "number" for token in tokens):
+        return lists
     return all(token.text in _INDEX_RANGE for token in tokens) or _is_index_or_number(tokens)
 
 

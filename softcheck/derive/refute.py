@@ -181,10 +181,7 @@ def enclosures(claim: Claim, point: Point, digits: int) -> tuple[Number, Number]
 
 def points(claim: Claim) -> Iterator[Point]:
     """Yield points that meet the conditions, small and plain ones first."""
-    free = sorted(
-        index for index in free_indices(claim.left) | free_indices(claim.right)
-        if not index.isdigit()
-    )  # fmt: skip
+    free = free_actions(claim)
     arities = _arities(claim)
     sizes = [actions for actions in _SIZES if actions >= fewest_actions(claim)]
     for attempt in range(len(_TABLES)):
@@ -200,6 +197,15 @@ def points(claim: Claim) -> Iterator[Point]:
                 indices = dict(zip(free, chosen, strict=True))
                 if _allowed(claim.conditions, indices):
                     yield Point(actions, tables, indices)
+
+
+def free_actions(claim: Claim) -> list[str]:
+    """Return the names of the actions that a claim and its conditions speak of."""
+    named = free_indices(claim.left) | free_indices(claim.right)
+    for condition in claim.conditions:
+        if condition.relation != ">":
+            named |= {condition.left, condition.right}
+    return sorted(index for index in named if not index.isdigit())
 
 
 def fewest_actions(claim: Claim) -> int:

@@ -161,9 +161,11 @@ def _pieces(tokens: Sequence[Token]) -> list[tuple[list[Token], bool]]:
     pieces: list[tuple[list[Token], bool]] = [([], False)]
     depth = 0
     i = 0
+    cells = 0
     while i < len(tokens):
         token = tokens[i]
         i += 1
+        cells = 0 if token.kind == "row" else cells + (token.kind == "cell" and depth == 0)
         reason = depth == 0 and token.kind == "sign" and token.text in "(["
         if reason and i < len(tokens) and tokens[i].kind == "text":
             # A reason in brackets: its words, and a formula that they may hold.
@@ -172,7 +174,10 @@ def _pieces(tokens: Sequence[Token]) -> list[tuple[list[Token], bool]]:
             continue
         depth = max(0, depth + _nesting(token))
         inside = depth > 0 or _nesting(token) != 0
-        if not inside and _breaks(tokens, i, pieces[-1][0]):
+        if token.kind == "cell" and not inside:
+            if cells % 2 == 0 and _new_column(tokens, i, pieces[-1][0]):
+                pieces.append(([], True))
+        elif not inside and _breaks(tokens, i, pieces[-1][0]):
             pieces.append(([], token.kind != "row" and token.text not in _SPLITS))
         if token.kind not in _BREAKS if inside else not _is_break(token):
             pieces[-1][0].append(token)
@@ -205,6 +210,21 @@ def _breaks(tokens: Sequence[Token], i: int, current: Sequence[Token]) -> bool:
     if token.kind == "text":
         return bool(current)
     return token.kind != "cell" and _is_break(token)
+
+
+def _new_column(tokens: Sequence[Token], i: int, current: Sequence[Token]) -> bool:
+    """Tell whether an alignment mark sets two formulas of one row apart.
+
+    Every second mark does, unless the equation that stands before it goes on behind it.
+    """
+    row = _until(tokens, i, ("row", "text"))
+    inked = [token for token in row if token.kind not in ("cell", "space")]
+    relates = any(_relation(current, j) for j in range(len(current)))
+    if not inked or not relates or _dangles(current):
+        return False
+    operator = inked[0].kind == "sign" and inked[0].text in _OPERATORS
+    goes_on = _relation(inked, 0) is not None and row[0].kind != "cell"
+    return not (goes_on or operator or _is_break(inked[0]))
 
 
 def _until_closed(tokens: Sequence[Token], i: int) -> tuple[list[Token], int]:

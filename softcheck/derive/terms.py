@@ -571,8 +571,14 @@ def _leftovers(
     different: set[frozenset[Index]],
     ones: frozenset[str],
 ) -> Iterator[Polynomial]:
-    for left, right in equal:
-        polynomial = renamed(polynomial, {right: left})
+    groups = _merged(equal)
+    if groups is None:
+        return
+    same: dict[Index, Index] = {index: group[0] for group in groups for index in group}
+    different = {frozenset(same.get(i, i) for i in pair) for pair in different}
+    if any(len(pair) == 1 for pair in different):
+        return
+    polynomial = renamed(polynomial, same) if same else polynomial
     polynomial = _reduced(polynomial, ones)
     alive: Polynomial = {}
     for product, coefficient in polynomial.items():

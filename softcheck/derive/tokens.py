@@ -1,7 +1,7 @@
 """LaTeX text to tokens that know where they stand; macros are expanded, nothing is dropped."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from softcheck.derive.limits import MACRO_DEPTH, TOKENS
@@ -42,14 +42,18 @@ class ReadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A command of the document's own: how many arguments it takes, and what it stands for."""
+    """A command of the document's own: how many arguments it takes, and what it stands for.
+
+    It is `ambiguous` if the document defines it again in another way.
+    """
 
     arguments: int
     body: str
+    ambiguous: bool = False
 
 
 _TOKEN = re.compile(
-    r"(?P<comment>(?<!\\)%[^\n]*\n?)"
+    r"(?P<comment>%[^\n]*\n?)"
     r"|(?P<row>\\\\\*?(?:\[[^\]\n]*\])?|\\cr\b|\\newline\b)"
     r"|(?P<command>\\(?:[A-Za-z]+|.))"
     r"|(?P<number>\d+(?:\.\d+)?|\.\d+)"
@@ -72,12 +76,19 @@ _THIN = set(",;:!> ") | {
     "middle", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr",
     "Biggl", "Biggr", "bigm", "Bigm", "thinspace", "medspace", "thickspace", "negthinspace",
     "mathopen", "mathclose", "mathstrut", "allowbreak", "relax", "qedhere", "centering", "noindent",
+    "ensuremath",
 }  # fmt: skip
 """Commands that move ink about and mean nothing."""
 
+_CLASSES = {"mathop", "mathrel", "mathbin", "mathord"}
+"""Commands that space their argument, and mean nothing."""
+
 _WIDE = {"quad", "qquad", "enspace", "hfill"}
-_MARKS = {"label", "tag", "hspace", "vspace", "phantom", "hphantom", "vphantom", "eqref", "ref"}
+_MARKS = {"label", "tag", "hspace", "vspace", "phantom", "hphantom", "vphantom", "eqref", "ref",
+          "color", "textcolor"}  # fmt: skip
 """Commands that mean nothing, together with their argument."""
+
+_TAKING = _MARKS | _CLASSES | {"left", "right"}
 
 
 def tokenize(text: str, start: int, end: int, macros: Mapping[str, Macro]) -> list[Token]:
@@ -88,7 +99,8 @@ def tokenize(text: str, start: int, end: int, macros: Mapping[str, Macro]) -> li
     ReadError
         Where a group does not end, a macro is used wrongly, or there is too much of anything.
     """
-    return _without_empty_groups(_expanded(_raw(text, start, end), macros, 0))
+    calls = iter(range(TOKENS))
+    return _without_empty_groups(_expanded(_raw(text, start, end), macros, 0, calls))
 
 
 def _without_empty_groups(tokens: Sequence[Token]) -> list[Token]:
@@ -144,7 +156,9 @@ def _words(text: str, token: Token, place: int, end: int) -> tuple[Token, int]:
     raise ReadError(f"\\{token.text} whose braces do not close", token.start)
 
 
-def _expanded(tokens: Sequence[Token], macros: Mapping[str, Macro], depth: int) -> list[Token]:
+def _expanded(
+    tokens: Sequence[Token], macros: Mapping[str, Macro], depth: int, calls: Iterator[int]
+) -> list[Token]:
     """Return tokens with macros replaced, fonts gathered and what means nothing left out."""
     out: list[Token] = []
     i = 0
@@ -154,23 +168,29 @@ def _expanded(tokens: Sequence[Token], macros: Mapping[str, Macro], depth: int) 
         if token.kind != "command":
             out.append(token)
         elif token.text in macros:
-            made, i = _call(token, tokens, i, macros, depth)
+            made, i = _call(token, tokens, i, macros, depth, calls)
             out += made
         elif token.text in FONTS:
-            made, i = _font(token, tokens, i, macros, depth)
+            made, i = _font(token, tokens, i, macros, depth, calls)
             out += made
-        elif token.text in _MARKS:
-            _, i = _argument(tokens, i, token)
+        elif token.text in _TAKING:
+            inner, i = _taken(token, tokens, i)
+            out += _expanded(inner, macros, depth, calls)
         elif token.text in _WIDE:
             out.append(replace(token, kind="space"))
-        elif token.text in ("left", "right"):
-            made, i = _after_size(tokens, i)
-            out += made
         elif token.text not in _THIN:
             out.append(token)
         if len(out) > TOKENS:
             raise ReadError(f"a formula of more than {TOKENS} tokens", token.start)
     return out
+
+
+def _taken(token: Token, tokens: Sequence[Token], i: int) -> tuple[list[Token], int]:
+    """Return what a command that means nothing leaves of what it takes."""
+    if token.text in ("left", "right"):
+        return _after_size(tokens, i)
+    inner, i = _argument(tokens, i, token)
+    return (inner if token.text in _CLASSES else []), i
 
 
 def _after_size(tokens: Sequence[Token], i: int) -> tuple[list[Token], int]:
@@ -201,12 +221,19 @@ def _argument(tokens: Sequence[Token], i: int, of: Token) -> tuple[list[Token], 
 
 
 def _call(
-    token: Token, tokens: Sequence[Token], i: int, macros: Mapping[str, Macro], depth: int
+    token: Token,
+    tokens: Sequence[Token],
+    i: int,
+    macros: Mapping[str, Macro],
+    depth: int,
+    calls: Iterator[int],
 ) -> tuple[list[Token], int]:
     """Replace a macro; what it stands for stands where it is called."""
-    if depth >= MACRO_DEPTH:
+    if depth >= MACRO_DEPTH or next(calls, None) is None:
         raise ReadError(f"the macro \\{token.text} goes on for ever", token.start)
     macro = macros[token.text]
+    if macro.ambiguous:
+        raise ReadError(f"the macro \\{token.text} is defined twice, in two ways", token.start)
     given = []
     end = token.end
     for _ in range(macro.arguments):
@@ -231,11 +258,18 @@ def _call(
         else:
             body.append(replace(piece, start=token.start, end=end))
             j += 1
-    return _expanded(body, macros, depth + 1), i
+        if len(body) > TOKENS:
+            raise ReadError(f"a formula of more than {TOKENS} tokens", token.start)
+    return _expanded(body, macros, depth + 1, calls), i
 
 
 def _font(
-    token: Token, tokens: Sequence[Token], i: int, macros: Mapping[str, Macro], depth: int
+    token: Token,
+    tokens: Sequence[Token],
+    i: int,
+    macros: Mapping[str, Macro],
+    depth: int,
+    calls: Iterator[int],
 ) -> tuple[list[Token], int]:
     """Join the letters that stand in a font into one name; leave anything else as it is."""
     if token.text == "operatorname" and i < len(tokens) and tokens[i].text == "*":
@@ -244,4 +278,4 @@ def _font(
     if content and all(part.kind in ("letter", "number") for part in content):
         name = "".join(part.text for part in content)
         return [Token("font", name, token.start, tokens[i - 1].end, token.text)], i
-    return _expanded(content, macros, depth), i
+    return _expanded(content, macros, depth, calls), i

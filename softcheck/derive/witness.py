@@ -29,9 +29,8 @@ from softcheck.derive.expr import (
     Sum,
     Sym,
     children,
-    free_indices,
 )
-from softcheck.derive.refute import Claim, fewest_actions
+from softcheck.derive.refute import Claim, fewest_actions, free_actions
 
 if TYPE_CHECKING:
     import sympy
@@ -73,7 +72,8 @@ def confirm(claim: Claim) -> tuple[int, ...]:
 def _agree(claim: Claim, actions: int, *, positive: bool) -> bool:
     """Tell whether the sides are equal at a random point; False if they have no value there."""
     written = _Written(actions, claim, positive=positive)
-    for indices in _choices(claim, actions):
+    choices = _choices(claim, actions)
+    for indices in choices:
         try:
             left, right = written.sides(indices)
         except (ValueError, ZeroDivisionError, OverflowError):
@@ -86,15 +86,12 @@ def _agree(claim: Claim, actions: int, *, positive: bool) -> bool:
             )
         if not difference.delta < _WIDTH * (1 + abs(left.mid)):
             return False
-    return True
+    return bool(choices)
 
 
 def _choices(claim: Claim, actions: int) -> list[dict[str, int]]:
     """Return a few choices of the free actions that meet the conditions."""
-    free = sorted(
-        index for index in free_indices(claim.left) | free_indices(claim.right)
-        if not index.isdigit()
-    )  # fmt: skip
+    free = free_actions(claim)
     tried = min(actions, 3 if len(free) < 3 else 2)
     found = []
     for chosen in product(range(tried), repeat=len(free)):
@@ -105,10 +102,13 @@ def _choices(claim: Claim, actions: int) -> list[dict[str, int]]:
 
 
 def _allowed(claim: Claim, indices: Mapping[str, int]) -> bool:
+    def action(name: str) -> int:
+        return int(name) - 1 if name.isdigit() else indices[name]
+
     return all(
-        (indices[c.left] == indices[c.right]) == (c.relation == "=")
+        (action(c.left) == action(c.right)) == (c.relation == "=")
         for c in claim.conditions
-        if c.left in indices and c.right in indices
+        if c.relation != ">"
     )
 
 
@@ -235,7 +235,10 @@ class _Written:
             return reduce(operator.add if x.is_Add else operator.mul, parts)
         if x.is_Pow:
             return _power(parts[0], parts[1], x.args[1], context)
-        return {sympy.exp: context.exp, sympy.log: context.log}[x.func](parts[0])
+        functions = {sympy.exp: context.exp, sympy.log: context.log}
+        if x.func not in functions:
+            raise ValueError(f"{x} is no number")
+        return functions[x.func](parts[0])
 
 
 def _power(base: Any, exponent: Any, written: Any, context: Any) -> Any:
