@@ -1,7 +1,5 @@
 """The command line, and the only place that knows exit codes."""
 
-import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -14,11 +12,10 @@ from typer.exceptions import TyperException
 
 from softcheck import __version__
 from softcheck.errors import SoftcheckError, UsageError, printable
-from softcheck.result import Report, Status, Verdict
+from softcheck.result import Status, Verdict
 from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
 
 if TYPE_CHECKING:
-    from softcheck.report import Style
     from softcheck.tables.case import Case
 
 EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.INCONCLUSIVE: 1, Status.ERROR: 2}
@@ -30,7 +27,22 @@ TERMINATED = 143
 QUIET = 2
 """How often -q silences everything."""
 
-_PIPE_WIDTH = 120
+ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 where it would be 1.")]
+OutputFormat = Annotated[
+    Literal["text", "concise", "json"] | None,
+    typer.Option(envvar="SOFTCHECK_OUTPUT_FORMAT", show_default="text on a terminal, else concise"),
+]
+Color = Annotated[Literal["auto", "always", "never"], typer.Option()]
+Quiet = Annotated[
+    int, typer.Option("-q", "--quiet", count=True, help="Findings only; -qq: nothing.")
+]
+Verbose = Annotated[
+    int, typer.Option("-v", "--verbose", count=True, help="All details; -vv: tracebacks too.")
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed of whatever is drawn.")]
+DeclaredReduction = Annotated[
+    Reduction, typer.Option(help="How the dumped gradient's loss was reduced over states.")
+]
 
 app = typer.Typer(
     add_completion=False,
@@ -134,9 +146,7 @@ def verify(
     mask: Annotated[str | None, typer.Option(metavar="F", help="True where legal.")] = None,
     weights: Annotated[str | None, typer.Option(metavar="F", help="A weight a state.")] = None,
     action_axis: Annotated[int, typer.Option(metavar="N", help="The axis of the actions.")] = -1,
-    reduction: Annotated[
-        Reduction, typer.Option(help="How the dumped gradient's loss was reduced over states.")
-    ] = "sum",
+    reduction: DeclaredReduction = "sum",
     critics: Annotated[CriticChoice, typer.Option(help="How several critics make one Q.")] = "min",
     compute_dtype: Annotated[
         Dtype | None,
@@ -152,7 +162,7 @@ def verify(
     samples: Annotated[
         int, typer.Option(metavar="N", help="Also estimate the gradient from N actions a state.")
     ] = 0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of whatever is drawn.")] = 0,
+    seed: Seed = 0,
     threads: Annotated[
         int | None, typer.Option(metavar="N", show_default="one for each core")
     ] = None,
@@ -162,29 +172,17 @@ def verify(
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail on a blind entry and on a note.")
     ] = False,
-    exit_zero: Annotated[
-        bool, typer.Option("--exit-zero", help="Exit with 0 where it would be 1.")
-    ] = False,
+    exit_zero: ExitZero = False,
     allow_pickle: Annotated[
         bool,
         typer.Option(
             "--allow-pickle", help="Read pickled arrays and containers; nothing in them is run."
         ),
     ] = False,
-    output_format: Annotated[
-        Literal["text", "concise", "json"] | None,
-        typer.Option(
-            envvar="SOFTCHECK_OUTPUT_FORMAT",
-            show_default="text on a terminal, else concise",
-        ),
-    ] = None,
-    color: Annotated[Literal["auto", "always", "never"], typer.Option()] = "auto",
-    quiet: Annotated[
-        int, typer.Option("-q", "--quiet", count=True, help="Findings only; -qq: nothing.")
-    ] = 0,
-    verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, help="Every check; -vv: tracebacks too.")
-    ] = 0,
+    output_format: OutputFormat = None,
+    color: Color = "auto",
+    quiet: Quiet = 0,
+    verbose: Verbose = 0,
 ) -> None:
     """Verify the gradient of the policy loss on tables, and the one that your code computed.
 
@@ -239,7 +237,11 @@ def verify(
     for error in made.summary.errors:
         print(f"softcheck: {error}", file=sys.stderr)
     if quiet < QUIET:
-        _show(made, output_format, color, verbose - quiet)
+        from softcheck.output import default_format, style, write
+        from softcheck.report import RENDERERS
+
+        render = RENDERERS[output_format or default_format()]
+        write(render(made, style(color, verbose - quiet)))
     code = EXIT_CODES[made.status]
     raise typer.Exit(0 if exit_zero and code == EXIT_CODES[Status.FAILED] else code)
 
@@ -273,24 +275,12 @@ def derive(
         int,
         typer.Option(metavar="N", help="With --on: also estimate expectations from N draws."),
     ] = 0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of whatever is drawn.")] = 0,
-    exit_zero: Annotated[
-        bool, typer.Option("--exit-zero", help="Exit with 0 where it would be 1.")
-    ] = False,
-    output_format: Annotated[
-        Literal["text", "concise", "json"] | None,
-        typer.Option(
-            envvar="SOFTCHECK_OUTPUT_FORMAT",
-            show_default="text on a terminal, else concise",
-        ),
-    ] = None,
-    color: Annotated[Literal["auto", "always", "never"], typer.Option()] = "auto",
-    quiet: Annotated[
-        int, typer.Option("-q", "--quiet", count=True, help="Findings only; -qq: nothing.")
-    ] = 0,
-    verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, help="Every step; -vv: tracebacks too.")
-    ] = 0,
+    seed: Seed = 0,
+    exit_zero: ExitZero = False,
+    output_format: OutputFormat = None,
+    color: Color = "auto",
+    quiet: Quiet = 0,
+    verbose: Verbose = 0,
 ) -> None:
     """Read a derivation and prove every step of it for every number of actions.
 
@@ -303,6 +293,7 @@ def derive(
     """
     from softcheck.derive import BUILT_IN, built_in, load
     from softcheck.derive.check import check, report
+    from softcheck.output import default_format, style, write
 
     if samples and on is None:
         raise UsageError("--samples", "no case", "--on CASE beside it", "Name the case.")
@@ -327,12 +318,12 @@ def derive(
     if explain_gap:
         from softcheck.derive.explain import explained
 
-        _write(explained(checked))
+        write(explained(checked))
     elif quiet < QUIET:
         from softcheck.report.derive import RENDERERS
 
-        style = _style(color, verbose - quiet)
-        _write(RENDERERS[_format(output_format)](made, name, style))
+        render = RENDERERS[output_format or default_format()]
+        write(render(made, name, style(color, verbose - quiet)))
     raise typer.Exit(0 if passed or exit_zero else EXIT_CODES[Status.FAILED])
 
 
@@ -351,8 +342,9 @@ def explain(
     """
     from softcheck.explain import explain as explained
     from softcheck.explain import listing
+    from softcheck.output import write
 
-    _write(listing() if code is None else explained(code))
+    write(listing() if code is None else explained(code))
 
 
 @app.command()
@@ -365,22 +357,21 @@ def selftest(
             show_default=False,
         ),
     ] = None,
-    reduction: Annotated[
-        Reduction, typer.Option(help="How the loss of the case is reduced over states.")
-    ] = "sum",
+    reduction: DeclaredReduction = "sum",
 ) -> None:
     """Plant every known mistake in what is right, and report which were caught and named.
 
     A checker that cannot fail is worth nothing: the exit code is 1 if a mistake that the data can
     show was missed. Without a case, wrong steps are planted in the derivation of Eq. (6) too.
     """
+    from softcheck.output import write
     from softcheck.report.selftest import render
     from softcheck.selftest import Outcome, outcomes
     from softcheck.tables.case import open_case
 
     given = None if case is None else open_case(case, {})
     found = list(outcomes(given, Settings(reduction=reduction)))
-    _write("".join(f"{line}\n" for line in render(found)))
+    write("".join(f"{line}\n" for line in render(found)))
     missed = any(isinstance(one, Outcome) and one.missed for one in found)
     if case is None:
         from softcheck.derive.planted import outcomes as in_derivation
@@ -389,47 +380,6 @@ def selftest(
         for step in steps:
             at = "no step" if step.step is None else f"step {step.step}"
             word = "caught" if step.caught else "MISSED"
-            _write(f"{step.edit.name:<30}{word} at {at} of the derivation: {step.edit.about}\n")
+            write(f"{step.edit.name:<30}{word} at {at} of the derivation: {step.edit.about}\n")
         missed |= not all(step.caught for step in steps)
     raise typer.Exit(EXIT_CODES[Status.FAILED] if missed else 0)
-
-
-def _show(made: Report, output_format: str | None, color: str, verbosity: int) -> None:
-    """Print a report on stdout."""
-    from softcheck.report import RENDERERS
-
-    _write(RENDERERS[_format(output_format)](made, _style(color, verbosity)))
-
-
-def _format(output_format: str | None) -> str:
-    return output_format or ("text" if sys.stdout.isatty() else "concise")
-
-
-def _style(color: str, verbosity: int) -> "Style":
-    from softcheck.report import Style
-
-    terminal = sys.stdout.isatty()
-    return Style(
-        verbosity=verbosity,
-        color=_colored(terminal) if color == "auto" else color == "always",
-        width=shutil.get_terminal_size().columns if terminal else _PIPE_WIDTH,
-    )
-
-
-def _write(rendered: str) -> None:
-    """Write on stdout; a reader who has gone away changes nothing."""
-    try:
-        sys.stdout.write(rendered)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The interpreter flushes once more at exit, which would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _colored(terminal: bool) -> bool:
-    """Decide on colour as https://no-color.org and https://force-color.org say."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return terminal and os.environ.get("TERM") != "dumb"
