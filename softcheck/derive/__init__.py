@@ -22,11 +22,12 @@ def load(path: str) -> str:
     InputError
         If it is no regular file, larger than `limits.FILE_BYTES`, or not UTF-8.
     """
-    from softcheck.tables.files import check_regular, decode, read_whole
+    from softcheck.tables.files import File, decode
 
-    size = check_regular(path)
+    file = File(path)
+    size = file.size()
     if size > FILE_BYTES:
         raise InputError(
             path, f"{size} bytes", f"at most {FILE_BYTES}", "Give the part with the derivation."
         )
-    return decode(path, read_whole(path, FILE_BYTES))
+    return decode(path, file.read_whole(FILE_BYTES))

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from softcheck.errors import InputError, NothingToCheckError, UsageError
 from softcheck.result import Input
-from softcheck.tables.files import did_you_mean, listed, reading, sha256
+from softcheck.tables.files import did_you_mean, listed, reading, shown
 from softcheck.tables.gather import add, family, load_case, load_given
 from softcheck.tables.labels import align
 from softcheck.tables.roles import LOGARITHMS, ROLES, Kind, is_critic, kind_of, role_of
@@ -86,9 +85,15 @@ class Case:
 
     @cached_property
     def inputs(self) -> tuple[Input, ...]:
-        """The arrays as they came, each file with its SHA-256; the files are read for it once."""
-        paths = {table.path for table in self.given.values() if table.path is not None}
-        digests = {path: sha256(path) for path in sorted(paths)}
+        """The arrays as they came, each with the SHA-256 of its file.
+
+        An array of several files has that of what ``sha256sum`` prints for them. A file that was
+        read in order while the case was is not read again.
+        """
+        digests: dict[str | None, str] = {}
+        for table in self.given.values():
+            if table.file is not None and table.path not in digests:
+                digests[table.path] = table.file.sha256()
         return tuple(
             Input(
                 role=role,
@@ -96,7 +101,7 @@ class Case:
                 key=None if table.path is None else table.key,
                 dtype=table.dtype.name,
                 shape=table.shape,
-                sha256=None if table.path is None else digests[table.path],
+                sha256=digests.get(table.path),
             )
             for role, table in self.given.items()
         )
@@ -178,8 +183,11 @@ def open_case(
     UsageError
         If a role is given both ways, or the axis does not exist.
     """
-    in_case, unknown = ({}, []) if path is None else load_case(path, allow_pickle)
-    by_option = load_given(given, allow_pickle)
+    in_case: dict[str, Table] = {}
+    unknown: list[str] = []
+    if path is not None:
+        in_case, unknown = load_case(path, action_axis=action_axis, allow_pickle=allow_pickle)
+    by_option = load_given(given, action_axis=action_axis, allow_pickle=allow_pickle)
     taken = {family(role): table for role, table in in_case.items()}
     for role in map(family, by_option):
         if role in taken:
@@ -190,7 +198,9 @@ def open_case(
                 "Leave out the option, or the array of the case.",
             )
     tables = in_case | by_option
-    name = path or next((table.path for table in tables.values() if table.path), "case")
+    name = (path and shown(path)) or next(
+        (table.path for table in tables.values() if table.path), "case"
+    )
     return _assemble(name, tables, unknown, action_axis)
 
 
@@ -304,8 +314,8 @@ def _in_order(name: str, tables: Mapping[str, Table], unknown: Sequence[str]) ->
 
 def _name(table: Table) -> str | None:
     """Return the name that the user gave to an array: its key, or else its file's."""
-    if table.key is None and table.path is not None:
-        return Path(table.path).stem
+    if table.key is None and table.file is not None:
+        return table.file.stem
     return table.key
 
 

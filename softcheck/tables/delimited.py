@@ -9,13 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from softcheck.errors import InputError
-from softcheck.tables.contents import Contents, Load
-from softcheck.tables.files import decode, read_whole, reading
+from softcheck.tables.files import File, decode, reading
 from softcheck.tables.frames import ACTION, STATE, Grid, unique, wide
 from softcheck.tables.limits import EXACT_INTEGER, MAX_TEXT_BYTES
 from softcheck.tables.nested import INFINITY, to_array
 from softcheck.tables.roles import Role
-from softcheck.tables.table import Table
+from softcheck.tables.table import Contents, Load, Table
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _SPELLED = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -33,18 +32,19 @@ class _Row:
     cells: list[str]
 
 
-def read_delimited(path: str) -> Contents:
+def read_delimited(file: File) -> Contents:
     """Return the one table of a wide file, or the columns of a tidy one by name."""
-    rows = _rows(path)
+    rows = _rows(file)
     header = rows[0].cells
     if STATE in header and ACTION in header:
-        return _tidy(path, rows)
-    return {None: lambda role: _wide(path, rows, role)}
+        return _tidy(file, rows)
+    return {None: lambda role: _wide(file, rows, role)}
 
 
-def _rows(path: str) -> list[_Row]:
+def _rows(file: File) -> list[_Row]:
     """Return the lines that are not empty; all have the same number of cells."""
-    text = decode(path, read_whole(path, MAX_TEXT_BYTES))
+    path = file.where
+    text = decode(path, file.read_whole(MAX_TEXT_BYTES))
     first = text.partition("\n")[0]
     if ";" in first:
         raise InputError(
@@ -74,8 +74,9 @@ def _rows(path: str) -> list[_Row]:
     return rows
 
 
-def _wide(path: str, rows: list[_Row], role: Role) -> Table:
+def _wide(file: File, rows: list[_Row], role: Role) -> Table:
     """Return the table of a file with a line for each state."""
+    path = file.where
     header = rows[0].cells if _is_header(path, rows[0]) else None
     body = rows if header is None else rows[1:]
     skip = 1 if header and header[0] in _INDEX else 0
@@ -87,7 +88,7 @@ def _wide(path: str, rows: list[_Row], role: Role) -> Table:
     cells = [cell for row in body for cell in row.cells[skip:]]
     numbers = _numbers(cells, lambda i: f"{path}:{body[i // width].line}", role)
     return wide(
-        path,
+        file,
         to_array(numbers, (len(body), width)),
         unique(path, "state", [row.cells[0] for row in body]) if skip else None,
         unique(path, "action", header[skip:]) if header else None,
@@ -111,8 +112,9 @@ def _is_header(path: str, row: _Row) -> bool:
     return not numeric
 
 
-def _tidy(path: str, rows: list[_Row]) -> Contents:
+def _tidy(file: File, rows: list[_Row]) -> Contents:
     """Return the columns of a file with a line for each state and action."""
+    path = file.where
     header = unique(path, "column", rows[0].cells)
     body = rows[1:]
 
@@ -123,7 +125,7 @@ def _tidy(path: str, rows: list[_Row]) -> Contents:
     def place(row: int) -> str:
         return f"{path}:{body[row].line}"
 
-    grid = Grid(path, column(STATE), column(ACTION), place)
+    grid = Grid(file, column(STATE), column(ACTION), place)
 
     def later(key: str) -> Load:
         def load(role: Role) -> Table:

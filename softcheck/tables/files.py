@@ -2,15 +2,251 @@
 
 import difflib
 import hashlib
-import io
+import importlib
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 from softcheck.errors import InputError, SoftcheckError
 from softcheck.tables.limits import MAX_NAMED
+
+
+class Stream(Protocol):
+    """Bytes to be read."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next `size` bytes, or what there is before the end."""
+
+
+class File:
+    """A regular file on this machine; nothing of it is read before it is asked for.
+
+    Parameters
+    ----------
+    path : str
+        Where it is.
+    where : str, optional
+        What messages and reports call it, if that is not its path.
+    """
+
+    def __init__(self, path: str, where: str | None = None) -> None:
+        self.path = path
+        self.where = path if where is None else where
+        self._sha256 = ""
+
+    @property
+    def name(self) -> str:
+        """The name without the folder."""
+        return Path(self.path).name
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix."""
+        return Path(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its name, in lower case, which says its format."""
+        return Path(self.name).suffix.lower()
+
+    def size(self) -> int:
+        """Return the number of its bytes, without opening it; InputError if it is not regular."""
+        with reading(self.where):
+            try:
+                status = Path(self.path).stat()
+            except (FileNotFoundError, NotADirectoryError) as error:
+                hint = did_you_mean(Path(self.path).name, _neighbours(self.path), "Check the path.")
+                raise InputError(self.where, "no such file", "a file", hint) from error
+            _refuse_special(self.where, status.st_mode)
+            return status.st_size
+
+    @contextmanager
+    def open(self) -> Iterator[Any]:
+        """Open it for reading; anything that could block or talk back is refused.
+
+        Raises
+        ------
+        InputError
+            For what is missing, is no regular file (folder, FIFO, device, socket), or is
+            unreadable.
+        """
+        with reading(self.where):
+            self.size()
+            with open(self.path, "rb", opener=_without_waiting) as stream:
+                _refuse_special(self.where, os.fstat(stream.fileno()).st_mode)
+                yield stream
+
+    def local(self) -> "File":
+        """Return it as a file on this machine."""
+        return self
+
+    def read_whole(self, limit: int) -> bytes:
+        """Return its bytes, at most `limit` of them."""
+        size = self.size()
+        if size > limit:
+            raise too_large(self.where, size, limit)
+        with self.open() as stream:
+            data: bytes = stream.read(size)
+        return data
+
+    @contextmanager
+    def in_order(self) -> Iterator[Stream]:
+        """Open it to be read from the first byte to the last, which makes its digest known."""
+        with self.open() as stream:
+            if self._sha256:
+                yield stream
+                return
+            hashed = _Hashed(stream)
+            yield hashed
+            if stream.read(1):
+                raise InputError(
+                    self.where,
+                    "more bytes than its size",
+                    "a file that stays as it is while it is read",
+                    "Wait until it is written.",
+                )
+            self._sha256 = hashed.digest.hexdigest()
+
+    def sha256(self) -> str:
+        """Return its SHA-256 in hexadecimal; it is read for that unless it was read in order."""
+        if not self._sha256:
+            with self.in_order() as stream:
+                while stream.read(PIECE):
+                    pass
+        return self._sha256
+
+
+PIECE = 2**20
+"""Bytes read at once where nothing else says how many."""
+
+
+class _Hashed:
+    """A stream whose bytes are hashed as they are read."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes."""
+        data = self._stream.read(size)
+        self.digest.update(data)
+        return data
+
+
+class Files:
+    """Several files that hold one array.
+
+    Parameters
+    ----------
+    where : str
+        What messages and reports call them.
+    stem : str
+        The name that they share.
+    files : sequence of (str, File)
+        Each with its name in a list of digests, in the order of the array.
+    """
+
+    def __init__(self, where: str, stem: str, files: Sequence[tuple[str, File]]) -> None:
+        self.where = where
+        self.stem = stem
+        self.files = files
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of what ``sha256sum`` prints for them, in the order of names."""
+        lines = (f"{file.sha256()}  {name}\n" for name, file in sorted(self.files))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def file_at(path: str) -> File:
+    """Return the file at a path or URL."""
+    if is_url(path):
+        from softcheck.tables.remote import Remote
+
+        return Remote(path)
+    return File(local_path(path), path)
+
+
+def is_folder(path: str) -> bool:
+    """Return whether a path or URL is that of a folder."""
+    if is_url(path):
+        from softcheck.tables.remote import is_remote_folder
+
+        return is_remote_folder(path)
+    with reading(path):
+        return Path(local_path(path)).is_dir()
+
+
+def entries(folder: str) -> list[str]:
+    """Return the paths or URLs of the files in a folder, by name; hidden ones are left out."""
+    if is_url(folder):
+        from softcheck.tables.remote import remote_entries
+
+        return remote_entries(folder)
+    with reading(folder, "a readable folder", "Check its permissions."):
+        every = sorted(Path(local_path(folder)).iterdir())
+    return [str(entry) for entry in every if entry.name[0] != "." and not is_folder(str(entry))]
+
+
+def files_below(folder: str) -> list[tuple[str, File]]:
+    """Return every file in a folder and in those below it, by its path from there."""
+    if is_url(folder):
+        from softcheck.tables.remote import remote_files_below
+
+        return remote_files_below(folder)
+    root = Path(local_path(folder))
+    with reading(folder, "a readable folder", "Check its permissions."):
+        every = sorted(path for path in root.rglob("*") if not path.is_dir())
+    return [(path.relative_to(root).as_posix(), File(str(path))) for path in every]
+
+
+def exists(path: str) -> bool:
+    """Return whether there is anything at a path or URL; HTTP is asked only when it is read."""
+    if is_url(path):
+        from softcheck.tables.remote import remote_exists
+
+        return remote_exists(path)
+    with reading(path):
+        return Path(local_path(path)).exists()
+
+
+def shown(path: str) -> str:
+    """Return a path for messages and reports: a URL without names, passwords and queries."""
+    if not is_url(path):
+        return path
+    return _QUERY.sub("?...", _USER.sub("", path))
+
+
+def is_url(path: str) -> bool:
+    """Return whether a path is the URL of something that is not a file on this machine."""
+    return local_path(path) == path and _URL.search(path) is not None
+
+
+def local_path(path: str) -> str:
+    """Return the path that a URL of this machine means; other paths as they are."""
+    return path.removeprefix("file://").removeprefix("local://")
+
+
+_URL = re.compile(r"(^|::)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_USER = re.compile(r"(?<=://)[^/?#]*@")
+_QUERY = re.compile(r"[?#](?:(?!::).)*", re.DOTALL)
+
+
+def load_extra(where: str, module: str, extra: str) -> Any:
+    """Return a module; without it, say which extra of softcheck brings it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(
+            where,
+            f"no package {module}, which reads this file",
+            "it to be installed",
+            f"Run: pip install 'softcheck[{extra}]'.",
+        ) from error
 
 
 @contextmanager
@@ -47,55 +283,6 @@ def reading(
         raise InputError(where, reason, expected, hint) from error
 
 
-@contextmanager
-def open_regular(path: str) -> Iterator[io.BufferedReader]:
-    """Open a regular file for reading; anything that could block or talk back is refused.
-
-    Raises
-    ------
-    InputError
-        For what is missing, is no regular file (folder, FIFO, device, socket), or is unreadable.
-    """
-    with reading(path):
-        check_regular(path)
-        with open(path, "rb", opener=_without_waiting) as file:
-            _refuse_special(path, os.fstat(file.fileno()).st_mode)
-            yield file
-
-
-def is_folder(path: str) -> bool:
-    """Return whether a path is that of a folder."""
-    with reading(path):
-        return Path(path).is_dir()
-
-
-def exists(path: str) -> bool:
-    """Return whether there is anything at a path."""
-    with reading(path):
-        return Path(path).exists()
-
-
-def check_regular(path: str) -> int:
-    """Return the size of the regular file at `path`, without opening it."""
-    with reading(path):
-        try:
-            status = Path(path).stat()
-        except (FileNotFoundError, NotADirectoryError) as error:
-            hint = did_you_mean(Path(path).name, _neighbours(path), "Check the path.")
-            raise InputError(path, "no such file", "a file", hint) from error
-        _refuse_special(path, status.st_mode)
-        return status.st_size
-
-
-def read_whole(path: str, limit: int) -> bytes:
-    """Return the bytes of a regular file of at most `limit` bytes."""
-    size = check_regular(path)
-    if size > limit:
-        raise too_large(path, size, limit)
-    with open_regular(path) as file:
-        return file.read(size)
-
-
 def decode(where: str, data: bytes) -> str:
     """Return text in UTF-8, without its byte order mark."""
     with reading(where, "text in UTF-8", "Save the file as UTF-8."):
@@ -110,12 +297,6 @@ def too_large(where: str, size: int, limit: int) -> InputError:
         f"at most {limit}",
         "Save it as .npy or .npz in C order with the actions last, which is read in blocks.",
     )
-
-
-def sha256(path: str) -> str:
-    """Return the SHA-256 of a regular file, in hexadecimal."""
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def listed(names: Iterable[object]) -> str:

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import listed
+from softcheck.tables.files import File, listed
 from softcheck.tables.roles import Kind, Role
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Array, Table
@@ -30,7 +30,7 @@ def unique(where: str, what: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def wide(
-    path: str,
+    file: File,
     numbers: Array,
     states: tuple[str, ...] | None,
     actions: tuple[str, ...] | None,
@@ -38,15 +38,20 @@ def wide(
 ) -> Table:
     """Return a frame of states and actions as a table, or its one column of numbers for states."""
     if role.kind is Kind.TABLE:
-        return Table(Memory(numbers), path, None, states, actions)
-    if numbers.shape[1] != 1:
+        return Table(Memory(numbers), file, None, states, actions)
+    require_one(file, numbers.shape[1], role)
+    return Table(Memory(numbers[:, 0]), file, None, states)
+
+
+def require_one(file: File, columns: int, role: Role) -> None:
+    """Raise InputError unless a role of one number for each state has one column."""
+    if columns != 1:
         raise InputError(
-            path,
-            f"{numbers.shape[1]} columns of numbers",
+            file.where,
+            f"{columns} columns of numbers",
             f"{role.kind.value}, because it is {role.name}",
             "Write one number in each row.",
         )
-    return Table(Memory(numbers[:, 0]), path, None, states)
 
 
 class Grid:
@@ -54,8 +59,8 @@ class Grid:
 
     Parameters
     ----------
-    path : str
-        The file.
+    file : File
+        Where it is from.
     states, actions : sequence of str
         The labels in each row. States and actions keep the order in which they first appear.
     place : callable
@@ -69,12 +74,12 @@ class Grid:
 
     def __init__(
         self,
-        path: str,
+        file: File,
         states: Sequence[str],
         actions: Sequence[str],
         place: Callable[[int], str],
     ) -> None:
-        self._path = path
+        self._file = file
         self._place = place
         self.states = tuple(dict.fromkeys(states))
         self.actions = tuple(dict.fromkeys(actions))
@@ -92,7 +97,7 @@ class Grid:
         missing = [f"{state}, {action}" for state, action in every if (state, action) not in rows]
         if missing or not every:
             raise InputError(
-                path,
+                file.where,
                 f"no row for {listed(missing)}" if missing else "no rows",
                 "every action in every state",
                 "Add the rows; what is not legal needs a column mask with 0 there and 1 elsewhere.",
@@ -103,7 +108,7 @@ class Grid:
         """Return a column as a table, or as one number for each state if its role is such."""
         grid = column[self._order].reshape(len(self.states), len(self.actions))
         if role.kind is Kind.TABLE:
-            return Table(Memory(grid), self._path, key, self.states, self.actions)
+            return Table(Memory(grid), self._file, key, self.states, self.actions)
         same = (grid == grid[:, :1]) | ((grid != grid) & (grid[:, :1] != grid[:, :1]))
         if not same.all():
             state, action = np.argwhere(~same)[0].tolist()
@@ -114,4 +119,4 @@ class Grid:
                 f"{role.kind.value}, because it is {role.name}",
                 "Repeat the number of the state in each of its rows.",
             )
-        return Table(Memory(grid[:, 0]), self._path, key, self.states)
+        return Table(Memory(grid[:, 0]), self._file, key, self.states)

@@ -1,17 +1,31 @@
 """Find the arrays of a case: in one file, in a folder, or in files given one by one."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 
 from softcheck.errors import InputError, UsageError
-from softcheck.tables.contents import Contents
-from softcheck.tables.files import did_you_mean, exists, is_folder, listed, reading
-from softcheck.tables.formats import format_of, read
+from softcheck.tables.files import (
+    File,
+    Files,
+    did_you_mean,
+    entries,
+    exists,
+    file_at,
+    is_folder,
+    is_url,
+    listed,
+    reading,
+    shown,
+)
+from softcheck.tables.formats import FORMATS, read
 from softcheck.tables.roles import ROLES, Kind, Role, critic, is_critic, role_of
+from softcheck.tables.shards import read_shards, shards
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Table, where_is
+from softcheck.tables.table import Contents, Table, where_is
+from softcheck.tables.zarr_group import is_zarr, read_zarr
 
 
 def add(tables: dict[str, Table], role: Role, table: Table) -> None:
@@ -31,14 +45,81 @@ def family(role: str) -> str:
     return "q" if is_critic(role) else role
 
 
-def load_case(path: str, allow_pickle: bool) -> tuple[dict[str, Table], list[str]]:
+def load_case(
+    path: str, *, action_axis: int, allow_pickle: bool
+) -> tuple[dict[str, Table], list[str]]:
     """Return the tables of a file or folder by role, and the names that have none."""
+    options = _Options(action_axis, allow_pickle)
+    if not is_folder(path) or is_zarr(path):
+        return _by_role(shown(path), _contents(path, options))
+    numbered, others = shards([file_at(entry) for entry in entries(path)])
+    named = [name for name, _ in numbered] + [file.stem for file in others if _is_read(file)]
+    if numbered and not any(map(role_of, named)):
+        files = _only(shown(path), numbered)
+        tables, unknown = _by_role(files.where, _read_shards(files, options))
+        return tables, [*unknown, *(file.name for file in others)]
+    tables = {}
+    unknown = []
+    for (name, _), files in numbered.items():
+        if role := role_of(name):
+            add(tables, role, _table(files.where, _read_shards(files, options), None, role))
+        else:
+            unknown.append(PurePath(files.where).name)
+    for file in others:
+        role = role_of(file.stem)
+        if role is None or not _is_read(file):
+            unknown.append(file.name)
+        else:
+            contents = read(file, allow_pickle=allow_pickle)
+            add(tables, role, _table(file.where, contents, None, role))
+    return tables, sorted(unknown)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What the user says about all files."""
+
+    action_axis: int
+    allow_pickle: bool
+
+
+def _is_read(file: File) -> bool:
+    return file.suffix in FORMATS
+
+
+def _contents(path: str, options: _Options) -> Contents:
+    """Return the arrays of a file, of a Zarr group, or of the numbered files of a folder."""
     if is_folder(path):
-        return _load_folder(path, allow_pickle)
-    contents = read(path, allow_pickle=allow_pickle)
+        if is_zarr(path):
+            return read_zarr(path)
+        numbered, _ = shards([file_at(entry) for entry in entries(path)])
+        if numbered:
+            return _read_shards(_only(shown(path), numbered), options)
+    return read(file_at(path), allow_pickle=options.allow_pickle)
+
+
+def _read_shards(files: Files, options: _Options) -> Contents:
+    return read_shards(files, action_axis=options.action_axis, allow_pickle=options.allow_pickle)
+
+
+def _only(where: str, numbered: Mapping[tuple[str, str], Files]) -> Files:
+    """Return the only numbered files in a folder whose names are no roles."""
+    names = [PurePath(files.where).name for files in numbered.values()]
+    if len(names) > 1:
+        raise InputError(
+            where,
+            f"numbered files of the names {listed(names)}",
+            "one name for all numbered files, or a role for each name",
+            "Put them into folders of their own.",
+        )
+    return next(iter(numbered.values()))
+
+
+def _by_role(where: str, contents: Contents) -> tuple[dict[str, Table], list[str]]:
+    """Return named arrays by role, and the names that have none."""
     if list(contents) == [None]:
         raise InputError(
-            path,
+            where,
             "one array without a name",
             "several named arrays",
             "Give it by its role, as in --q FILE, or put one file for each role in a folder.",
@@ -47,32 +128,18 @@ def load_case(path: str, allow_pickle: bool) -> tuple[dict[str, Table], list[str
     unknown = []
     for name, load in contents.items():
         if role := role_of(name):
-            with reading(f"{path}::{name}"):
+            with reading(f"{where}::{name}"):
                 add(tables, role, load(role))
         elif name is not None:
             unknown.append(name)
     return tables, unknown
 
 
-def _load_folder(path: str, allow_pickle: bool) -> tuple[dict[str, Table], list[str]]:
-    """Return the tables in a folder by role, and the names of files that have none."""
-    tables: dict[str, Table] = {}
-    unknown = []
-    with reading(path, "a readable folder", "Check its permissions."):
-        entries = sorted(Path(path).iterdir())
-    for entry in entries:
-        if entry.name.startswith(".") or is_folder(str(entry)):
-            continue
-        role = role_of(entry.stem)
-        if role is None or format_of(entry.name) is None:
-            unknown.append(entry.name)
-        else:
-            add(tables, role, _load_file(str(entry), None, role, allow_pickle))
-    return tables, unknown
-
-
-def load_given(given: Mapping[str, Sequence[str]], allow_pickle: bool) -> dict[str, Table]:
+def load_given(
+    given: Mapping[str, Sequence[str]], *, action_axis: int, allow_pickle: bool
+) -> dict[str, Table]:
     """Return the tables that options name."""
+    options = _Options(action_axis, allow_pickle)
     tables: dict[str, Table] = {}
     for name, places in given.items():
         if len(places) > 1 and name != "q":
@@ -96,7 +163,7 @@ def load_given(given: Mapping[str, Sequence[str]], allow_pickle: bool) -> dict[s
                     "a number, such as 0.2, or the path of a file",
                     "Correct the number or the path.",
                 )
-            tables[role.name] = _load_file(path, key, role, allow_pickle)
+            tables[role.name] = _table(shown(path), _contents(path, options), key, role)
     return tables
 
 
@@ -110,21 +177,20 @@ def _written_out(text: str) -> float | None:
 
 def _split(place: str) -> tuple[str, str | None]:
     """Split ``PATH::KEY``; a file whose name is the whole text comes first."""
-    if "::" not in place or exists(place):
+    path, mark, key = place.rpartition("::")
+    if not mark or "://" in key or (not is_url(path) and exists(place)):
         return place, None
-    path, _, key = place.rpartition("::")
     return path, key
 
 
-def _load_file(path: str, key: str | None, role: Role, allow_pickle: bool) -> Table:
-    """Return the one table of a file that is meant for a role."""
-    contents = read(path, allow_pickle=allow_pickle)
-    name = _choose(contents, path, role) if key is None else _find(contents, path, key)
-    with reading(where_is(path, name)):
+def _table(where: str, contents: Contents, key: str | None, role: Role) -> Table:
+    """Return the one table of a file, or of several together, that is meant for a role."""
+    name = _choose(contents, where, role) if key is None else _find(contents, where, key)
+    with reading(where_is(where, name)):
         return contents[name](role)
 
 
-def _find(contents: Contents, path: str, key: str) -> str:
+def _find(contents: Contents, where: str, key: str) -> str:
     """Return the name of the array with this key."""
     name = key.strip("/")
     if name in contents:
@@ -132,20 +198,20 @@ def _find(contents: Contents, path: str, key: str) -> str:
     names = [name for name in contents if name is not None]
     if not names:
         raise InputError(
-            f"{path}::{key}",
+            f"{where}::{key}",
             "a file that is one array without a name",
             "a file of named arrays",
             f"Leave out '::{key}'.",
         )
     raise InputError(
-        path,
+        where,
         f"no array '{key}'",
         f"one of {listed(names)}",
         did_you_mean(key, names, "Choose one of its arrays."),
     )
 
 
-def _choose(contents: Contents, path: str, role: Role) -> str | None:
+def _choose(contents: Contents, where: str, role: Role) -> str | None:
     """Return the name of the array that a file without a key can only mean for this role."""
     names = [name for name in contents if name is not None]
     meant = [
@@ -160,8 +226,8 @@ def _choose(contents: Contents, path: str, role: Role) -> str | None:
     if None in contents and not meant:
         return None
     raise InputError(
-        path,
+        where,
         f"the arrays {listed(names)}" if names else "no array",
         f"one array for {role.name}",
-        f"Name the one that is meant: {path}::KEY.",
+        f"Name the one that is meant: {where}::KEY.",
     )

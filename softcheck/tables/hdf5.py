@@ -9,11 +9,18 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.contents import Contents, Load
-from softcheck.tables.extras import load_extra
-from softcheck.tables.files import check_regular, reading
-from softcheck.tables.sources import Memory
-from softcheck.tables.table import Runs, Table, check_shape, check_type, check_whole
+from softcheck.tables.files import File, load_extra, reading
+from softcheck.tables.sources import Box, by_boxes
+from softcheck.tables.table import (
+    Array,
+    Contents,
+    Load,
+    Runs,
+    Table,
+    check_shape,
+    check_type,
+    check_whole,
+)
 
 _MAX_LINKS = 16
 """Soft links that may lead from one to the next."""
@@ -21,42 +28,42 @@ _MAX_LINKS = 16
 
 @dataclass(frozen=True)
 class _Dataset:
-    """The numbers of a dataset, read a run of states at a time where its axes allow it."""
+    """The numbers of a dataset, read in parts."""
 
-    path: str
+    file: File
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    chunks: tuple[int, ...] | None
 
     def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
-        """Yield runs of a list of states; anything else is read as a whole."""
-        with _opened(self.path) as (h5py, file):
-            dataset = _resolve(h5py, file, self.name, f"{self.path}::{self.name}")
-            if len(self.shape) == (1 if axis is None else 2) and axis != 0:
-                for first in range(start, stop, rows):
-                    yield dataset[first : min(first + rows, stop)]
-            else:
-                check_whole(f"{self.path}::{self.name}", self.shape, self.dtype.itemsize)
-                yield from Memory(np.asarray(dataset[()])).runs(rows, axis, start, stop)
+        """Yield blocks of states, from parts that hold whole chunks."""
+        with _opened(self.file) as (h5py, root):
+            dataset = _resolve(h5py, root, self.name, f"{self.file.where}::{self.name}")
+
+            def read(box: Box) -> Array:
+                return np.asarray(dataset[box])
+
+            yield from by_boxes(read, self.shape, rows, axis, start, stop, self.chunks)
 
 
-def read_hdf5(path: str) -> Contents:
+def read_hdf5(file: File) -> Contents:
     """Return the datasets of a file by their paths, without the first slash."""
 
     def later(name: str) -> Load:
-        return lambda _role: _table(path, name)
+        return lambda _role: _table(file, name)
 
-    with _opened(path) as (h5py, file):
-        return {name: later(name) for name in _names(h5py, file, "", frozenset())}
+    with _opened(file) as (h5py, root):
+        return {name: later(name) for name in _names(h5py, root, "", frozenset())}
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[tuple[Any, Any]]:
+def _opened(file: File) -> Iterator[tuple[Any, Any]]:
     """Open a regular file; return the library too, which not everyone has."""
-    h5py = load_extra(path, "h5py", "hdf5")
-    check_regular(path)
-    with reading(path), h5py.File(path, "r") as file:
-        yield h5py, file
+    h5py = load_extra(file.where, "h5py", "hdf5")
+    file.size()
+    with reading(file.where), h5py.File(file.path, "r") as root:
+        yield h5py, root
 
 
 def _names(h5py: Any, group: Any, prefix: str, above: frozenset[int]) -> Iterator[str]:
@@ -71,11 +78,11 @@ def _names(h5py: Any, group: Any, prefix: str, above: frozenset[int]) -> Iterato
                 yield from _names(h5py, child, f"{prefix}{name}/", above | {address})
 
 
-def _table(path: str, name: str) -> Table:
+def _table(file: File, name: str) -> Table:
     """Return a dataset whose numbers are all in this file, and all written."""
-    where = f"{path}::{name}"
-    with _opened(path) as (h5py, file):
-        dataset = _resolve(h5py, file, name, where)
+    where = f"{file.where}::{name}"
+    with _opened(file) as (h5py, root):
+        dataset = _resolve(h5py, root, name, where)
         if dataset.external or dataset.is_virtual:
             raise _elsewhere(where, "data that are kept in other files")
         if dataset.shape is None:
@@ -83,12 +90,13 @@ def _table(path: str, name: str) -> Table:
         shape = check_shape(where, dataset.shape)
         dtype = check_type(where, dataset.dtype)
         _require_written(where, dataset)
-    return Table(_Dataset(path, name, dtype, shape), path, name)
+        chunks = dataset.chunks
+    return Table(_Dataset(file, name, dtype, shape, chunks), file, name)
 
 
-def _resolve(h5py: Any, file: Any, name: str, where: str) -> Any:
+def _resolve(h5py: Any, root: Any, name: str, where: str) -> Any:
     """Return the dataset at a path, step by step, so that no link leads out of the file."""
-    item = file
+    item = root
     parts = name.split("/")
     links = 0
     while parts:
@@ -102,7 +110,7 @@ def _resolve(h5py: Any, file: Any, name: str, where: str) -> Any:
             links += 1
             if links > _MAX_LINKS:
                 raise InputError(where, "links that go round", "a dataset", "Remove the link.")
-            item = file if link.path.startswith("/") else item
+            item = root if link.path.startswith("/") else item
             parts = link.path.split("/") + parts
         else:
             item = item[part]

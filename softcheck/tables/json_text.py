@@ -5,15 +5,15 @@ import math
 from typing import Any
 
 from softcheck.errors import InputError
-from softcheck.tables.contents import Contents
-from softcheck.tables.files import decode, read_whole, reading
+from softcheck.tables.files import File, decode, reading
 from softcheck.tables.limits import MAX_TEXT_BYTES
 from softcheck.tables.nested import contents_of
+from softcheck.tables.table import Contents
 
 
-def read_json(path: str) -> Contents:
+def read_json(file: File) -> Contents:
     """Return the arrays of a JSON object by name, or the one array that the file is."""
-    return contents_of(path, parse_json(path, read_whole(path, MAX_TEXT_BYTES)))
+    return contents_of(file, parse_json(file.where, file.read_whole(MAX_TEXT_BYTES)))
 
 
 def parse_json(where: str, data: bytes) -> Any:

@@ -20,8 +20,17 @@ MAX_TEXT_BYTES = 256 * 1024 * 1024
 """A JSON or CSV file: some ten million numbers. Larger tables belong in a binary format."""
 
 MAX_WHOLE_BYTES = 4 * 1024**3
-"""An array, or a file, that must be in memory as a whole: text, Parquet, .pt, pickles, and
+"""An array, or a file, that must be in memory as a whole: text, tidy Parquet, .pt, pickles, and
 compressed arrays in an order that does not follow the states."""
+
+MAX_COPY_BYTES = 16 * 1024**3
+"""The copy on this machine of a file that is elsewhere and cannot be read by ranges."""
+
+MAX_SKIP_BYTES = 2**20
+"""Bytes of an answer that are read past rather than asking anew."""
+
+SECONDS_OF_SILENCE = 60
+"""How long a server may say nothing."""
 
 MAX_LISTED = 2**25
 """Numbers of one table in JSON or in the lists of a pickle, each of them a Python object."""

@@ -7,25 +7,24 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.contents import Contents, Load
-from softcheck.tables.files import listed
+from softcheck.tables.files import File, listed
 from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_LISTED
 from softcheck.tables.roles import Kind, Role, role_of
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Array, Table, check_type, where_is
+from softcheck.tables.table import Array, Contents, Load, Table, check_type, where_is
 
 INFINITY = "-inf"
 """How text spells the logit of an action that is masked."""
 
 
-def contents_of(path: str, value: object) -> Contents:
+def contents_of(file: File, value: object) -> Contents:
     """Return the arrays in a value: the parts of a mapping by name, and the value as a whole.
 
     A mapping in which no name is a role may be one table, by label of state.
     """
 
     def later(key: str | None, part: object) -> Load:
-        return lambda role: table_of(path, key, part, role)
+        return lambda role: table_of(file, key, part, role)
 
     if not isinstance(value, Mapping):
         return {None: later(None, value)}
@@ -35,23 +34,23 @@ def contents_of(path: str, value: object) -> Contents:
     return named if any(map(role_of, named)) else {**named, None: later(None, value)}
 
 
-def table_of(path: str | None, key: str | None, value: object, role: Role) -> Table:
+def table_of(file: File, key: str | None, value: object, role: Role) -> Table:
     """Return one table, its labels taken from the keys of mappings."""
-    where = where_is(path, key)
+    where = where_is(file.where, key)
     if isinstance(value, np.ndarray) and value.dtype.hasobject:
         value = value.tolist()
     if not isinstance(value, Mapping):
-        return Table(Memory(_array(value, where, role)), path, key)
+        return Table(Memory(_array(value, where, role)), file, key)
     by_pair = role.kind is Kind.TABLE and all(_is_pair(label) for label in value)
     rows = _by_state(value) if by_pair else value
     labels = _labels(rows, where)
     parts = list(rows.values())
     if all(isinstance(part, Mapping) for part in parts):
         actions, parts = _by_action(labels, parts, where)
-        return Table(Memory(_array(parts, where, role)), path, key, labels, actions)
+        return Table(Memory(_array(parts, where, role)), file, key, labels, actions)
     array = _array(parts, where, role)
     if array.ndim == 1 and role.kind is Kind.TABLE:
-        return Table(Memory(array), path, key, actions=labels)
+        return Table(Memory(array), file, key, actions=labels)
     if array.ndim > 2:
         raise InputError(
             where,
@@ -59,7 +58,7 @@ def table_of(path: str | None, key: str | None, value: object, role: Role) -> Ta
             "one array, or one row of numbers for each label of a state",
             f"Name the array: {where}::KEY, where KEY is one of {listed(labels)}.",
         )
-    return Table(Memory(array), path, key, states=labels)
+    return Table(Memory(array), file, key, states=labels)
 
 
 def to_array(numbers: list[Any], shape: tuple[int, ...]) -> Array:

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.lib import format as layout
 
 from softcheck.errors import InputError
-from softcheck.tables.contents import Contents, Load
-from softcheck.tables.files import check_regular, listed, open_regular, reading
+from softcheck.tables.files import File, Stream, listed, reading
 from softcheck.tables.limits import MAX_DEFLATE_RATIO, MAX_HEADER_BYTES
 from softcheck.tables.nested import contents_of, table_of
 from softcheck.tables.pickled import require_permission, unpickle
 from softcheck.tables.roles import Role
 from softcheck.tables.sources import Extent, Forward
-from softcheck.tables.table import Table, check_shape, check_type
+from softcheck.tables.table import Contents, Load, Table, check_shape, check_type
 
 _ENCRYPTED = 0x1
 
@@ -41,65 +40,65 @@ class _Header:
         return self.offset + math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_npy(path: str, allow_pickle: bool) -> Contents:
+def read_npy(file: File, allow_pickle: bool) -> Contents:
     """Return the one array of an ``.npy`` file, or what is pickled in it."""
-    size = check_regular(path)
-    with open_regular(path) as file:
-        header = _header(path, file)
+    size = file.size()
+    with file.open() as stream:
+        header = _header(file.where, stream)
         if header.dtype.hasobject:
-            require_permission(path, allow_pickle)
-            file.seek(header.offset)
-            return contents_of(path, unpickle(path, file, size - header.offset))
-    _check_size(path, header, size)
+            require_permission(file.where, allow_pickle)
+            stream.seek(header.offset)
+            return contents_of(file, unpickle(file.where, stream, size - header.offset))
+    _check_size(file.where, header, size)
     source = Extent(
-        path=path,
+        file=file,
         offset=header.offset,
         dtype=header.dtype,
         shape=header.shape,
         fortran=header.fortran,
     )
-    return {None: lambda _role: Table(source, path)}
+    return {None: lambda _role: Table(source, file)}
 
 
-def read_npz(path: str, allow_pickle: bool) -> Contents:
+def read_npz(file: File, allow_pickle: bool) -> Contents:
     """Return the arrays of an ``.npz`` file by name."""
-    with _archive(path) as archive:
+    with _archive(file) as archive:
         members = archive.infolist()
     names = [member.filename.removesuffix(".npy") for member in members]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise InputError(
-            path,
+            file.where,
             f"several members named {listed(twice)}",
             "one array for each name",
             "Save the file again with each array once.",
         )
     return {
-        name: _loader(path, name, member, allow_pickle)
+        name: _loader(file, name, member, allow_pickle)
         for name, member in zip(names, members, strict=True)
     }
 
 
-def _loader(path: str, name: str, member: ZipInfo, allow_pickle: bool) -> Load:
+def _loader(file: File, name: str, member: ZipInfo, allow_pickle: bool) -> Load:
     """Return what loads one member; nothing of it is read before."""
-    where = f"{path}::{name}"
+    where = f"{file.where}::{name}"
 
     @contextmanager
     def opened(offset: int = 0) -> Iterator[IO[bytes]]:
-        with _archive(path) as archive, archive.open(member) as file:
-            file.read(offset)
-            yield file
+        with _archive(file) as archive, archive.open(member) as stream:
+            stream.read(offset)
+            yield stream
 
     def load(role: Role) -> Table:
         with reading(where):
             _check_member(where, member)
-            with opened() as file:
-                header = _header(where, file)
+            with opened() as stream:
+                header = _header(where, stream)
             if header.dtype.hasobject:
                 require_permission(where, allow_pickle)
-                with opened(header.offset) as file:
-                    value = unpickle(where, file, member.file_size - header.offset)
-                return table_of(path, name, value, role)
+                with opened(header.offset) as stream:
+                    value = unpickle(where, stream, member.file_size - header.offset)
+                return table_of(file, name, value, role)
         _check_size(where, header, member.file_size)
         source = Forward(
             where=where,
@@ -108,15 +107,15 @@ def _loader(path: str, name: str, member: ZipInfo, allow_pickle: bool) -> Load:
             shape=header.shape,
             fortran=header.fortran,
         )
-        return Table(source, path, name)
+        return Table(source, file, name)
 
     return load
 
 
 @contextmanager
-def _archive(path: str) -> Iterator[ZipFile]:
-    """Open an archive whose file is regular."""
-    with open_regular(path) as file, reading(path), ZipFile(file) as archive:
+def _archive(file: File) -> Iterator[ZipFile]:
+    """Open an archive."""
+    with file.open() as stream, ZipFile(stream) as archive:
         yield archive
 
 
@@ -138,10 +137,10 @@ def _check_member(where: str, member: ZipInfo) -> None:
     )
 
 
-def _header(where: str, file: IO[bytes]) -> _Header:
-    """Parse the header at the start of `file`, from a bounded number of bytes."""
+def _header(where: str, stream: Stream) -> _Header:
+    """Parse the header at the start of `stream`, from a bounded number of bytes."""
     with reading(where):
-        head = io.BytesIO(file.read(MAX_HEADER_BYTES))
+        head = io.BytesIO(stream.read(MAX_HEADER_BYTES))
         version = layout.read_magic(head)
         parsers = {(1, 0): layout.read_array_header_1_0, (2, 0): layout.read_array_header_2_0}
         if version not in parsers:

@@ -8,23 +8,22 @@ import io
 import math
 import pickle  # the point of this file is to do without its dangers
 import pickletools
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.contents import Contents
-from softcheck.tables.files import check_regular, open_regular, reading, too_large
+from softcheck.tables.files import File, Stream, reading, too_large
 from softcheck.tables.limits import MAX_WHOLE_BYTES
 from softcheck.tables.nested import contents_of
+from softcheck.tables.table import Contents
 
 
-def read_pickle(path: str, allow_pickle: bool) -> Contents:
+def read_pickle(file: File, allow_pickle: bool) -> Contents:
     """Return the array or the dictionary of a ``.pkl`` file."""
-    require_permission(path, allow_pickle)
-    size = check_regular(path)
-    with open_regular(path) as file:
-        return contents_of(path, unpickle(path, file, size))
+    require_permission(file.where, allow_pickle)
+    with file.open() as stream:
+        return contents_of(file, unpickle(file.where, stream, file.size()))
 
 
 def require_permission(where: str, allow_pickle: bool) -> None:
@@ -38,12 +37,12 @@ def require_permission(where: str, allow_pickle: bool) -> None:
         )
 
 
-def unpickle(where: str, file: IO[bytes], size: int) -> object:
-    """Return the plain values and NumPy arrays in a pickle, the next `size` bytes of `file`."""
+def unpickle(where: str, stream: Stream, size: int) -> object:
+    """Return the plain values and NumPy arrays in a pickle, the next `size` bytes of `stream`."""
     if size > MAX_WHOLE_BYTES:
         raise too_large(where, size, MAX_WHOLE_BYTES)
     with reading(where):
-        data = file.read(size)
+        data = stream.read(size)
         for opcode, argument, _ in pickletools.genops(data):
             # A memo is as long as its largest index says, so one number could claim all memory.
             if opcode.name.endswith("PUT") and int(argument or 0) > len(data):

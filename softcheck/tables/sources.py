@@ -2,16 +2,18 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import IO, Any
 
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import open_regular
-from softcheck.tables.table import Array, Runs, Table, check_whole, location
+from softcheck.tables.files import File, Stream
+from softcheck.tables.table import Array, Runs, Table, check_whole, location, states_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,108 @@ class Memory:
                 yield states[np.unravel_index(np.arange(first, last), lead)]
 
 
+BOX = 2**17
+"""About how many numbers are read at once where states do not follow each other in a file."""
+
+_LEAST = 8
+"""States in a box at least, however many actions there are: each action is a place in the file."""
+
+Box = tuple[slice, ...]
+"""The bounds of a part of an array on each of its axes."""
+
+
+def boxes(
+    shape: tuple[int, ...], axis: int | None, start: int, stop: int, chunks: tuple[int, ...] | None
+) -> Iterator[tuple[Box, int]]:
+    """Yield parts of an array that hold the states from `start` to `stop` in order.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of the array.
+    axis : int or None
+        The axis of the actions, if there is one.
+    start, stop : int
+        The first state, and the one after the last.
+    chunks : tuple of int or None
+        The lengths of the chunks that are decoded as wholes, where there are such.
+
+    Yields
+    ------
+    box : tuple of slice
+        About `BOX` numbers; the first and the last box may hold other states too.
+    first : int
+        The first state in the box.
+    """
+    others = [i for i in range(len(shape)) if i != axis]
+    states = [shape[i] for i in others]
+    each = 1 if axis is None else shape[axis]
+    # States are cut along the first axis of which a single step is small enough.
+    sizes = [math.prod(states[i + 1 :]) for i in range(len(states))]
+    cut = next((i for i, size in enumerate(sizes) if size * each <= BOX), len(states) - 1)
+    length, unit = states[cut], sizes[cut]
+    step = max(_LEAST, BOX // (unit * each))
+    if chunks is not None:
+        step = -(-step // chunks[others[cut]]) * chunks[others[cut]]
+    at, end = start // unit, -(-stop // unit)
+    while at < end:
+        outer, first = divmod(at, length)
+        last = min(first - first % step + step, length, first + end - at)
+        box = [slice(0, length) for length in shape]
+        for i, index in zip(others, np.unravel_index(outer, states[:cut]), strict=False):
+            box[i] = slice(int(index), int(index) + 1)
+        box[others[cut]] = slice(first, last)
+        yield tuple(box), at * unit
+        at += last - first
+
+
+def by_boxes(
+    read: Callable[[Box], Array],
+    shape: tuple[int, ...],
+    rows: int,
+    axis: int | None,
+    start: int,
+    stop: int,
+    chunks: tuple[int, ...] | None = None,
+) -> Runs:
+    """Yield the states from `start` to `stop` of an array that `read` gives in boxes."""
+
+    def parts() -> Iterator[Array]:
+        for box, first in boxes(shape, axis, start, stop, chunks):
+            part = read(box)
+            flat = part.ravel() if axis is None else _by_state(part, axis)
+            yield flat[max(start - first, 0) : stop - first]
+
+    if states_of(shape, axis) == ():
+        only = read(tuple(slice(0, length) for length in shape))[None]
+        yield from in_blocks([only[start:stop]], rows)
+    else:
+        yield from in_blocks(parts(), rows)
+
+
+def _by_state(array: Array, axis: int) -> Array:
+    """Return an array with a row for each state."""
+    return np.moveaxis(array, axis, -1).reshape(-1, array.shape[axis])
+
+
+def in_blocks(parts: Iterable[Array], rows: int) -> Runs:
+    """Cut arrays, and join what is left of them, to blocks of `rows`; the last has the rest."""
+    held: list[Array] = []
+    missing = rows
+    for part in parts:
+        left = part
+        while len(left) >= missing:
+            held.append(left[:missing])
+            left = left[missing:]
+            yield held[0] if len(held) == 1 else np.concatenate(held)
+            held, missing = [], rows
+        if len(left):
+            held.append(left)
+            missing -= len(left)
+    if held:
+        yield held[0] if len(held) == 1 else np.concatenate(held)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Bytes:
     """An array as a run of bytes."""
@@ -60,23 +164,23 @@ class _Bytes:
             return True
         return not self.fortran and axis in (None, len(self.shape) - 1)
 
-    def forwards(self, file: IO[bytes], rows: int, axis: int | None, start: int, stop: int) -> Runs:
-        """Yield blocks of states that `file` holds in order from where it stands."""
-        tail = () if axis is None else self.shape[axis:]
-        file.seek(start * math.prod(tail) * self.dtype.itemsize, os.SEEK_CUR)
+    def row(self, axis: int | None) -> tuple[int, ...]:
+        """Return the shape of a state where states are in order."""
+        return () if axis is None else self.shape[axis:]
+
+    def row_bytes(self, axis: int | None) -> int:
+        """Return the number of bytes of a state where states are in order."""
+        return math.prod(self.row(axis)) * self.dtype.itemsize
+
+    def forwards(self, stream: Stream, rows: int, axis: int | None, start: int, stop: int) -> Runs:
+        """Yield blocks of states that `stream` holds in order from where it stands."""
         for first in range(start, stop, rows):
-            yield self._take(file, (min(rows, stop - first), *tail))
+            yield self.take(stream, (min(rows, stop - first), *self.row(axis)))
 
-    def all_of(self, file: IO[bytes]) -> Array:
-        """Return the whole array from the next bytes of `file`."""
-        return (
-            self._take(file, self.shape[::-1]).T if self.fortran else self._take(file, self.shape)
-        )
-
-    def _take(self, file: IO[bytes], shape: tuple[int, ...]) -> Array:
+    def take(self, stream: Stream, shape: tuple[int, ...]) -> Array:
         """Read exactly the bytes of an array in C order."""
         size = math.prod(shape) * self.dtype.itemsize
-        data = file.read(size)
+        data = stream.read(size)
         if len(data) < size:
             raise EOFError("the data ends before the array does")
         return np.frombuffer(data, self.dtype).reshape(shape)
@@ -84,28 +188,42 @@ class _Bytes:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Extent(_Bytes):
-    """An array that lies in one piece of a regular file, whose size was checked."""
+    """An array that is the rest of a file from an offset on, as its size was checked to be."""
 
-    path: str
+    file: File
     offset: int
 
     def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
-        """Yield blocks: read forwards if the states follow each other, else through a map."""
-        with open_regular(self.path) as file:
-            if self.in_order(axis):
-                file.seek(self.offset)
-                yield from self.forwards(file, rows, axis, start, stop)
-                return
-            mapped = np.memmap(
-                file,
-                dtype=self.dtype,
-                mode="r",
-                offset=self.offset,
-                shape=self.shape,
-                order="F" if self.fortran else "C",
-            )
-            for run in Memory(mapped).runs(rows, axis, start, stop):
-                yield np.array(run)
+        """Yield blocks: read forwards if the states follow each other, else in boxes."""
+        if not self.in_order(axis):
+            with self.file.open() as stream:
+                yield from by_boxes(partial(self._box, stream), self.shape, rows, axis, start, stop)
+        elif (stop - start) * self.row_bytes(axis) == math.prod(self.shape) * self.dtype.itemsize:
+            with self.file.in_order() as hashed:
+                hashed.read(self.offset)
+                yield from self.forwards(hashed, rows, axis, start, stop)
+        else:
+            with self.file.open() as stream:
+                stream.seek(self.offset + start * self.row_bytes(axis))
+                yield from self.forwards(stream, rows, axis, start, stop)
+
+    def _box(self, stream: IO[bytes], box: Box) -> Array:
+        """Read a part of the array, one piece of the file after the other."""
+        shape, bounds = self.shape, box
+        if self.fortran:
+            shape, bounds = shape[::-1], bounds[::-1]
+        lengths = tuple(bound.stop - bound.start for bound in bounds)
+        partly = [i for i, length in enumerate(lengths) if length < shape[i]]
+        cut = partly[-1] if partly else 0
+        outer = [range(bound.start, bound.stop) for bound in bounds[:cut]]
+        pieces = np.empty((math.prod(lengths[:cut]), *lengths[cut:]), self.dtype)
+        for piece, index in zip(pieces, product(*outer), strict=True):
+            first = (*index, bounds[cut].start, *(0 for _ in shape[cut + 1 :]))
+            at = int(np.ravel_multi_index(first, shape))
+            stream.seek(self.offset + at * self.dtype.itemsize)
+            piece[...] = self.take(stream, piece.shape)
+        array = pieces.reshape(lengths)
+        return array.T if self.fortran else array
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -117,12 +235,16 @@ class Forward(_Bytes):
 
     def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield blocks as they are decoded, or slices of the whole if the order is another."""
-        with self.open() as file:
+        with self.open() as stream:
             if self.in_order(axis):
-                yield from self.forwards(file, rows, axis, start, stop)
+                stream.seek(start * self.row_bytes(axis), os.SEEK_CUR)
+                yield from self.forwards(stream, rows, axis, start, stop)
                 return
             check_whole(self.where, self.shape, self.dtype.itemsize)
-            yield from Memory(self.all_of(file)).runs(rows, axis, start, stop)
+            shape = self.shape[::-1] if self.fortran else self.shape
+            array = self.take(stream, shape)
+            whole = array.T if self.fortran else array
+            yield from Memory(whole).runs(rows, axis, start, stop)
 
 
 @dataclass(frozen=True, eq=False)

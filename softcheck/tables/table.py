@@ -1,7 +1,7 @@
 """One named array: what it is, and how to read it a run of states at a time."""
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.errors import InputError
-from softcheck.tables.files import reading, too_large
+from softcheck.tables.files import File, Files, reading, too_large
 from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_WHOLE_BYTES
+from softcheck.tables.roles import Role
 
 Array = NDArray[Any]
 Runs = Generator[Array, None, None]
@@ -45,8 +46,8 @@ class Table:
     ----------
     source : Source
         The numbers.
-    path : str or None
-        The file, as the user wrote it; None for an array in memory.
+    file : File, Files or None
+        The file, or those that it is spread over; None for an array in memory.
     key : str or None
         The name of the array, where it has one.
     states, actions : tuple of str or None
@@ -54,7 +55,7 @@ class Table:
     """
 
     source: Source
-    path: str | None = None
+    file: File | Files | None = None
     key: str | None = None
     states: tuple[str, ...] | None = None
     actions: tuple[str, ...] | None = None
@@ -68,6 +69,11 @@ class Table:
     def shape(self) -> tuple[int, ...]:
         """The shape of the user's own array."""
         return self.source.shape
+
+    @property
+    def path(self) -> str | None:
+        """The file for messages and reports, as the user wrote it."""
+        return None if self.file is None else self.file.where
 
     @property
     def where(self) -> str:
@@ -111,6 +117,8 @@ class Table:
                 self._refuse_inexact(block, start, axis)
                 start += len(block)
                 yield block
+            if start != stop:
+                raise EOFError("the data ends before the array does")
 
     def whole(self) -> Array:
         """Return the array in its own shape, if it is small enough for memory."""
@@ -130,6 +138,14 @@ class Table:
                 "an integer of magnitude at most 2^53",
                 "Save the table as floating-point numbers.",
             )
+
+
+Load = Callable[[Role], Table]
+"""Reads one array for a role, which decides how text and labels are to be understood."""
+
+Contents = Mapping[str | None, Load]
+"""What a reader makes of a file: its arrays by name, each loaded when it is asked for; under
+None, the array that is the file as a whole."""
 
 
 def where_is(path: str | None, key: str | None) -> str:

@@ -4,13 +4,11 @@ import math
 from typing import Any
 
 from softcheck.errors import InputError
-from softcheck.tables.contents import Contents, Load
-from softcheck.tables.extras import load_extra
-from softcheck.tables.files import check_regular, reading, too_large
+from softcheck.tables.files import File, load_extra, reading, too_large
 from softcheck.tables.limits import MAX_WHOLE_BYTES
 from softcheck.tables.roles import Role
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Table, check_shape
+from softcheck.tables.table import Contents, Load, Table, check_shape
 
 _BYTES = {
     "BOOL": 1,
@@ -30,26 +28,28 @@ _BYTES = {
 """Bytes of a number, by the types that NumPy or ml_dtypes have."""
 
 
-def read_safetensors(path: str) -> Contents:
+def read_safetensors(file: File) -> Contents:
     """Return the tensors of a file by name."""
-    check_regular(path)
-    with reading(path), _opened(path) as file:
-        names = list(file.keys())
-    return {name: _loader(path, name) for name in names}
+    file.size()
+    with reading(file.where), _opened(file) as tensors:
+        names = list(tensors.keys())
+    return {name: _loader(file, name) for name in names}
 
 
-def _opened(path: str) -> Any:
+def _opened(file: File) -> Any:
     """Open a file; the library checks its header against its size."""
-    return load_extra(path, "safetensors", "safetensors").safe_open(path, framework="numpy")
+    return load_extra(file.where, "safetensors", "safetensors").safe_open(
+        file.path, framework="numpy"
+    )
 
 
-def _loader(path: str, name: str) -> Load:
+def _loader(file: File, name: str) -> Load:
     """Return what loads one tensor; nothing of it is read before."""
-    where = f"{path}::{name}"
+    where = f"{file.where}::{name}"
 
     def load(_role: Role) -> Table:
-        with reading(where), _opened(path) as file:
-            described = file.get_slice(name)
+        with reading(where), _opened(file) as tensors:
+            described = tensors.get_slice(name)
             code, shape = described.get_dtype(), check_shape(where, tuple(described.get_shape()))
             if code not in _BYTES:
                 raise InputError(
@@ -63,6 +63,6 @@ def _loader(path: str, name: str) -> Load:
             size = math.prod(shape) * _BYTES[code]
             if size > MAX_WHOLE_BYTES:
                 raise too_large(where, size, MAX_WHOLE_BYTES)
-            return Table(Memory(file.get_tensor(name)), path, name)
+            return Table(Memory(tensors.get_tensor(name)), file, name)
 
     return load

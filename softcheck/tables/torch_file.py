@@ -6,27 +6,25 @@ from typing import Any
 from zipfile import ZipFile, is_zipfile
 
 from softcheck.errors import InputError
-from softcheck.tables.contents import Contents, Load
-from softcheck.tables.extras import load_extra
-from softcheck.tables.files import open_regular, reading
+from softcheck.tables.files import File, load_extra, reading
 from softcheck.tables.nested import table_of
 from softcheck.tables.roles import Role
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Table, check_type, where_is
+from softcheck.tables.table import Contents, Load, Table, check_type, where_is
 
 
-def read_torch(path: str) -> Contents:
+def read_torch(file: File) -> Contents:
     """Return the tensors of a file by name; those one level down by dotted names."""
-    _require_stored(path)
-    torch = load_extra(path, "torch", "torch")
+    _require_stored(file)
+    torch = load_extra(file.where, "torch", "torch")
     hint = "Save a dictionary of tensors with torch.save; no other objects are read."
-    with reading(path, "tensors saved by torch.save", hint), warnings.catch_warnings():
+    with reading(file.where, "tensors saved by torch.save", hint), warnings.catch_warnings():
         # What torch warns of concerns how it reads, not what.
         warnings.simplefilter("ignore")
-        value = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        value = torch.load(file.path, map_location="cpu", weights_only=True, mmap=True)
 
     def later(name: str | None, part: object) -> Load:
-        return lambda role: _table(torch, path, name, part, role)
+        return lambda role: _table(torch, file, name, part, role)
 
     return {name: later(name, part) for name, part in _parts(value)}
 
@@ -44,32 +42,32 @@ def _parts(value: object) -> Iterator[tuple[str | None, object]]:
             yield str(name), part
 
 
-def _require_stored(path: str) -> None:
+def _require_stored(file: File) -> None:
     """Raise InputError unless every byte that torch will ask for is in the file as it is."""
-    with open_regular(path) as file:
-        if not is_zipfile(file):
+    with file.open() as stream:
+        if not is_zipfile(stream):
             raise InputError(
-                path,
+                file.where,
                 "no archive of tensors",
                 "a file that torch.save wrote in its format since version 1.6",
                 "Save it again with a current torch.",
             )
-        with ZipFile(file) as archive:
+        with ZipFile(stream) as archive:
             for member in archive.infolist():
                 if member.compress_size != member.file_size:
                     raise InputError(
-                        path,
+                        file.where,
                         "a compressed member",
                         "an archive without compression, as torch.save writes it",
                         "Save it again with torch.",
                     )
 
 
-def _table(torch: Any, path: str, name: str | None, value: Any, role: Role) -> Table:
+def _table(torch: Any, file: File, name: str | None, value: Any, role: Role) -> Table:
     """Return a tensor as a table that shares its memory, and other values by what they are."""
     if not isinstance(value, torch.Tensor):
-        return table_of(path, name, value, role)
-    where = where_is(path, name)
+        return table_of(file, name, value, role)
+    where = where_is(file.where, name)
     with reading(where, "a dense tensor of numbers", "Convert it before it is saved."):
         tensor = value.detach()
         if tensor.dtype is torch.bfloat16:
@@ -78,4 +76,4 @@ def _table(torch: Any, path: str, name: str | None, value: Any, role: Role) -> T
         else:
             array = tensor.numpy()
     check_type(where, array.dtype)
-    return Table(Memory(array), path, name)
+    return Table(Memory(array), file, name)

@@ -357,13 +357,13 @@ def test_special_files_are_not_opened(kind, suffix):
 
 def test_a_fifo_put_there_after_the_check_cannot_block(monkeypatch):
     os.mkfifo("q.npy")
-    monkeypatch.setattr(files, "check_regular", len)
-    with pytest.raises(InputError, match="found a FIFO"), files.open_regular("q.npy"):
+    monkeypatch.setattr(files.File, "size", lambda file: 0)
+    with pytest.raises(InputError, match="found a FIFO"), files.File("q.npy").open():
         pass
 
 
 def test_a_file_that_is_gone():
-    with pytest.raises(InputError, match="found no such file"), files.open_regular("q.npy"):
+    with pytest.raises(InputError, match="found no such file"), files.File("q.npy").open():
         pass
 
 

@@ -75,7 +75,7 @@ def test_malformed_fixtures(path):
         ("comma.json", "comma.json:1:"),
         ("utf-16.json", "Save the file as UTF-8."),
         ("text.parquet", "a column of string"),
-        ("nulls.parquet", "null in 1 of 6 rows"),
+        ("nulls.parquet", "nulls.parquet::q[2]: found null, expected a number in every row"),
     ],
 )
 def test_what_the_messages_say(name, message):

@@ -1,0 +1,229 @@
+"""Arrays that are spread over several files: numbered ones in a folder, joined along the states."""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from softcheck.errors import InputError
+from softcheck.tables.files import File, Files, listed, reading
+from softcheck.tables.formats import FORMATS, read
+from softcheck.tables.frames import unique
+from softcheck.tables.roles import Kind, Role, role_of
+from softcheck.tables.sources import Memory, in_blocks
+from softcheck.tables.table import Array, Contents, Load, Runs, Table, states_of, where_is
+
+_NUMBERED = re.compile(
+    r"(?P<name>.+)[-._](?P<number>[0-9]+)"
+    r"(-of-(?P<total>[0-9]+)|-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-c000(\.[a-z0-9]+)?)?"
+)
+"""A name and a number; a total as Hugging Face writes it, or what Spark puts behind."""
+
+
+def shards(files: Sequence[File]) -> tuple[dict[tuple[str, str], Files], list[File]]:
+    """Return the numbered files of a folder by name and suffix, and its other files.
+
+    A number is set off by a hyphen, dot or underscore, so that q1.npy is a critic and q-1.npy a
+    shard.
+
+    Raises
+    ------
+    InputError
+        Unless the numbers of a name go from 0 or from 1 on without a gap.
+    """
+    numbered: dict[tuple[str, str], list[tuple[int, re.Match[str], File]]] = {}
+    others = []
+    for file in files:
+        match = _NUMBERED.fullmatch(file.stem)
+        if match is None or file.suffix not in FORMATS or role_of(file.stem):
+            others.append(file)
+        else:
+            key = match["name"], file.suffix
+            numbered.setdefault(key, []).append((int(match["number"]), match, file))
+    sets = {}
+    for (name, suffix), members in numbered.items():
+        members.sort(key=lambda member: member[0])
+        _, match, file = members[0]
+        mark = match.string[len(name)]
+        where = f"{file.where.removesuffix(file.name)}{name}{mark}*{suffix}"
+        totals = {int(match["total"] or 0) for _, match, _ in members}
+        _require_all(where, [number for number, _, _ in members], totals)
+        sets[name, suffix] = Files(where, name, [(file.name, file) for _, _, file in members])
+    return sets, others
+
+
+def _require_all(where: str, numbers: Sequence[int], totals: set[int]) -> None:
+    """Raise InputError unless sorted numbers have no gap, and are as many as their names say."""
+    found = None
+    for expected, number in enumerate(numbers, min(numbers[0], 1)):
+        if number != expected:
+            again = number < expected
+            found = f"number {number} twice" if again else f"no number {expected}, but {number}"
+            break
+    if found is None and totals not in ({0}, {len(numbers)}):
+        found = f"{len(numbers)} files, but the names speak of {max(totals)}"
+    if found is not None:
+        raise InputError(
+            where,
+            found,
+            "files numbered from 0 or from 1 on, each number once",
+            "Add the file that is missing, or move what does not belong there.",
+        )
+
+
+def read_shards(files: Files, *, action_axis: int, allow_pickle: bool) -> Contents:
+    """Return the arrays of numbered files by name, each joined along the first axis of states.
+
+    Raises
+    ------
+    InputError
+        If two files hold arrays of other names.
+    """
+
+    def opened(file: File) -> Contents:
+        return read(file, allow_pickle=allow_pickle)
+
+    (_, first), *others = files.files
+    names = set(opened(first))
+    for _, file in others:
+        if odd := names ^ set(opened(file)):
+            raise InputError(
+                file.where,
+                f"other arrays than in {first.where}: {listed(name or 'one' for name in odd)}",
+                "the same names in each file",
+                "Save every file with the same arrays.",
+            )
+
+    def later(name: str | None) -> Load:
+        def load(role: Role) -> Table:
+            loads = [partial(_load, opened, file, name, role) for _, file in files.files]
+            return _joined(files, name, role, loads, action_axis)
+
+        return load
+
+    return {name: later(name) for name in names}
+
+
+def _load(opened: Callable[[File], Contents], file: File, name: str | None, role: Role) -> Table:
+    with reading(where_is(file.where, name)):
+        return opened(file)[name](role)
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A part of an array: what is in memory is read again, lest all of them be there at once."""
+
+    shape: tuple[int, ...]
+    load: Callable[[], Table]
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """Arrays one behind the other along an axis."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    along: int
+    shards: Sequence[_Shard]
+
+    def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
+        """Yield blocks of states across the borders of files."""
+        yield from in_blocks(self._parts(rows, axis, start, stop), rows)
+
+    def _parts(self, rows: int, axis: int | None, start: int, stop: int) -> Iterator[Array]:
+        first = 0
+        for shard in self.shards:
+            states = math.prod(states_of(shard.shape, axis))
+            begin, end = max(start - first, 0), min(stop - first, states)
+            if begin < end:
+                yield from shard.load().blocks(rows, axis, begin, end)
+            first += states
+
+
+def _joined(
+    files: Files,
+    name: str | None,
+    role: Role,
+    loads: Sequence[Callable[[], Table]],
+    action_axis: int,
+) -> Table:
+    """Return arrays of one type and shape as one; a single number has to be the same in all."""
+    first = loads[0]()
+    if first.shape == () and role.kind is Kind.NUMBER:
+        return _same(files, name, first, loads)
+    along = int(role.kind is Kind.TABLE and action_axis in (0, -len(first.shape)))
+    if along >= len(first.shape) or (role.kind is Kind.TABLE and len(first.shape) == 1):
+        raise InputError(
+            first.where,
+            f"shape {first.shape}",
+            "an axis of states, along which the files are joined",
+            "Save the array of each file with the axis of its states.",
+        )
+    shards = []
+    labels: list[str] = []
+    for load in loads:
+        table = load()
+        _require_alike(table, first, along)
+        labels += table.states or ()
+        in_memory = isinstance(table.source, Memory)
+        shards.append(_Shard(table.shape, load if in_memory else partial(_itself, table)))
+    length = sum(shard.shape[along] for shard in shards)
+    shape = (*first.shape[:along], length, *first.shape[along + 1 :])
+    states = None if first.states is None else unique(files.where, "state", labels)
+    source = _Joined(first.dtype, shape, along, shards)
+    return Table(source, files, name, states, first.actions)
+
+
+def _itself(table: Table) -> Table:
+    return table
+
+
+def _same(
+    files: Files, name: str | None, first: Table, loads: Sequence[Callable[[], Table]]
+) -> Table:
+    """Return the number that all files hold."""
+    number = first.whole()
+    for load in loads[1:]:
+        table = load()
+        if table.shape != () or table.whole() != number:
+            other = table.whole().item() if table.shape == () else f"shape {table.shape}"
+            raise InputError(
+                table.where,
+                f"{other}",
+                f"{number.item()}, as in {first.where}",
+                "Save one number that is the same in every file, or one for each state.",
+            )
+    return Table(Memory(number), files, name)
+
+
+def _require_alike(table: Table, first: Table, along: int) -> None:
+    """Raise InputError unless two shards can be joined."""
+    for is_alike, found, expected in (
+        (
+            _without(table.shape, along) == _without(first.shape, along),
+            f"shape {table.shape}",
+            f"shape {first.shape}",
+        ),
+        (table.dtype == first.dtype, f"type {table.dtype.name}", f"type {first.dtype.name}"),
+        (table.actions == first.actions, f"actions {table.actions}", f"actions {first.actions}"),
+        ((table.states is None) is (first.states is None), _labelled(table), _labelled(first)),
+    ):
+        if not is_alike:
+            raise InputError(
+                table.where,
+                found,
+                f"{expected} as in {first.where}",
+                "Save every file with the same columns and type; only the states may differ.",
+            )
+
+
+def _labelled(table: Table) -> str:
+    return "states without labels" if table.states is None else "labels of states"
+
+
+def _without(shape: tuple[int, ...], along: int) -> tuple[int, ...]:
+    return (*shape[:along], -1, *shape[along + 1 :])
