@@ -90,10 +90,6 @@ class Case:
         An array of several files has that of what ``sha256sum`` prints for them. A file that was
         read in order while the case was is not read again.
         """
-        digests: dict[str | None, str] = {}
-        for table in self.given.values():
-            if table.file is not None and table.path not in digests:
-                digests[table.path] = table.file.sha256()
         return tuple(
             Input(
                 role=role,
@@ -101,7 +97,7 @@ class Case:
                 key=None if table.path is None else table.key,
                 dtype=table.dtype.name,
                 shape=table.shape,
-                sha256=digests.get(table.path),
+                sha256=None if table.file is None else table.file.sha256(),
             )
             for role, table in self.given.items()
         )

@@ -141,6 +141,7 @@ def load_given(
     """Return the tables that options name."""
     options = _Options(action_axis, allow_pickle)
     tables: dict[str, Table] = {}
+    opened: dict[str, Contents] = {}
     for name, places in given.items():
         if len(places) > 1 and name != "q":
             raise UsageError(
@@ -163,7 +164,9 @@ def load_given(
                     "a number, such as 0.2, or the path of a file",
                     "Correct the number or the path.",
                 )
-            tables[role.name] = _table(shown(path), _contents(path, options), key, role)
+            if path not in opened:
+                opened[path] = _contents(path, options)
+            tables[role.name] = _table(shown(path), opened[path], key, role)
     return tables
 
 

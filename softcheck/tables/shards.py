@@ -18,7 +18,7 @@ from softcheck.tables.sources import Memory, in_blocks
 from softcheck.tables.table import Array, Contents, Load, Runs, Table, states_of, where_is
 
 _NUMBERED = re.compile(
-    r"(?P<name>.+)[-._](?P<number>[0-9]+)"
+    r"(?P<name>.+?)[-._](?P<number>[0-9]+)"
     r"(-of-(?P<total>[0-9]+)|-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-c000(\.[a-z0-9]+)?)?"
 )
 """A name and a number; a total as Hugging Face writes it, or what Spark puts behind."""
