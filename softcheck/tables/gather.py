@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from softcheck.errors import InputError, UsageError
+from softcheck.errors import InputError, UsageError, did_you_mean
 from softcheck.tables.contents import Contents
-from softcheck.tables.files import did_you_mean, exists, is_folder, listed, reading
+from softcheck.tables.files import exists, is_folder, listed, reading
 from softcheck.tables.formats import format_of, read
-from softcheck.tables.roles import ROLES, Kind, Role, critic, is_critic, role_of
+from softcheck.tables.roles import ROLES, Kind, Role, critic, family, role_of
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table, where_is
 
@@ -26,15 +26,15 @@ def add(tables: dict[str, Table], role: Role, table: Table) -> None:
     tables[role.name] = table
 
 
-def family(role: str) -> str:
-    """Return the name under which a role is given: all critics are q."""
-    return "q" if is_critic(role) else role
+def load_case(
+    path: str, names: Mapping[str, str], allow_pickle: bool
+) -> tuple[dict[str, Table], list[str]]:
+    """Return the tables of a file or folder by role, and the names that have none.
 
-
-def load_case(path: str, allow_pickle: bool) -> tuple[dict[str, Table], list[str]]:
-    """Return the tables of a file or folder by role, and the names that have none."""
+    `names` has the user's own name for some roles, each of which must be there.
+    """
     if is_folder(path):
-        return _load_folder(path, allow_pickle)
+        return _load_folder(path, names, allow_pickle)
     contents = read(path, allow_pickle=allow_pickle)
     if list(contents) == [None]:
         raise InputError(
@@ -43,10 +43,11 @@ def load_case(path: str, allow_pickle: bool) -> tuple[dict[str, Table], list[str
             "several named arrays",
             "Give it by its role, as in --q FILE, or put one file for each role in a folder.",
         )
+    _require_names(path, names, [name for name in contents if name is not None])
     tables: dict[str, Table] = {}
     unknown = []
     for name, load in contents.items():
-        if role := role_of(name):
+        if role := role_of(name, names):
             with reading(f"{path}::{name}"):
                 add(tables, role, load(role))
         elif name is not None:
@@ -54,16 +55,30 @@ def load_case(path: str, allow_pickle: bool) -> tuple[dict[str, Table], list[str
     return tables, unknown
 
 
-def _load_folder(path: str, allow_pickle: bool) -> tuple[dict[str, Table], list[str]]:
+def _require_names(path: str, names: Mapping[str, str], known: Sequence[str]) -> None:
+    """Raise InputError unless all names of the user's own are there: nothing goes unchecked."""
+    for meant, own in names.items():
+        if own not in known:
+            raise InputError(
+                path,
+                f"no array '{own}'",
+                f"the one that is named so for {meant}",
+                did_you_mean(own, known, f"It has {listed(known) or 'none'}."),
+            )
+
+
+def _load_folder(
+    path: str, names: Mapping[str, str], allow_pickle: bool
+) -> tuple[dict[str, Table], list[str]]:
     """Return the tables in a folder by role, and the names of files that have none."""
     tables: dict[str, Table] = {}
     unknown = []
     with reading(path, "a readable folder", "Check its permissions."):
-        entries = sorted(Path(path).iterdir())
+        every = sorted(Path(path).iterdir())
+        entries = [each for each in every if each.name[0] != "." and not is_folder(str(each))]
+    _require_names(path, names, [entry.stem for entry in entries])
     for entry in entries:
-        if entry.name.startswith(".") or is_folder(str(entry)):
-            continue
-        role = role_of(entry.stem)
+        role = role_of(entry.stem, names)
         if role is None or format_of(entry.name) is None:
             unknown.append(entry.name)
         else:
@@ -71,13 +86,16 @@ def _load_folder(path: str, allow_pickle: bool) -> tuple[dict[str, Table], list[
     return tables, unknown
 
 
-def load_given(given: Mapping[str, Sequence[str]], allow_pickle: bool) -> dict[str, Table]:
-    """Return the tables that options name."""
+def load_given(
+    given: Mapping[str, Sequence[str]], origins: Mapping[str, str], allow_pickle: bool
+) -> dict[str, Table]:
+    """Return the tables that options name; `origins` says where each role was given."""
     tables: dict[str, Table] = {}
     for name, places in given.items():
+        origin = origins[name]
         if len(places) > 1 and name != "q":
             raise UsageError(
-                f"--{name.replace('_', '-')}",
+                origin,
                 f"{len(places)} arrays",
                 "one",
                 "Give the option once; only --q may be repeated, for twin critics.",
@@ -86,12 +104,12 @@ def load_given(given: Mapping[str, Sequence[str]], allow_pickle: bool) -> dict[s
             role = ROLES[name] if len(places) == 1 else critic(number)
             scalar = _written_out(place) if role.kind is Kind.NUMBER else None
             if scalar is not None:
-                tables[role.name] = Table(Memory(np.array(scalar)), None, f"--{name}")
+                tables[role.name] = Table(Memory(np.array(scalar)), None, origin)
                 continue
             path, key = _split(place)
             if role.kind is Kind.NUMBER and not exists(path):
                 raise UsageError(
-                    f"--{name}",
+                    origin,
                     f"'{place}'",
                     "a number, such as 0.2, or the path of a file",
                     "Correct the number or the path.",
