@@ -128,7 +128,7 @@ def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buf
         values = _table(case, raw, role, buffers)
     else:
         values = _of_states(case, raw, role)
-    return Dump(values, *precisions(case, role, settings))
+    return Dump(values, *precisions(case, role, settings), settings.tolerance_factor)
 
 
 def _of_states(case: Case, raw: RawBlock, role: str) -> Array:

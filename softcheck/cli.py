@@ -1,76 +1,118 @@
 """The command line, and the only place that knows exit codes."""
 
+import inspect
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 from typer.exceptions import TyperException
 
 from softcheck import __version__
 from softcheck.errors import SoftcheckError, UsageError, printable
+from softcheck.help import Command, Group
 from softcheck.result import Status, Verdict
-from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
+from softcheck.settings import Document, General, Inputs, Setting, Settings, settings_of
 
 if TYPE_CHECKING:
-    from softcheck.tables.case import Case
+    from softcheck.config import Configuration, Values
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.INCONCLUSIVE: 1, Status.ERROR: 2}
 TROUBLE = 2
 INTERNAL = 3
-INTERRUPTED = 130
-TERMINATED = 143
+SIGNALLED = 128
+"""Added to the number of the signal that ended the program, as shells do."""
 
 QUIET = 2
 """How often -q silences everything."""
 
-ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 where it would be 1.")]
-OutputFormat = Annotated[
-    Literal["text", "concise", "json"] | None,
-    typer.Option(envvar="SOFTCHECK_OUTPUT_FORMAT", show_default="text on a terminal, else concise"),
+_VERIFY = settings_of(Inputs, Settings, General)
+_DERIVE = {
+    name: setting
+    for name, setting in settings_of(Document, Settings, General).items()
+    if name in {"givens", "samples", "seed", "output_format"}
+}
+_SELFTEST = {"reduction": _VERIFY["reduction"]}
+
+Config = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        envvar="SOFTCHECK_CONFIG",
+        help="Configuration [the nearest upwards]",
+        rich_help_panel="Run",
+    ),
 ]
-Color = Annotated[Literal["auto", "always", "never"], typer.Option()]
+Isolated = Annotated[
+    bool,
+    typer.Option("--isolated", help="Ignore configuration files", rich_help_panel="Run"),
+]
+ExitZero = Annotated[
+    bool,
+    typer.Option("--exit-zero", help="Exit with 0 where it would be 1", rich_help_panel="Report"),
+]
+Color = Annotated[
+    Literal["auto", "always", "never"],
+    typer.Option(
+        metavar="WHEN", help="Colour: auto, always, never [auto]", rich_help_panel="Report"
+    ),
+]
 Quiet = Annotated[
-    int, typer.Option("-q", "--quiet", count=True, help="Findings only; -qq: nothing.")
+    int,
+    typer.Option(
+        "-q",
+        "--quiet",
+        count=True,
+        help="Findings only; -qq: nothing but the exit code",
+        rich_help_panel="Report",
+    ),
 ]
 Verbose = Annotated[
-    int, typer.Option("-v", "--verbose", count=True, help="All details; -vv: tracebacks too.")
-]
-Seed = Annotated[int, typer.Option(metavar="N", help="Seed of whatever is drawn.")]
-DeclaredReduction = Annotated[
-    Reduction, typer.Option(help="How the dumped gradient's loss was reduced over states.")
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        help="Every check and input; -vv: tracebacks too",
+        rich_help_panel="Report",
+    ),
 ]
 
 app = typer.Typer(
-    add_completion=False,
+    cls=Group,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="softcheck verify run.npz\nsoftcheck derive paper.tex\nsoftcheck explain missing-alpha",
 )
 
 
-class _Terminated(BaseException):
-    """SIGTERM: ends the run like Ctrl-C."""
+class _Signalled(BaseException):
+    """A signal that ends the run; not KeyboardInterrupt, which libraries take for themselves."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.code = SIGNALLED + number
 
 
 def main() -> NoReturn:
     """Run the program: the one funnel from exceptions to exit codes."""
-    signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = int(app(standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except _Terminated:
-        code = TERMINATED
+        with _signals():
+            code = int(app(standalone_mode=False) or 0)
+    except _Signalled as end:
+        code = end.code
     except SoftcheckError as error:
         code = _complain(TROUBLE, str(error))
     except TyperException as error:
         # Reached only by what Typer itself refuses: options, arguments, commands.
-        code = _complain(TROUBLE, f"{printable(error.format_message())} See softcheck --help.")
+        code = _complain(TROUBLE, _refusal(error))
     except Exception as error:  # nothing unexpected may look like a verdict
         code = _complain(
             INTERNAL,
@@ -80,8 +122,33 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the run through all that has to be tidied up.
+
+    A second one does not wait for that, for it goes where the first came from. What is ignored,
+    as under nohup, stays so.
+    """
+    former = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+
+    def restore() -> None:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        restore()
+        raise _Signalled(number)
+
+    for number in former:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        restore()
 
 
 def _complain(code: int, message: str) -> int:
@@ -92,6 +159,100 @@ def _complain(code: int, message: str) -> int:
         traceback.print_exc()
     print(f"softcheck: {message}", file=sys.stderr)
     return code
+
+
+def _refusal(error: TyperException) -> str:
+    """Return what Typer refuses as one line with something to do."""
+    near = getattr(error, "possibilities", None)
+    said = getattr(error, "message", "") if near else error.format_message()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "softcheck"
+    hint = f" Did you mean '{near[0]}'?" if near else f" See {command} --help."
+    return f"{printable(said).rstrip('.?')}.{hint}"
+
+
+def _takes(settings: Mapping[str, Setting]) -> Callable[[_Function], _Function]:
+    """Give a command an option for each setting; it gets them by name, as `Values` are made of."""
+
+    def decorated(command: _Function) -> _Function:
+        signature = inspect.signature(command)
+        own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        offered = [_parameter(setting) for setting in settings.values() if setting.option.flag]
+        command.__signature__ = signature.replace(parameters=[*own, *offered])  # type: ignore[attr-defined]
+        return command
+
+    return decorated
+
+
+def _parameter(setting: Setting) -> inspect.Parameter:
+    """Return a setting as Typer takes it: as text, for `Setting.read` alone judges values."""
+    option = setting.option
+    words = option.help
+    if setting.choices and not option.metavar:
+        words += f": {', '.join(setting.choices)}"
+    default = option.default or ("" if setting.default is None else str(setting.default))
+    kind: Any = bool if setting.is_switch else list[str] if setting.is_list else str
+    flag = f"{setting.flag}/--no-{setting.flag[2:]}" if setting.is_switch else setting.flag
+
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in setting.choices if choice.startswith(incomplete)]
+
+    offered = typer.Option(
+        flag,
+        help=f"{words} [{default}]" if default and not setting.is_switch else words,
+        metavar=None if setting.is_switch else option.metavar or "NAME",
+        envvar=setting.variable,
+        autocompletion=complete if setting.choices else None,
+        rich_help_panel=option.heading,
+    )
+    return inspect.Parameter(
+        setting.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, offered],
+    )
+
+
+def _flags(
+    context: typer.Context, settings: Mapping[str, Setting], options: Mapping[str, Any]
+) -> "Values":
+    """Return what flags and environment variables say."""
+    from softcheck.config import Value
+
+    values = {}
+    for name, text in options.items():
+        if text is not None and text != []:
+            setting = settings[name]
+            by_variable = _by_variable(context, name)
+            origin = setting.variable if by_variable and setting.variable else setting.flag
+            values[name] = Value(setting.read(text, origin, text=True), origin)
+    return values
+
+
+def _by_variable(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"
+
+
+def _configuration(context: typer.Context, file: str | None, isolated: bool) -> "Configuration":
+    """Return the configuration that applies; --isolated outranks the environment too."""
+    from softcheck.config import configuration
+
+    outranked = isolated and _by_variable(context, "config")
+    return configuration(None if outranked else file, isolated=isolated)
+
+
+def _renderer(renderers: Mapping[str, _Function], values: "Values") -> _Function:
+    """Return the renderer of the chosen format, or of the one that fits the reader."""
+    from softcheck.output import default_format
+
+    chosen = values.get("output_format")
+    if chosen is None:
+        return renderers[default_format()]
+    if chosen.value not in renderers:
+        formats = f"one of {', '.join(renderers)}"
+        raise UsageError(chosen.origin, f"'{chosen.value}'", formats, "Choose one of these.")
+    return renderers[chosen.value]
 
 
 def _version(asked: bool) -> None:
@@ -105,7 +266,7 @@ def _root(
     context: typer.Context,
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version"),
     ] = False,
 ) -> None:
     """Check the gradient of a soft (entropy-regularised) softmax policy.
@@ -114,195 +275,151 @@ def _root(
     error.
     """
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        from softcheck.output import write
+
+        write(f"{context.get_help()}\n")
         raise typer.Exit(TROUBLE)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog="softcheck verify run.npz\n"
+    "softcheck verify dumps/*.npz --reduction mean --strict\n"
+    "softcheck verify --q q1.npy --q q2.npy --logits run.npz::theta --grad grad.npy --alpha 0.2",
+)
+@_takes(_VERIFY)
 def verify(
+    context: typer.Context,
     cases: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CASE]...",
+            metavar="CASE",
             help="A file of named arrays (.npz .json .csv .safetensors .h5 .parquet .pt), or a "
-            "folder with one file a name.",
-            show_default=False,
+            "folder with one file a name; by default the cases of the configuration file",
+            rich_help_panel="Arguments",
         ),
     ] = None,
-    q: Annotated[
-        list[str] | None,
-        typer.Option(metavar="F", help="Q-table, PATH or PATH::KEY; once for each critic."),
-    ] = None,
-    logits: Annotated[str | None, typer.Option(metavar="F", help="Logits of the policy.")] = None,
-    grad: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="F", help="The gradient that your code computed; several are a case each."
-        ),
-    ] = None,
-    alpha: Annotated[
-        str | None, typer.Option(metavar="X|F", help="Temperature: a number, or one a state.")
-    ] = None,
-    mask: Annotated[str | None, typer.Option(metavar="F", help="True where legal.")] = None,
-    weights: Annotated[str | None, typer.Option(metavar="F", help="A weight a state.")] = None,
-    action_axis: Annotated[int, typer.Option(metavar="N", help="The axis of the actions.")] = -1,
-    reduction: DeclaredReduction = "sum",
-    critics: Annotated[CriticChoice, typer.Option(help="How several critics make one Q.")] = "min",
-    compute_dtype: Annotated[
-        Dtype | None,
-        typer.Option(help="Precision of the dump's arithmetic.", show_default="that of the dump"),
-    ] = None,
-    grad_dtype: Annotated[
-        Dtype | None,
-        typer.Option(
-            help="Precision the gradient was rounded to, where its file does not tell.",
-            show_default="that of its file",
-        ),
-    ] = None,
-    samples: Annotated[
-        int, typer.Option(metavar="N", help="Also estimate the gradient from N actions a state.")
-    ] = 0,
-    seed: Seed = 0,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", show_default="one for each core")
-    ] = None,
-    max_findings: Annotated[
-        int, typer.Option(metavar="N", help="Findings listed for each check.")
-    ] = 5,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail on a blind entry and on a note.")
-    ] = False,
     exit_zero: ExitZero = False,
-    allow_pickle: Annotated[
-        bool,
-        typer.Option(
-            "--allow-pickle", help="Read pickled arrays and containers; nothing in them is run."
-        ),
-    ] = False,
-    output_format: OutputFormat = None,
     color: Color = "auto",
     quiet: Quiet = 0,
     verbose: Verbose = 0,
+    config: Config = None,
+    isolated: Isolated = False,
+    show_settings: Annotated[
+        bool,
+        typer.Option(
+            "--show-settings",
+            help="Print each value and its origin, verify nothing",
+            rich_help_panel="Run",
+        ),
+    ] = False,
+    **options: Any,
 ) -> None:
-    """Verify the gradient of the policy loss on tables, and the one that your code computed.
+    """Verify the gradient that your code computed, at every logit.
 
-    With g(a) = Q(a) - alpha log pi(a) and V = sum pi g it is dL/dtheta_a = -pi(a) (g(a) - V).
-
-    softcheck verify run.npz
-
-    softcheck verify --q q1.npy --q q2.npy --logits logits.npy --grad grad.npy --alpha 0.2
-    --reduction mean
+    For the policy loss L = -sum pi g with g(a) = Q(a) - alpha log pi(a), and V = sum pi g, it is
+    dL/dtheta_a = -pi(a) (g(a) - V). F is PATH or PATH::KEY.
     """
-    settings = Settings(
-        reduction=reduction,
-        critics=critics,
-        compute_dtype=compute_dtype,
-        grad_dtype=grad_dtype,
-        samples=samples,
-        seed=seed,
-        threads=threads,
-        max_findings=max_findings,
-        strict=strict,
-    )
-    options = {"logits": logits, "alpha": alpha, "mask": mask, "weights": weights}
-    given = {role: [place] for role, place in options.items() if place is not None}
-    if q:
-        given["q"] = q
-    if not cases and not given and not grad:
+    from softcheck.config import Chosen, shown
+    from softcheck.output import style, write
+
+    flags = _flags(context, _VERIFY, options)
+    file = _configuration(context, config, isolated)
+    if cases:
+        chosen = [file.chosen(path) for path in cases]
+    elif flags.keys() & {"q", "logits", "grad"}:
+        chosen = [Chosen("options", None, file.general)]
+    else:
+        chosen = file.every()
+    chosen = [case.with_flags(flags) for case in chosen]
+    general = {**file.general, **flags}
+    if show_settings:
+        write(shown(_VERIFY, general, chosen, file.path))
+        return
+    if not chosen:
         raise UsageError(
-            "verify", "no case", "a CASE, or --q, --logits and --alpha", "See verify --help."
+            "verify",
+            "no case",
+            "a CASE, or --q, --logits and --alpha, or cases in a configuration file",
+            "See softcheck verify --help.",
         )
 
     from softcheck.progress import progress_bar
-    from softcheck.tables.case import open_case
+    from softcheck.report import RENDERERS
     from softcheck.verification import report
 
-    def opener(path: str | None, dump: str | None) -> Callable[[], "Case"]:
-        def opened() -> "Case":
-            all_given = given if dump is None else given | {"grad": [dump]}
-            case = open_case(path, all_given, action_axis=action_axis, allow_pickle=allow_pickle)
-            return case if dump is None or len(grads) == 1 else replace(case, name=dump)
-
-        return opened
-
-    paths: list[str | None] = [*cases] if cases else [None]
-    grads: list[str | None] = [*grad] if grad else [None]
-    chosen = [
-        ((dump if len(grads) > 1 else path) or "options", opener(path, dump))
-        for path in paths
-        for dump in grads
-    ]
+    render = _renderer(RENDERERS, general)
     with progress_bar() as progress:
-        made = report(chosen, settings, progress)
+        made = report([run for case in chosen for run in case.runs()], progress)
     for error in made.summary.errors:
         print(f"softcheck: {error}", file=sys.stderr)
     if quiet < QUIET:
-        from softcheck.output import default_format, style, write
-        from softcheck.report import RENDERERS
-
-        render = RENDERERS[output_format or default_format()]
         write(render(made, style(color, verbose - quiet)))
     code = EXIT_CODES[made.status]
     raise typer.Exit(0 if exit_zero and code == EXIT_CODES[Status.FAILED] else code)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog="softcheck derive paper.tex\n"
+    "softcheck derive paper.tex --givens definitions.tex\n"
+    "softcheck derive --on run.npz --samples 1000",
+)
+@_takes(_DERIVE)
 def derive(
+    context: typer.Context,
     document: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar="FILE",
             help="LaTeX, also inside of Markdown or plain text; by default the derivation of "
-            "Eq. (6) that comes with softcheck.",
-            show_default=False,
+            "Eq. (6) that comes with softcheck",
+            rich_help_panel="Arguments",
         ),
-    ] = None,
-    givens: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Definitions that outrank those of the document."),
     ] = None,
     explain_gap: Annotated[
         bool,
         typer.Option(
-            "--explain-gap", help="Print the completed derivation as LaTeX: no term left out."
+            "--explain-gap",
+            help="Print the completed derivation as LaTeX",
+            rich_help_panel="Report",
         ),
     ] = False,
     on: Annotated[
         str | None,
-        typer.Option(metavar="CASE", help="Also evaluate every proved line on a case."),
+        typer.Option(
+            metavar="CASE", help="Also evaluate every proved line on a case", rich_help_panel="Run"
+        ),
     ] = None,
-    samples: Annotated[
-        int,
-        typer.Option(metavar="N", help="With --on: also estimate expectations from N draws."),
-    ] = 0,
-    seed: Seed = 0,
     exit_zero: ExitZero = False,
-    output_format: OutputFormat = None,
     color: Color = "auto",
     quiet: Quiet = 0,
     verbose: Verbose = 0,
+    config: Config = None,
+    isolated: Isolated = False,
+    **options: Any,
 ) -> None:
-    """Read a derivation and prove every step of it for every number of actions.
+    """Prove every step of a derivation, for every number of actions.
 
     A step is proved, refuted by a certified counterexample, or unknown with the reason. A term
     that a step leaves out is reported with its own proof.
-
-    softcheck derive paper.tex
-
-    softcheck derive --on run.npz --samples 1000
     """
     from softcheck.derive import BUILT_IN, built_in, load
     from softcheck.derive.check import check, report
-    from softcheck.output import default_format, style, write
+    from softcheck.output import style, write
+    from softcheck.report.derive import RENDERERS
 
-    if samples and on is None:
+    flags = _flags(context, _DERIVE, options)
+    file = _configuration(context, config, isolated)
+    values = {**file.general, **flags}
+    if on is None and "samples" in flags:
         raise UsageError("--samples", "no case", "--on CASE beside it", "Name the case.")
-    settings = Settings(samples=samples, seed=seed)
+    render = _renderer(RENDERERS, values)
     name = BUILT_IN if document is None else document
     checked = check(
         built_in() if document is None else load(document),
         name=name,
-        givens=None if givens is None else load(givens),
+        givens=load(values["givens"].value) if "givens" in values else None,
     )
     made = report(checked)
     passed = made.status is Verdict.PROVED
@@ -310,9 +427,9 @@ def derive(
         import msgspec
 
         from softcheck.derive.on_data import evaluate
-        from softcheck.tables.case import open_case
 
-        found = evaluate(checked, open_case(on, {}), settings)
+        case = file.chosen(on).with_flags(flags)
+        found = evaluate(checked, case.open(), case.settings)
         made = msgspec.structs.replace(made, on=found)
         passed = passed and found.status is Status.PASSED
     if explain_gap:
@@ -320,26 +437,29 @@ def derive(
 
         write(explained(checked))
     elif quiet < QUIET:
-        from softcheck.report.derive import RENDERERS
-
-        render = RENDERERS[output_format or default_format()]
         write(render(made, name, style(color, verbose - quiet)))
     raise typer.Exit(0 if passed or exit_zero else EXIT_CODES[Status.FAILED])
 
 
-@app.command()
+def _codes(incomplete: str) -> list[str]:
+    from softcheck.catalogue import entries
+
+    return [code for code in entries() if code.startswith(incomplete)]
+
+
+@app.command(cls=Command, epilog="softcheck explain missing-alpha\nsoftcheck explain")
 def explain(
     code: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CODE]", help="The code at the end of a diagnosis.", show_default=False
+            metavar="CODE",
+            help="The code at the end of a diagnosis",
+            autocompletion=_codes,
+            rich_help_panel="Arguments",
         ),
     ] = None,
 ) -> None:
-    """Say what a diagnosis means, with the wrong and the right formula; without a code, list all.
-
-    softcheck explain missing-alpha
-    """
+    """Say what a diagnosis means: the wrong and the right formula; without a code, list all."""
     from softcheck.explain import explain as explained
     from softcheck.explain import listing
     from softcheck.output import write
@@ -347,30 +467,38 @@ def explain(
     write(listing() if code is None else explained(code))
 
 
-@app.command()
+@app.command(cls=Command, epilog="softcheck selftest\nsoftcheck selftest run.npz --reduction mean")
+@_takes(_SELFTEST)
 def selftest(
+    context: typer.Context,
     case: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CASE]",
-            help="Data to plant mistakes in; by default data that comes with softcheck.",
-            show_default=False,
+            metavar="CASE",
+            help="Data to plant mistakes in; by default data that comes with softcheck",
+            rich_help_panel="Arguments",
         ),
     ] = None,
-    reduction: DeclaredReduction = "sum",
+    config: Config = None,
+    isolated: Isolated = False,
+    **options: Any,
 ) -> None:
-    """Plant every known mistake in what is right, and report which were caught and named.
+    """Plant every known mistake, and report which were caught and named.
 
     A checker that cannot fail is worth nothing: the exit code is 1 if a mistake that the data can
     show was missed. Without a case, wrong steps are planted in the derivation of Eq. (6) too.
     """
+    from softcheck.config import Chosen
     from softcheck.output import write
     from softcheck.report.selftest import render
     from softcheck.selftest import Outcome, outcomes
-    from softcheck.tables.case import open_case
 
-    given = None if case is None else open_case(case, {})
-    found = list(outcomes(given, Settings(reduction=reduction)))
+    flags = _flags(context, _SELFTEST, options)
+    file = _configuration(context, config, isolated)
+    chosen = Chosen("selftest", None, file.general) if case is None else file.chosen(case)
+    chosen = chosen.with_flags(flags)
+    given = None if case is None else chosen.open()
+    found = list(outcomes(given, chosen.settings))
     write("".join(f"{line}\n" for line in render(found)))
     missed = any(isinstance(one, Outcome) and one.missed for one in found)
     if case is None:

@@ -112,10 +112,10 @@ _ZERO_WHERE_MASKED = {"policy", "gradient"}
 
 
 def dump_tolerance(dump: Dump, expected: Expected) -> Array:
-    """Return K E(U_c) + U_s |expected| plus the underflow of either precision."""
+    """Return K E(U_c) + U_s |expected| plus the underflow of either precision, times a factor."""
     computed, stored = dump.computed, dump.stored
     underflow = max(computed.underflow, stored.underflow)
-    return (
+    return dump.factor * (
         (DUMP_FACTOR * computed.unit) * expected.rounding
         + stored.unit * np.abs(expected.value)
         + underflow * (1.0 + expected.size)

@@ -1,5 +1,7 @@
 """The errors a user can cause, each one line that says where, what, and what to do."""
 
+from collections.abc import Iterable
+
 LIMIT = 300
 _PART = 110
 
@@ -18,6 +20,21 @@ def printable(text: object, limit: int = LIMIT) -> str:
         return line
     head = (limit - 3) * 2 // 3
     return f"{line[:head]}...{line[len(line) - (limit - 3 - head) :]}"
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Return a sentence that offers the known name nearest to `name`, or the other sentence."""
+    near = nearest(name, known)
+    return otherwise if near is None else f"Did you mean '{near}'?"
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name that is most like `name`, whatever the case of its letters."""
+    from difflib import get_close_matches
+
+    folded = {each.casefold(): each for each in known}
+    near = get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
+    return folded[near[0]] if near else None
 
 
 class SoftcheckError(Exception):
@@ -43,9 +60,9 @@ class SoftcheckError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        where, found, expected = (
-            printable(part, _PART) for part in (self.where, self.found, self.expected)
-        )
+        where, found = printable(self.where, _PART), printable(self.found, _PART)
+        said = f"{where}: found {found}, expected . {self.hint}"
+        expected = printable(self.expected, max(_PART, LIMIT - len(said)))
         return printable(f"{where}: found {found}, expected {expected}. {self.hint}")
 
 

@@ -23,11 +23,14 @@ class Dump:
     values : Array, shape (actions, rows) or (rows,)
     stored, computed : Precision
         What it was rounded to, and what it was computed in.
+    factor : float
+        What the user multiplies its tolerance by.
     """
 
     values: Array
     stored: Precision
     computed: Precision
+    factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

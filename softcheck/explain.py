@@ -1,10 +1,9 @@
 """`softcheck explain`: what a code means, as text."""
 
-from difflib import get_close_matches
 from textwrap import fill
 
 from softcheck.catalogue import Entry, entries
-from softcheck.errors import UsageError, printable
+from softcheck.errors import UsageError, did_you_mean, printable
 
 _WIDTH = 88
 
@@ -31,8 +30,7 @@ def _find(code: str) -> Entry:
     known = entries()
     if code in known:
         return known[code]
-    near = get_close_matches(code, known, n=1)
-    hint = f"Did you mean {near[0]}?" if near else "softcheck explain lists them all."
+    hint = did_you_mean(code, known, "softcheck explain lists them all.")
     raise UsageError("explain", f"'{printable(code)}'", "the code of a diagnosis", hint)
 
 

@@ -14,7 +14,7 @@ from softcheck.result import Status
 from softcheck.settings import Settings
 from softcheck.tables.case import Case
 from softcheck.tally import Spot, Tally
-from softcheck.tolerance import DUMP_FACTOR, Precision
+from softcheck.tolerance import Precision
 
 
 def case_result(
@@ -38,6 +38,12 @@ def case_result(
     status = max((check.status for check in found), key=lambda status: status.severity)
     if settings.strict and notes:
         status = max(status, Status.FAILED, key=lambda status: status.severity)
+    if settings.tolerance_factor != 1.0 and case.tables.keys() & {"grad", *DUMPS}:
+        # Said to whoever reads the report; to --strict it is no doubt, for it was asked for.
+        notes.append(
+            f"the tolerance of all that was dumped is multiplied by {settings.tolerance_factor:g} "
+            "(--tolerance-factor)"
+        )
     return result.Case(
         name=case.name,
         status=status,
@@ -71,7 +77,7 @@ def _settings_of(case: Case, settings: Settings) -> dict[str, Any]:
         "weights": "weights" in case.tables,
         "compute_dtype": settings.compute_dtype,
         "grad_dtype": settings.grad_dtype,
-        "tolerance_factor": DUMP_FACTOR,
+        "tolerance_factor": settings.tolerance_factor,
         "samples": settings.samples,
         "seed": settings.seed,
         "strict": settings.strict,

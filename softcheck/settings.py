@@ -1,74 +1,278 @@
-"""What a user may choose about a verification. Nothing heavy is imported here."""
+"""What a user may choose: each setting once, with its type, bounds, default and help.
 
+The command line, the environment, configuration files and the library take their settings from
+here. Nothing heavy is imported.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
-from softcheck.errors import UsageError
+import msgspec
+from msgspec import Meta
 
-Reduction: TypeAlias = Literal["none", "sum", "mean", "mean-all"]
+from softcheck.errors import UsageError, did_you_mean, printable
+
+Reduction: TypeAlias = Literal["sum", "none", "mean", "mean-all"]
 CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
+OutputFormat: TypeAlias = Literal["text", "concise", "json"]
+
+Heading: TypeAlias = Literal["Arguments", "Arrays", "Verdict", "Report", "Run"]
+"""Under which `--help` has an option, in this order."""
+
+Whole: TypeAlias = Annotated[int, Meta(description="a whole number")]
+Natural: TypeAlias = Annotated[int, Meta(ge=0, description="a whole number of at least 0")]
+Positive: TypeAlias = Annotated[int, Meta(ge=1, description="a whole number of at least 1")]
+Factor: TypeAlias = Annotated[
+    float, Meta(gt=0, le=1000, description="a number above 0, at most 1000")
+]
+Number: TypeAlias = Annotated[float, Meta(description="a number")]
+Switch: TypeAlias = Annotated[bool, Meta(description="true or false")]
+Place: TypeAlias = Annotated[str, Meta(min_length=1, description='a path such as "run.npz::q"')]
+Places: TypeAlias = Annotated[list[Place], Meta(min_length=1, description="a list of them")]
+Names: TypeAlias = Annotated[
+    dict[str, str], Meta(description='a table such as { grad = "actor_grad" }')
+]
 
 BLOCK_ENTRIES = 131_072
 """Entries of a block: NumPy calls so long that two threads seldom wait for the interpreter, and
 the fifty or so buffers of a thread still take no more than 50 MB."""
 
 
+@dataclass(frozen=True)
+class Option:
+    """How a setting is offered to people.
+
+    Parameters
+    ----------
+    help : str
+        What it does, in one line.
+    heading : str
+        Under which `--help` has it.
+    metavar : str
+        What stands for its value there; by default its choices.
+    default : str
+        What its default amounts to, where the value does not say.
+    variable : bool
+        Whether an environment variable sets it: so for how softcheck runs, not for what data mean.
+    place : bool
+        Whether it holds paths, which in a file are relative to the file's folder.
+    flag : bool
+        Whether the command line has it.
+    """
+
+    help: str
+    heading: Heading
+    metavar: str = ""
+    default: str = ""
+    variable: bool = False
+    place: bool = False
+    flag: bool = True
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting by its name: what there is to know about it in one record."""
+
+    name: str
+    type: Any
+    default: Any
+    option: Option
+
+    @property
+    def flag(self) -> str:
+        """The option of the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str | None:
+        """The environment variable, where there is one."""
+        return f"SOFTCHECK_{self.name.upper()}" if self.option.variable else None
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values there are to choose from, if it is a choice."""
+        return get_args(self.type) if get_origin(self.type) is Literal else ()
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is on or off."""
+        return bool(self.type == Switch)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it may have several values."""
+        return Places in _parts(self.type)
+
+    @property
+    def expected(self) -> str:
+        """The values that are allowed, in words."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        return " or ".join(_words(part) for part in _parts(self.type))
+
+    def read(self, value: object, where: str, *, text: bool = False) -> Any:
+        """Return a value as the setting's type has it.
+
+        Parameters
+        ----------
+        value : object
+            From Python or a file; or with `text` from a command line.
+        where : str
+            Its place, for messages.
+        text : bool
+            Whether numbers come as text.
+
+        Raises
+        ------
+        UsageError
+            If it is not one of the allowed values.
+        """
+        plain = getattr(value, "item", lambda: value)()  # NumPy's numbers as Python's
+        try:
+            return msgspec.convert(plain, self.type, strict=not text)
+        except msgspec.ValidationError as error:
+            found = str(plain) if text else spelled(plain)
+            hint = did_you_mean(str(plain), self.choices, "Change it.")
+            raise UsageError(where, f"'{found}'" if text else found, self.expected, hint) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a case is made of, beside its file or folder."""
+
+    q: Annotated[
+        Place | Places | None,
+        Option("Q-table; once for each critic", "Arrays", "F", place=True),
+    ] = None
+    logits: Annotated[Place | None, Option("Logits of the policy", "Arrays", "F", place=True)] = (
+        None
+    )
+    grad: Annotated[
+        Place | Places | None,
+        Option("Gradient under test; each one is a case", "Arrays", "F", place=True),
+    ] = None
+    alpha: Annotated[
+        Number | Place | None,
+        Option("Temperature: a number, or one a state", "Arrays", "X|F", place=True),
+    ] = None
+    mask: Annotated[
+        Place | None, Option("True where an action is legal", "Arrays", "F", place=True)
+    ] = None
+    weights: Annotated[Place | None, Option("A weight a state", "Arrays", "F", place=True)] = None
+    names: Annotated[
+        Names | None, Option("What a case calls its arrays: role = name", "Arrays", flag=False)
+    ] = None
+    action_axis: Annotated[Whole, Option("Axis of the actions", "Arrays", "N")] = -1
+    allow_pickle: Annotated[Switch, Option("Read pickles too; nothing in them runs", "Arrays")] = (
+        False
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a user may choose about a verification.
 
-    Attributes
-    ----------
-    reduction : str
-        How the loss of a dumped gradient was reduced over the batch.
-    critics : str
-        How several critics make one Q.
-    compute_dtype, grad_dtype : str or None
-        The precision that dumps were computed in, and that the gradient was rounded to; by
-        default what the dtypes in the files say.
-    samples : int
-        Actions to draw a state for the expectation form; 0 for none.
-    seed : int
-        Of the drawn actions and of the sample of the exact check.
-    threads : int or None
-        By default one for each core that the process may use.
-    max_findings : int
-        How many findings a check lists.
-    strict : bool
-        Whether a blind entry or a note fails.
-    block_entries : int
-        About how many entries are verified at once; no result depends on it.
+    Each field says beside its type what it does. `block_entries` is about how many entries are
+    verified at once; no result depends on it.
     """
 
-    reduction: Reduction = "sum"
-    critics: CriticChoice = "min"
-    compute_dtype: Dtype | None = None
-    grad_dtype: Dtype | None = None
-    samples: int = 0
-    seed: int = 0
-    threads: int | None = None
-    max_findings: int = 5
-    strict: bool = False
+    reduction: Annotated[Reduction, Option("Reduction over states", "Verdict")] = "sum"
+    critics: Annotated[CriticChoice, Option("How several critics make one Q", "Verdict")] = "min"
+    compute_dtype: Annotated[
+        Dtype | None,
+        Option("Precision it was computed in", "Verdict", "DTYPE", "that of the dump"),
+    ] = None
+    grad_dtype: Annotated[
+        Dtype | None,
+        Option("Precision it was rounded to", "Verdict", "DTYPE", "as in its file"),
+    ] = None
+    tolerance_factor: Annotated[
+        Factor, Option("Multiplies the tolerance of what was dumped", "Verdict", "X")
+    ] = 1.0
+    samples: Annotated[
+        Natural, Option("Also estimate from N actions drawn a state", "Verdict", "N")
+    ] = 0
+    seed: Annotated[Natural, Option("Seed of whatever is drawn", "Verdict", "N")] = 0
+    strict: Annotated[Switch, Option("Fail on blind entries and on notes", "Verdict")] = False
+    max_findings: Annotated[
+        Positive, Option("Findings listed for each check", "Report", "N", variable=True)
+    ] = 5
+    threads: Annotated[
+        Positive | None,
+        Option("Threads to work on", "Run", "N", "one for each core", variable=True),
+    ] = None
     block_entries: int = BLOCK_ENTRIES
 
     def __post_init__(self) -> None:
-        for option, value, choices in (
-            ("reduction", self.reduction, get_args(Reduction)),
-            ("critics", self.critics, get_args(CriticChoice)),
-            ("compute-dtype", self.compute_dtype, (*get_args(Dtype), None)),
-            ("grad-dtype", self.grad_dtype, (*get_args(Dtype), None)),
-        ):
-            if value not in choices:
-                known = ", ".join(choice for choice in choices if choice)
-                raise UsageError(f"--{option}", repr(value), f"one of {known}", "Choose one.")
-        for option, number, least in (
-            ("samples", self.samples, 0),
-            ("seed", self.seed, 0),
-            ("threads", self.threads, 1),
-            ("max-findings", self.max_findings, 1),
-        ):
-            if number is not None and number < least:
-                raise UsageError(
-                    f"--{option}", str(number), f"a whole number of at least {least}", "Change it."
-                )
+        for setting in settings_of(Settings).values():
+            value = getattr(self, setting.name)
+            if value is not None or setting.default is not None:
+                object.__setattr__(self, setting.name, setting.read(value, setting.flag))
+
+
+@dataclass(frozen=True, kw_only=True)
+class General:
+    """What is chosen for a run, not for a case."""
+
+    output_format: Annotated[
+        OutputFormat | None,
+        Option(
+            "Form of the report",
+            "Report",
+            default="text on a terminal, else concise",
+            variable=True,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What goes with a derivation."""
+
+    givens: Annotated[
+        Place | None,
+        Option("Definitions that outrank the document's", "Run", "FILE", place=True),
+    ] = None
+
+
+@cache
+def settings_of(*owners: type) -> Mapping[str, Setting]:
+    """Return the settings that dataclasses declare, by name."""
+    found = {}
+    for owner in owners:
+        for name, hint in get_type_hints(owner, include_extras=True).items():
+            kind, *notes = get_args(hint) or (hint,)
+            for option in (note for note in notes if isinstance(note, Option)):
+                bounds = [note for note in notes if isinstance(note, Meta)]
+                parts = [part for part in _parts(kind) if part is not NoneType]
+                bare = Annotated[kind, *bounds] if bounds else Union[*parts]
+                found[name] = Setting(name, bare, getattr(owner, name), option)
+    return found
+
+
+def spelled(value: object) -> str:
+    """Return a value as a configuration file spells it."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key} = {spelled(item)}" for key, item in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(spelled, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{printable(escaped)}"'
+    return str(value)
+
+
+def _parts(kind: Any) -> tuple[Any, ...]:
+    """Return the members of a union, or the one type there is."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _words(kind: Any) -> str:
+    return next(str(note.description) for note in get_args(kind) if isinstance(note, Meta))

@@ -72,7 +72,8 @@ def _fit(case: Case, settings: Settings, moments: fit.Moments) -> Tally:
     """Compare the fitted scale and temperature of the dumped gradient with the declared ones."""
     alpha = case.scalars.get("alpha")
     _, computed = precisions(case, "grad", settings)
-    return fit.check(moments, None if alpha is None else float(alpha), computed.unit)
+    declared = None if alpha is None else float(alpha)
+    return fit.check(moments, declared, computed.unit, settings.tolerance_factor)
 
 
 def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
@@ -156,17 +157,15 @@ def _in_order(
 
 
 def report(
-    cases: Iterable[tuple[str, Callable[[], Case]]],
-    settings: Settings,
+    cases: Iterable[tuple[str, Callable[[], Case], Settings]],
     progress: Progress | None = None,
 ) -> result.Report:
     """Verify cases one after the other.
 
     Parameters
     ----------
-    cases : iterable of (name, opener)
+    cases : iterable of (name, opener, settings)
         An opener that raises a SoftcheckError makes a case with the status `error`.
-    settings : Settings
     progress : callable, optional
         See `Progress`.
 
@@ -177,7 +176,7 @@ def report(
     """
     results: list[result.Case] = []
     errors: list[str] = []
-    for name, opener in cases:
+    for name, opener, settings in cases:
         try:
             results.append(verify_case(opener(), settings, progress))
         except SoftcheckError as error:

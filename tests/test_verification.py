@@ -277,7 +277,7 @@ def test_no_state_is_never_a_pass():
     with pytest.raises(NothingToCheckError):
         softcheck.verify(q=np.ones((0, 3)), logits=np.ones((0, 3)), alpha=0.1)
     with pytest.raises(NothingToCheckError):
-        report([], Settings())
+        report([])
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_a_case_that_cannot_be_read_leaves_the_others_and_decides_the_verdict(tm
     good = str(FIXTURES / "positive" / "cliffwalking.npz")
     bad = str(tmp_path / "none.npz")
     made = report(
-        [(path, lambda path=path: open_case(path, {})) for path in (good, bad)], Settings()
+        [(path, lambda path=path: open_case(path, {}), Settings()) for path in (good, bad)]
     )
     assert [case.status for case in made.cases] == [Status.PASSED, Status.ERROR]
     assert made.status is Status.ERROR

@@ -95,6 +95,7 @@ def predict(view: View, hypothesis: Hypothesis, parts: Parts | None = None) -> P
         rounded = (x, y) if x or y else (1.0, 1.0)
         tolerance = rounding(view, parts, *rounded, factor, hypothesis.precision)
         tolerance += view.dump.stored.unit * np.abs(value)
+        tolerance *= view.dump.factor
         tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
         if parts.unknown is not None:
             tolerance[parts.unknown] = inf

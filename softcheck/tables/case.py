@@ -5,15 +5,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
-from softcheck.errors import InputError, NothingToCheckError, UsageError
+from softcheck.errors import InputError, NothingToCheckError, UsageError, did_you_mean
 from softcheck.result import Input
-from softcheck.tables.files import did_you_mean, listed, reading, shown
-from softcheck.tables.gather import add, family, load_case, load_given
+from softcheck.tables.files import listed, reading, shown
+from softcheck.tables.gather import Options, add, load_case, load_given
 from softcheck.tables.labels import align
-from softcheck.tables.roles import LOGARITHMS, ROLES, Kind, is_critic, kind_of, role_of
+from softcheck.tables.roles import (
+    ROLES,
+    Kind,
+    family,
+    is_critic,
+    is_logarithm,
+    kind_of,
+    likely,
+    role_of,
+)
 from softcheck.tables.sources import Exponential, Mask, Memory
 from softcheck.tables.table import Array, Table, check_type, location
 
@@ -155,6 +165,8 @@ def open_case(
     path: str | None,
     given: Mapping[str, Sequence[str]],
     *,
+    origins: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
     action_axis: int = -1,
     allow_pickle: bool = False,
 ) -> Case:
@@ -167,6 +179,10 @@ def open_case(
     given : mapping of str to sequence of str
         For each role the ``PATH`` or ``PATH::KEY`` of its array; ``q`` may have several. `alpha`
         may also be a number written out.
+    origins : mapping of str to str, optional
+        Where each role of `given` was given, for messages; by default the option of its name.
+    names : mapping of str to str, optional
+        What the file or folder calls its arrays, by role; a role of `given` needs no name.
     action_axis : int
         The axis of the actions in every table.
     allow_pickle : bool
@@ -179,25 +195,25 @@ def open_case(
     UsageError
         If a role is given both ways, or the axis does not exist.
     """
-    in_case: dict[str, Table] = {}
-    unknown: list[str] = []
-    if path is not None:
-        in_case, unknown = load_case(path, action_axis=action_axis, allow_pickle=allow_pickle)
-    by_option = load_given(given, action_axis=action_axis, allow_pickle=allow_pickle)
+    where = {role: f"--{role.replace('_', '-')}" for role in given} | dict(origins or {})
+    own = {role: name for role, name in (names or {}).items() if family(role) not in given}
+    options = Options(action_axis, allow_pickle)
+    in_case, unknown = ({}, []) if path is None else load_case(path, own, options)
+    by_option = load_given(given, where, options)
     taken = {family(role): table for role, table in in_case.items()}
     for role in map(family, by_option):
         if role in taken:
             raise UsageError(
-                f"--{role.replace('_', '-')}",
+                where[role],
                 f"a second array for {role}, beside {taken[role].where}",
                 "one array for each role",
-                "Leave out the option, or the array of the case.",
+                "Leave out one of the two.",
             )
     tables = in_case | by_option
     name = (path and shown(path)) or next(
         (table.path for table in tables.values() if table.path), "case"
     )
-    return _assemble(name, tables, unknown, action_axis)
+    return _assemble(name, tables, unknown, action_axis, own)
 
 
 def case_from_arrays(
@@ -235,15 +251,22 @@ def case_from_arrays(
 
 
 def _assemble(
-    name: str, given: Mapping[str, Table], unknown: Sequence[str], action_axis: int
+    name: str,
+    given: Mapping[str, Table],
+    unknown: Sequence[str],
+    action_axis: int,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> Case:
     """Check that the tables fit together, and bring them into one order."""
     given = _in_order(name, given, unknown)
     notes = []
     if unknown:
-        notes.append(f"not loaded, because no role has this name: {listed(unknown)}")
+        absent = [role for role in ROLES if role not in given]
+        meant = ((each, likely(each, absent)) for each in unknown)
+        hints = "".join(f"; '{each}' may be meant for {role}" for each, role in meant if role)
+        notes.append(f"not loaded, because no role has this name: {listed(unknown)}{hints}")
     tables = {role: _checked(role, table) for role, table in given.items()}
-    log_alpha = _name(given["alpha"]) in LOGARITHMS
+    log_alpha = is_logarithm(_name(given["alpha"]), names)
     if log_alpha:
         tables["alpha"] = replace(given["alpha"], source=Exponential(given["alpha"]))
         notes.append(f"alpha is the exponential of {given['alpha'].where}")
@@ -299,11 +322,14 @@ def _in_order(name: str, tables: Mapping[str, Table], unknown: Sequence[str]) ->
     for role in ("q", "logits", "alpha"):
         if role not in ordered and not (role == "q" and critics):
             names = [*tables, *unknown]
+            meant = next((each for each in unknown if likely(each, [role])), None)
             raise InputError(
                 name,
                 f"no {role}" + (f" among {listed(names)}" if names else ""),
                 " or ".join((role, *ROLES[role].aliases)),
-                f"Add the array under one of these names, or give --{role}.",
+                f"Add the array under one of these names, or give --{role}."
+                if meant is None
+                else f"Is it '{meant}'? Rename that array, or give --{role} PATH::KEY.",
             )
     return ordered
 

@@ -1,6 +1,5 @@
 """Open files without trusting them, and turn what readers raise into one kind of error."""
 
-import difflib
 import hashlib
 import importlib
 import os
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from softcheck.errors import InputError, SoftcheckError
+from softcheck.errors import InputError, SoftcheckError, did_you_mean
 from softcheck.tables.limits import MAX_NAMED
 
 
@@ -305,12 +304,6 @@ def listed(names: Iterable[object]) -> str:
     shown = ", ".join(f"'{name}'" for name in every[:MAX_NAMED])
     left = len(every) - MAX_NAMED
     return f"{shown} and {left} more" if left > 0 else shown
-
-
-def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Return a sentence that offers the known name nearest to `name`, or the other sentence."""
-    nearest = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean '{nearest[0]}'?" if nearest else otherwise
 
 
 def _neighbours(path: str) -> list[str]:

@@ -6,11 +6,10 @@ from pathlib import PurePath
 
 import numpy as np
 
-from softcheck.errors import InputError, UsageError
+from softcheck.errors import InputError, UsageError, did_you_mean
 from softcheck.tables.files import (
     File,
     Files,
-    did_you_mean,
     entries,
     exists,
     file_at,
@@ -21,7 +20,7 @@ from softcheck.tables.files import (
     shown,
 )
 from softcheck.tables.formats import FORMATS, read
-from softcheck.tables.roles import ROLES, Kind, Role, critic, is_critic, role_of
+from softcheck.tables.roles import ROLES, Kind, Role, critic, family, role_of
 from softcheck.tables.shards import read_shards, shards
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Contents, Table, where_is
@@ -40,54 +39,60 @@ def add(tables: dict[str, Table], role: Role, table: Table) -> None:
     tables[role.name] = table
 
 
-def family(role: str) -> str:
-    """Return the name under which a role is given: all critics are q."""
-    return "q" if is_critic(role) else role
+@dataclass(frozen=True)
+class Options:
+    """What the user says about all files.
+
+    Attributes
+    ----------
+    action_axis : int
+        The axis of the actions in every table.
+    allow_pickle : bool
+        Whether pickled containers are read.
+    """
+
+    action_axis: int
+    allow_pickle: bool
 
 
 def load_case(
-    path: str, *, action_axis: int, allow_pickle: bool
+    path: str, names: Mapping[str, str], options: Options
 ) -> tuple[dict[str, Table], list[str]]:
-    """Return the tables of a file or folder by role, and the names that have none."""
-    options = _Options(action_axis, allow_pickle)
+    """Return the tables of a file or folder by role, and the names that have none.
+
+    `names` has the user's own name for some roles, each of which must be there.
+    """
     if not is_folder(path) or is_zarr(path):
-        return _by_role(shown(path), _contents(path, options))
+        return _by_role(shown(path), _contents(path, options), names)
     numbered, others = shards([file_at(entry) for entry in entries(path)])
     named = [name for name, _ in numbered] + [file.stem for file in others if _is_read(file)]
-    if numbered and not any(map(role_of, named)):
+    if numbered and not any(role_of(name, names) for name in named):
         files = _only(shown(path), numbered)
-        tables, unknown = _by_role(files.where, _read_shards(files, options))
+        tables, unknown = _by_role(files.where, _read_shards(files, options), names)
         return tables, [*unknown, *(file.name for file in others)]
+    _require_names(shown(path), names, named)
     tables = {}
     unknown = []
     for (name, _), files in numbered.items():
-        if role := role_of(name):
+        if role := role_of(name, names):
             add(tables, role, _table(files.where, _read_shards(files, options), None, role))
         else:
             unknown.append(PurePath(files.where).name)
     for file in others:
-        role = role_of(file.stem)
+        role = role_of(file.stem, names)
         if role is None or not _is_read(file):
             unknown.append(file.name)
         else:
-            contents = read(file, allow_pickle=allow_pickle)
+            contents = read(file, allow_pickle=options.allow_pickle)
             add(tables, role, _table(file.where, contents, None, role))
     return tables, sorted(unknown)
-
-
-@dataclass(frozen=True)
-class _Options:
-    """What the user says about all files."""
-
-    action_axis: int
-    allow_pickle: bool
 
 
 def _is_read(file: File) -> bool:
     return file.suffix in FORMATS
 
 
-def _contents(path: str, options: _Options) -> Contents:
+def _contents(path: str, options: Options) -> Contents:
     """Return the arrays of a file, of a Zarr group, or of the numbered files of a folder."""
     if is_folder(path):
         if is_zarr(path):
@@ -98,7 +103,7 @@ def _contents(path: str, options: _Options) -> Contents:
     return read(file_at(path), allow_pickle=options.allow_pickle)
 
 
-def _read_shards(files: Files, options: _Options) -> Contents:
+def _read_shards(files: Files, options: Options) -> Contents:
     return read_shards(files, action_axis=options.action_axis, allow_pickle=options.allow_pickle)
 
 
@@ -115,7 +120,9 @@ def _only(where: str, numbered: Mapping[tuple[str, str], Files]) -> Files:
     return next(iter(numbered.values()))
 
 
-def _by_role(where: str, contents: Contents) -> tuple[dict[str, Table], list[str]]:
+def _by_role(
+    where: str, contents: Contents, names: Mapping[str, str]
+) -> tuple[dict[str, Table], list[str]]:
     """Return named arrays by role, and the names that have none."""
     if list(contents) == [None]:
         raise InputError(
@@ -124,10 +131,11 @@ def _by_role(where: str, contents: Contents) -> tuple[dict[str, Table], list[str
             "several named arrays",
             "Give it by its role, as in --q FILE, or put one file for each role in a folder.",
         )
+    _require_names(where, names, [name for name in contents if name is not None])
     tables: dict[str, Table] = {}
     unknown = []
     for name, load in contents.items():
-        if role := role_of(name):
+        if role := role_of(name, names):
             with reading(f"{where}::{name}"):
                 add(tables, role, load(role))
         elif name is not None:
@@ -135,17 +143,29 @@ def _by_role(where: str, contents: Contents) -> tuple[dict[str, Table], list[str
     return tables, unknown
 
 
+def _require_names(where: str, names: Mapping[str, str], known: Sequence[str]) -> None:
+    """Raise InputError unless all names of the user's own are there: nothing goes unchecked."""
+    for meant, own in names.items():
+        if own not in known:
+            raise InputError(
+                where,
+                f"no array '{own}'",
+                f"the one that is named so for {meant}",
+                did_you_mean(own, known, f"It has {listed(known) or 'none'}."),
+            )
+
+
 def load_given(
-    given: Mapping[str, Sequence[str]], *, action_axis: int, allow_pickle: bool
+    given: Mapping[str, Sequence[str]], origins: Mapping[str, str], options: Options
 ) -> dict[str, Table]:
-    """Return the tables that options name."""
-    options = _Options(action_axis, allow_pickle)
+    """Return the tables that options name; `origins` says where each role was given."""
     tables: dict[str, Table] = {}
     opened: dict[str, Contents] = {}
     for name, places in given.items():
+        origin = origins[name]
         if len(places) > 1 and name != "q":
             raise UsageError(
-                f"--{name.replace('_', '-')}",
+                origin,
                 f"{len(places)} arrays",
                 "one",
                 "Give the option once; only --q may be repeated, for twin critics.",
@@ -154,12 +174,12 @@ def load_given(
             role = ROLES[name] if len(places) == 1 else critic(number)
             scalar = _written_out(place) if role.kind is Kind.NUMBER else None
             if scalar is not None:
-                tables[role.name] = Table(Memory(np.array(scalar)), None, f"--{name}")
+                tables[role.name] = Table(Memory(np.array(scalar)), None, origin)
                 continue
             path, key = _split(place)
             if role.kind is Kind.NUMBER and not exists(path):
                 raise UsageError(
-                    f"--{name}",
+                    origin,
                     f"'{place}'",
                     "a number, such as 0.2, or the path of a file",
                     "Correct the number or the path.",

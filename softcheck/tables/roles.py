@@ -2,9 +2,11 @@
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+
+from softcheck.errors import nearest
 
 
 class Kind(enum.Enum):
@@ -83,13 +85,37 @@ _BY_NAME = {name: role for role in _EVERY for name in (role.name, *role.aliases)
 _CRITIC = re.compile(r"qf?([1-9][0-9]?)")
 
 
-def role_of(name: str | None) -> Role | None:
-    """Return the role that a file means by `name`, or None for a name without one."""
+def role_of(name: str | None, names: Mapping[str, str] = MappingProxyType({})) -> Role | None:
+    """Return the role that a file means by `name`, or None for a name without one.
+
+    Parameters
+    ----------
+    name : str or None
+    names : mapping of str to str
+        The user's own name for some roles, by role; it replaces all the usual ones of that role.
+    """
     if name is None:
         return None
-    if match := _CRITIC.fullmatch(name):
-        return critic(int(match[1]))
-    return _BY_NAME.get(name)
+    for meant, own in names.items():
+        if own == name:
+            return role_of(meant)
+    role = critic(int(match[1])) if (match := _CRITIC.fullmatch(name)) else _BY_NAME.get(name)
+    if role is not None and names and family(role.name) in map(family, names):
+        return None
+    return role
+
+
+def is_logarithm(name: str | None, names: Mapping[str, str] = MappingProxyType({})) -> bool:
+    """Return whether a file holds the logarithm of a role under `name`; see `role_of`."""
+    meant = next((role for role, own in names.items() if own == name), name)
+    return meant in LOGARITHMS
+
+
+def likely(name: str, roles: Iterable[str]) -> str | None:
+    """Return the one of some roles that a name without a role was probably meant for."""
+    known = {alias: role for role in roles for alias in (role, *ROLES[role].aliases)}
+    near = nearest(name, known, cutoff=0.75)
+    return None if near is None else known[near]
 
 
 def critic(number: int) -> Role:
@@ -100,6 +126,14 @@ def critic(number: int) -> Role:
 def is_critic(role: str) -> bool:
     """Return whether the role is one of several critics: q1, q2, ..."""
     return _CRITIC.fullmatch(role) is not None
+
+
+def family(name: str) -> str:
+    """Return under which role a name is given: every critic as q, log_alpha as alpha."""
+    role = role_of(name)
+    if role is None:
+        return name
+    return "q" if is_critic(role.name) else role.name
 
 
 def kind_of(role: str) -> Kind:

@@ -23,7 +23,7 @@ def test_explain_lists_every_code_and_offers_the_nearest():
     assert [line.split()[0] for line in listing.splitlines()] == list(entries())
     run = softcheck("explain", "mising-alpha")
     assert run.code == 2
-    assert "Did you mean missing-alpha?" in run.err
+    assert "Did you mean 'missing-alpha'?" in run.err
 
 
 def test_every_mistake_of_the_fixtures_has_a_text():

@@ -1,0 +1,382 @@
+"""The configuration file: finding it, reading it strictly, and which settings a case has from it.
+
+It is `softcheck.toml`, or the table `[tool.softcheck]` of `pyproject.toml`, in the nearest folder
+upwards that has either; both in one folder are an error, for one of them would go unread.
+"""
+
+import glob
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from softcheck.errors import UsageError, did_you_mean
+from softcheck.settings import (
+    Document,
+    General,
+    Inputs,
+    Setting,
+    Settings,
+    settings_of,
+    spelled,
+)
+from softcheck.tables.case import Case, open_case
+from softcheck.tables.files import File, decode, reading
+from softcheck.tables.roles import ROLES, family, is_critic, role_of
+
+MAX_BYTES = 1024 * 1024
+"""A configuration file: some ten thousand cases."""
+
+_OWN = "softcheck.toml"
+_SHARED = "pyproject.toml"
+_OF_A_CASE = settings_of(Inputs, Settings)
+_OF_ALL = settings_of(Inputs, Settings, General, Document)
+
+
+class Value(NamedTuple):
+    """A value and where it comes from: a flag, an environment variable, or a key of a file."""
+
+    value: Any
+    origin: str
+
+
+Values = Mapping[str, Value]
+"""What was chosen, by the name of the setting; what is not in it has its default."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A case that is to be verified: its name, its path if it has one, and its values."""
+
+    name: str
+    path: str | None
+    values: Values
+
+    def with_flags(self, flags: Values) -> "Chosen":
+        """Return the case as flags and the environment have it."""
+        return replace(self, values={**self.values, **flags})
+
+    @property
+    def settings(self) -> Settings:
+        """How it is verified."""
+        known = settings_of(Settings)
+        return Settings(**{name: of.value for name, of in self.values.items() if name in known})
+
+    def open(self) -> Case:
+        """Return its arrays.
+
+        Raises
+        ------
+        SoftcheckError
+            See `tables.case.open_case`.
+        """
+        known = settings_of(Inputs)
+        inputs = {name: of for name, of in self.values.items() if name in known}
+        places = {role: inputs.pop(role) for role in [*inputs] if known[role].option.place}
+        return open_case(
+            self.path,
+            {role: _texts(of.value) for role, of in places.items()},
+            origins={role: of.origin for role, of in places.items()},
+            **{name: of.value for name, of in inputs.items()},
+        )
+
+    def runs(self) -> Iterator[tuple[str, Callable[[], Case], Settings]]:
+        """Yield a name, an opener and settings: one, or one for each of several gradients."""
+        grad = self.values.get("grad")
+        if grad is None or len(_texts(grad.value)) == 1:
+            yield self.name, self.open, self.settings
+            return
+        for dump in _texts(grad.value):
+            one = self.with_flags({"grad": Value(dump, grad.origin)})
+            yield dump, partial(_renamed, one, dump), one.settings
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A `[[case]]` of a configuration file.
+
+    Attributes
+    ----------
+    where : str
+        Its place, for messages.
+    path : str or None
+        Its glob as written; a case of arrays given one by one has none.
+    files : tuple of str
+        What the glob matches, in order, as seen from the working directory.
+    values : Values
+    """
+
+    where: str
+    path: str | None
+    files: tuple[str, ...]
+    values: Values
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a configuration file says; without a file, nothing.
+
+    Attributes
+    ----------
+    path : str or None
+    general : Values
+        For all cases.
+    entries : tuple of Entry
+        For some; where two match one path, the later one wins, key by key.
+    """
+
+    path: str | None = None
+    general: Values = field(default_factory=dict)
+    entries: tuple[Entry, ...] = ()
+
+    def chosen(self, path: str) -> Chosen:
+        """Return a case by its path, with the settings of every entry that matches it."""
+        values = dict(self.general)
+        for entry in self._by_file.get(os.path.realpath(path), ()):
+            values |= entry.values
+        return Chosen(path, path, values)
+
+    def every(self) -> list[Chosen]:
+        """Return the configured cases, each path once.
+
+        Raises
+        ------
+        UsageError
+            If a glob matches nothing.
+        """
+        cases: dict[str, Chosen] = {}
+        for entry in self.entries:
+            if entry.path is None:
+                cases[entry.where] = Chosen(entry.where, None, {**self.general, **entry.values})
+            elif not entry.files:
+                raise UsageError(
+                    f"{entry.where}.path",
+                    f"no file that matches {spelled(entry.path)}",
+                    "at least one",
+                    "Correct the pattern, which is relative to the configuration file.",
+                )
+            for file in entry.files:
+                cases.setdefault(os.path.realpath(file), self.chosen(file))
+        return list(cases.values())
+
+    @cached_property
+    def _by_file(self) -> Mapping[str, Sequence[Entry]]:
+        entries: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            for file in entry.files:
+                entries.setdefault(os.path.realpath(file), []).append(entry)
+        return entries
+
+
+def configuration(file: str | None, *, isolated: bool) -> Configuration:
+    """Return what a configuration file says: the one named, or the nearest one.
+
+    Raises
+    ------
+    UsageError
+        If it is not TOML, has an unknown key, or a value that is not allowed; or if two files of
+        one folder configure softcheck.
+    InputError
+        If it is missing or unreadable.
+    """
+    if isolated:
+        if file is not None:
+            raise UsageError("--config", f"'{file}'", "no file with --isolated", "Leave one out.")
+        return Configuration()
+    found = _nearest() if file is None else _named(file)
+    return Configuration() if found is None else _decoded(*found)
+
+
+def shown(
+    settings: Mapping[str, Setting], general: Values, cases: Iterable[Chosen], path: str | None
+) -> str:
+    """Return every value with its origin, as TOML: first for all cases, then what a case adds."""
+    lines = [f"# {path or 'no configuration file'}"]
+    lines += [_line(setting, general.get(name)) for name, setting in settings.items()]
+    for case in cases:
+        lines += ["", "[[case]]"]
+        if case.path is not None:
+            lines.append(f"path = {spelled(case.path)}")
+        lines += [
+            _line(settings[name], value)
+            for name, value in case.values.items()
+            if name in settings and value != general.get(name)
+        ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _line(setting: Setting, value: Value | None) -> str:
+    if value is not None:
+        return f"{f'{setting.name} = {spelled(value.value)}':<32}  # {value.origin}"
+    if setting.default is not None:
+        return f"{f'{setting.name} = {spelled(setting.default)}':<32}  # default"
+    return f"# {setting.name}: {setting.option.default or 'not set'}"
+
+
+def _nearest() -> tuple[str, str, Mapping[str, Any]] | None:
+    """Return the nearest file that configures softcheck, its prefix for messages and its table."""
+    with reading(".", "a working directory", "Change to a folder that exists."):
+        here = Path.cwd()
+    for folder in (here, *here.parents):
+        found = [
+            section
+            for name in (_OWN, _SHARED)
+            if os.path.isfile(folder / name)  # noqa: PTH113  Path raises where it may not look
+            and (section := _section(os.path.relpath(folder / name, here)))
+        ]
+        if len(found) > 1:
+            raise UsageError(
+                found[0][0],
+                f"a second configuration beside [tool.softcheck] in {found[1][0]}",
+                "one of them",
+                "Move all settings into one of the two files.",
+            )
+        if found:
+            return found[0]
+    return None
+
+
+def _named(file: str) -> tuple[str, str, Mapping[str, Any]]:
+    section = _section(file)
+    if section is None:
+        raise UsageError(file, "no table [tool.softcheck]", "one", "Name the file that has it.")
+    return section
+
+
+def _section(file: str) -> tuple[str, str, Mapping[str, Any]] | None:
+    """Return the part of a file that is softcheck's, or None where it has none."""
+    text = decode(file, File(file).read_whole(MAX_BYTES))
+    try:
+        table: Any = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            file, str(error) or "values nested too deeply", "TOML", "Correct the file."
+        ) from error
+    if Path(file).name != _SHARED:
+        return file, f"{file}::", table
+    table = table.get("tool", {}).get("softcheck")
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        raise UsageError(f"{file}::tool.softcheck", spelled(table), "a table", "Correct the file.")
+    return file, f"{file}::tool.softcheck.", table
+
+
+def _decoded(file: str, prefix: str, table: Mapping[str, Any]) -> Configuration:
+    folder = str(Path(file).parent)
+    rest = {key: value for key, value in table.items() if key != "case"}
+    entries = table.get("case", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        header = "[[tool.softcheck.case]]" if "tool.softcheck" in prefix else "[[case]]"
+        raise UsageError(
+            f"{prefix}case", spelled(entries), f"tables headed {header}", "Correct the file."
+        )
+    return Configuration(
+        path=file,
+        general=_values(rest, _OF_ALL, prefix, folder, ("case",)),
+        entries=tuple(
+            _entry(entry, f"{prefix}case[{number}]", folder) for number, entry in enumerate(entries)
+        ),
+    )
+
+
+def _entry(table: Mapping[str, Any], where: str, folder: str) -> Entry:
+    rest = {key: value for key, value in table.items() if key != "path"}
+    values = _values(rest, _OF_A_CASE, f"{where}.", folder, ("path",))
+    path = table.get("path")
+    if path is None and "logits" in values:
+        return Entry(where, None, (), values)
+    if not isinstance(path, str) or not path:
+        found = "no path" if path is None else spelled(path)
+        raise UsageError(
+            f"{where}.path",
+            found,
+            "the path of a case, or a pattern",
+            'As in path = "dumps/*.npz".',
+        )
+    return Entry(where, path, tuple(_matches(path, folder)), values)
+
+
+def _matches(pattern: str, folder: str) -> Iterator[str]:
+    """Yield what a pattern matches; a file whose name is the whole pattern comes first."""
+    if os.path.lexists(_relocated(pattern, folder)):
+        yield _relocated(pattern, folder)
+        return
+    for match in sorted(glob.glob(pattern, root_dir=folder, recursive=True)):  # noqa: PTH207  absolute ones too
+        yield _relocated(match, folder)
+
+
+def _values(
+    table: Mapping[str, Any],
+    settings: Mapping[str, Setting],
+    prefix: str,
+    folder: str,
+    others: Sequence[str],
+) -> Values:
+    """Read the keys of a table, in which `-` and `_` are the same."""
+    values: dict[str, Value] = {}
+    for key, raw in table.items():
+        name = key.replace("-", "_")
+        where = f"{prefix}{key}"
+        if name not in settings:
+            known = sorted([*settings, *others])
+            hint = did_you_mean(name, known, "Remove it.")
+            raise UsageError(where, "an unknown key", f"one of {', '.join(known)}", hint)
+        if name in values:
+            raise UsageError(where, f"{values[name].origin} too", "one of the two", "Remove one.")
+        value = settings[name].read(raw, where)
+        if name == "names":
+            _check_names(value, where)
+        if settings[name].option.place:
+            value = _each(value, lambda text: _relocated(text, folder))
+        values[name] = Value(value, where)
+    return values
+
+
+def _check_names(names: Mapping[str, str], where: str) -> None:
+    """Raise UsageError unless every key is a role, once."""
+    seen: dict[str, str] = {}
+    for role, own in names.items():
+        meant = role_of(role)
+        if meant is None or (role not in ROLES and not is_critic(role) and role != "log_alpha"):
+            known = (*ROLES, "q1", "q2", "log_alpha")
+            hint = (
+                did_you_mean(role, known, 'The role comes first, as in grad = "actor_grad".')
+                if meant is None
+                else f"Did you mean '{family(role)}'?"
+            )
+            raise UsageError(
+                f"{where}.{role}", "an unknown role", f"one of {', '.join(known)}", hint
+            )
+        if own in seen:
+            raise UsageError(
+                f"{where}.{role}",
+                f"the array {spelled(own)}, which is {seen[own]} already",
+                "an array for each role",
+                "Remove one of the two.",
+            )
+        seen[own] = role
+
+
+def _renamed(case: Chosen, name: str) -> Case:
+    return replace(case.open(), name=name)
+
+
+def _texts(value: Any) -> list[str]:
+    """Return the places, or the number, of a role as text."""
+    return value if isinstance(value, list) else [str(value)]
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a value with all text in it changed; numbers stay."""
+    if isinstance(value, list):
+        return [change(text) for text in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def _relocated(path: str, folder: str) -> str:
+    """Return a path that a file in `folder` means, as seen from the working directory."""
+    return path if folder == "." else os.path.join(folder, path)  # noqa: PTH118  it may be PATH::KEY
