@@ -215,20 +215,21 @@ def verify(
 
     from softcheck.progress import progress_bar
     from softcheck.tables.case import open_case
+    from softcheck.tables.files import shown
     from softcheck.verification import report
 
     def opener(path: str | None, dump: str | None) -> Callable[[], "Case"]:
         def opened() -> "Case":
             all_given = given if dump is None else given | {"grad": [dump]}
             case = open_case(path, all_given, action_axis=action_axis, allow_pickle=allow_pickle)
-            return case if dump is None or len(grads) == 1 else replace(case, name=dump)
+            return case if dump is None or len(grads) == 1 else replace(case, name=shown(dump))
 
         return opened
 
     paths: list[str | None] = [*cases] if cases else [None]
     grads: list[str | None] = [*grad] if grad else [None]
     chosen = [
-        ((dump if len(grads) > 1 else path) or "options", opener(path, dump))
+        (shown((dump if len(grads) > 1 else path) or "options"), opener(path, dump))
         for path in paths
         for dump in grads
     ]
