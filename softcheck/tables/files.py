@@ -191,6 +191,11 @@ def entries(folder: str) -> list[str]:
     return [str(entry) for entry in every if entry.name[0] != "." and not is_folder(str(entry))]
 
 
+def joined(folder: str, name: str) -> str:
+    """Return the path or URL of what is in a folder."""
+    return f"{folder}{name}" if folder.endswith("/") else f"{folder}/{name}"
+
+
 def files_below(folder: str) -> list[tuple[str, File]]:
     """Return every file in a folder and in those below it, by its path from there."""
     if is_url(folder):

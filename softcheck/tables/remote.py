@@ -10,12 +10,13 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from softcheck.errors import InputError, SoftcheckError
-from softcheck.tables.files import PIECE, File, load_extra, shown, too_large
+from softcheck.tables.files import PIECE, File, joined, load_extra, shown
 from softcheck.tables.limits import MAX_COPY_BYTES, MAX_SKIP_BYTES, SECONDS_OF_SILENCE
 
 
@@ -31,7 +32,6 @@ class Remote(File):
     def __init__(self, url: str) -> None:
         super().__init__(url, shown(url))
         self._copy: File | None = None
-        self._size: int | None = None
 
     @property
     def name(self) -> str:
@@ -41,13 +41,13 @@ class Remote(File):
 
     def size(self) -> int:
         """Return its size as the server says, or that of a copy if it does not say."""
-        if self._copy is not None:
-            return self._copy.size()
-        if self._size is None:
-            self._size = self._announced()
-        return self.local().size() if self._size is None else self._size
+        if self._copy is None and self._announced is not None:
+            return self._announced
+        return self.local().size()
 
+    @cached_property
     def _announced(self) -> int | None:
+        """What the server says that its size is."""
         system, path = _system(self.path)
         with _network(self.where):
             about = system.info(path)
@@ -78,26 +78,31 @@ class Remote(File):
         return self._copy
 
     def _copied(self) -> File:
-        announced = self._announced()
-        if announced is not None and announced > MAX_COPY_BYTES:
-            raise too_large(self.where, announced, MAX_COPY_BYTES)
+        """Copy it, as far as there is to be room for it."""
+        self._require_room(self._announced or 0)
         descriptor, path = tempfile.mkstemp(suffix=self.suffix, prefix="softcheck-")
         copy = _Copy(path, self.where)
         with os.fdopen(descriptor, "wb") as target, self.in_order() as stream:
             while data := stream.read(PIECE):
                 target.write(data)
-                if target.tell() > MAX_COPY_BYTES:
-                    raise too_large(self.where, target.tell(), MAX_COPY_BYTES)
-        size = copy.size()
-        if announced not in (None, size):
+                self._require_room(target.tell())
+        if self._announced not in (None, copy.size()):
             raise InputError(
                 self.where,
-                f"{size} bytes",
-                f"{announced}, as the server said",
+                f"{copy.size()} bytes",
+                f"{self._announced}, as the server said",
                 "Wait until the file is written, or download it.",
             )
-        self._size = size
         return copy
+
+    def _require_room(self, size: int) -> None:
+        if size > MAX_COPY_BYTES:
+            raise InputError(
+                self.where,
+                f"{size} bytes to copy to this machine",
+                f"at most {MAX_COPY_BYTES}",
+                "Save the arrays as .npy, which is read where it is, or download the file.",
+            )
 
 
 class _Copy(File):
@@ -233,7 +238,7 @@ def remote_entries(folder: str) -> list[str]:
     with _network(shown(folder)):
         every = system.ls(path, detail=True)
     names = sorted(PurePosixPath(entry["name"]).name for entry in every if entry["type"] == "file")
-    return [f"{folder.rstrip('/')}/{name}" for name in names if name[0] != "."]
+    return [joined(folder, name) for name in names if name[0] != "."]
 
 
 def remote_files_below(folder: str) -> list[tuple[str, File]]:
@@ -242,7 +247,7 @@ def remote_files_below(folder: str) -> list[tuple[str, File]]:
     with _network(shown(folder)):
         every = sorted(system.find(path))
     names = [str(PurePosixPath(name).relative_to(path)) for name in every]
-    return [(name, Remote(f"{folder.rstrip('/')}/{name}")) for name in names]
+    return [(name, Remote(joined(folder, name))) for name in names]
 
 
 def _is_http(url: str) -> bool:

@@ -15,6 +15,7 @@ from softcheck.tables.files import (
     exists,
     files_below,
     is_url,
+    joined,
     listed,
     load_extra,
     local_path,
@@ -47,7 +48,7 @@ _DECODERS = frozenset(
 
 def is_zarr(folder: str) -> bool:
     """Return whether a folder is a Zarr group or array."""
-    return any(exists(f"{folder.rstrip('/')}/{mark}") for mark in _MARKS)
+    return any(exists(joined(folder, mark)) for mark in _MARKS)
 
 
 @dataclass(frozen=True)
