@@ -24,7 +24,7 @@ from softcheck.settings import (
     spelled,
 )
 from softcheck.tables.case import Case, open_case
-from softcheck.tables.files import decode, read_whole, reading
+from softcheck.tables.files import check_regular, decode, read_whole, reading
 from softcheck.tables.roles import ROLES, family, is_critic, role_of
 
 MAX_BYTES = 1024 * 1024
@@ -34,6 +34,10 @@ _OWN = "softcheck.toml"
 _SHARED = "pyproject.toml"
 _OF_A_CASE = settings_of(Inputs, Settings)
 _OF_ALL = settings_of(Inputs, Settings, General, Document)
+_ELSEWHERE = {"path": "It belongs to a case: put it under [[case]]."} | dict.fromkeys(
+    _OF_ALL.keys() - _OF_A_CASE.keys(), "It is for all cases: put it above the first [[case]]."
+)
+"""What to do about a key in the wrong one of the two tables."""
 
 
 class Value(NamedTuple):
@@ -248,6 +252,12 @@ def _named(file: str) -> tuple[str, str, Mapping[str, Any]]:
 
 def _section(file: str) -> tuple[str, str, Mapping[str, Any]] | None:
     """Return the part of a file that is softcheck's, or None where it has none."""
+    if Path(file).exists() and not Path(file).is_file():
+        raise UsageError(file, "no regular file", "a file of TOML", "Name the file itself.")
+    size = check_regular(file)
+    if size > MAX_BYTES:
+        found, allowed = f"{size} bytes", f"a configuration of at most {MAX_BYTES}"
+        raise UsageError(file, found, allowed, "Name the cases by patterns.")
     text = decode(file, read_whole(file, MAX_BYTES))
     try:
         table: Any = tomllib.loads(text)
@@ -323,7 +333,7 @@ def _values(
         where = f"{prefix}{key}"
         if name not in settings:
             known = sorted([*settings, *others])
-            hint = did_you_mean(name, known, "Remove it.")
+            hint = _ELSEWHERE.get(name) or did_you_mean(name, known, "Remove it.")
             raise UsageError(where, "an unknown key", f"one of {', '.join(known)}", hint)
         if name in values:
             raise UsageError(where, f"{values[name].origin} too", "one of the two", "Remove one.")

@@ -191,8 +191,9 @@ def open_case(
         If a role is given both ways, or the axis does not exist.
     """
     where = {role: f"--{role.replace('_', '-')}" for role in given} | dict(origins or {})
-    own = {role: name for role, name in (names or {}).items() if family(role) not in given}
-    in_case, unknown = ({}, []) if path is None else load_case(path, own, allow_pickle)
+    own = dict(names or {})
+    outranked = {name for role, name in own.items() if family(role) in given}
+    in_case, unknown = ({}, []) if path is None else load_case(path, own, outranked, allow_pickle)
     by_option = load_given(given, where, allow_pickle)
     taken = {family(role): table for role, table in in_case.items()}
     for role in map(family, by_option):

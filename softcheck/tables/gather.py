@@ -1,6 +1,6 @@
 """Find the arrays of a case: in one file, in a folder, or in files given one by one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +27,15 @@ def add(tables: dict[str, Table], role: Role, table: Table) -> None:
 
 
 def load_case(
-    path: str, names: Mapping[str, str], allow_pickle: bool
+    path: str, names: Mapping[str, str], outranked: Set[str], allow_pickle: bool
 ) -> tuple[dict[str, Table], list[str]]:
     """Return the tables of a file or folder by role, and the names that have none.
 
-    `names` has the user's own name for some roles, each of which must be there.
+    `names` has the user's own name for some roles, each of which must be there; those that are
+    `outranked` are not loaded, for an option gives their role.
     """
     if is_folder(path):
-        return _load_folder(path, names, allow_pickle)
+        return _load_folder(path, names, outranked, allow_pickle)
     contents = read(path, allow_pickle=allow_pickle)
     if list(contents) == [None]:
         raise InputError(
@@ -43,10 +44,12 @@ def load_case(
             "several named arrays",
             "Give it by its role, as in --q FILE, or put one file for each role in a folder.",
         )
-    _require_names(path, names, [name for name in contents if name is not None])
+    _require_names(path, names, outranked, [name for name in contents if name is not None])
     tables: dict[str, Table] = {}
     unknown = []
     for name, load in contents.items():
+        if name in outranked:
+            continue
         if role := role_of(name, names):
             with reading(f"{path}::{name}"):
                 add(tables, role, load(role))
@@ -55,10 +58,12 @@ def load_case(
     return tables, unknown
 
 
-def _require_names(path: str, names: Mapping[str, str], known: Sequence[str]) -> None:
+def _require_names(
+    path: str, names: Mapping[str, str], outranked: Set[str], known: Sequence[str]
+) -> None:
     """Raise InputError unless all names of the user's own are there: nothing goes unchecked."""
     for meant, own in names.items():
-        if own not in known:
+        if own not in known and own not in outranked:
             raise InputError(
                 path,
                 f"no array '{own}'",
@@ -68,7 +73,7 @@ def _require_names(path: str, names: Mapping[str, str], known: Sequence[str]) ->
 
 
 def _load_folder(
-    path: str, names: Mapping[str, str], allow_pickle: bool
+    path: str, names: Mapping[str, str], outranked: Set[str], allow_pickle: bool
 ) -> tuple[dict[str, Table], list[str]]:
     """Return the tables in a folder by role, and the names of files that have none."""
     tables: dict[str, Table] = {}
@@ -76,8 +81,10 @@ def _load_folder(
     with reading(path, "a readable folder", "Check its permissions."):
         every = sorted(Path(path).iterdir())
         entries = [each for each in every if each.name[0] != "." and not is_folder(str(each))]
-    _require_names(path, names, [entry.stem for entry in entries])
+    _require_names(path, names, outranked, [entry.stem for entry in entries])
     for entry in entries:
+        if entry.stem in outranked:
+            continue
         role = role_of(entry.stem, names)
         if role is None or format_of(entry.name) is None:
             unknown.append(entry.name)
