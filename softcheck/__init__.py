@@ -1,7 +1,6 @@
 """Verify the gradient of a soft (entropy-regularised) softmax policy, entry by entry."""
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # what type checkers know to be true; typing takes 5 ms
 if TYPE_CHECKING:
     from softcheck.api import assert_gradient, verify
     from softcheck.errors import SoftcheckError
@@ -19,7 +18,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import what is asked for, so that importing the package costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

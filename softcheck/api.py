@@ -26,7 +26,8 @@ class Options(TypedDict, total=False):
         Intermediates that are to be checked too.
     action_axis : int
         The axis of the actions, -1 by default.
-    reduction, critics, compute_dtype, grad_dtype, samples, seed, threads, max_findings, strict
+    reduction, critics, compute_dtype, grad_dtype, tolerance_factor, samples, seed, threads,
+    max_findings, strict
         See `softcheck.settings.Settings`.
     """
 
@@ -45,6 +46,7 @@ class Options(TypedDict, total=False):
     critics: CriticChoice
     compute_dtype: Dtype | None
     grad_dtype: Dtype | None
+    tolerance_factor: float
     samples: int
     seed: int
     threads: int | None

@@ -12,8 +12,9 @@ import typer
 from typer.exceptions import TyperException
 
 from softcheck import __version__
-from softcheck.errors import SoftcheckError, UsageError, printable
+from softcheck.errors import SoftcheckError, UsageError, nearest, printable
 from softcheck.help import Command, Group
+from softcheck.output import colored, default_format, prepare, say, style, write
 from softcheck.result import Status, Verdict
 from softcheck.settings import Document, General, Inputs, Setting, Settings, settings_of
 
@@ -25,9 +26,6 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.INCONCLUSIVE: 1, Status.ERROR: 2}
 TROUBLE = 2
 INTERNAL = 3
-SIGNALLED = 128
-"""Added to the number of the signal that ended the program, as shells do."""
-
 QUIET = 2
 """How often -q silences everything."""
 
@@ -98,14 +96,15 @@ class _Signalled(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.code = SIGNALLED + number
+        self.code = 128 + number  # as shells count
 
 
 def main() -> NoReturn:
     """Run the program: the one funnel from exceptions to exit codes."""
+    prepare()
     try:
         with _signals():
-            code = int(app(standalone_mode=False) or 0)
+            code = int(app(prog_name="softcheck", standalone_mode=False) or 0)
     except _Signalled as end:
         code = end.code
     except SoftcheckError as error:
@@ -157,18 +156,21 @@ def _complain(code: int, message: str) -> int:
         import traceback
 
         traceback.print_exc()
-    print(f"softcheck: {message}", file=sys.stderr)
+    say(message)
     return code
 
 
 def _refusal(error: TyperException) -> str:
     """Return what Typer refuses as one line with something to do."""
-    near = getattr(error, "possibilities", None)
-    said = getattr(error, "message", "") if near else error.format_message()
     context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "softcheck"
-    hint = f" Did you mean '{near[0]}'?" if near else f" See {command} --help."
-    return f"{printable(said).rstrip('.?')}.{hint}"
+    command = "softcheck" if context is None else context.command_path
+    if hasattr(error, "possibilities"):
+        option: str = vars(error)["option_name"]
+        like = nearest(option.strip("-"), [name[2:] for name in error.possibilities or ()])
+        hint = f"Did you mean '--{like}'?" if like else f"See {command} --help."
+        return str(UsageError(option, "an unknown option", f"one that {command} has", hint))
+    said = printable(error.format_message())
+    return said if said.endswith("?") else f"{said.rstrip('.')}. See {command} --help."
 
 
 def _takes(settings: Mapping[str, Setting]) -> Callable[[_Function], _Function]:
@@ -244,8 +246,6 @@ def _configuration(context: typer.Context, file: str | None, isolated: bool) -> 
 
 def _renderer(renderers: Mapping[str, _Function], values: "Values") -> _Function:
     """Return the renderer of the chosen format, or of the one that fits the reader."""
-    from softcheck.output import default_format
-
     chosen = values.get("output_format")
     if chosen is None:
         return renderers[default_format()]
@@ -257,7 +257,7 @@ def _renderer(renderers: Mapping[str, _Function], values: "Values") -> _Function
 
 def _version(asked: bool) -> None:
     if asked:
-        print(f"softcheck {__version__}")
+        write(f"softcheck {__version__}\n")
         raise typer.Exit
 
 
@@ -275,8 +275,6 @@ def _root(
     error.
     """
     if context.invoked_subcommand is None:
-        from softcheck.output import write
-
         write(f"{context.get_help()}\n")
         raise typer.Exit(TROUBLE)
 
@@ -320,8 +318,7 @@ def verify(
     For the policy loss L = -sum pi g with g(a) = Q(a) - alpha log pi(a), and V = sum pi g, it is
     dL/dtheta_a = -pi(a) (g(a) - V). F is PATH or PATH::KEY.
     """
-    from softcheck.config import Chosen, shown
-    from softcheck.output import style, write
+    from softcheck.config import Chosen, with_origins
 
     flags = _flags(context, _VERIFY, options)
     file = _configuration(context, config, isolated)
@@ -334,7 +331,7 @@ def verify(
     chosen = [case.with_flags(flags) for case in chosen]
     general = {**file.general, **flags}
     if show_settings:
-        write(shown(_VERIFY, general, chosen, file.path))
+        write(with_origins(_VERIFY, general, chosen, file.path))
         return
     if not chosen:
         raise UsageError(
@@ -349,10 +346,10 @@ def verify(
     from softcheck.verification import report
 
     render = _renderer(RENDERERS, general)
-    with progress_bar() as progress:
+    with progress_bar(colored(color, sys.stderr)) as progress:
         made = report([run for case in chosen for run in case.runs()], progress)
     for error in made.summary.errors:
-        print(f"softcheck: {error}", file=sys.stderr)
+        say(error)
     if quiet < QUIET:
         write(render(made, style(color, verbose - quiet)))
     code = EXIT_CODES[made.status]
@@ -406,7 +403,6 @@ def derive(
     """
     from softcheck.derive import BUILT_IN, built_in, load
     from softcheck.derive.check import check, report
-    from softcheck.output import style, write
     from softcheck.report.derive import RENDERERS
 
     flags = _flags(context, _DERIVE, options)
@@ -462,7 +458,6 @@ def explain(
     """Say what a diagnosis means: the wrong and the right formula; without a code, list all."""
     from softcheck.explain import explain as explained
     from softcheck.explain import listing
-    from softcheck.output import write
 
     write(listing() if code is None else explained(code))
 
@@ -489,7 +484,6 @@ def selftest(
     show was missed. Without a case, wrong steps are planted in the derivation of Eq. (6) too.
     """
     from softcheck.config import Chosen
-    from softcheck.output import write
     from softcheck.report.selftest import render
     from softcheck.selftest import Outcome, outcomes
 

@@ -24,7 +24,7 @@ from softcheck.settings import (
     spelled,
 )
 from softcheck.tables.case import Case, open_case
-from softcheck.tables.files import File, decode, reading
+from softcheck.tables.files import File, decode, reading, shown
 from softcheck.tables.roles import ROLES, family, is_critic, role_of
 
 MAX_BYTES = 1024 * 1024
@@ -34,6 +34,10 @@ _OWN = "softcheck.toml"
 _SHARED = "pyproject.toml"
 _OF_A_CASE = settings_of(Inputs, Settings)
 _OF_ALL = settings_of(Inputs, Settings, General, Document)
+_ELSEWHERE = {"path": "It belongs to a case: put it under [[case]]."} | dict.fromkeys(
+    _OF_ALL.keys() - _OF_A_CASE.keys(), "It is for all cases: put it above the first [[case]]."
+)
+"""What to do about a key in the wrong one of the two tables."""
 
 
 class Value(NamedTuple):
@@ -91,7 +95,7 @@ class Chosen:
             return
         for dump in _texts(grad.value):
             one = self.with_flags({"grad": Value(dump, grad.origin)})
-            yield dump, partial(_renamed, one, dump), one.settings
+            yield shown(dump), partial(_renamed, one, shown(dump)), one.settings
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ class Configuration:
         values = dict(self.general)
         for entry in self._by_file.get(os.path.realpath(path), ()):
             values |= entry.values
-        return Chosen(path, path, values)
+        return Chosen(shown(path), path, values)
 
     def every(self) -> list[Chosen]:
         """Return the configured cases, each path once.
@@ -190,7 +194,7 @@ def configuration(file: str | None, *, isolated: bool) -> Configuration:
     return Configuration() if found is None else _decoded(*found)
 
 
-def shown(
+def with_origins(
     settings: Mapping[str, Setting], general: Values, cases: Iterable[Chosen], path: str | None
 ) -> str:
     """Return every value with its origin, as TOML: first for all cases, then what a case adds."""
@@ -248,6 +252,12 @@ def _named(file: str) -> tuple[str, str, Mapping[str, Any]]:
 
 def _section(file: str) -> tuple[str, str, Mapping[str, Any]] | None:
     """Return the part of a file that is softcheck's, or None where it has none."""
+    if Path(file).exists() and not Path(file).is_file():
+        raise UsageError(file, "no regular file", "a file of TOML", "Name the file itself.")
+    size = File(file).size()
+    if size > MAX_BYTES:
+        found, allowed = f"{size} bytes", f"a configuration of at most {MAX_BYTES}"
+        raise UsageError(file, found, allowed, "Name the cases by patterns.")
     text = decode(file, File(file).read_whole(MAX_BYTES))
     try:
         table: Any = tomllib.loads(text)
@@ -323,7 +333,7 @@ def _values(
         where = f"{prefix}{key}"
         if name not in settings:
             known = sorted([*settings, *others])
-            hint = did_you_mean(name, known, "Remove it.")
+            hint = _ELSEWHERE.get(name) or did_you_mean(name, known, "Remove it.")
             raise UsageError(where, "an unknown key", f"one of {', '.join(known)}", hint)
         if name in values:
             raise UsageError(where, f"{values[name].origin} too", "one of the two", "Remove one.")

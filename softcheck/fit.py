@@ -275,7 +275,7 @@ def fitted(moments: Moments, unit: float) -> Fitted:
     return Fitted(None, None)
 
 
-def check(moments: Moments, alpha: float | None, unit: float, factor: float = 1.0) -> Tally:
+def check(moments: Moments, alpha: float | None, unit: float) -> Tally:
     """Compare the fitted scale and temperature with the declared ones.
 
     Parameters
@@ -286,8 +286,6 @@ def check(moments: Moments, alpha: float | None, unit: float, factor: float = 1.
         The temperature, or None if it differs by state: then it is compared in units of itself.
     unit : float
         The unit roundoff of what the gradient was computed in.
-    factor : float
-        What the user multiplies the tolerance of the gradient by.
     """
     found = fitted(moments, unit)
     declared = 1.0 if alpha is None else alpha
@@ -302,7 +300,7 @@ def check(moments: Moments, alpha: float | None, unit: float, factor: float = 1.
         unit_of = " times the declared" if name == "scale" or alpha is None else ""
         beside = "" if unit_of else f", declared {true!r}"
         said.append(f"{name} fitted {_spelled(value, error)}{unit_of}{beside}")
-        rows.append((value, true, factor * tolerance, true))
+        rows.append((value, true, tolerance, true))
     if moments.skipped:
         said.append(f"{moments.skipped} entries that are not finite were left out")
     actual, expected, tolerances, scale = np.array(rows).T.copy()

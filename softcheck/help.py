@@ -7,6 +7,7 @@ from typing import Any, get_args
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from softcheck.output import write
 from softcheck.settings import Heading
 
 _WIDEST = 100
@@ -23,6 +24,10 @@ class Command(TyperCommand):
         """Return the whole page."""
         return _page(self, ctx, [])
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return --help, written as everything is."""
+        return _written(super().get_help_option(ctx))
+
 
 class Group(TyperGroup):
     """The program with this help; its epilog holds examples."""
@@ -31,6 +36,22 @@ class Group(TyperGroup):
         """Return the whole page."""
         rows = [(name, _first(each.help)) for name, each in self.commands.items()]
         return _page(self, ctx, rows)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return --help, written as everything is."""
+        return _written(super().get_help_option(ctx))
+
+
+def _written(option: Any) -> Any:
+    """Return the option --help with a callback that minds a closed pipe and a full disk."""
+
+    def callback(context: typer.Context, _: Any, asked: bool) -> None:
+        if asked and not context.resilient_parsing:
+            write(f"{context.get_help()}\n")
+            raise typer.Exit
+
+    option.callback = callback
+    return option
 
 
 def _page(command: Command | Group, context: typer.Context, commands: list[Row]) -> str:

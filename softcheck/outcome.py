@@ -41,8 +41,8 @@ def case_result(
     if settings.tolerance_factor != 1.0 and case.tables.keys() & {"grad", *DUMPS}:
         # Said to whoever reads the report; to --strict it is no doubt, for it was asked for.
         notes.append(
-            f"the tolerance of all that was dumped is multiplied by {settings.tolerance_factor:g} "
-            "(--tolerance-factor)"
+            f"the tolerance of what was dumped is multiplied by {settings.tolerance_factor:g}, "
+            "as was asked for"
         )
     return result.Case(
         name=case.name,

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from softcheck.output import is_live
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -14,9 +16,9 @@ PATIENCE = 1.0
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
+def progress_bar(color: bool) -> Iterator[Callable[[int, int], None] | None]:
     """Give a callable that takes the states done and their total, or None off a terminal."""
-    if not sys.stderr.isatty():
+    if not is_live(sys.stderr):
         yield None
         return
     begun = monotonic()
@@ -31,7 +33,7 @@ def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
             from rich.console import Console
             from rich.progress import Progress
 
-            bar = Progress(console=Console(stderr=True), transient=True)
+            bar = Progress(console=Console(stderr=True, no_color=not color), transient=True)
             bar.start()
         if task is None:
             task = bar.add_task("states", total=total)

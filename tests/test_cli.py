@@ -1,9 +1,6 @@
 """The command line as its users meet it: exit codes, streams, options, wrong input on purpose."""
 
 import json
-import os
-import pty
-import signal
 import subprocess
 import sys
 
@@ -106,19 +103,6 @@ def test_off_a_terminal_the_format_is_concise_and_the_environment_may_choose(mon
     assert softcheck("verify", GOOD, "--output-format=text").out.startswith("PASSED")
 
 
-def test_colour_is_a_choice(monkeypatch):
-    def colored(*options):
-        return "\x1b[" in softcheck("verify", GOOD, "--output-format=text", *options).out
-
-    assert not colored()
-    assert colored("--color=always")
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    assert colored()
-    assert not colored("--color=never")
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert not colored()
-
-
 def test_samples_and_seed():
     run = softcheck("verify", GOOD, "--samples=50", "--seed=3", "--output-format=json")
     (case,) = json.loads(run.out)["cases"]
@@ -127,7 +111,7 @@ def test_samples_and_seed():
 
 
 def test_verbose_trouble_shows_the_traceback(monkeypatch):
-    monkeypatch.setattr("softcheck.output.write", lambda *_: 1 / 0)
+    monkeypatch.setattr("softcheck.cli.write", lambda *_: 1 / 0)
     quiet, loud = softcheck("verify", GOOD), softcheck("verify", GOOD, "-vv")
     assert (quiet.code, loud.code) == (3, 3)
     assert "internal error: ZeroDivisionError" in quiet.err
@@ -168,64 +152,3 @@ def test_the_process_keeps_streams_apart():
     assert run.code == 2
     assert "cliffwalking.npz: passed" in run.out
     assert run.err.count("\n") == 1
-
-
-def test_a_closed_pipe_keeps_the_verdict_quietly():
-    command = f"{sys.executable} -m softcheck verify {BAD} --max-findings=200 | head -n 1"
-    script = f"set -o pipefail; {command}; echo ${{PIPESTATUS[0]}}"
-    run = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert run.stdout.splitlines()[-1] == "1"
-    assert run.stderr == ""
-
-
-def on_a_terminal(*arguments):
-    """Start the program with stderr, at least, on a terminal; return it and where to read that."""
-    controller, terminal = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "60"}
-    command = [sys.executable, "-m", "softcheck", *map(str, arguments)]
-    run = subprocess.Popen(command, stdout=terminal, stderr=terminal, env=environment)
-    os.close(terminal)
-    return run, controller
-
-
-def read(controller, until=None):
-    """Return what the program printed, up to its end or to some text."""
-    seen = b""
-    while until is None or until not in seen:
-        try:
-            part = os.read(controller, 65_536)
-        except OSError:  # what Linux says at the end
-            break
-        if not part:
-            break
-        seen += part
-    return seen
-
-
-def write_long_case(folder, states):
-    for name in ("q", "logits"):
-        np.save(folder / f"{name}.npy", np.zeros((states, 2)))
-    return ["verify", folder, "--alpha=1", "--samples=100"]
-
-
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_run_without_a_traceback(tmp_path, sent, code):
-    run, controller = on_a_terminal(*write_long_case(tmp_path, 10_000_000))
-    read(controller, until=b"states")
-    run.send_signal(sent)
-    rest = read(controller)
-    os.close(controller)
-    assert run.wait(timeout=60) == code
-    assert b"Traceback" not in rest
-    assert b"PASSED" not in rest
-
-
-def test_on_a_terminal_the_report_is_text_and_a_long_run_shows_progress(tmp_path):
-    run, controller = on_a_terminal(*write_long_case(tmp_path, 200_000))
-    seen = read(controller)
-    os.close(controller)
-    assert run.wait(timeout=60) == 0
-    assert b"\x1b[1;32mPASSED" in seen
-    assert b"states" in seen.split(b"PASSED")[0]

@@ -196,9 +196,10 @@ def open_case(
         If a role is given both ways, or the axis does not exist.
     """
     where = {role: f"--{role.replace('_', '-')}" for role in given} | dict(origins or {})
-    own = {role: name for role, name in (names or {}).items() if family(role) not in given}
+    own = dict(names or {})
+    outranked = {name for role, name in own.items() if family(role) in given}
     options = Options(action_axis, allow_pickle)
-    in_case, unknown = ({}, []) if path is None else load_case(path, own, options)
+    in_case, unknown = ({}, []) if path is None else load_case(path, own, outranked, options)
     by_option = load_given(given, where, options)
     taken = {family(role): table for role, table in in_case.items()}
     for role in map(family, by_option):

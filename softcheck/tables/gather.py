@@ -1,6 +1,6 @@
 """Find the arrays of a case: in one file, in a folder, or in files given one by one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -56,29 +56,34 @@ class Options:
 
 
 def load_case(
-    path: str, names: Mapping[str, str], options: Options
+    path: str, names: Mapping[str, str], outranked: Set[str], options: Options
 ) -> tuple[dict[str, Table], list[str]]:
     """Return the tables of a file or folder by role, and the names that have none.
 
-    `names` has the user's own name for some roles, each of which must be there.
+    `names` has the user's own name for some roles, each of which must be there; those that are
+    `outranked` are not loaded, for an option gives their role.
     """
     if not is_folder(path) or is_zarr(path):
-        return _by_role(shown(path), _contents(path, options), names)
+        return _by_role(shown(path), _contents(path, options), names, outranked)
     numbered, others = shards([file_at(entry) for entry in entries(path)])
     named = [name for name, _ in numbered] + [file.stem for file in others if _is_read(file)]
     if numbered and not any(role_of(name, names) for name in named):
         files = _only(shown(path), numbered)
-        tables, unknown = _by_role(files.where, _read_shards(files, options), names)
+        tables, unknown = _by_role(files.where, _read_shards(files, options), names, outranked)
         return tables, [*unknown, *(file.name for file in others)]
-    _require_names(shown(path), names, named)
+    _require_names(shown(path), names, outranked, named)
     tables = {}
     unknown = []
     for (name, _), files in numbered.items():
+        if name in outranked:
+            continue
         if role := role_of(name, names):
             add(tables, role, _table(files.where, _read_shards(files, options), None, role))
         else:
             unknown.append(PurePath(files.where).name)
     for file in others:
+        if file.stem in outranked:
+            continue
         role = role_of(file.stem, names)
         if role is None or not _is_read(file):
             unknown.append(file.name)
@@ -121,7 +126,7 @@ def _only(where: str, numbered: Mapping[tuple[str, str], Files]) -> Files:
 
 
 def _by_role(
-    where: str, contents: Contents, names: Mapping[str, str]
+    where: str, contents: Contents, names: Mapping[str, str], outranked: Set[str]
 ) -> tuple[dict[str, Table], list[str]]:
     """Return named arrays by role, and the names that have none."""
     if list(contents) == [None]:
@@ -131,10 +136,12 @@ def _by_role(
             "several named arrays",
             "Give it by its role, as in --q FILE, or put one file for each role in a folder.",
         )
-    _require_names(where, names, [name for name in contents if name is not None])
+    _require_names(where, names, outranked, [name for name in contents if name is not None])
     tables: dict[str, Table] = {}
     unknown = []
     for name, load in contents.items():
+        if name in outranked:
+            continue
         if role := role_of(name, names):
             with reading(f"{where}::{name}"):
                 add(tables, role, load(role))
@@ -143,10 +150,12 @@ def _by_role(
     return tables, unknown
 
 
-def _require_names(where: str, names: Mapping[str, str], known: Sequence[str]) -> None:
+def _require_names(
+    where: str, names: Mapping[str, str], outranked: Set[str], known: Sequence[str]
+) -> None:
     """Raise InputError unless all names of the user's own are there: nothing goes unchecked."""
     for meant, own in names.items():
-        if own not in known:
+        if own not in known and own not in outranked:
             raise InputError(
                 where,
                 f"no array '{own}'",
