@@ -12,6 +12,8 @@ from typer.exceptions import TyperException
 
 from softcheck import __version__
 from softcheck.errors import SoftcheckError, UsageError, printable
+from softcheck.output import format_name
+from softcheck.report import FORMATS
 from softcheck.result import Status, Verdict
 from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
 
@@ -29,8 +31,22 @@ QUIET = 2
 
 ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 where it would be 1.")]
 OutputFormat = Annotated[
-    Literal["text", "concise", "json"] | None,
-    typer.Option(envvar="SOFTCHECK_OUTPUT_FORMAT", show_default="text on a terminal, else concise"),
+    str | None,
+    typer.Option(
+        parser=format_name,
+        metavar="|".join(FORMATS),
+        help="; ".join(f"{name}: {form.about}" for name, form in FORMATS.items()) + ".",
+        envvar="SOFTCHECK_OUTPUT_FORMAT",
+        show_default="text on a terminal, else concise",
+    ),
+]
+Reports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="FORMAT:FILE",
+        help="Write the report to a file too, in any of these formats; may be repeated.",
+    ),
 ]
 Color = Annotated[Literal["auto", "always", "never"], typer.Option()]
 Quiet = Annotated[
@@ -180,6 +196,7 @@ def verify(
         ),
     ] = False,
     output_format: OutputFormat = None,
+    reports: Reports = None,
     color: Color = "auto",
     quiet: Quiet = 0,
     verbose: Verbose = 0,
@@ -213,6 +230,7 @@ def verify(
             "verify", "no case", "a CASE, or --q, --logits and --alpha", "See verify --help."
         )
 
+    from softcheck.output import default_format, file_style, report_files, style, write
     from softcheck.progress import progress_bar
     from softcheck.tables.case import open_case
     from softcheck.verification import report
@@ -225,6 +243,8 @@ def verify(
 
         return opened
 
+    places = [*(cases or ()), *(grad or ()), *(place for role in given.values() for place in role)]
+    files = report_files(reports or (), places)
     paths: list[str | None] = [*cases] if cases else [None]
     grads: list[str | None] = [*grad] if grad else [None]
     chosen = [
@@ -237,11 +257,10 @@ def verify(
     for error in made.summary.errors:
         print(f"softcheck: {error}", file=sys.stderr)
     if quiet < QUIET:
-        from softcheck.output import default_format, style, write
-        from softcheck.report import RENDERERS
-
-        render = RENDERERS[output_format or default_format()]
-        write(render(made, style(color, verbose - quiet)))
+        form = FORMATS[output_format or default_format()]
+        write(form.verification(made, style(color, verbose - quiet)))
+    for file in files:
+        file.write(file.form.verification(made, file_style(verbose)))
     code = EXIT_CODES[made.status]
     raise typer.Exit(0 if exit_zero and code == EXIT_CODES[Status.FAILED] else code)
 
@@ -278,6 +297,7 @@ def derive(
     seed: Seed = 0,
     exit_zero: ExitZero = False,
     output_format: OutputFormat = None,
+    reports: Reports = None,
     color: Color = "auto",
     quiet: Quiet = 0,
     verbose: Verbose = 0,
@@ -293,10 +313,11 @@ def derive(
     """
     from softcheck.derive import BUILT_IN, built_in, load
     from softcheck.derive.check import check, report
-    from softcheck.output import default_format, style, write
+    from softcheck.output import default_format, file_style, report_files, style, write
 
     if samples and on is None:
         raise UsageError("--samples", "no case", "--on CASE beside it", "Name the case.")
+    files = report_files(reports or (), filter(None, (document, givens, on)))
     settings = Settings(samples=samples, seed=seed)
     name = BUILT_IN if document is None else document
     checked = check(
@@ -320,10 +341,10 @@ def derive(
 
         write(explained(checked))
     elif quiet < QUIET:
-        from softcheck.report.derive import RENDERERS
-
-        render = RENDERERS[output_format or default_format()]
-        write(render(made, name, style(color, verbose - quiet)))
+        form = FORMATS[output_format or default_format()]
+        write(form.derivation(made, name, style(color, verbose - quiet)))
+    for file in files:
+        file.write(file.form.derivation(made, name, file_style(verbose)))
     raise typer.Exit(0 if passed or exit_zero else EXIT_CODES[Status.FAILED])
 
 
@@ -345,6 +366,18 @@ def explain(
     from softcheck.output import write
 
     write(listing() if code is None else explained(code))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the reports of verify and derive.
+
+    softcheck schema > softcheck.schema.json
+    """
+    from softcheck.output import write
+    from softcheck.report.json import schema as json_schema
+
+    write(json_schema())
 
 
 @app.command()
