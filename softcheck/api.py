@@ -4,7 +4,7 @@ from typing import Any, TypedDict, Unpack
 
 from numpy.typing import ArrayLike
 
-from softcheck.report import RENDERERS, Style
+from softcheck.report import FORMATS, Style
 from softcheck.result import Report, Status
 from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
 from softcheck.tables.case import case_from_arrays
@@ -127,4 +127,4 @@ def assert_gradient(
     __tracebackhide__ = True
     report = verify(q=q, logits=logits, grad=grad, alpha=alpha, **options)
     if report.status is not Status.PASSED:
-        raise AssertionError("\n" + RENDERERS["concise"](report, Style()).rstrip())
+        raise AssertionError("\n" + FORMATS["concise"].verification(report, Style()).rstrip())

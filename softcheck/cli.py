@@ -14,7 +14,16 @@ from typer.exceptions import TyperException
 from softcheck import __version__
 from softcheck.errors import SoftcheckError, UsageError, nearest, printable
 from softcheck.help import Command, Group
-from softcheck.output import colored, default_format, prepare, say, style, write
+from softcheck.output import (
+    colored,
+    file_style,
+    format_on_stdout,
+    prepare,
+    report_files,
+    say,
+    style,
+    write,
+)
 from softcheck.result import Status, Verdict
 from softcheck.settings import Document, General, Inputs, Setting, Settings, settings_of
 
@@ -33,7 +42,7 @@ _VERIFY = settings_of(Inputs, Settings, General)
 _DERIVE = {
     name: setting
     for name, setting in settings_of(Document, Settings, General).items()
-    if name in {"givens", "samples", "seed", "output_format"}
+    if name in {"givens", "samples", "seed", "output_format", "report"}
 }
 _SELFTEST = {"reduction": _VERIFY["reduction"]}
 
@@ -244,15 +253,9 @@ def _configuration(context: typer.Context, file: str | None, isolated: bool) -> 
     return configuration(None if outranked else file, isolated=isolated)
 
 
-def _renderer(renderers: Mapping[str, _Function], values: "Values") -> _Function:
-    """Return the renderer of the chosen format, or of the one that fits the reader."""
-    chosen = values.get("output_format")
-    if chosen is None:
-        return renderers[default_format()]
-    if chosen.value not in renderers:
-        formats = f"one of {', '.join(renderers)}"
-        raise UsageError(chosen.origin, f"'{chosen.value}'", formats, "Choose one of these.")
-    return renderers[chosen.value]
+def _value(values: "Values", name: str) -> Any:
+    """Return what was chosen for a setting, or None."""
+    return values[name].value if name in values else None
 
 
 def _version(asked: bool) -> None:
@@ -342,16 +345,19 @@ def verify(
         )
 
     from softcheck.progress import progress_bar
-    from softcheck.report import RENDERERS
     from softcheck.verification import report
 
-    render = _renderer(RENDERERS, general)
+    form = format_on_stdout(_value(general, "output_format"))
+    read = [place for case in chosen for place in case.places]
+    files = report_files(_value(general, "report") or (), read)
     with progress_bar(colored(color, sys.stderr)) as progress:
         made = report([run for case in chosen for run in case.runs()], progress)
     for error in made.summary.errors:
         say(error)
     if quiet < QUIET:
-        write(render(made, style(color, verbose - quiet)))
+        write(form.verification(made, style(color, verbose - quiet)))
+    for each in files:
+        each.write(each.form.verification(made, file_style(verbose)))
     code = EXIT_CODES[made.status]
     raise typer.Exit(0 if exit_zero and code == EXIT_CODES[Status.FAILED] else code)
 
@@ -403,19 +409,21 @@ def derive(
     """
     from softcheck.derive import BUILT_IN, built_in, load
     from softcheck.derive.check import check, report
-    from softcheck.report.derive import RENDERERS
 
     flags = _flags(context, _DERIVE, options)
     file = _configuration(context, config, isolated)
     values = {**file.general, **flags}
     if on is None and "samples" in flags:
         raise UsageError("--samples", "no case", "--on CASE beside it", "Name the case.")
-    render = _renderer(RENDERERS, values)
+    form = format_on_stdout(_value(values, "output_format"))
+    givens = _value(values, "givens")
+    read = filter(None, (document, on, givens))
+    files = report_files(_value(values, "report") or (), read)
     name = BUILT_IN if document is None else document
     checked = check(
         built_in() if document is None else load(document),
         name=name,
-        givens=load(values["givens"].value) if "givens" in values else None,
+        givens=None if givens is None else load(givens),
     )
     made = report(checked)
     passed = made.status is Verdict.PROVED
@@ -433,7 +441,9 @@ def derive(
 
         write(explained(checked))
     elif quiet < QUIET:
-        write(render(made, name, style(color, verbose - quiet)))
+        write(form.derivation(made, name, style(color, verbose - quiet)))
+    for each in files:
+        each.write(each.form.derivation(made, name, file_style(verbose)))
     raise typer.Exit(0 if passed or exit_zero else EXIT_CODES[Status.FAILED])
 
 
@@ -460,6 +470,14 @@ def explain(
     from softcheck.explain import listing
 
     write(listing() if code is None else explained(code))
+
+
+@app.command(cls=Command, epilog="softcheck schema > softcheck.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of the reports of verify and derive."""
+    from softcheck.report.json import schema as json_schema
+
+    write(json_schema())
 
 
 @app.command(cls=Command, epilog="softcheck selftest\nsoftcheck selftest run.npz --reduction mean")

@@ -64,6 +64,14 @@ class Chosen:
         return replace(self, values={**self.values, **flags})
 
     @property
+    def places(self) -> list[str]:
+        """Where its arrays are read from."""
+        known = {name for name, setting in settings_of(Inputs).items() if setting.option.place}
+        roles = [name for name in self.values if name in known]
+        given = [text for role in roles for text in _texts(self.values[role].value)]
+        return given if self.path is None else [self.path, *given]
+
+    @property
     def settings(self) -> Settings:
         """How it is verified."""
         known = settings_of(Settings)
@@ -342,6 +350,8 @@ def _values(
             _check_names(value, where)
         if settings[name].option.place:
             value = _each(value, lambda text: _relocated(text, folder))
+        if name == "report":
+            value = _each(value, lambda text: _report_relocated(text, folder))
         values[name] = Value(value, where)
     return values
 
@@ -385,6 +395,11 @@ def _each(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list):
         return [change(text) for text in value]
     return change(value) if isinstance(value, str) else value
+
+
+def _report_relocated(text: str, folder: str) -> str:
+    form, colon, path = text.partition(":")
+    return f"{form}{colon}{_relocated(path, folder)}" if path else text
 
 
 def _relocated(path: str, folder: str) -> str:

@@ -10,12 +10,20 @@ def printable(text: object, limit: int = LIMIT) -> str:
     """Return `text` on one line: control characters escaped, the middle left out past `limit`.
 
     Names and labels come from files, so they are data: nothing in them may move a cursor,
-    start a new line or colour a terminal.
+    start a new line, colour a terminal or be a command to the runner of a GitHub workflow, which
+    obeys `::` at the start of a line and `##[` anywhere in it.
     """
+    raw = str(text)
+    if len(raw) > 2 * limit:
+        # Neither of these halves is shown whole, so a label of megabytes costs no more than this.
+        raw = raw[:limit] + raw[-limit:]
     line = "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in str(text)
+        for char in raw
     )
+    line = line.replace("##[", r"#\x23[")
+    if line.lstrip().startswith("::"):
+        line = line.replace("::", r":\x3a", 1)
     if len(line) <= limit:
         return line
     head = (limit - 3) * 2 // 3
@@ -72,6 +80,10 @@ class InputError(SoftcheckError):
 
 class UsageError(SoftcheckError):
     """Options or arguments that contradict each other, or ask for what is not there."""
+
+
+class OutputError(SoftcheckError):
+    """A report that cannot be written."""
 
 
 class NothingToCheckError(SoftcheckError):

@@ -1,11 +1,11 @@
 """What a run found, as plain frozen records. Nothing is computed and nobody prints here."""
 
 import enum
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 
 class Status(enum.Enum):
@@ -146,9 +146,9 @@ class Tool(Record, frozen=True):
 class Report(Record, frozen=True):
     """One run of `softcheck verify`: one verdict over all of its cases."""
 
-    schema_version: int
+    schema_version: Literal[1]
     tool: Tool
-    command: str
+    command: Literal["verify"]
     status: Status
     summary: Summary
     cases: tuple[Case, ...]
@@ -271,9 +271,9 @@ class OnData(Record, frozen=True):
 class Derivation(Record, frozen=True):
     """One run of `softcheck derive`. `on` is there only where a case was given."""
 
-    schema_version: int
+    schema_version: Literal[1]
     tool: Tool
-    command: str
+    command: Literal["derive"]
     status: Verdict
     givens: tuple[Given, ...]
     lines: tuple[Line, ...]

@@ -18,7 +18,7 @@ from softcheck.errors import UsageError, did_you_mean, printable
 Reduction: TypeAlias = Literal["sum", "none", "mean", "mean-all"]
 CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
-OutputFormat: TypeAlias = Literal["text", "concise", "json"]
+OutputFormat: TypeAlias = Literal["text", "concise", "json", "junit", "github", "markdown"]
 
 Heading: TypeAlias = Literal["Arguments", "Arrays", "Verdict", "Report", "Run"]
 """Under which `--help` has an option, in this order."""
@@ -220,12 +220,10 @@ class General:
 
     output_format: Annotated[
         OutputFormat | None,
-        Option(
-            "Form of the report",
-            "Report",
-            default="text on a terminal, else concise",
-            variable=True,
-        ),
+        Option("Form", "Report", variable=True),
+    ] = None
+    report: Annotated[
+        Places | None, Option("Write the report to a file too", "Report", "FORM:FILE")
     ] = None
 
 

@@ -148,10 +148,18 @@ BLIND = case(
 UNREADABLE = case(
     "torn.npz", Status.ERROR, (), inputs=(), settings={}, states=0, actions=0, entries=0
 )
+NOTED = case(
+    "noted.npz",
+    Status.FAILED,
+    (check("gradient", worst=NEAR),),
+    notes=("alpha is the exponential of noted.npz::log_alpha",),
+)
 
 EVERY = {
     "passed": report(PASSED),
     "failed": report(FAILED),
     "inconclusive": report(BLIND),
+    "strict": report(NOTED),
+    "unreadable": report(UNREADABLE, errors=("torn.npz: found a tear, ...",)),
     "several": report(PASSED, FAILED, UNREADABLE, errors=("torn.npz: found a tear, ...",)),
 }

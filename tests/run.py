@@ -7,16 +7,22 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from unittest.mock import patch
 
+import schemas
+
 from softcheck.cli import main
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left behind."""
+    """What a run left behind. Its report, where that is JSON, keeps to the schema."""
 
     code: int
     out: str
     err: str
+
+    def __post_init__(self):
+        if self.out.startswith("{"):
+            schemas.check_json(self.out)
 
 
 def softcheck(*arguments):

@@ -12,7 +12,7 @@ import pytest
 from reports import EVERY
 
 import softcheck
-from softcheck.report import RENDERERS, Style
+from softcheck.report import FORMATS, Style
 
 GOLDEN = Path(__file__).parent / "golden"
 STYLES = {
@@ -25,12 +25,15 @@ STYLES = {
     "concise-verbose": ("concise", Style(verbosity=1)),
     "quiet": ("concise", Style(verbosity=-1)),
     "json": ("json", Style()),
+    "junit": ("junit", Style()),
+    "github": ("github", Style()),
+    "markdown": ("markdown", Style()),
 }
 
 
 def rendered_as(name, style):
     form, how = STYLES[style]
-    return RENDERERS[form](EVERY[name], how)
+    return FORMATS[form].verification(EVERY[name], how)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -59,7 +62,7 @@ NASTY = "[red]x[/red]\x1b[31m\n::error::\u202e|<script>"
 
 @pytest.mark.parametrize("form", ["text", "concise"])
 def test_names_are_data(form):
-    rendered = RENDERERS[form](report_of(NASTY), Style())
+    rendered = FORMATS[form].verification(report_of(NASTY), Style())
     assert "[red]x[/red]" in rendered
     assert "\x1b" not in rendered
     assert "\u202e" not in rendered
@@ -70,7 +73,7 @@ def test_names_are_data(form):
 def test_no_width_cuts_a_number(width):
     wrong = np.full((3, 2), 0.1234567890123456)
     found = report_of(grad=wrong)
-    rendered = RENDERERS["text"](found, Style(width=width))
+    rendered = FORMATS["text"].verification(found, Style(width=width))
     assert "…" not in rendered
     for finding in found.cases[0].findings:
         assert repr(finding.actual) in rendered
@@ -79,7 +82,7 @@ def test_no_width_cuts_a_number(width):
 
 
 def test_json_is_strict_and_spells_what_json_lacks():
-    rendered = RENDERERS["json"](report_of(grad=np.full((3, 2), np.nan)), Style())
+    rendered = FORMATS["json"].verification(report_of(grad=np.full((3, 2), np.nan)), Style())
     parsed = json.loads(rendered, parse_constant=pytest.fail)
     finding = parsed["cases"][0]["findings"][0]
     assert (finding["actual"], finding["ratio"]) == ("nan", "inf")

@@ -15,6 +15,8 @@ import pytest
 from fixture_cases import FIXTURES
 from run import process, softcheck
 
+from softcheck.report import FORMATS
+
 GOOD = FIXTURES / "positive" / "cliffwalking.npz"
 BAD = FIXTURES / "negative" / "missing-alpha.npz"
 COMMANDS = ("verify", "derive", "explain", "selftest")
@@ -163,7 +165,7 @@ def test_help_has_a_line_for_every_option():
     seen, _ = shown("verify", "--help", columns=80)
     options = [line for line in seen.splitlines() if re.match(r"  -", line)]
     # What an option does begins on its own line.
-    assert all(re.match(r"  -\S+(, --\S+)?( [A-Z|]+)?  +\S", line) for line in options), options
+    assert all(re.match(r"  -\S+(, --\S+)?( [A-Z|:]+)?  +\S", line) for line in options), options
     assert len(options) > 20
     continued = [line for line in seen.splitlines() if line.startswith(" " * 20)]
     assert len(continued) <= 4
@@ -181,7 +183,7 @@ def test_completion_offers_commands_options_choices_and_leaves_files_to_the_shel
     assert offered("ver") == ["verify"]
     assert offered("verify", "--tol") == ["--tolerance-factor"]
     assert offered("verify", "--reduction", "me") == ["mean", "mean-all"]
-    assert offered("verify", "--output-format", "") == ["text", "concise", "json"]
+    assert offered("verify", "--output-format", "") == list(FORMATS)
     assert offered("explain", "missing-al") == ["missing-alpha"]
     assert offered("verify", "fix") == []
     assert offered("verify", "--mask", "fix") == []

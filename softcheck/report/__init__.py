@@ -1,9 +1,12 @@
-"""Renderers: a report in, text out. One file a format, and one table of them all."""
+"""Renderers: a report in, text out. One table of them all; a renderer is imported when used."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
-from softcheck.result import Report
+from softcheck.result import Derivation, Report
+from softcheck.settings import OutputFormat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,27 +28,41 @@ class Style:
     width: int = 100
 
 
-def _text(report: Report, style: Style) -> str:
-    from softcheck.report import text
+@dataclass(frozen=True)
+class Format:
+    """One form that a report can have.
 
-    return text.render(report, style)
+    Attributes
+    ----------
+    about : str
+        What it is for, in a few words.
+    verification : callable
+        Renders the report of `verify`.
+    derivation : callable
+        Renders the report of `derive`; takes the document's name too.
+    """
+
+    about: str
+    verification: Callable[[Report, Style], str]
+    derivation: Callable[[Derivation, str, Style], str]
 
 
-def _concise(report: Report, style: Style) -> str:
-    from softcheck.report import concise
+def _late(module: str, function: str = "render") -> Callable[..., str]:
+    """Return a renderer whose module is imported when it is called."""
 
-    return concise.render(report, style)
+    def render(*arguments: Any) -> str:
+        rendered: str = getattr(import_module(f"{__name__}.{module}"), function)(*arguments)
+        return rendered
 
-
-def _json(report: Report, style: Style) -> str:  # noqa: ARG001  JSON has one style
-    from softcheck.report import json
-
-    return json.render(report)
+    return render
 
 
-RENDERERS: dict[str, Callable[[Report, Style], str]] = {
-    "text": _text,
-    "concise": _concise,
-    "json": _json,
+FORMATS: dict[OutputFormat, Format] = {
+    "text": Format("tables, for a terminal", _late("text"), _late("derive_text")),
+    "concise": Format("a line a finding, for logs", _late("concise"), _late("derive_concise")),
+    "json": Format("all of it, for programs", _late("json"), _late("json", "derivation")),
+    "junit": Format("JUnit XML", _late("junit"), _late("junit", "derivation")),
+    "github": Format("workflow annotations", _late("github"), _late("github", "derivation")),
+    "markdown": Format("a step summary", _late("markdown"), _late("markdown", "derivation")),
 }
-"""Format to renderer; a renderer is imported when it is used."""
+"""Every format, by the name that options give it."""

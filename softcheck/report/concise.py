@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from softcheck.errors import printable
 from softcheck.report import Style
-from softcheck.report.words import name, names_of, number, place, resolution, shape_of, size
-from softcheck.result import Case, Finding, Report, Status
+from softcheck.report.words import explained, finding, grounds, name, resolution, sentence
+from softcheck.result import Case, Report, Status
 
 
 def render(report: Report, style: Style) -> str:
@@ -15,33 +14,16 @@ def render(report: Report, style: Style) -> str:
 
 def _lines(case: Case, verbosity: int) -> Iterator[str]:
     title = name(case.name)
-    for finding in case.findings:
-        yield f"{title}: {_finding(finding)}"
+    for found in case.findings:
+        yield f"{title}: {finding(found)}"
     if verbosity < 0:
         return
     for check in case.checks:
         if check.status is not Status.PASSED or verbosity > 0:
             seen = f"{check.entries} entries, resolution {resolution(check.resolution)}"
-            yield f"{title}: {check.name} {check.status.value}: {check.reason or seen}"
+            yield f"{title}: {check.name} {check.status.value}: {sentence(check.reason) or seen}"
     for diagnosis in case.diagnosis:
-        yield f"{title}: {diagnosis.message} ({diagnosis.code})"
+        yield f"{title}: {explained(diagnosis)}"
     for note in case.notes:
-        yield f"{title}: note: {printable(note)}"
-    yield f"{title}: {case.status.value}: {_grounds(case)}"
-
-
-def _finding(finding: Finding) -> str:
-    return (
-        f"{finding.check}{place(finding)}: found {number(finding.actual)}, "
-        f"expected {number(finding.expected)}, error {size(finding.abs_error)}, "
-        f"tolerance {size(finding.tolerance)}, ratio {size(finding.ratio)}"
-    )
-
-
-def _grounds(case: Case) -> str:
-    if case.status is Status.ERROR:
-        return case.status.advice
-    wrong = [check for check in case.checks if check.status is case.status]
-    if case.status is Status.PASSED or not wrong:
-        return f"{shape_of(case)}; {names_of(case.checks)}"
-    return f"{shape_of(case)}; {names_of(wrong)}"
+        yield f"{title}: note: {sentence(note)}"
+    yield f"{title}: {case.status.value}: {grounds(case)}"

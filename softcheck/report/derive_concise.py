@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from softcheck.report import Style
 from softcheck.report import derive_words as words
 from softcheck.report.words import name
-from softcheck.result import Derivation, OnData, Step, Verdict
+from softcheck.result import Derivation, OnData, Verdict
 
 
 def render(report: Derivation, document: str, style: Style) -> str:
@@ -18,7 +18,7 @@ def _lines(report: Derivation, document: str, verbosity: int) -> Iterator[str]:
     for step in report.steps:
         told = step.gap is not None and verbosity >= 0
         if step.status is not Verdict.PROVED or told or verbosity > 0:
-            yield f"{document}:{step.source_line}: {_step(report, step)}"
+            yield f"{document}:{step.source_line}: {words.verdict(report, step)}"
     if verbosity < 0:
         return
     for given in report.givens:
@@ -34,21 +34,3 @@ def _lines(report: Derivation, document: str, verbosity: int) -> Iterator[str]:
             yield f"{name(report.on.case)}: note: {name(note)}"
         yield f"{name(report.on.case)}: {report.on.status.value}: {words.on_data(report.on)}"
     yield f"{document}: {report.status.value}: {words.counts(report)}"
-
-
-def _step(report: Derivation, step: Step) -> str:
-    head = f"step {step.number} {step.status.value}"
-    if step.counterexample is not None:
-        found = step.counterexample
-        return f"{head}: {words.sides(found)}; at {words.point(found)}; {step.reason}"
-    if step.status is not Verdict.PROVED:
-        return f"{head}: {name(step.reason)}"
-    said = f"{head} {words.needs(step)}"
-    if step.gap is None:
-        return said
-    only = words.only_here(report, step)
-    why = words.listed([stage.by for stage in step.gap.proof])
-    said += (
-        f"; it leaves out {words.formula(step.gap.reading, step.gap.latex)}, which is 0 by {why}"
-    )
-    return f"{said}; only this step needs {words.listed(only)}" if only else said

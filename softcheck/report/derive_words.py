@@ -16,6 +16,7 @@ from softcheck.result import (
 )
 
 _FORMULA = 2_000
+_REASON = 500
 
 
 def formula(reading: str | None, latex: str) -> str:
@@ -79,6 +80,34 @@ def only_here(report: Derivation, step: Step) -> tuple[str, ...]:
         return ()
     others = {need for other in report.steps if other is not step for need in other.needs}
     return tuple(stage.by for stage in step.gap.proof if stage.by not in others)
+
+
+def verdict(report: Derivation, step: Step) -> str:
+    """Return the verdict on a step and the grounds for it, on one line."""
+    colon = "" if step.status is Verdict.PROVED else ":"
+    return f"step {step.number} {step.status.value}{colon} {grounds(report, step)}"
+
+
+def grounds(report: Derivation, step: Step) -> str:
+    """Return what the verdict on a step rests on, on one line."""
+    if step.status is not Verdict.PROVED:
+        return "; ".join(trouble(step))
+    said = needs(step)
+    if step.gap is None:
+        return said
+    only = only_here(report, step)
+    why = listed([stage.by for stage in step.gap.proof])
+    said += f"; it leaves out {formula(step.gap.reading, step.gap.latex)}, which is 0 by {why}"
+    return f"{said}; only this step needs {listed(only)}" if only else said
+
+
+def trouble(step: Step) -> tuple[str, ...]:
+    """Return what is to be said of a step that is not proved: its counterexample, its reason."""
+    found = step.counterexample
+    reason = printable(step.reason, _REASON)
+    if found is None:
+        return (reason,)
+    return (sides(found), f"at {printable(point(found), _FORMULA)}", reason)
 
 
 def deviation(found: Deviation) -> str:

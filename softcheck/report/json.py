@@ -5,18 +5,65 @@ from typing import Any
 
 import msgspec
 
-from softcheck.result import Record
+from softcheck.report import Style
+from softcheck.result import Derivation, Record, Report
+
+_SPELLED = ("nan", "inf", "-inf")
+_NUMBER = {
+    "description": "A number; one that JSON lacks is a string.",
+    "anyOf": [{"type": "number"}, {"enum": list(_SPELLED)}],
+}
 
 
-def render(report: Record) -> str:
+def render(report: Report, style: Style) -> str:  # noqa: ARG001  JSON has one style
     """Return the report as strict JSON; numbers that JSON lacks are "nan", "inf" and "-inf"."""
-    plain = _strict(msgspec.to_builtins(report))
+    return _encoded(report)
+
+
+def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa: ARG001  JSON has one style, and names no file
+    """Return the report of a derivation as strict JSON."""
+    return _encoded(report)
+
+
+def schema() -> str:
+    """Return the JSON Schema (2020-12) of both reports, that of `verify` and that of `derive`."""
+    either, records = msgspec.json.schema_components(
+        (Report, Derivation), ref_template="#/$defs/{name}"
+    )
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Report of softcheck verify or softcheck derive",
+        "oneOf": either,
+        "$defs": _with_spelled_numbers(records) | {"Number": _NUMBER},
+    }
+    return _indented(document)
+
+
+def _with_spelled_numbers(value: Any) -> Any:
+    """Return a schema in which every number may also be one of those that JSON lacks."""
+    if value == {"type": "number"}:
+        return {"$ref": "#/$defs/Number"}
+    if isinstance(value, dict):
+        return {key: _with_spelled_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_spelled_numbers(item) for item in value]
+    return value
+
+
+def _encoded(report: Record) -> str:
+    return _indented(_strict(msgspec.to_builtins(report)))
+
+
+def _indented(plain: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode() + "\n"
 
 
 def _strict(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, str):
+        # A path need not be Unicode; JSON has to be.
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
         return {key: _strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

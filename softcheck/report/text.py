@@ -7,16 +7,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from softcheck.errors import printable
 from softcheck.report import Style
 from softcheck.report.words import (
+    explained,
     index,
     name,
     number,
     place,
     resolution,
+    sentence,
     shape_of,
     size,
+    tally,
 )
 from softcheck.result import Case, Check, Finding, Report, Status
 
@@ -48,15 +50,7 @@ def render(report: Report, style: Style) -> str:
     for case in report.cases:
         _case(console, case, style.verbosity)
     if len(report.cases) > 1 and style.verbosity >= 0:
-        counts = report.summary
-        parts = {
-            "passed": counts.passed,
-            "failed": counts.failed,
-            "inconclusive": counts.inconclusive,
-            "unreadable": len(counts.errors),
-        }
-        said = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
-        _line(console, _verdict(report.status), f"  {counts.cases} cases: {said}")
+        _line(console, _verdict(report.status), f"  {tally(report)}")
     # Rich fills a table's last column up with blanks.
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
@@ -83,14 +77,14 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
     )
     for check in case.checks:
         if check.reason and (check.status is not Status.PASSED or verbosity > 0):
-            _line(console, f"\n{check.name} {check.status.value}: {check.reason}.")
+            _line(console, f"\n{check.name} {check.status.value}: {sentence(check.reason)}.")
     if case.findings:
         console.print()
         _findings(console, case.findings)
     for diagnosis in case.diagnosis:
-        _line(console, f"\n{diagnosis.message} ({diagnosis.code}).")
+        _line(console, f"\n{explained(diagnosis)}.")
     for note in case.notes:
-        _line(console, f"\nnote: {printable(note)}")
+        _line(console, f"\nnote: {sentence(note)}")
     _line(console, f"\n{case.status.advice}\n")
 
 

@@ -1,11 +1,12 @@
 """How places, numbers and names are written in the formats for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from softcheck.errors import printable
-from softcheck.result import Case, Check, Finding, Resolution
+from softcheck.result import Case, Check, Diagnosis, Finding, Report, Resolution, Status
 
 _NAME = 200
+_SENTENCE = 2_000
 
 
 def number(value: float) -> str:
@@ -21,6 +22,16 @@ def size(value: float) -> str:
 def name(text: str) -> str:
     """Return a name from a file on one line, without control characters."""
     return printable(text, _NAME)
+
+
+def sentence(text: str) -> str:
+    """Return a reason, a message or a note on one line, without control characters."""
+    return printable(text, _SENTENCE)
+
+
+def explained(diagnosis: Diagnosis) -> str:
+    """Return a diagnosis with the code that `softcheck explain` takes."""
+    return f"{sentence(diagnosis.message)} ({diagnosis.code})"
 
 
 def index(location: Sequence[int]) -> str:
@@ -46,6 +57,58 @@ def shape_of(case: Case) -> str:
     states = f"{case.states} {plural('state', case.states)}"
     actions = f"{case.actions} {plural('action', case.actions)}"
     return f"{states} x {actions}, {case.entries} {plural('entry', case.entries)}{masked}"
+
+
+def finding(found: Finding) -> str:
+    """Return a finding on one line."""
+    return (
+        f"{found.check}{place(found)}: found {number(found.actual)}, "
+        f"expected {number(found.expected)}, error {size(found.abs_error)}, "
+        f"tolerance {size(found.tolerance)}, ratio {size(found.ratio)}"
+    )
+
+
+def grounds(case: Case) -> str:
+    """Return what the verdict on a case rests on."""
+    if case.status is Status.ERROR:
+        return case.status.advice
+    return f"{shape_of(case)}; {names_of(deciding(case) or case.checks)}"
+
+
+def deciding(case: Case) -> tuple[Check, ...]:
+    """Return the checks that a verdict other than passed comes from; none if it is for a note."""
+    if case.status is Status.PASSED:
+        return ()
+    return tuple(check for check in case.checks if check.status is case.status)
+
+
+def errors_of(report: Report) -> dict[int, str]:
+    """Return the error of each case that could not be read, by the case's position."""
+    unread = (index for index, case in enumerate(report.cases) if case.status is Status.ERROR)
+    return dict(zip(unread, report.summary.errors, strict=True))
+
+
+def by_severity(cases: Iterable[Case]) -> list[Case]:
+    """Return cases, the worst first: by verdict, then by the worst ratio."""
+
+    def rank(case: Case) -> tuple[int, float]:
+        ratios = (check.worst.ratio for check in deciding(case) if check.worst is not None)
+        return case.status.severity, max(ratios, default=0.0)
+
+    return sorted(cases, key=rank, reverse=True)
+
+
+def tally(report: Report) -> str:
+    """Return how many cases there are, and how many of them ended how."""
+    counts = report.summary
+    parts = {
+        "passed": counts.passed,
+        "failed": counts.failed,
+        "inconclusive": counts.inconclusive,
+        "unreadable": len(counts.errors),
+    }
+    said = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
+    return f"{counts.cases} {plural('case', counts.cases)}: {said}"
 
 
 def names_of(checks: Sequence[Check]) -> str:

@@ -8,8 +8,7 @@ import pytest
 from softcheck.derive import built_in
 from softcheck.derive.check import check, report
 from softcheck.derive.planted import EDITS, planted
-from softcheck.report import Style
-from softcheck.report.derive import RENDERERS
+from softcheck.report import FORMATS, Style
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -35,6 +34,9 @@ STYLES = {
     "concise": ("concise", Style()),
     "concise-verbose": ("concise", Style(verbosity=1)),
     "json": ("json", Style()),
+    "junit": ("junit", Style()),
+    "github": ("github", Style()),
+    "markdown": ("markdown", Style()),
 }
 
 
@@ -42,7 +44,8 @@ STYLES = {
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_report_looks_as_it_did(document, style):
     output_format, how = STYLES[style]
-    made = RENDERERS[output_format](report(check(DOCUMENTS[document])), "paper.tex", how)
+    found = report(check(DOCUMENTS[document]))
+    made = FORMATS[output_format].derivation(found, "paper.tex", how)
     path = GOLDEN / f"{document}.{style}.txt"
     if os.environ.get("SOFTCHECK_WRITE_GOLDEN"):
         path.parent.mkdir(exist_ok=True)

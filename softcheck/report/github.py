@@ -1,0 +1,122 @@
+"""The report as commands to the runner of a GitHub workflow, which shows them as annotations.
+
+Data and properties are escaped as GitHub's own toolkit does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from softcheck.errors import printable
+from softcheck.report import Style
+from softcheck.report import derive_words as derived
+from softcheck.report.words import (
+    by_severity,
+    deciding,
+    errors_of,
+    explained,
+    finding,
+    names_of,
+    sentence,
+    tally,
+)
+from softcheck.result import Case, Derivation, OnData, Report, Status, Step, Verdict
+
+_SHOWN = 10
+"""GitHub shows no more annotations of one step."""
+
+_MESSAGE = 4_096
+"""The runner cuts a message here."""
+
+_PATH = 4_096
+"""The longest path that Linux takes; one that is cut short names no file."""
+
+_DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+_PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
+
+
+@dataclass(frozen=True)
+class _Annotation:
+    """What is said of one place; `line` is None where the file is not text."""
+
+    file: str
+    line: int | None
+    title: str
+    said: Sequence[str]
+
+    def __str__(self) -> str:
+        file = printable(self.file, _PATH)
+        properties = {"file": file, "line": self.line, "title": f"softcheck: {self.title}"}
+        listed = ",".join(
+            f"{key}={str(value).translate(_PROPERTY)}"
+            for key, value in properties.items()
+            if value is not None
+        )
+        message = "\n".join(self.said)[:_MESSAGE]
+        return f"::error {listed}::{message.translate(_DATA)}"
+
+
+def render(report: Report, style: Style) -> str:
+    """Return an annotation a case that did not pass, the worst first, and a line that sums up."""
+    errors = {id(report.cases[index]): error for index, error in errors_of(report).items()}
+    annotations = [
+        _case(case, errors.get(id(case)))
+        for case in by_severity(report.cases)
+        if case.status is not Status.PASSED
+    ]
+    return _document(annotations, f"{report.status.value}: {tally(report)}", style)
+
+
+def derivation(report: Derivation, document: str, style: Style) -> str:
+    """Return an annotation a step that is not proved, the refuted first, and a line that sums up.
+
+    An annotation stands at the line of the document where its step ends.
+    """
+    open_steps = [step for step in report.steps if step.status is not Verdict.PROVED]
+    open_steps.sort(key=lambda step: step.status.severity, reverse=True)
+    annotations = [_step(step, document) for step in open_steps]
+    summary = f"{report.status.value}: {derived.counts(report)}"
+    if isinstance(report.on, OnData):
+        summary += f"; on data: {derived.on_data(report.on)}"
+        if report.on.status is not Status.PASSED:
+            annotations.append(_on_data(report.on))
+    return _document(annotations, summary, style)
+
+
+def _document(annotations: Sequence[_Annotation], summary: str, style: Style) -> str:
+    """Return the first annotations, and in how many there are of them all."""
+    shown = annotations[:_SHOWN]
+    lines = list(map(str, shown))
+    if len(shown) < len(annotations):
+        summary += f"; {len(shown)} of {len(annotations)} annotations shown"
+    if style.verbosity >= 0:
+        lines.append(f"softcheck: {summary}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _case(case: Case, error: str | None) -> _Annotation:
+    """Return what is said of a case: the diagnosis first, for a list shows little more."""
+    if error is not None:
+        return _Annotation(case.name, None, "unreadable", (sentence(error),))
+    wrong = deciding(case)
+    said = [explained(diagnosis) for diagnosis in case.diagnosis]
+    said += [f"{check.name} {check.status.value}: {sentence(check.reason)}" for check in wrong]
+    said += [finding(found) for found in case.findings]
+    said += [f"note: {sentence(note)}" for note in case.notes]
+    title = f"{names_of(wrong) or 'a note, under --strict:'} {case.status.value}"
+    return _Annotation(_file(case), None, title, said)
+
+
+def _file(case: Case) -> str:
+    """Return the file that a case is about: that of the gradient if it has one."""
+    paths = {given.role: given.path for given in case.inputs if given.path is not None}
+    return paths.get("grad") or next(iter(paths.values()), case.name)
+
+
+def _step(step: Step, document: str) -> _Annotation:
+    title = f"step {step.number} {step.status.value}"
+    return _Annotation(document, step.source_line, title, derived.trouble(step))
+
+
+def _on_data(on: OnData) -> _Annotation:
+    said = [derived.on_data(on), *map(derived.deviation, on.deviations), *map(sentence, on.notes)]
+    return _Annotation(on.case, None, f"the lines on data {on.status.value}", said)

@@ -1,0 +1,117 @@
+"""The report as JUnit XML, which CI servers read: a suite a case, a test case a check or step.
+
+The form is that of the Jenkins xUnit plugin's ``junit-10.xsd``. Every text passes `printable`, so
+that no character is left that XML 1.0 forbids.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+
+from junitparser import Error, Failure, JUnitXml, SystemOut, TestCase, TestSuite
+
+from softcheck.report import Style
+from softcheck.report import derive_words as derived
+from softcheck.report.words import deciding, errors_of, explained, finding, grounds, name, sentence
+from softcheck.result import Case, Derivation, OnData, Report, Status, Step, Verdict
+
+
+def render(report: Report, style: Style) -> str:  # noqa: ARG001  JUnit has one style
+    """Return a suite a case and a test case a check; a case that could not be read is an error."""
+    errors = errors_of(report)
+    return _document(_suite(case, errors.get(index)) for index, case in enumerate(report.cases))
+
+
+def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa: ARG001  JUnit has one style
+    """Return a suite for the document with a test case a step, and one for the data if any."""
+    gaps = [derived.verdict(report, step) for step in report.steps if step.gap is not None]
+    tests = [_step(report, step) for step in report.steps]
+    suites = [_made(name(document), tests, [derived.counts(report), *gaps])]
+    if isinstance(report.on, OnData):
+        suites.append(_on_data(report.on))
+    return _document(suites)
+
+
+def _suite(case: Case, error: str | None) -> TestSuite:
+    """Return a case."""
+    if error is not None:
+        why = sentence(error)
+        unread = _test("read", Error(why, "unreadable"), why)
+        return _made(name(case.name), [unread])
+    diagnoses = [explained(diagnosis) for diagnosis in case.diagnosis]
+    tests = []
+    for check in case.checks:
+        said = [finding(found) for found in case.findings if found.check == check.name]
+        reason = sentence(check.reason)
+        if check.status is Status.PASSED:
+            tests.append(_test(check.name))
+        else:
+            failure = Failure(reason, check.status.value)
+            tests.append(_test(check.name, failure, reason, *said, *diagnoses))
+    if case.status is not Status.PASSED and not deciding(case):
+        failure = Failure("a note, under --strict", case.status.value)
+        tests.append(_test("strict", failure, *map(sentence, case.notes)))
+    notes = [f"note: {sentence(note)}" for note in case.notes]
+    return _made(name(case.name), tests, [grounds(case), *notes])
+
+
+def _step(report: Derivation, step: Step) -> TestCase:
+    """Return a step of a derivation."""
+    title = f"step {step.number}, line {step.source_line}"
+    if step.status is Verdict.PROVED:
+        return _test(title)
+    lines = {line.number: line for line in report.lines}
+    sides = (lines[step.from_line], lines[step.to_line])
+    left, right = (derived.formula(line.reading, line.latex) for line in sides)
+    trouble = derived.trouble(step)
+    failure = Failure(trouble[-1], step.status.value)
+    return _test(title, failure, f"{left} = {right}", *trouble)
+
+
+def _on_data(on: OnData) -> TestSuite:
+    """Return the lines on data: one test case, for it has one verdict."""
+    said = [derived.deviation(found) for found in on.deviations]
+    notes = [f"note: {sentence(note)}" for note in on.notes]
+    verdict = derived.on_data(on)
+    failure = None if on.status is Status.PASSED else Failure(verdict, on.status.value)
+    return _made(name(on.case), [_test("lines on data", failure, *said)], [verdict, *said, *notes])
+
+
+def _test(title: str, result: Error | Failure | None = None, *said: str) -> TestCase:
+    """Return a test case, passed unless it has a result; `said` is the text of that."""
+    test = TestCase(title)
+    if result is not None:
+        result.text = "\n".join(said)
+        test.result = result
+    return test
+
+
+def _made(title: str, tests: Sequence[TestCase], out: Sequence[str] = ()) -> TestSuite:
+    """Return a suite of test cases; `out` is its output."""
+    suite = TestSuite(title)
+    for test in tests:
+        test.classname = title
+        suite.append(test)
+    if out:
+        suite.append(SystemOut("\n".join(out)))
+    results = [result for test in tests for result in test.result]
+    suite.tests = len(tests)
+    suite.failures = sum(isinstance(result, Failure) for result in results)
+    suite.errors = sum(isinstance(result, Error) for result in results)
+    return suite
+
+
+def _document(suites: Iterable[TestSuite]) -> str:
+    """Return the whole document.
+
+    Suites are appended and counted here because `JUnitXml.add_testsuite` puts suites of one name
+    together, and `update_statistics` writes an attribute that the schema does not have, and a time.
+    """
+    root = JUnitXml("softcheck")
+    every = list(suites)
+    root.extend(every)
+    root.tests = sum(suite.tests for suite in every)
+    root.failures = sum(suite.failures for suite in every)
+    root.errors = sum(suite.errors for suite in every)
+    out = io.BytesIO()
+    root.write(out)
+    return out.getvalue().decode() + "\n"

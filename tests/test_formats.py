@@ -1,0 +1,431 @@
+"""The formats for machines and pages: JUnit, GitHub and Markdown, and that names in them are data.
+
+`python tests/test_formats.py` writes the golden reports of real fixtures anew.
+"""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+import reports
+import run
+import schemas
+from fixture_cases import FIXTURES
+from hypothesis import given
+from hypothesis import strategies as st
+from junitparser import Error, Failure, JUnitXml
+from markdown_it import MarkdownIt
+
+from softcheck.derive.check import check
+from softcheck.derive.check import report as derivation_of
+from softcheck.report import FORMATS, Style
+from softcheck.result import Status
+
+GOLDEN = Path(__file__).parent / "golden_runs"
+RUNS = {
+    "passed": ["verify", "positive/cliffwalking.npz"],
+    "several": [
+        "verify",
+        "positive/cliffwalking.npz",
+        "negative/missing-alpha.npz",
+        "malformed/empty.npz",
+        "--max-findings=2",
+    ],
+    "derive": ["derive", "derive/proved/logsumexp.tex"],
+}
+
+NASTY = st.lists(
+    st.sampled_from(
+        ["[red]", "x", "::error::", "::", "##[error]", "|", "\\", "`", "``", "<script>", "</code>",
+         "<!--", "-->", "@octocat", "#12", "![a](b)", "[a](https://b.c)", "https://b.c", "www.b.c",
+         "a@b.c", "\n", "\r\n", "\x1b[31m", "\x00", "\ufffe", "\udcff", "\u202e", "\x85", "\u2028",
+         "%0A", ",", ":", "=", " ", "$a$", "$`", "*", "__", "~~", "&lt;",
+         "]]>", "é", "🤖", "- ", "> "]
+    )
+    | st.characters(),
+    min_size=1,
+    max_size=12,
+).map("".join)  # fmt: skip
+"""Names that mean something to some reader."""
+
+
+def real(name, form):
+    """Return the report of a run, its measured numbers blotted out: they depend on the machine."""
+    arguments = [FIXTURES / word if "/" in word else word for word in RUNS[name]]
+    made = run.softcheck(*arguments, f"--output-format={form}").out
+    made = made.replace(f"{FIXTURES}/", "")
+    made = re.sub(r"-?\d+\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", "N", made)
+    made = re.sub(r"\[\d+(, \d+)*\]", "[I]", made)
+    return re.sub(r"(?<=\| )\d+(?= \| `?\[I|(?= \| N))", "N", made)
+
+
+def hostile(name):
+    """Return a report in which every text that a file can give is `name`."""
+    said = msgspec.structs.replace
+    failed = said(
+        reports.FAILED,
+        name=name,
+        findings=tuple(said(each, state=name, action=name) for each in reports.FAILED.findings),
+        diagnosis=tuple(said(each, message=name) for each in reports.FAILED.diagnosis),
+        checks=tuple(said(each, reason=name) for each in reports.FAILED.checks),
+        inputs=tuple(said(each, path=name) for each in reports.FAILED.inputs),
+        notes=(name,),
+    )
+    return reports.report(failed, said(reports.UNREADABLE, name=name), errors=(name,))
+
+
+def hostile_derivation(name):
+    """Return the report of a derivation whose texts are all `name`."""
+    said = msgspec.structs.replace
+    made = derivation_of(check(r"$$\sum_a \pi(a)^2 = 1$$ $$\pi(a) = B(a)$$"))
+    return said(
+        made,
+        lines=tuple(said(line, latex=name, reading=None) for line in made.lines),
+        steps=tuple(said(step, reason=name) for step in made.steps),
+    )
+
+
+def rendered(name):
+    """Yield every format for people and CI of both reports."""
+    for form in ("text", "concise", "junit", "github", "markdown"):
+        yield form, FORMATS[form].verification(hostile(name), Style())
+        yield form, FORMATS[form].derivation(hostile_derivation(name), name, Style())
+
+
+@pytest.mark.parametrize("form", ["junit", "github", "markdown", "concise"])
+@pytest.mark.parametrize("name", RUNS)
+def test_a_real_run_reads_as_before(name, form):
+    assert real(name, form) == (GOLDEN / f"{name}.{form}.txt").read_text("utf-8")
+
+
+def test_every_golden_run_is_compared():
+    forms = ("junit", "github", "markdown", "concise")
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{n}.{f}.txt" for n in RUNS for f in forms}
+
+
+# The table
+
+
+def test_help_and_both_options_know_every_format(tmp_path):
+    listed = " ".join(run.softcheck("verify", "--help").out.split())
+    assert ", ".join(FORMATS) in listed
+    for name in FORMATS:
+        assert run.softcheck("derive", f"--output-format={name}").code == 0
+        assert run.softcheck("derive", "-qq", f"--report={name}:{tmp_path / name}").code == 0
+        assert (tmp_path / name).stat().st_size > 0 or name == "github"
+
+
+@pytest.mark.parametrize("option", ["--output-format=gitub", "--report=gitub:x"])
+def test_a_format_that_does_not_exist_is_one_line_with_the_nearest(option):
+    outcome = run.softcheck("derive", option)
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    assert "found 'gitub', expected one of text, concise, json, junit, github, markdown" in line
+    assert "Did you mean 'github'?" in line
+
+
+# JUnit
+
+
+def junit(report):
+    text = FORMATS["junit"].verification(report, Style())
+    schemas.check_junit(text)
+    return list(JUnitXml.fromstring(text.encode()))
+
+
+@pytest.mark.parametrize("name", reports.EVERY)
+def test_a_suite_is_a_case_and_a_test_case_is_a_check(name):
+    report = reports.EVERY[name]
+    suites = junit(report)
+    assert [suite.name for suite in suites] == [case.name for case in report.cases]
+    for suite, case in zip(suites, report.cases, strict=True):
+        troubled = {test.name for test in suite if test.result}
+        if case.status is Status.ERROR:
+            assert (suite.errors, suite.failures, suite.tests) == (1, 0, 1)
+        else:
+            assert {check.name for check in case.checks} <= {test.name for test in suite}
+            expected = {check.name for check in case.checks if check.status is not Status.PASSED}
+            assert expected <= troubled
+            assert (suite.errors, suite.failures) == (0, len(troubled))
+        assert bool(troubled) == (case.status is not Status.PASSED)
+
+
+def test_a_failure_says_what_kind_it_is_and_what_is_known_of_it():
+    (_, failed, torn) = junit(reports.EVERY["several"])
+    (gradient,) = next(test for test in failed if test.name == "gradient").result
+    assert isinstance(gradient, Failure)
+    assert gradient.type == "failed"
+    assert "2 of 12 (16.7 %)" in gradient.message
+    assert "gradient[2, 0] (corner, up): found 0.12345678901234568" in gradient.text
+    assert "value[2]" not in gradient.text
+    assert "(first-wrong)" in gradient.text
+    ((unread,),) = (test.result for test in torn)
+    assert isinstance(unread, Error)
+    assert unread.message == "torn.npz: found a tear, ..."
+    ((blind,),) = (test.result for test in junit(reports.EVERY["inconclusive"])[0])
+    assert (type(blind), blind.type) == (Failure, "inconclusive")
+
+
+def test_two_cases_of_one_name_stay_two_suites():
+    suites = junit(reports.report(reports.PASSED, reports.PASSED, reports.FAILED))
+    assert [len(suite) for suite in suites] == [3, 3, 3]
+
+
+def test_a_step_is_a_test_case():
+    claims = (r"\sum_a \pi(a) = 1", r"\sum_a \pi(a)^2 = 1", r"\pi_a = B_a")
+    found = derivation_of(check("\n".join(f"$${claim}$$" for claim in claims)))
+    text = FORMATS["junit"].derivation(found, "paper.tex", Style())
+    schemas.check_junit(text)
+    (suite,) = JUnitXml.fromstring(text.encode())
+    assert suite.name == "paper.tex"
+    results = {test.name: [result.type for result in test.result] for test in suite}
+    assert results == {
+        "step 1, line 1": [],
+        "step 2, line 2": ["refuted"],
+        "step 3, line 3": ["unknown"],
+    }
+    assert "certified" in next(iter(list(suite)[1].result)).text
+
+
+# GitHub
+
+
+def commands(text):
+    """Return the commands that the runner of a workflow finds: name, properties, data.
+
+    A line is a command if it starts with `::`, blanks aside, or if `##[` is anywhere in it.
+    """
+    found = []
+    for line in re.split(r"\r\n|\r|\n", text):
+        match = re.match(r"\s*::(?P<name>[^ :]*)(?: (?P<rest>.*?))?::(?P<data>.*)", line)
+        if match:
+            pairs = (pair.split("=", 1) for pair in (match["rest"] or "").split(","))
+            properties = {pair[0]: unescaped(pair[1]) for pair in pairs if len(pair) == 2}
+            found.append((match["name"], properties, unescaped(match["data"])))
+        elif "##[" in line:
+            found.append((line, {}, ""))
+    return found
+
+
+def unescaped(value):
+    for code, char in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
+        value = value.replace(code, char)
+    return value
+
+
+def annotations(report, **style):
+    return commands(FORMATS["github"].verification(report, Style(**style)))
+
+
+def test_an_annotation_names_the_file_the_checks_and_the_mistake():
+    text = FORMATS["github"].verification(reports.EVERY["several"], Style())
+    unread, failed = commands(text)
+    assert unread == (
+        "error",
+        {"file": "torn.npz", "title": "softcheck: unreadable"},
+        "torn.npz: found a tear, ...",
+    )
+    name, properties, data = failed
+    assert name == "error"
+    assert properties == {"file": "run.npz", "title": "softcheck: value, gradient failed"}
+    said = data.splitlines()
+    assert said[0].startswith("value is the first wrong quantity")
+    assert "gradient failed: 2 of 12 (16.7 %) differ by more than their tolerance" in said
+    assert text.splitlines()[-1] == "softcheck: error: 3 cases: 1 passed, 1 failed, 1 unreadable"
+
+
+def test_what_passed_is_not_annotated_and_what_saw_nothing_is():
+    assert annotations(reports.EVERY["passed"]) == []
+    ((_, properties, _),) = annotations(reports.EVERY["inconclusive"])
+    assert properties["title"] == "softcheck: gradient inconclusive"
+    ((_, properties, data),) = annotations(reports.EVERY["strict"])
+    assert properties["title"] == "softcheck: a note, under --strict: failed"
+    assert "noted.npz::log_alpha" in data
+
+
+def test_at_most_ten_annotations_the_worst_first():
+    def failed(number):
+        worst = reports.discrepancy((0, 0), 1.0, 0.0, ratio=float(number))
+        wrong = reports.check("gradient", Status.FAILED, failed=1, worst=worst)
+        return reports.case(f"{number}.npz", Status.FAILED, (wrong,), inputs=())
+
+    cases = [failed(number) for number in range(2, 15)]
+    text = FORMATS["github"].verification(
+        reports.report(*cases, reports.BLIND, reports.UNREADABLE, errors=("torn",)), Style()
+    )
+    files = [properties["file"] for _, properties, _ in commands(text)]
+    assert files == ["torn.npz", *(f"{number}.npz" for number in range(14, 5, -1))]
+    assert text.splitlines()[-1].endswith("; 10 of 15 annotations shown")
+
+
+def test_a_step_is_annotated_at_its_line():
+    found = derivation_of(check("$$\\pi_a = B_a$$\n\n$$\\sum_a \\pi(a)^2 = 1$$"))
+    first, second = commands(FORMATS["github"].derivation(found, "docs/paper.tex", Style()))
+    assert first[1] == {
+        "file": "docs/paper.tex",
+        "line": "3",
+        "title": "softcheck: step 2 refuted",
+    }
+    assert "certified" in first[2]
+    assert (second[1]["line"], second[1]["title"]) == ("1", "softcheck: step 1 unknown")
+
+
+@given(NASTY)
+def test_no_name_is_a_command_in_any_format(name):
+    for form, text in rendered(name):
+        found = commands(text)
+        assert [command[0] for command in found] == ["error"] * (2 if form == "github" else 0)
+        if form == "github":
+            assert {key for command in found for key in command[1]} <= {"file", "line", "title"}
+            assert all(command[1]["title"].startswith("softcheck: ") for command in found)
+
+
+# JUnit and Markdown, whatever the names
+
+
+@given(NASTY)
+def test_no_name_breaks_the_xml(name):
+    for form, text in rendered(name):
+        if form == "junit":
+            schemas.check_junit(text)
+
+
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+ALLOWED = {
+    "heading", "paragraph", "inline", "table", "thead", "tbody", "tr", "th", "td", "bullet_list",
+    "list_item", "text", "code_inline", "strong", "softbreak",
+}  # fmt: skip
+
+
+def tokens(text):
+    for block in MARKDOWN.parse(text):
+        yield block
+        yield from block.children or ()
+
+
+def check_markdown(text):
+    """Check that a page is made of our own marks alone: no HTML, link, image or mention."""
+    for token in tokens(text):
+        kind = re.sub("_(open|close)$", "", token.type)
+        assert kind in ALLOWED, token
+        if kind == "text":
+            assert "@" not in token.content
+            assert "#" not in token.content
+    # What GitHub makes of a page beyond its marks, it looks for in the text itself.
+    outside = re.sub(r"(?<!\\)(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
+    assert not re.search(r"https?://|\bwww\.|\$|@", outside, re.IGNORECASE)
+
+
+def cells(text):
+    """Return how many cells the rows of each table have, as they stand in the source."""
+    return [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line[:1] == "|"]
+
+
+@given(NASTY)
+def test_no_name_is_markup_or_a_mention(name):
+    for form, text in rendered(name):
+        if form == "markdown":
+            check_markdown(text)
+            assert set(cells(text)) <= {4, 8, 6}
+
+
+def test_the_names_themselves_are_on_the_page():
+    name = "[red]x[/red] `a` <script>alert(1)</script> ::error:: @octocat"
+    page = FORMATS["markdown"].verification(hostile(name), Style())
+    codes = [token.content.strip() for token in tokens(page) if token.type == "code_inline"]
+    assert name in codes
+    text = "".join(token.content for token in tokens(page) if token.type in ("text", "code_inline"))
+    assert f"note: {name}" in text
+
+
+class _Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def handle_starttag(self, tag, _attributes):
+        self.seen.add(tag)
+
+    def handle_comment(self, _data):
+        self.seen.add("comment")
+
+
+@given(NASTY)
+def test_a_page_as_html_has_only_our_own_tags(name):
+    for form, text in rendered(name):
+        if form == "markdown":
+            tags = _Tags()
+            tags.feed(MARKDOWN.render(text))
+            assert tags.seen <= {
+                "h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "code",
+                "strong",
+            }  # fmt: skip
+
+
+MEBIBYTE = 1 << 20
+
+
+def test_a_page_of_very_many_cases_is_below_a_mebibyte_and_says_what_it_leaves_out():
+    label = "`|<@" * 300_000
+    case = hostile(label).cases[0]
+    findings = case.findings * 500
+    many = [
+        msgspec.structs.replace(case, findings=findings, name=f"{n}{label}") for n in range(5000)
+    ]
+    page = FORMATS["markdown"].verification(reports.report(*many), Style())
+    assert len(page.encode()) < MEBIBYTE
+    left = [int(count) for count in re.findall(r"Left out, for a summary has a limit: (\d+)", page)]
+    assert left[0] == 5000 - 500
+    details = page.count("\n### ")
+    assert details > 10
+    assert left[-1] == 5000 - details
+    assert f"{len(findings) - 20} findings." in page
+    check_markdown("\n".join(page.splitlines()[:100]))
+
+
+def test_a_page_of_a_long_derivation_is_below_a_mebibyte():
+    made = hostile_derivation("π" * 100_000)
+    steps = tuple(
+        msgspec.structs.replace(step, number=number)
+        for number, step in enumerate(made.steps * 2000, 1)
+    )
+    page = FORMATS["markdown"].derivation(
+        msgspec.structs.replace(made, steps=steps), "paper.tex", Style()
+    )
+    assert len(page.encode()) < MEBIBYTE
+    (left,) = re.findall(r"Left out, for a summary has a limit: (\d+) steps", page)
+    assert int(left) == 4000 - page.count("\n| ") + 2
+    assert int(left) < 3900
+
+
+def test_the_worst_case_comes_first_on_a_page():
+    page = FORMATS["markdown"].verification(reports.EVERY["several"], Style())
+    assert [page.index(name) for name in ("torn.npz", "negative.npz", "`run.npz`")] == sorted(
+        page.index(name) for name in ("torn.npz", "negative.npz", "`run.npz`")
+    )
+    assert page.count("\n### ") == 2
+
+
+def test_junitparser_is_not_loaded_where_no_junit_is_asked_for():
+    script = (
+        "import sys; sys.argv[1:] = ['derive', '-qq']\n"
+        "from softcheck.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('junitparser' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for name in RUNS:
+        for form in ("junit", "github", "markdown", "concise"):
+            (GOLDEN / f"{name}.{form}.txt").write_text(real(name, form), "utf-8")
