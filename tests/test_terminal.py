@@ -332,7 +332,7 @@ import sys, time
 from softcheck import checks
 def sleep(_):
     print("block", flush=True)
-    time.sleep(600)
+    time.sleep(90)
 checks.run = sleep
 sys.argv = ["softcheck", "verify", {str(tmp_path / "case.npz")!r}, "--alpha=1", "--threads=1"]
 from softcheck.__main__ import main
@@ -341,7 +341,7 @@ main()
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as run:
         assert run.stdout.readline() == b"block\n"
         run.send_signal(signal.SIGINT)
-        assert run.wait(timeout=60) == 130
+        assert run.wait(timeout=30) == 130
         assert run.stdout.read() == b""
 
 
