@@ -132,14 +132,9 @@ def report_files(options: Iterable[str], inputs: Iterable[str]) -> list[ReportFi
         identity = _identity(file.path)
         other = next((other for other in files if _identity(other.path) == identity), None)
         if other is not None or identity in taken:
-            found = (
-                f"the file of {other.option}"
-                if other
-                else "a file that this run reads or prints to"
-            )
-            raise UsageError(
-                f"--report {option}", found, "a file of its own", "Choose another file."
-            )
+            found = f"the file of {other.option}" if other else "what this run reads or prints to"
+            expected = "a file of its own"
+            raise UsageError(f"--report {option}", found, expected, "Choose another file.")
         files.append(file)
     return files
 
