@@ -1,7 +1,6 @@
 """Where a report goes, and how it may look there: terminal, pipe, log or file."""
 
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -93,7 +92,7 @@ class ReportFile:
         OutputError
             If the system refuses.
         """
-        temporary = self.path.with_name(f".softcheck-{secrets.token_hex(8)}")
+        temporary = self.path.with_name(f".softcheck-{os.urandom(8).hex()}")
         try:
             # Of this mode the system takes what the umask leaves.
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
