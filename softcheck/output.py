@@ -2,7 +2,6 @@
 
 import io
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -134,7 +133,7 @@ class ReportFile:
         OutputError
             If the system refuses.
         """
-        temporary = self.path.with_name(f".softcheck-{secrets.token_hex(8)}")
+        temporary = self.path.with_name(f".softcheck-{os.urandom(8).hex()}")
         try:
             # Of this mode the system takes what the umask leaves.
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -173,14 +172,9 @@ def report_files(options: Iterable[str], inputs: Iterable[str]) -> list[ReportFi
         identity = _identity(file.path)
         other = next((other for other in files if _identity(other.path) == identity), None)
         if other is not None or identity in taken:
-            found = (
-                f"the file of {other.option}"
-                if other
-                else "a file that this run reads or prints to"
-            )
-            raise UsageError(
-                f"--report {option}", found, "a file of its own", "Choose another file."
-            )
+            found = f"the file of {other.option}" if other else "what this run reads or prints to"
+            expected = "a file of its own"
+            raise UsageError(f"--report {option}", found, expected, "Choose another file.")
         files.append(file)
     return files
 

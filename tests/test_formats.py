@@ -15,7 +15,7 @@ import reports
 import run
 import schemas
 from fixture_cases import FIXTURES
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml
 from markdown_it import MarkdownIt
@@ -38,19 +38,25 @@ RUNS = {
     "derive": ["derive", "derive/proved/logsumexp.tex"],
 }
 
-NASTY = st.lists(
-    st.sampled_from(
-        ["[red]", "x", "::error::", "::", "##[error]", "|", "\\", "`", "``", "<script>", "</code>",
-         "<!--", "-->", "@octocat", "#12", "![a](b)", "[a](https://b.c)", "https://b.c", "www.b.c",
-         "a@b.c", "\n", "\r\n", "\x1b[31m", "\x00", "\ufffe", "\udcff", "\u202e", "\x85", "\u2028",
-         "%0A", ",", ":", "=", " ", "$a$", "$`", "*", "__", "~~", "&lt;",
-         "]]>", "é", "🤖", "- ", "> "]
-    )
-    | st.characters(),
-    min_size=1,
-    max_size=12,
-).map("".join)  # fmt: skip
+ATTACKS = [
+    "a|b", "\\|<script>", "`<script>`x`", "```<script>", "<!--", "![a](b) [a](b)", "@octocat #12",
+    "https://b.c www.b.c a@b.c", "$`x`$ $x$", "*a* __b__ ~~c~~ &lt; \\", "- a\n# b\n\n> c",
+    "::error::x",
+    " ::error file=x::", "a ##[error]x", "a\n::error::b", "a\r::error::b", "%0A::error::",
+    "a,title=b:c::d",
+    "[red]x[/red]", "\x1b[31m\u202e", "\x00\ud800\udcff\ufffe\uffff\x85\u2028", "]]></failure>",
+    " ", "",
+]  # fmt: skip
 """Names that mean something to some reader."""
+
+NAMES = st.lists(st.sampled_from(ATTACKS), max_size=6).map("".join) | st.text(max_size=20)
+
+
+def whatever_the_name(test):
+    """Run a test with every attack, with many in a row, and with any text."""
+    for attack in ATTACKS:
+        test = example(attack)(test)
+    return given(NAMES)(test)
 
 
 def real(name, form):
@@ -99,7 +105,10 @@ def rendered(name):
 @pytest.mark.parametrize("form", ["junit", "github", "markdown", "concise"])
 @pytest.mark.parametrize("name", RUNS)
 def test_a_real_run_reads_as_before(name, form):
-    assert real(name, form) == (GOLDEN / f"{name}.{form}.txt").read_text("utf-8")
+    made = real(name, form)
+    assert made == (GOLDEN / f"{name}.{form}.txt").read_text("utf-8")
+    if form == "junit":
+        schemas.check_junit(made)
 
 
 def test_every_golden_run_is_compared():
@@ -111,12 +120,16 @@ def test_every_golden_run_is_compared():
 
 
 def test_help_and_both_options_know_every_format(tmp_path):
+    paper = tmp_path / "paper.tex"
+    paper.write_text("$$1 = 2$$")
     listed = " ".join(run.softcheck("verify", "--help").out.split())
+    reports = [f"--report={name}:{tmp_path / name}" for name in FORMATS]
+    assert run.softcheck("derive", paper, "-qq", *reports).code == 1
     assert ", ".join(FORMATS) in listed
     for name in FORMATS:
-        assert run.softcheck("derive", f"--output-format={name}").code == 0
-        assert run.softcheck("derive", "-qq", f"--report={name}:{tmp_path / name}").code == 0
-        assert (tmp_path / name).stat().st_size > 0 or name == "github"
+        made = run.softcheck("derive", paper, f"--output-format={name}")
+        assert made.code == 1
+        assert (tmp_path / name).read_text("utf-8") == made.out
 
 
 @pytest.mark.parametrize("option", ["--output-format=gitub", "--report=gitub:x"])
@@ -274,7 +287,7 @@ def test_a_step_is_annotated_at_its_line():
     assert (second[1]["line"], second[1]["title"]) == ("1", "softcheck: step 1 unknown")
 
 
-@given(NASTY)
+@whatever_the_name
 def test_no_name_is_a_command_in_any_format(name):
     for form, text in rendered(name):
         found = commands(text)
@@ -287,7 +300,7 @@ def test_no_name_is_a_command_in_any_format(name):
 # JUnit and Markdown, whatever the names
 
 
-@given(NASTY)
+@whatever_the_name
 def test_no_name_breaks_the_xml(name):
     for form, text in rendered(name):
         if form == "junit":
@@ -325,7 +338,7 @@ def cells(text):
     return [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line[:1] == "|"]
 
 
-@given(NASTY)
+@whatever_the_name
 def test_no_name_is_markup_or_a_mention(name):
     for form, text in rendered(name):
         if form == "markdown":
@@ -354,7 +367,7 @@ class _Tags(HTMLParser):
         self.seen.add("comment")
 
 
-@given(NASTY)
+@whatever_the_name
 def test_a_page_as_html_has_only_our_own_tags(name):
     for form, text in rendered(name):
         if form == "markdown":

@@ -149,6 +149,14 @@ def test_a_report_goes_through_a_symbolic_link(folder):
     schemas.check_junit((folder / "deep" / "real.xml").read_text("utf-8"))
 
 
+def test_a_reader_of_the_last_report_keeps_it_whole(folder):
+    (folder / "out.json").write_text("the last report")
+    (folder / "reader").hardlink_to("out.json")
+    assert softcheck("derive", "-qq", "--report=json:out.json").code == 0
+    assert (folder / "reader").read_text() == "the last report"
+    schemas.check_json((folder / "out.json").read_text("utf-8"))
+
+
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_a_report_has_the_mode_that_the_umask_leaves(folder, umask):
     old = os.umask(umask)
