@@ -64,7 +64,8 @@ _EVERY = (
         "Parquet",
         (".parquet",),
         lambda file, _: read_parquet(file),
-        "one table with a row for each state, or columns state, action and one for each role",
+        "one table with a row for each state; columns state, action and one for each role; or a "
+        "column for each role, with a list in each row",
         "parquet",
     ),
     Format(

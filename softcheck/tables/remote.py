@@ -114,10 +114,15 @@ class _Copy(File):
 
 
 class _Seekable:
-    """A file of a system whose files can be entered anywhere."""
+    """A file of a system whose files can be entered anywhere.
+
+    It knows itself where it stands: to whoever opens it, the file system in memory gives the one
+    file that there is.
+    """
 
     def __init__(self, url: str) -> None:
         self._where = shown(url)
+        self._at = 0
         system, path = _system(url)
         with _network(self._where):
             self._file = system.open(path, "rb")
@@ -125,13 +130,14 @@ class _Seekable:
     def read(self, size: int) -> bytes:
         """Return the next bytes."""
         with _network(self._where):
+            self._file.seek(self._at)
             data: bytes = self._file.read(size)
+        self._at += len(data)
         return data
 
     def seek(self, offset: int) -> None:
         """Go to an offset from the start."""
-        with _network(self._where):
-            self._file.seek(offset)
+        self._at = offset
 
     def close(self) -> None:
         """Close the file."""

@@ -29,35 +29,31 @@ def shards(files: Sequence[File]) -> tuple[dict[tuple[str, str], Files], list[Fi
 
     A number is set off by a hyphen, dot or underscore, so that q1.npy is a critic and q-1.npy a
     shard.
-
-    Raises
-    ------
-    InputError
-        Unless the numbers of a name go from 0 or from 1 on without a gap.
     """
-    numbered: dict[tuple[str, str], list[tuple[int, re.Match[str], File]]] = {}
+    numbered: dict[tuple[str, str], list[tuple[int, File]]] = {}
     others = []
     for file in files:
         match = _NUMBERED.fullmatch(file.stem)
         if match is None or file.suffix not in FORMATS or role_of(file.stem):
             others.append(file)
         else:
-            key = match["name"], file.suffix
-            numbered.setdefault(key, []).append((int(match["number"]), match, file))
+            numbered.setdefault((match["name"], file.suffix), []).append(
+                (int(match["number"]), file)
+            )
     sets = {}
     for (name, suffix), members in numbered.items():
-        members.sort(key=lambda member: member[0])
-        _, match, file = members[0]
-        mark = match.string[len(name)]
-        where = f"{file.where.removesuffix(file.name)}{name}{mark}*{suffix}"
-        totals = {int(match["total"] or 0) for _, match, _ in members}
-        _require_all(where, [number for number, _, _ in members], totals)
-        sets[name, suffix] = Files(where, name, [(file.name, file) for _, _, file in members])
+        in_order = [file for _, file in sorted(members, key=lambda member: member[0])]
+        folder, mark = in_order[0].where.removesuffix(in_order[0].name), in_order[0].name[len(name)]
+        where = f"{folder}{name}{mark}*{suffix}"
+        sets[name, suffix] = Files(where, name, [(file.name, file) for file in in_order])
     return sets, others
 
 
-def _require_all(where: str, numbers: Sequence[int], totals: set[int]) -> None:
-    """Raise InputError unless sorted numbers have no gap, and are as many as their names say."""
+def _require_all(files: Files) -> None:
+    """Raise InputError unless numbers have no gap, and are as many as their names say."""
+    matches = [match for _, file in files.files if (match := _NUMBERED.fullmatch(file.stem))]
+    numbers = [int(match["number"]) for match in matches]
+    totals = {int(match["total"] or 0) for match in matches}
     found = None
     for expected, number in enumerate(numbers, min(numbers[0], 1)):
         if number != expected:
@@ -68,7 +64,7 @@ def _require_all(where: str, numbers: Sequence[int], totals: set[int]) -> None:
         found = f"{len(numbers)} files, but the names speak of {max(totals)}"
     if found is not None:
         raise InputError(
-            where,
+            files.where,
             found,
             "files numbered from 0 or from 1 on, each number once",
             "Add the file that is missing, or move what does not belong there.",
@@ -81,8 +77,9 @@ def read_shards(files: Files, *, action_axis: int, allow_pickle: bool) -> Conten
     Raises
     ------
     InputError
-        If two files hold arrays of other names.
+        Unless the numbers go from 0 or from 1 on without a gap, and every file has the same names.
     """
+    _require_all(files)
 
     def opened(file: File) -> Contents:
         return read(file, allow_pickle=allow_pickle)

@@ -317,3 +317,13 @@ def test_local_paths_load_no_library_of_networks(arrays):
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_one_file_in_two_roles_at_once(memory):
+    table = np.arange(3000.0).reshape(1000, 3)
+    np.save("q.npy", table)
+    put(memory, "q.npy")
+    given = {"q": ["memory://q.npy"], "logits": ["memory://q.npy"], "alpha": ["0.2"]}
+    found = gather(open_case(None, given), rows=10)
+    np.testing.assert_array_equal(found["q"], table)
+    np.testing.assert_array_equal(found["logits"], table)

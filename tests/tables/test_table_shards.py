@@ -181,8 +181,9 @@ def test_numbered_files_beside_named_ones_are_noted(states):
     for role, array in states.items():
         np.save(f"{role}.npy", array)
     by_case("old-{}.npz", states)
+    Path("checkpoint_1000.npz").touch()
     Path("_SUCCESS").touch()
-    note = "not loaded, because no role has this name: '_SUCCESS', 'old-*.npz'"
+    note = "not loaded, because no role has this name: '_SUCCESS', 'checkpoint_*.npz', 'old-*.npz'"
     assert open_case(".", {}).notes == (note,)
 
 

@@ -1,12 +1,15 @@
 """Large arrays pass through a small memory."""
 
+import hashlib
 import tracemalloc
 from contextlib import closing
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from softcheck.errors import InputError
 from softcheck.tables import open_case
 
 STATES, ACTIONS, ROWS = 100_000, 18, 1000
@@ -68,3 +71,37 @@ def test_files_are_closed_when_reading_stops_early(table):
     np.savez("case.npz", q=table, logits=table, alpha=0.1)
     with closing(open_case("case.npz", {}).blocks(ROWS)) as blocks:
         assert next(blocks).rows == ROWS
+
+
+def digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_reading_in_order_is_also_hashing(table):
+    np.save("q.npy", table)
+    np.save("logits.npy", np.asfortranarray(table))
+    case = open_case(".", {"alpha": ["1"]})
+    expected = [digest("q.npy"), digest("logits.npy"), None]
+    for _ in case.blocks(ROWS):
+        pass
+    Path("q.npy").unlink()
+    assert [given.sha256 for given in case.inputs] == expected
+
+
+def test_reading_a_part_is_not(table):
+    np.save("q.npy", table)
+    case = open_case(None, {"q": ["q.npy"], "logits": ["q.npy"], "alpha": ["1"]})
+    for _ in case.blocks(ROWS, 1):
+        pass
+    with closing(case.blocks(ROWS)) as blocks:
+        next(blocks)
+    assert {given.sha256 for given in case.inputs} == {digest("q.npy"), None}
+
+
+def test_a_file_that_grows_while_it_is_read(table):
+    np.save("q.npy", table)
+    case = open_case(None, {"q": ["q.npy"], "logits": ["q.npy"], "alpha": ["1"]})
+    with Path("q.npy").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(InputError, match=r"q.npy: found more bytes than its size"):
+        list(case.blocks(ROWS))

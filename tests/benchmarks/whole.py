@@ -1,0 +1,136 @@
+"""The whole process of `softcheck verify`, beside a Python process that runs SciPy's softmax.
+
+python tests/benchmarks/whole.py [STATES] [RUNS]
+
+Both read q, logits and grad from .npy files, of STATES x 18 float64. Prints the wall time, the
+processor time and the peak memory of each, in pairs so that both meet the same machine; then what
+reading, hashing and laying out take of it.
+"""
+
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from softcheck.policy import Buffers
+from softcheck.settings import BLOCK_ENTRIES
+from softcheck.tables import open_case
+
+ACTIONS, ALPHA = 18, 0.2
+
+SCIPY = """
+import sys
+import numpy as np
+from scipy.special import log_softmax, softmax
+q, logits, grad = (np.load(f"{sys.argv[1]}/{name}.npy") for name in ("q", "logits", "grad"))
+softmax(logits, axis=-1)
+log_softmax(logits, axis=-1)
+"""
+
+
+def write(folder, states):
+    """Write a random case with the right gradient, a block at a time.
+
+    Not through a map: the kernel counts what this process has in memory to the peak of a child.
+    """
+    generator = np.random.default_rng(0)
+    described = {"descr": "<f8", "fortran_order": False, "shape": (states, ACTIONS)}
+    with ExitStack() as stack:
+        files = {
+            name: stack.enter_context((folder / f"{name}.npy").open("wb"))
+            for name in ("q", "logits", "grad")
+        }
+        for file in files.values():
+            np.lib.format.write_array_header_1_0(file, described)
+        for start in range(0, states, 10_000):
+            q, logits = generator.normal(size=(2, min(10_000, states - start), ACTIONS))
+            log_policy = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+            g = q - ALPHA * log_policy
+            value = (np.exp(log_policy) * g).sum(axis=1, keepdims=True)
+            files["q"].write(q.tobytes())
+            files["logits"].write(logits.tobytes())
+            files["grad"].write((-np.exp(log_policy) * (g - value)).tobytes())
+
+
+def measure(command):
+    """Return wall seconds, processor seconds and peak resident megabytes of a process."""
+    begun = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as run:
+        _, status, usage = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+    if run.returncode:
+        raise SystemExit(f"{command} ended with {run.returncode}")
+    return {
+        "wall": time.perf_counter() - begun,
+        "processor": usage.ru_utime + usage.ru_stime,
+        "megabytes": usage.ru_maxrss / 1024,
+    }
+
+
+def layers(folder):
+    """Return the processor seconds of reading, of reading and hashing, and of laying out."""
+    seconds = {}
+    for name, is_hashed in (("read", True), ("read and hash", False)):
+        case = open_case(str(folder), {"alpha": [str(ALPHA)]})
+        if is_hashed:
+            _ = case.inputs  # what is hashed already is only read
+        begun = time.process_time()
+        for _ in case.blocks(BLOCK_ENTRIES // ACTIONS):
+            pass
+        seconds[name] = time.process_time() - begun
+    buffers = Buffers()
+    seconds["lay out"] = 0.0
+    for block in open_case(str(folder), {"alpha": [str(ALPHA)]}).blocks(BLOCK_ENTRIES // ACTIONS):
+        begun = time.process_time()
+        for role, array in block.arrays.items():
+            np.copyto(buffers(role, array.shape[::-1]), array.T)
+        seconds["lay out"] += time.process_time() - begun
+    begun = time.process_time()
+    for file in folder.iterdir():
+        with file.open("rb") as stream:
+            hashlib.file_digest(stream, "sha256")
+    seconds["sha256 alone"] = time.process_time() - begun
+    return seconds
+
+
+def main():
+    """Print a line a measure, and all of it as JSON."""
+    states = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    runs = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    with tempfile.TemporaryDirectory() as name:
+        write(Path(name), states)
+        commands = {
+            "scipy": [sys.executable, "-c", SCIPY, name],
+            "softcheck": [
+                *(sys.executable, "-m", "softcheck", "verify", name),
+                *(f"--alpha={ALPHA}", "-qq"),
+            ],
+        }
+        pairs = [{who: measure(command) for who, command in commands.items()} for _ in range(runs)]
+        found = {
+            who: {what: statistics.median(pair[who][what] for pair in pairs) for what in pair_of}
+            for who in commands
+            for pair_of in [pairs[0][who]]
+        }
+        found["ratio"] = {
+            what: statistics.median(pair["softcheck"][what] / pair["scipy"][what] for pair in pairs)
+            for what in pairs[0]["scipy"]
+        }
+        found["layers"] = layers(Path(name))
+    for who, figures in found.items():
+        print(
+            f"{who:>10}  " + "  ".join(f"{what} {figure:.3f}" for what, figure in figures.items())
+        )
+    print(json.dumps({"states": states, "actions": ACTIONS, **found}))
+
+
+if __name__ == "__main__":
+    main()
