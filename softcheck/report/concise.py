@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from softcheck.errors import printable
 from softcheck.report import Style
-from softcheck.report.words import name, names_of, number, place, resolution, shape_of, size
-from softcheck.result import Case, Finding, Report, Status
+from softcheck.report.words import discrepancy, name, names_of, resolution, shape_of
+from softcheck.result import Case, Report, Status
 
 
 def render(report: Report, style: Style) -> str:
@@ -16,7 +16,7 @@ def render(report: Report, style: Style) -> str:
 def _lines(case: Case, verbosity: int) -> Iterator[str]:
     title = name(case.name)
     for finding in case.findings:
-        yield f"{title}: {_finding(finding)}"
+        yield f"{title}: {discrepancy(finding)}"
     if verbosity < 0:
         return
     for check in case.checks:
@@ -28,14 +28,6 @@ def _lines(case: Case, verbosity: int) -> Iterator[str]:
     for note in case.notes:
         yield f"{title}: note: {printable(note)}"
     yield f"{title}: {case.status.value}: {_grounds(case)}"
-
-
-def _finding(finding: Finding) -> str:
-    return (
-        f"{finding.check}{place(finding)}: found {number(finding.actual)}, "
-        f"expected {number(finding.expected)}, error {size(finding.abs_error)}, "
-        f"tolerance {size(finding.tolerance)}, ratio {size(finding.ratio)}"
-    )
 
 
 def _grounds(case: Case) -> str:

@@ -35,6 +35,15 @@ def place(finding: Finding) -> str:
     return f"{spelled} ({', '.join(labels)})" if labels else spelled
 
 
+def discrepancy(finding: Finding) -> str:
+    """Return where a finding is, both values, and by how much they differ."""
+    return (
+        f"{finding.check}{place(finding)}: found {number(finding.actual)}, "
+        f"expected {number(finding.expected)}, error {size(finding.abs_error)}, "
+        f"tolerance {size(finding.tolerance)}, ratio {size(finding.ratio)}"
+    )
+
+
 def resolution(seen: Resolution | None) -> str:
     """Return the median resolution of a check and its worst."""
     return "-" if seen is None else f"{seen.median:.2g} .. {seen.worst:.2g}"

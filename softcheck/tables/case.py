@@ -11,7 +11,8 @@ import numpy as np
 
 from softcheck.errors import InputError, NothingToCheckError, UsageError
 from softcheck.result import Input
-from softcheck.tables.files import did_you_mean, listed, reading, sha256
+from softcheck.tables.arrays import as_numpy
+from softcheck.tables.files import did_you_mean, listed, sha256
 from softcheck.tables.gather import add, family, load_case, load_given
 from softcheck.tables.labels import align
 from softcheck.tables.roles import LOGARITHMS, ROLES, Kind, is_critic, kind_of, role_of
@@ -198,7 +199,8 @@ def case_from_arrays(
     Parameters
     ----------
     arrays : mapping of str to array_like
-        By role or one of its aliases: NumPy arrays, or anything with ``__array__``, or numbers.
+        By role or one of its aliases: arrays of NumPy, PyTorch or JAX, anything with
+        ``__array__`` or DLPack, or numbers.
     action_axis : int
         The axis of the actions in every table.
     name : str
@@ -217,10 +219,7 @@ def case_from_arrays(
         if role is None:
             hint = did_you_mean(key, ROLES, "Use the name of a role.")
             raise InputError(key, "a name without a role", f"one of {', '.join(ROLES)}", hint)
-        with reading(key, "an array", "Convert it first, such as x.detach().cpu().numpy()."):
-            array = np.asarray(value)
-            check_type(key, array.dtype)
-        add(tables, role, Table(Memory(array), None, key))
+        add(tables, role, Table(Memory(as_numpy(key, value)), None, key))
     return _assemble(name, tables, [], action_axis)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from zipfile import ZipFile, is_zipfile
 
 from softcheck.errors import InputError
+from softcheck.tables.arrays import from_torch
 from softcheck.tables.contents import Contents, Load
 from softcheck.tables.extras import load_extra
 from softcheck.tables.files import open_regular, reading
@@ -71,11 +72,6 @@ def _table(torch: Any, path: str, name: str | None, value: Any, role: Role) -> T
         return table_of(path, name, value, role)
     where = where_is(path, name)
     with reading(where, "a dense tensor of numbers", "Convert it before it is saved."):
-        tensor = value.detach()
-        if tensor.dtype is torch.bfloat16:
-            bfloat16 = load_extra(where, "ml_dtypes", "torch").bfloat16
-            array = tensor.view(torch.int16).numpy().view(bfloat16)
-        else:
-            array = tensor.numpy()
+        array = from_torch(torch, where, value)
     check_type(where, array.dtype)
     return Table(Memory(array), path, name)
