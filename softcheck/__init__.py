@@ -4,16 +4,29 @@ TYPE_CHECKING = False  # what type checkers know to be true; typing takes 5 ms
 if TYPE_CHECKING:
     from softcheck.api import assert_gradient, verify
     from softcheck.errors import SoftcheckError
+    from softcheck.recording import capture
     from softcheck.result import Report, Status
+    from softcheck.saving import save_case
 
 __version__ = "0.1.0"
-__all__ = ["Report", "SoftcheckError", "Status", "__version__", "assert_gradient", "verify"]
+__all__ = [
+    "Report",
+    "SoftcheckError",
+    "Status",
+    "__version__",
+    "assert_gradient",
+    "capture",
+    "save_case",
+    "verify",
+]
 
 _HOMES = {
     "Report": "softcheck.result",
     "SoftcheckError": "softcheck.errors",
     "Status": "softcheck.result",
     "assert_gradient": "softcheck.api",
+    "capture": "softcheck.recording",
+    "save_case": "softcheck.saving",
     "verify": "softcheck.api",
 }
 
@@ -25,3 +38,8 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, those not imported yet included."""
+    return __all__

@@ -1,29 +1,25 @@
 """The library face: verify arrays, and assert in anyone's test suite that a gradient is right."""
 
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 from numpy.typing import ArrayLike
 
-from softcheck.report import FORMATS, Style
+from softcheck.errors import SoftcheckError
+from softcheck.report.assertion import render
 from softcheck.result import Report, Status
 from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
+from softcheck.tables.arrays import Arrays, by_name
 from softcheck.tables.case import case_from_arrays
 from softcheck.verification import summarise, verify_case
 
+__unittest = True  # unittest leaves out of its tracebacks the frames of modules that say so
 
-class Options(TypedDict, total=False):
-    """Everything beside Q, logits and alpha that a verification may be told.
+
+class Options(Arrays, total=False):
+    """Everything beside Q, logits, gradient and alpha that a verification may be told.
 
     Attributes
     ----------
-    log_alpha : array_like
-        The logarithm of the temperature, in place of `alpha`.
-    mask : array_like of bool
-        True where an action is legal, the shape of `q`.
-    weights : array_like
-        A weight for each state's loss.
-    policy, log_policy, entropy, g, value, advantage, loss : array_like
-        Intermediates that are to be checked too.
     action_axis : int
         The axis of the actions, -1 by default.
     reduction, critics, compute_dtype, grad_dtype, tolerance_factor, samples, seed, threads,
@@ -31,16 +27,6 @@ class Options(TypedDict, total=False):
         See `softcheck.settings.Settings`.
     """
 
-    log_alpha: ArrayLike
-    mask: ArrayLike
-    weights: ArrayLike
-    policy: ArrayLike
-    log_policy: ArrayLike
-    entropy: ArrayLike
-    g: ArrayLike
-    value: ArrayLike
-    advantage: ArrayLike
-    loss: ArrayLike
     action_axis: int
     reduction: Reduction
     critics: CriticChoice
@@ -63,6 +49,9 @@ def verify(
     **options: Unpack[Options],
 ) -> Report:
     """Verify Eq. (6), and a gradient if given, on arrays in memory.
+
+    Arrays may be those of NumPy, PyTorch (on any device, part of a graph or not) or JAX, or
+    anything with ``__array__`` or DLPack.
 
     Parameters
     ----------
@@ -91,13 +80,8 @@ def verify(
         key: value for key, value in options.items() if key in Settings.__dataclass_fields__
     }
     axis = options.get("action_axis", -1)
-    given: dict[str, object] = {"logits": logits, "alpha": alpha, "grad": grad}
-    given |= {key: value for key, value in options.items() if key not in {*chosen, "action_axis"}}
-    if isinstance(q, tuple):
-        given |= {f"q{number}": critic for number, critic in enumerate(q, start=1)}
-    else:
-        given["q"] = q
-    arrays = {role: array for role, array in given.items() if array is not None}
+    others = {key: value for key, value in options.items() if key not in {*chosen, "action_axis"}}
+    arrays = by_name(q, logits=logits, alpha=alpha, grad=grad, **others)
     settings = Settings(**chosen)
     return summarise([verify_case(case_from_arrays(arrays, action_axis=axis), settings)])
 
@@ -110,7 +94,7 @@ def assert_gradient(
     alpha: ArrayLike | None = None,
     **options: Unpack[Options],
 ) -> None:
-    """Raise AssertionError, with the concise report, unless `grad` is right.
+    """Raise AssertionError, with what is wrong as its message, unless `grad` is right.
 
     Parameters
     ----------
@@ -125,6 +109,10 @@ def assert_gradient(
         Where the arrays are not what a verification can be made of.
     """
     __tracebackhide__ = True
-    report = verify(q=q, logits=logits, grad=grad, alpha=alpha, **options)
-    if report.status is not Status.PASSED:
-        raise AssertionError("\n" + FORMATS["concise"].verification(report, Style()).rstrip())
+    try:
+        (case,) = verify(q=q, logits=logits, grad=grad, alpha=alpha, **options).cases
+    except SoftcheckError as error:
+        # The message says where; the way through this package does not help whose test it is.
+        raise error.with_traceback(None) from None
+    if case.status is not Status.PASSED:
+        raise AssertionError(render(case))

@@ -83,7 +83,7 @@ class UsageError(SoftcheckError):
 
 
 class OutputError(SoftcheckError):
-    """A report that cannot be written."""
+    """A report or a case that cannot be written."""
 
 
 class NothingToCheckError(SoftcheckError):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from softcheck.errors import OutputError, SoftcheckError, UsageError, did_you_mean
+from softcheck.errors import OutputError, UsageError, did_you_mean
+from softcheck.replacing import replacing
 from softcheck.report import FORMATS, Format, Style
 from softcheck.settings import OutputFormat
 
@@ -79,7 +80,7 @@ def write(rendered: str) -> None:
 
     Raises
     ------
-    SoftcheckError
+    OutputError
         If it cannot be written in full.
     """
     try:
@@ -90,7 +91,7 @@ def write(rendered: str) -> None:
     except OSError as error:
         _discard(sys.stdout)
         reason = error.strerror or type(error).__name__
-        raise SoftcheckError(
+        raise OutputError(
             "stdout", reason, "a place for the report", "Make room, or send it elsewhere."
         ) from error
 
@@ -126,26 +127,18 @@ class ReportFile:
     path: Path
 
     def write(self, rendered: str) -> None:
-        """Write the file whole or not at all; whatever ends the program leaves no part of it.
+        """Write the file whole or not at all.
 
         Raises
         ------
         OutputError
             If the system refuses.
         """
-        temporary = self.path.with_name(f".softcheck-{os.urandom(8).hex()}")
         try:
-            # Of this mode the system takes what the umask leaves.
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            with os.fdopen(descriptor, "wb") as file:
+            with replacing(self.path) as file:
                 file.write(rendered.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
         except OSError as error:
             raise _refused(self.option, error) from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def report_files(options: Iterable[str], inputs: Iterable[str]) -> list[ReportFile]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from softcheck.errors import InputError, NothingToCheckError, UsageError, did_you_mean
 from softcheck.result import Input
-from softcheck.tables.files import listed, reading, shown
+from softcheck.tables.arrays import as_numpy
+from softcheck.tables.files import listed, shown
 from softcheck.tables.gather import Options, add, load_case, load_given
 from softcheck.tables.labels import align
 from softcheck.tables.roles import (
@@ -225,7 +226,8 @@ def case_from_arrays(
     Parameters
     ----------
     arrays : mapping of str to array_like
-        By role or one of its aliases: NumPy arrays, or anything with ``__array__``, or numbers.
+        By role or one of its aliases: arrays of NumPy, PyTorch or JAX, anything with
+        ``__array__`` or DLPack, or numbers.
     action_axis : int
         The axis of the actions in every table.
     name : str
@@ -244,10 +246,7 @@ def case_from_arrays(
         if role is None:
             hint = did_you_mean(key, ROLES, "Use the name of a role.")
             raise InputError(key, "a name without a role", f"one of {', '.join(ROLES)}", hint)
-        with reading(key, "an array", "Convert it first, such as x.detach().cpu().numpy()."):
-            array = np.asarray(value)
-            check_type(key, array.dtype)
-        add(tables, role, Table(Memory(array), None, key))
+        add(tables, role, Table(Memory(as_numpy(key, value)), None, key))
     return _assemble(name, tables, [], action_axis)
 
 

@@ -247,7 +247,7 @@ def load_extra(where: str, module: str, extra: str) -> Any:
     except ImportError as error:
         raise InputError(
             where,
-            f"no package {module}, which reads this file",
+            f"no package {module}, which this needs",
             "it to be installed",
             f"Run: pip install 'softcheck[{extra}]'.",
         ) from error

@@ -6,6 +6,7 @@ from typing import Any
 from zipfile import ZipFile, is_zipfile
 
 from softcheck.errors import InputError
+from softcheck.tables.arrays import from_torch
 from softcheck.tables.files import File, load_extra, reading
 from softcheck.tables.nested import table_of
 from softcheck.tables.roles import Role
@@ -69,11 +70,6 @@ def _table(torch: Any, file: File, name: str | None, value: Any, role: Role) -> 
         return table_of(file, name, value, role)
     where = where_is(file.where, name)
     with reading(where, "a dense tensor of numbers", "Convert it before it is saved."):
-        tensor = value.detach()
-        if tensor.dtype is torch.bfloat16:
-            bfloat16 = load_extra(where, "ml_dtypes", "torch").bfloat16
-            array = tensor.view(torch.int16).numpy().view(bfloat16)
-        else:
-            array = tensor.numpy()
+        array = from_torch(torch, where, value)
     check_type(where, array.dtype)
     return Table(Memory(array), file, name)

@@ -1,0 +1,101 @@
+"""Arrays in memory: those that a case takes, and how those of any library become NumPy's."""
+
+import sys
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from softcheck.errors import InputError
+from softcheck.tables.files import load_extra, reading
+from softcheck.tables.table import Array, check_type
+
+
+class Arrays(TypedDict, total=False):
+    """The arrays of a case beside Q, logits, gradient and alpha.
+
+    Attributes
+    ----------
+    log_alpha : array_like
+        The logarithm of the temperature, in place of `alpha`.
+    mask : array_like of bool
+        True where an action is legal, the shape of `q`.
+    weights : array_like
+        A weight for each state's loss.
+    policy, log_policy, entropy, g, value, advantage, loss : array_like
+        Intermediates that are to be checked too.
+    """
+
+    log_alpha: ArrayLike
+    mask: ArrayLike
+    weights: ArrayLike
+    policy: ArrayLike
+    log_policy: ArrayLike
+    entropy: ArrayLike
+    g: ArrayLike
+    value: ArrayLike
+    advantage: ArrayLike
+    loss: ArrayLike
+
+
+def by_name(q: ArrayLike | tuple[ArrayLike, ...], **others: object) -> dict[str, Array]:
+    """Return what was given under the names of a case, as NumPy arrays.
+
+    Parameters
+    ----------
+    q : array_like, or tuple of array_like
+        A tuple holds the critics.
+    **others : array_like or None
+        By name; None for what was not given.
+
+    Raises
+    ------
+    InputError
+        For what is no array of numbers.
+    """
+    given: dict[str, object] = {"q": q}
+    if isinstance(q, tuple):
+        given = {f"q{number}": critic for number, critic in enumerate(q, start=1)}
+    given |= {name: value for name, value in others.items() if value is not None}
+    return {name: as_numpy(name, value) for name, value in given.items()}
+
+
+def as_numpy(where: str, value: Any) -> Array:
+    """Return an array of any library as NumPy's, of its own type; memory is shared where it can be.
+
+    Tensors of PyTorch may be on any device and part of a graph. Neither PyTorch nor JAX is
+    imported: who has an array of theirs has done so.
+
+    Raises
+    ------
+    InputError
+        For what is no array of numbers.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(
+            where,
+            "a masked array",
+            "an array and, by itself, its mask",
+            "Give value.filled(0), and ~value.mask as mask, which is true where legal.",
+        )
+    torch: Any = sys.modules.get("torch")
+    hint = "Give the numbers themselves, outside of a traced or compiled function."
+    with reading(where, "an array of numbers", hint):
+        if torch is not None and isinstance(value, torch.Tensor):
+            array = from_torch(torch, where, value)
+        elif hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            array = np.from_dlpack(value, device="cpu")
+        else:
+            array = np.asarray(value)
+        check_type(where, array.dtype)
+    return array
+
+
+def from_torch(torch: Any, where: str, tensor: Any) -> Array:
+    """Return a tensor as NumPy's; bfloat16, which NumPy lacks, by its bits."""
+    if tensor.dtype is not torch.bfloat16:
+        array: Array = tensor.numpy(force=True)
+        return array
+    bfloat16 = load_extra(where, "ml_dtypes", "torch").bfloat16
+    bits: Array = tensor.detach().view(torch.int16).numpy(force=True)
+    return bits.view(bfloat16)
