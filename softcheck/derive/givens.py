@@ -16,9 +16,11 @@ from softcheck.derive.expr import (
     symbols,
     walk,
 )
-from softcheck.derive.grammar import CONSTANTS, TABLES, Scope, parse
 from softcheck.derive.limits import ORDER
 from softcheck.derive.normal_form import Facts, NormalForm
+from softcheck.derive.notation.cursor import Scope
+from softcheck.derive.notation.grammar import parse
+from softcheck.derive.notation.vocabulary import CONSTANTS, TABLES
 from softcheck.derive.reader import Reading, Stated
 from softcheck.derive.terms import OutsideError
 from softcheck.derive.tokens import tokenize

@@ -18,8 +18,11 @@ from softcheck.derive.expr import (
     walk,
 )
 from softcheck.derive.expr import symbols as symbols_of
-from softcheck.derive.grammar import CONSTANTS, TABLES, Scope, parse, parse_index
 from softcheck.derive.limits import EQUALITIES
+from softcheck.derive.notation.cursor import Scope
+from softcheck.derive.notation.grammar import parse
+from softcheck.derive.notation.names import parse_index
+from softcheck.derive.notation.vocabulary import CONSTANTS, TABLES
 from softcheck.derive.statements import Statement, statements
 from softcheck.derive.tokens import ReadError, Token, tokenize
 
