@@ -30,6 +30,21 @@ from softcheck.derive.expr import (
     Sym,
 )
 from softcheck.derive.limits import PRODUCTS
+from softcheck.derive.polynomials import (
+    Polynomial,
+    atom,
+    bind,
+    constant,
+    filled,
+    fresh,
+    indicator,
+    opened,
+    plus,
+    renamed,
+    scaled,
+    times,
+)
+from softcheck.derive.products import filled_sum, logarithm_of, product_shape, reciprocal_of
 from softcheck.derive.terms import (
     SIZE,
     Atom,
@@ -40,28 +55,11 @@ from softcheck.derive.terms import (
     Logarithm,
     Normaliser,
     OutsideError,
-    Polynomial,
     Product,
     Reciprocal,
     Symbol,
-    atom,
-    bind,
-    constant,
-    filled,
-    filled_sum,
-    fresh,
-    indicator,
-    logarithm_of,
-    opened,
-    plus,
-    product_shape,
-    reciprocal_of,
-    renamed,
-    residue,
-    scaled,
-    times,
-    vanishes,
 )
+from softcheck.derive.zero import residue, vanishes
 
 
 @dataclass(frozen=True)
