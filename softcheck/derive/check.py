@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from softcheck import __version__, result
+from softcheck.derive.claims import Equality, Line, Reading, placed
 from softcheck.derive.evaluate import NoValueError
 from softcheck.derive.expr import Num, Sym
 from softcheck.derive.givens import Context, Given, context
 from softcheck.derive.ladder import Gap, Ladder, Proof, lemma
 from softcheck.derive.limits import WORK
 from softcheck.derive.normal_form import Lemma
-from softcheck.derive.reader import Equality, Line, Reading, placed, read
+from softcheck.derive.reader import read
 from softcheck.derive.refute import Claim, Refutation, refute
 from softcheck.derive.spell import latex, unicode
 from softcheck.derive.witness import confirm

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from softcheck.derive.claims import Reading, Stated
 from softcheck.derive.expr import (
     ONE,
     Definition,
@@ -21,7 +22,6 @@ from softcheck.derive.normal_form import Facts, NormalForm
 from softcheck.derive.notation.cursor import Scope
 from softcheck.derive.notation.grammar import parse
 from softcheck.derive.notation.vocabulary import CONSTANTS, TABLES
-from softcheck.derive.reader import Reading, Stated
 from softcheck.derive.terms import OutsideError
 from softcheck.derive.tokens import tokenize
 

@@ -1,9 +1,18 @@
 """A document to what it claims: definitions, chains of lines, and one equality for each `=`."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from softcheck.derive.claims import Equality, Line, Reading, Stated
+from softcheck.derive.conditions import (
+    as_condition,
+    conditions,
+    is_condition,
+    is_range,
+    not_understood,
+    quietly,
+)
 from softcheck.derive.document import Span, Text
 from softcheck.derive.expr import (
     Condition,
@@ -21,146 +30,16 @@ from softcheck.derive.expr import symbols as symbols_of
 from softcheck.derive.limits import EQUALITIES
 from softcheck.derive.notation.cursor import Scope
 from softcheck.derive.notation.grammar import parse
-from softcheck.derive.notation.names import parse_index
 from softcheck.derive.notation.vocabulary import CONSTANTS, TABLES
 from softcheck.derive.statements import Statement, statements
 from softcheck.derive.tokens import ReadError, Token, tokenize
+from softcheck.derive.words import assumes, says_constant
 
 REPLACEABLE = {"π", "p", "A_soft"}
 """Symbols that mean something unless the document says what they mean."""
 
-_CONSTANT = re.compile(
-    r"\bconstants?\b|\b(?:do|does) not depend\b|\bindependent of\b|\bfree of\b|\bfixed\b"
-    r"|\barbitrary\b",
-    re.IGNORECASE,
-)
-_CONSTANT_BEFORE = re.compile(
-    r"\b(?:constant|fixed|arbitrary)(?:\s+(?!and\b|or\b)\w+)?\s*$"
-    r"|\bconstants\b(?:\s|,|\band\b|\bor\b)*$",
-    re.IGNORECASE,
-)
-_NOT_CONSTANT = re.compile(
-    r"\b(?:not|never|no|n't|neither|nor|non)\W+(?:\w+\W+)?"
-    r"(?:constants?|fixed|arbitrary|independent|free)\b|\bnon-?constants?\b",
-    re.IGNORECASE,
-)
-_VERB = re.compile(
-    r"\b(?:is|are|was|were|be|being|does|do|denotes?|has|have|means?|stands?|depends)\b",
-    re.IGNORECASE,
-)
-_ASSUMES = re.compile(
-    r"\b(?:if|when|whenever|case|cases|assum\w*|suppos\w*|provided|unless)\b[^.]{0,40}$",
-    re.IGNORECASE,
-)
 _NESTED = re.compile(r"\$(?P<dollar>[^$]+)\$|\\\((?P<round>.+?)\\\)", re.DOTALL)
 _BOUNDS = {"<", ">", "≤", "≥"}
-_INDEX_RANGE = {"dots", "ldots", "cdots", "forall", "in", "n", "N", "K"}
-
-
-@dataclass(frozen=True)
-class Line:
-    """One side of an equality, as it stands in the document.
-
-    Attributes
-    ----------
-    source_line, column : int
-        Where it starts, counted from 1.
-    latex : str
-        Its text.
-    tree : Expr or None
-        What was understood.
-    problem : str
-        Why nothing was, with the line and the column.
-    """
-
-    source_line: int
-    column: int
-    latex: str
-    tree: Expr | None
-    problem: str = ""
-
-    @property
-    def formula(self) -> Expr:
-        """What was understood of a line without a problem."""
-        if self.tree is None:
-            raise ValueError(self.problem)
-        return self.tree
-
-
-@dataclass(frozen=True)
-class Equality:
-    """A claim that two lines are equal.
-
-    Attributes
-    ----------
-    left, right : Line
-    source_line : int
-    conditions : tuple of Condition
-        Those that stand behind it.
-    problem : str
-        Why it cannot be decided.
-    unread : str
-        A condition that was not understood: without it no counterexample counts.
-    hints : tuple of Condition
-        Conditions in the words before it, which may or may not be meant for it.
-    head : Line or None
-        Where `left` is the last line of an earlier chain that starts with the same formula: that
-        formula as it stands here, to be used if the earlier chain does not hold.
-    """
-
-    left: Line
-    right: Line
-    source_line: int
-    conditions: tuple[Condition, ...] = ()
-    problem: str = ""
-    unread: str = ""
-    hints: tuple[Condition, ...] = ()
-    head: Line | None = None
-
-
-@dataclass(frozen=True)
-class Stated:
-    """A definition of the document's own."""
-
-    definition: Definition
-    source_line: int
-    latex: str
-
-
-@dataclass
-class Reading:
-    """What a document says.
-
-    Attributes
-    ----------
-    equalities : list of Equality
-        In the order of the text.
-    definitions : dict of name to Stated
-    constants : dict of name to source line
-        What the text declares not to depend on the policy.
-    normalised : dict of name to source line
-        Constants that the text declares to add up to 1.
-    conditions : list of Condition
-        What the text assumes of scalars throughout.
-    formulas : int
-        How many formulas stand in the text, claims or not.
-    unread : str
-        A condition on a scalar in the text that was not understood.
-    unsigned : set of str
-        Scalars that the text bounds from above: they may be negative.
-    clashes : dict of name to str
-        Names that stand for several quantities, and how they are told apart in the text.
-    """
-
-    equalities: list[Equality] = field(default_factory=list)
-    definitions: dict[str, Stated] = field(default_factory=dict)
-    constants: dict[str, int] = field(default_factory=dict)
-    normalised: dict[str, int] = field(default_factory=dict)
-    conditions: list[Condition] = field(default_factory=list)
-    formulas: int = 0
-    unread: str = ""
-    unsigned: set[str] = field(default_factory=set)
-    clashes: dict[str, str] = field(default_factory=dict)
 
 
 def read(text: str, *, known: Iterable[str] = (), force: bool = False) -> Reading:
@@ -229,7 +108,7 @@ class _Reader:
             return
         self._constants(span, found)
         self._words(span, tokens)
-        lists = not found or self._is_condition(span, found[0]) or any(
+        lists = not found or is_condition(found[0], display=span.display) or any(
             token.text in ("dots", "ldots", "cdots") for token in tokens
         )  # fmt: skip
         for position, statement in enumerate(found):
@@ -238,9 +117,7 @@ class _Reader:
                 self._statement(span, statement, following)
             elif not statement.aside:
                 self._expression(span, statement.sides[0])
-            elif (
-                statement.aside and found[0].relations and not _is_range(statement.sides[0], lists)
-            ):
+            elif statement.aside and found[0].relations and not is_range(statement.sides[0], lists):
                 first = statement.sides[0][0]
                 self._unreadable(span, f"{first.text!r} left over", first.start)
         if not source.strip():
@@ -290,40 +167,35 @@ class _Reader:
 
     def _constants(self, span: Span, found: Sequence[Statement]) -> None:
         """Take the symbols of a sentence that says they are constants."""
-        if span.display or not _says_constant(span):
+        if span.display or not says_constant(span):
             return
         for statement in found:
             if len(statement.sides) > 1:
                 continue
-            tree = self._quietly(statement.sides[0])
+            tree = quietly(statement.sides[0])
             if isinstance(tree, Sym) and tree.name not in REPLACEABLE | TABLES:
                 line = self.text.line(span.start)
                 self.reading.constants.setdefault(tree.name, line)
 
-    def _quietly(self, tokens: Sequence[Token]) -> Expr | None:
-        try:
-            return parse(tokens, Scope(), 0)
-        except ReadError:
-            return None
-
     # One statement
 
     def _statement(self, span: Span, statement: Statement, asides: Sequence[Statement]) -> None:
-        if self._is_condition(span, statement):
+        if is_condition(statement, display=span.display):
             self._condition(span, statement)
             return
         self.place = span.start
-        conditions, unread = self._conditions(asides)
+        odd = not_understood(asides, CONSTANTS | self.reading.constants.keys())
+        unread = self._problem("a condition not understood", odd.start) if odd else ""
         scope = Scope()
         start = statement.relations[0].start
         lines = [self._line(side, scope, start) for side in statement.sides]
-        if not span.display and _ASSUMES.search(f"{span.before} {statement.words}"):
+        if not span.display and assumes(f"{span.before} {statement.words}"):
             self._claim(lines[0], lines[-1], (), self._problem(
                 "an assumption that the text makes; state it with --givens", start))  # fmt: skip
             return
         if not span.display and self._normalises(lines, statement.relations):
             return
-        self._chain(lines, statement.relations, conditions, unread)
+        self._chain(lines, statement.relations, conditions(asides), unread)
         self._braces(scope)
         self._check_names(scope, start)
 
@@ -483,29 +355,11 @@ class _Reader:
 
     # Conditions
 
-    def _is_condition(self, span: Span, statement: Statement) -> bool:
-        """Tell whether a statement only restricts: actions, ranges, the sign of a scalar."""
-        if statement.sides[0] and statement.sides[0][0].text == "forall":
-            return True
-        if len(statement.relations) != 1:
-            return all(_is_index_or_number(side) for side in statement.sides)
-        left, right = statement.sides
-        sign = statement.relations[0].text
-        if sign == "∈":
-            return parse_index(left, Scope()) is not None
-        if _is_index_or_number(left) and _is_index_or_number(right):
-            numbers = all(side[0].kind == "number" for side in statement.sides)
-            stands_alone = span.display and not statement.aside
-            return not (sign == "=" and (numbers or stands_alone))
-        if sign in (">", "≥", "<", "≤", "≠") and (statement.aside or not span.display):
-            return _is_scalar(self._quietly(left)) and _is_scalar(self._quietly(right))
-        return False
-
     def _condition(self, span: Span, statement: Statement) -> None:
         """Take a condition of the text: on a scalar for all that follows, on actions as a hint."""
         if len(statement.relations) != 1:
             return
-        found = self._as_condition(statement)
+        found = as_condition(statement)
         sign = statement.relations[0].text
         if found is not None and found.relation == ">":
             self.reading.conditions.append(found)
@@ -514,10 +368,10 @@ class _Reader:
             self.hints.append((span.end, found))
             return
         low = statement.sides[0] if sign in ("<", "≤") else statement.sides[1]
-        negative = self._quietly(low)
+        negative = quietly(low)
         if sign in _BOUNDS and isinstance(negative, Sym):
             self.reading.unsigned.add(negative.name)
-        if sign in _BOUNDS and self._quietly(statement.sides[0]) != Size():
+        if sign in _BOUNDS and quietly(statement.sides[0]) != Size():
             self.reading.unread = self._problem(
                 "a condition not understood", statement.relations[0].start
             )
@@ -530,93 +384,3 @@ class _Reader:
             for end, condition in self.hints
             if not re.search(r"[.!?]\s", text[end : self.place])
         )
-
-    def _conditions(self, asides: Sequence[Statement]) -> tuple[tuple[Condition, ...], str]:
-        """Return the conditions behind a statement, and the first that was not understood."""
-        found = []
-        for aside in asides:
-            if not aside.relations or (aside.sides[0] and aside.sides[0][0].text == "forall"):
-                continue
-            condition = self._as_condition(aside)
-            if condition is not None:
-                found.append(condition)
-        return tuple(found), self._unread(asides)
-
-    def _unread(self, asides: Sequence[Statement]) -> str:
-        for aside in asides:
-            if any(relation.text == "=" for relation in aside.relations):
-                if self._sets_constant(aside):
-                    return self._problem("a condition not understood", aside.relations[0].start)
-                continue
-            trivial = aside.relations and aside.relations[0].text == "∈"
-            if aside.relations and not trivial and self._as_condition(aside) is None:
-                return self._problem("a condition not understood", aside.relations[0].start)
-        return ""
-
-    def _sets_constant(self, statement: Statement) -> bool:
-        """Tell whether a statement gives a number to a scalar that is free, as in `alpha = 0`."""
-        if len(statement.sides) != 2:
-            return False
-        left, right = map(self._quietly, statement.sides)
-        free = isinstance(left, Sym) and not left.args and left.name in (
-            CONSTANTS | self.reading.constants.keys()
-        )  # fmt: skip
-        return free and isinstance(right, Num)
-
-    def _as_condition(self, statement: Statement) -> Condition | None:
-        if len(statement.relations) != 1:
-            return None
-        left, right = statement.sides
-        sign = statement.relations[0].text
-        first, second = parse_index(left, Scope()), parse_index(right, Scope())
-        if first and second and sign in ("=", "≠") and not (first.isdigit() and second.isdigit()):
-            return Condition(first, sign, second)
-        low, high = (right, left) if sign == "<" else (left, right)
-        scalar, bound = self._quietly(low), self._quietly(high)
-        if sign in (">", "<") and isinstance(scalar, Sym) and isinstance(bound, Num):
-            return Condition(scalar.name, ">", "0") if bound.value == 0 else None
-        return None
-
-
-def _says_constant(span: Span) -> bool:
-    """Tell whether the words next to a formula say that it is constant."""
-    if not _CONSTANT.search(span.sentence):
-        return False
-    after = span.sentence[len(span.before) :]
-    verbs = list(_VERB.finditer(after))
-    until = verbs[1].start() if len(verbs) > 1 else len(after)
-    for words in (after[:until], span.before):
-        pattern = _CONSTANT if words is not span.before else _CONSTANT_BEFORE
-        if pattern.search(words) and not _NOT_CONSTANT.search(words):
-            return True
-    return False
-
-
-def _is_index_or_number(tokens: Sequence[Token]) -> bool:
-    return parse_index(tokens, Scope()) is not None
-
-
-def _is_scalar(tree: Expr | None) -> bool:
-    return isinstance(tree, Num | Size) or (isinstance(tree, Sym) and len(tree.args) <= 1)
-
-
-def _is_range(tokens: Sequence[Token], lists: bool) -> bool:
-    r"""Tell whether the tokens only go on with a list of actions: `\dots, n`, `\forall a`.
-
-    Outside of `lists` a number is none of them: `0,5` is one half, of which nothing may be lost.
-    """
-    if tokens and tokens[0].text == "forall":
-        return True
-    if all(token.kind == "number" for token in tokens):
-        return lists
-    return all(token.text in _INDEX_RANGE for token in tokens) or _is_index_or_number(tokens)
-
-
-def placed(equalities: Iterable[Equality]) -> Iterator[Line]:
-    """Yield every line once, in the order in which equalities use them."""
-    seen: set[int] = set()
-    for equality in equalities:
-        for line in (equality.left, equality.right):
-            if id(line) not in seen:
-                seen.add(id(line))
-                yield line
