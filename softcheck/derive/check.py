@@ -123,10 +123,10 @@ def check(
 def _lemma(decision: Decision) -> Lemma | None:
     """Return what later steps may use of a decision."""
     equality = decision.equality
-    if decision.status is not Verdict.PROVED or equality.conditions:
+    if decision.proof is None or equality.conditions:
         return None
     left, right = equality.left.formula, equality.right.formula
-    return lemma(left, right, f"line {equality.source_line}")
+    return lemma(left, right, f"line {equality.source_line}", decision.proof)
 
 
 def _definitions(text: str) -> Reading:
@@ -254,16 +254,13 @@ def _line(line: Line, number: int) -> result.Line:
 def _step(decisions: Sequence[Decision], position: int, numbers: dict[int, int]) -> result.Step:
     decision = decisions[position]
     equality, proof = decision.equality, decision.proof
-    needs: tuple[str, ...] = ()
-    if proof is not None:
-        needs = (*(ground.words for ground in proof.needs), *(f"{x} ≠ 0" for x in proof.nonzero))
     return result.Step(
         number=position + 1,
         from_line=numbers[id(equality.left)],
         to_line=numbers[id(equality.right)],
         source_line=equality.source_line,
         status=decision.status,
-        needs=needs,
+        needs=() if proof is None else proof.words,
         gap=None if proof is None or proof.gap is None else _gap(proof.gap),
         counterexample=None if decision.refutation is None else _point(decision.refutation),
         reason=decision.reason or _blame(decisions, position),

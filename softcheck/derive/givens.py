@@ -303,7 +303,7 @@ def _constants(
     for name in sorted(used & set(constants)):
         if name == "θ":
             continue
-        more = ", and is positive" if name in CONSTANTS & positive else ""
+        more = ", and is positive" if name in positive else ""
         more += f", and Σ {name} = 1" if name in ones else ""
         source: Source = "document" if name in declared else "default"
         text = f"{name} does not depend on the policy{more}"
