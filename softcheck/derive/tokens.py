@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from softcheck.derive.glyphs import GLYPH, spelled
 from softcheck.derive.limits import MACRO_DEPTH, TOKENS
 
 
@@ -53,9 +54,11 @@ class Macro:
 
 
 _TOKEN = re.compile(
+    rf"(?P<glyph>{GLYPH.pattern})|"
     r"(?P<comment>%[^\n]*\n?)"
     r"|(?P<row>\\\\\*?(?:\[[^\]\n]*\])?|\\cr\b|\\newline\b)"
     r"|(?P<command>\\(?:[A-Za-z]+|.))"
+    r"|(?P<word>(?<![A-Za-z])(?:log|exp|softmax)(?![A-Za-z]))"
     r"|(?P<number>\d+(?:\.\d+)?|\.\d+)"
     r"|(?P<letter>[^\W\d_])"
     r"|(?P<space>\s+)"
@@ -127,7 +130,13 @@ def _raw(text: str, start: int, end: int) -> list[Token]:
         if kind in ("comment", "space"):
             continue
         token = Token(kind, match.group(), match.start(), place)
-        if kind == "command":
+        if kind == "glyph":
+            found += _glyph(token)
+            continue
+        if kind == "word":
+            # Without a backslash TeX sets a product of letters, which nobody means.
+            token = _function(token)
+        elif kind == "command":
             token = replace(token, text=token.text[1:])
             if token.text in WORDS:
                 token, place = _words(text, token, place, end)
@@ -139,6 +148,22 @@ def _raw(text: str, start: int, end: int) -> list[Token]:
         if len(found) > TOKENS:
             raise ReadError(f"a formula of more than {TOKENS} tokens", start)
     return found
+
+
+def _function(token: Token) -> Token:
+    """Return a function whose name is written in letters."""
+    if token.text == "softmax":
+        return replace(token, kind="font", font="mathrm")
+    return replace(token, kind="command")
+
+
+def _glyph(token: Token) -> list[Token]:
+    """Return the tokens that a character beyond ASCII stands for; they stand where it does."""
+    latex = spelled(token.text)
+    if latex is None:
+        return [replace(token, kind="letter" if token.text.isalpha() else "sign")]
+    pieces = _raw(latex, 0, len(latex))
+    return [replace(piece, start=token.start, end=token.end) for piece in pieces]
 
 
 def _words(text: str, token: Token, place: int, end: int) -> tuple[Token, int]:

@@ -211,7 +211,7 @@ class Names(Cursor):
         """Return what a word of context adds to a name, or None if it is no context."""
         if not part:
             return ""
-        if len(part) == 1 and part[0].text in ("cdot", "·"):
+        if len(part) == 1 and part[0].text == "cdot":
             return ""
         parser = self.nested(part)
         if not parser.starts_name():

@@ -40,21 +40,19 @@ class Parser(Names, ABC):
     def expression(self) -> Expr:
         """Take a sum of signed products."""
         terms = [self._signed()]
-        while self.sees("+", "-", "−") or self._signed_brace():
-            sign = self.take().text if self.sees("+", "-", "−") else "+"
+        while self.sees("+", "-") or self._signed_brace():
+            sign = self.take().text if self.sees("+", "-") else "+"
             term = self._signed()
             terms.append(term if sign == "+" else negative(term))
         return terms[0] if len(terms) == 1 else Add(tuple(terms))
 
     def _signed_brace(self) -> bool:
         r"""Tell whether a brace comes that holds a sign and a term, as in `A \overbrace{- B}`."""
-        return (
-            self.commands(*BRACES) and self.sees("{", ahead=1) and self.sees("+", "-", "−", ahead=2)
-        )
+        return self.commands(*BRACES) and self.sees("{", ahead=1) and self.sees("+", "-", ahead=2)
 
     def _signed(self) -> Expr:
         minuses = 0
-        while self.sees("+", "-", "−"):
+        while self.sees("+", "-"):
             minuses += self.take().text != "+"
         product = self.product()
         return negative(product) if minuses % 2 else product
@@ -64,7 +62,7 @@ class Parser(Names, ABC):
         factors = [self.factor()]
         slashes = 0
         while True:
-            if self.commands("cdot", "times", "ast") or self.sees("*", "·"):
+            if self.commands("cdot", "times", "ast") or self.sees("*"):
                 self.take()
                 factors.append(self.factor())
             elif self.sees("/"):
