@@ -11,6 +11,7 @@ from softcheck.derive.givens import Context, Given, context
 from softcheck.derive.ladder import Gap, Ladder, Proof, lemma
 from softcheck.derive.limits import WORK
 from softcheck.derive.normal_form import Lemma
+from softcheck.derive.notation.vocabulary import is_fixed
 from softcheck.derive.reader import read
 from softcheck.derive.refute import Claim, Refutation, refute
 from softcheck.derive.spell import latex, unicode
@@ -90,7 +91,7 @@ def check(
         If the two engines contradict each other.
     """
     extra = None if givens is None else _definitions(givens)
-    reading = read(text, known=extra.definitions if extra else ())
+    reading = read(text, known=extra.definitions if extra else {})
     if not reading.equalities:
         found = "no formula" if not reading.formulas else "formulas without an equality to decide"
         raise NothingToCheckError(
@@ -180,12 +181,8 @@ def _not_proved(
     if missing:
         have = "has" if len(missing) == 1 else "have"
         unread = f"{' and '.join(missing)} {have} no definition"
-    elif (
-        isinstance(claim.left, Sym)
-        and isinstance(claim.right, Num)
-        and (claim.left.name in known.constants)
-    ):
-        unread = f"{claim.left.name} is free here; a value of it can be stated with --givens"
+    elif (free := _set_free(claim, known)) is not None:
+        unread = f"{free} is free here; a value of it can be stated with --givens"
     elif not unread and equality.hints:
         under = (*equality.conditions, *equality.hints)
         proof = Ladder(claim.left, claim.right, under, known, lemmas).climb()
@@ -207,6 +204,16 @@ def _not_proved(
         else "neither proved nor contradicted at any point that was tried"
     )
     return Decision(equality, Verdict.UNKNOWN, reason=reason)
+
+
+def _set_free(claim: Claim, known: Context) -> str | None:
+    """Return the free quantity that a claim only gives a value to, if it does no more."""
+    for side, other in ((claim.left, claim.right), (claim.right, claim.left)):
+        if isinstance(side, Sym) and side.name in known.constants:
+            number = side is claim.left and isinstance(other, Num)
+            if number or (is_fixed(side.name) and isinstance(other, Sym)):
+                return side.name
+    return None
 
 
 def report(checked: Checked) -> result.Derivation:

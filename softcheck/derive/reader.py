@@ -1,7 +1,7 @@
 """A document to what it claims: definitions, chains of lines, and one equality for each `=`."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from softcheck.derive.claims import Equality, Line, Reading, Stated
@@ -30,7 +30,8 @@ from softcheck.derive.expr import symbols as symbols_of
 from softcheck.derive.limits import EQUALITIES
 from softcheck.derive.notation.cursor import Scope
 from softcheck.derive.notation.grammar import parse
-from softcheck.derive.notation.vocabulary import CONSTANTS, TABLES
+from softcheck.derive.notation.ranges import letters
+from softcheck.derive.notation.vocabulary import CONSTANTS, DIVERGENCE, TABLES, is_fixed
 from softcheck.derive.statements import Statement, statements
 from softcheck.derive.tokens import ReadError, Token, tokenize
 from softcheck.derive.words import assumes, says_constant
@@ -39,30 +40,33 @@ REPLACEABLE = {"π", "p", "A_soft"}
 """Symbols that mean something unless the document says what they mean."""
 
 _NESTED = re.compile(r"\$(?P<dollar>[^$]+)\$|\\\((?P<round>.+?)\\\)", re.DOTALL)
+_NOTHING: Mapping[str, Stated] = {}
 _BOUNDS = {"<", ">", "≤", "≥"}
 
 
-def read(text: str, *, known: Iterable[str] = (), force: bool = False) -> Reading:
+def read(text: str, *, known: Mapping[str, Stated] = _NOTHING, force: bool = False) -> Reading:
     """Return what a document says; what was not understood is a claim with a problem.
 
     Parameters
     ----------
     text : str
-    known : names
+    known : mapping of name to Stated
         Symbols that have a meaning already: what the document says of them is a claim.
     force : bool
         Whether every equation with one symbol on its left is a definition.
     """
-    return _Reader(Text(text), frozenset(known), force).read()
+    return _Reader(Text(text), known, force).read()
 
 
 class _Reader:
-    def __init__(self, text: Text, known: frozenset[str], force: bool) -> None:
+    def __init__(self, text: Text, known: Mapping[str, Stated], force: bool) -> None:
         self.text = text
         self.known = known
         self.force = force
         self.reading = Reading()
+        self.letters: frozenset[str] = frozenset()
         self.sizes: set[str] = set()
+        self.sets: set[str] = set()
         self.marks: dict[str, set[str]] = {}
         self.hints: list[tuple[int, Condition]] = []
         self.normalising: list[tuple[str, Line, Line]] = []
@@ -71,6 +75,7 @@ class _Reader:
 
     def read(self) -> Reading:
         spans = list(self.text.spans())
+        self.letters = frozenset().union(*map(self._letters, spans))
         for span in spans:
             self.reading.formulas += 1
             try:
@@ -86,6 +91,19 @@ class _Reader:
                 self.reading.clashes[name] = " and ".join(sorted(marks))
         self.reading.equalities.sort(key=lambda equality: equality.source_line)
         return self.reading
+
+    def _letters(self, span: Span) -> set[str]:
+        """Return the letters that a formula binds as actions: they name one in all formulas."""
+        try:
+            return letters(tokenize(self.text.text, span.start, span.end, self.text.macros))
+        except (ReadError, RecursionError):
+            return set()  # it is said where the formula is read
+
+    def _scope(self, sides: Sequence[Sequence[Token]] = ()) -> Scope:
+        """Return what is known where a formula stands; `sides` are those of its equations."""
+        stated = {**self.known, **self.reading.definitions}
+        arities = {name: len(given.definition.params) for name, given in stated.items()}
+        return Scope(self.letters, arities, entry=_entry(sides))
 
     # One formula
 
@@ -108,7 +126,7 @@ class _Reader:
             return
         self._constants(span, found)
         self._words(span, tokens)
-        lists = not found or is_condition(found[0], display=span.display) or any(
+        lists = not found or is_condition(found[0], self.letters, display=span.display) or any(
             token.text in ("dots", "ldots", "cdots") for token in tokens
         )  # fmt: skip
         for position, statement in enumerate(found):
@@ -117,7 +135,11 @@ class _Reader:
                 self._statement(span, statement, following)
             elif not statement.aside:
                 self._expression(span, statement.sides[0])
-            elif statement.aside and found[0].relations and not is_range(statement.sides[0], lists):
+            elif (
+                statement.aside
+                and found[0].relations
+                and not is_range(statement.sides[0], self.letters, lists=lists)
+            ):
                 first = statement.sides[0][0]
                 self._unreadable(span, f"{first.text!r} left over", first.start)
         if not source.strip():
@@ -140,7 +162,7 @@ class _Reader:
     def _expression(self, span: Span, tokens: Sequence[Token]) -> None:
         """Look at a formula that claims nothing: a relation may hide in what cannot be read."""
         try:
-            parse(tokens, Scope(), span.start)
+            parse(tokens, self._scope(), span.start)
         except ReadError as error:
             if span.display or any(token.text in ("=", "neq") for token in tokens):
                 self._unreadable(span, error.reason, error.start)
@@ -172,7 +194,7 @@ class _Reader:
         for statement in found:
             if len(statement.sides) > 1:
                 continue
-            tree = quietly(statement.sides[0])
+            tree = quietly(statement.sides[0], self.letters)
             if isinstance(tree, Sym) and tree.name not in REPLACEABLE | TABLES:
                 line = self.text.line(span.start)
                 self.reading.constants.setdefault(tree.name, line)
@@ -180,13 +202,13 @@ class _Reader:
     # One statement
 
     def _statement(self, span: Span, statement: Statement, asides: Sequence[Statement]) -> None:
-        if is_condition(statement, display=span.display):
+        if is_condition(statement, self.letters, display=span.display):
             self._condition(span, statement)
             return
         self.place = span.start
-        odd = not_understood(asides, CONSTANTS | self.reading.constants.keys())
+        odd = not_understood(asides, CONSTANTS | self.reading.constants.keys(), self.letters)
         unread = self._problem("a condition not understood", odd.start) if odd else ""
-        scope = Scope()
+        scope = self._scope(statement.sides)
         start = statement.relations[0].start
         lines = [self._line(side, scope, start) for side in statement.sides]
         if not span.display and assumes(f"{span.before} {statement.words}"):
@@ -195,7 +217,7 @@ class _Reader:
             return
         if not span.display and self._normalises(lines, statement.relations):
             return
-        self._chain(lines, statement.relations, conditions(asides), unread)
+        self._chain(lines, statement.relations, conditions(asides, self.letters), unread)
         self._braces(scope)
         self._check_names(scope, start)
 
@@ -222,6 +244,8 @@ class _Reader:
         tree, problem = None, ""
         try:
             tree = parse(tokens, scope, at)
+            if scope.entry is not None and isinstance(tree, Sym) and not tree.args:
+                tree = Sym(tree.name, (scope.entry,))
         except ReadError as error:
             problem = self._problem(error.reason, error.start)
         return Line(
@@ -299,6 +323,8 @@ class _Reader:
         builds = force or name == "A_soft" or any(isinstance(node, Exp) for node in walk(body))
         if name in REPLACEABLE and not builds:
             return False
+        if (name.startswith(DIVERGENCE) or is_fixed(name)) and not force:
+            return False
         if not self.force and name in CONSTANTS | TABLES | self.reading.constants.keys():
             return False
         if len(set(params)) < len(params) or any(param.isdigit() for param in params):
@@ -333,8 +359,8 @@ class _Reader:
             start = inked[0].start
             while inked and inked[0].kind == "sign" and inked[0].text in "=:":
                 inked.pop(0)
-            label = self._line(inked, Scope(), start)
-            marked = self._line(brace.marked, Scope(), start)
+            label = self._line(inked, self._scope(), start)
+            marked = self._line(brace.marked, self._scope(), start)
             part = replace(marked, source_line=label.source_line, tree=brace.body)
             loose = free_indices(brace.body) & brace.bound
             names = set(label.tree.args) if isinstance(label.tree, Sym) else set()
@@ -344,14 +370,19 @@ class _Reader:
 
     def _check_names(self, scope: Scope, start: int) -> None:
         self.sizes |= scope.sizes
+        self.sets |= scope.sets
         for name, marks in scope.marks.items():
             self.marks.setdefault(name, set()).update(marks)
-        if len(self.sizes) > 1:
-            named = " and ".join(sorted(self.sizes))
-            self.sizes = {min(self.sizes)}
-            line = Line(self.text.line(start), self.text.column(start), "", None, self._problem(
-                f"{named} are both read as the number of actions", start))  # fmt: skip
-            self._claim(line, line, ())
+        for names, what in (
+            (self.sizes, "the number of actions"),
+            (self.sets, "the set of actions"),
+        ):
+            if len(names) > 1:
+                named = " and ".join(sorted(names))
+                names.intersection_update({min(names)})
+                line = Line(self.text.line(start), self.text.column(start), "", None,
+                            self._problem(f"{named} are both read as {what}", start))  # fmt: skip
+                self._claim(line, line, ())
 
     # Conditions
 
@@ -359,7 +390,7 @@ class _Reader:
         """Take a condition of the text: on a scalar for all that follows, on actions as a hint."""
         if len(statement.relations) != 1:
             return
-        found = as_condition(statement)
+        found = as_condition(statement, self.letters)
         sign = statement.relations[0].text
         if found is not None and found.relation == ">":
             self.reading.conditions.append(found)
@@ -368,10 +399,10 @@ class _Reader:
             self.hints.append((span.end, found))
             return
         low = statement.sides[0] if sign in ("<", "≤") else statement.sides[1]
-        negative = quietly(low)
+        negative = quietly(low, self.letters)
         if sign in _BOUNDS and isinstance(negative, Sym):
             self.reading.unsigned.add(negative.name)
-        if sign in _BOUNDS and quietly(statement.sides[0]) != Size():
+        if sign in _BOUNDS and quietly(statement.sides[0], self.letters) != Size():
             self.reading.unread = self._problem(
                 "a condition not understood", statement.relations[0].start
             )
@@ -384,3 +415,33 @@ class _Reader:
             for end, condition in self.hints
             if not re.search(r"[.!?]\s", text[end : self.place])
         )
+
+
+def _entry(sides: Sequence[Sequence[Token]]) -> str | None:
+    r"""Return a letter for the action of `p = \mathrm{softmax}(z)`, an equation of whole tables."""
+    softmaxes, named = 0, set[str]()
+    for side in sides:
+        if _is_softmax(side):
+            softmaxes += 1
+        else:
+            tree = quietly(side, frozenset())
+            if not isinstance(tree, Sym) or len(tree.args) > 1:
+                return None
+            named |= {*tree.args}
+    if not softmaxes or len(named) > 1:
+        return None
+    taken = {token.text for side in sides for token in side}
+    return next(iter(named), next((letter for letter in "aijk" if letter not in taken), None))
+
+
+def _is_softmax(side: Sequence[Token]) -> bool:
+    """Tell whether a side is a softmax of something, and no entry of it."""
+    if len(side) < 2 or side[0].kind != "font" or side[0].text != "softmax":
+        return False
+    depth = 0
+    for place, token in enumerate(side[1:], 1):
+        depth += token.kind == "sign" and token.text in "([{"
+        depth -= token.kind == "sign" and token.text in ")]}"
+        if depth == 0:
+            return place == len(side) - 1
+    return False

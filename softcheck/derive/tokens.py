@@ -53,12 +53,15 @@ class Macro:
     ambiguous: bool = False
 
 
+_FUNCTIONS = ("log", "exp", "softmax")
+"""Functions that people write in bare letters."""
+
 _TOKEN = re.compile(
     rf"(?P<glyph>{GLYPH.pattern})|"
     r"(?P<comment>%[^\n]*\n?)"
     r"|(?P<row>\\\\\*?(?:\[[^\]\n]*\])?|\\cr\b|\\newline\b)"
     r"|(?P<command>\\(?:[A-Za-z]+|.))"
-    r"|(?P<word>(?<![A-Za-z])(?:log|exp|softmax)(?![A-Za-z]))"
+    rf"|(?P<word>(?<![A-Za-z])(?:{'|'.join(_FUNCTIONS)})(?![A-Za-z]))"
     r"|(?P<number>\d+(?:\.\d+)?|\.\d+)"
     r"|(?P<letter>[^\W\d_])"
     r"|(?P<space>\s+)"
@@ -91,7 +94,7 @@ _MARKS = {"label", "tag", "hspace", "vspace", "phantom", "hphantom", "vphantom",
           "color", "textcolor"}  # fmt: skip
 """Commands that mean nothing, together with their argument."""
 
-_TAKING = _MARKS | _CLASSES | {"left", "right"}
+_TAKING = _MARKS | _CLASSES | {"left", "right", "substack"}
 
 
 def tokenize(text: str, start: int, end: int, macros: Mapping[str, Macro]) -> list[Token]:
@@ -215,6 +218,9 @@ def _taken(token: Token, tokens: Sequence[Token], i: int) -> tuple[list[Token], 
     if token.text in ("left", "right"):
         return _after_size(tokens, i)
     inner, i = _argument(tokens, i, token)
+    if token.text == "substack":
+        # What stands in rows below a sum could as well stand beside each other.
+        return [replace(t, kind="sign", text=",") if t.kind == "row" else t for t in inner], i
     return (inner if token.text in _CLASSES else []), i
 
 
@@ -303,4 +309,6 @@ def _font(
     if content and all(part.kind in ("letter", "number") for part in content):
         name = "".join(part.text for part in content)
         return [Token("font", name, token.start, tokens[i - 1].end, token.text)], i
+    if len(content) == 1 and content[0].text in _FUNCTIONS:
+        return [replace(content[0], start=token.start, end=tokens[i - 1].end)], i
     return _expanded(content, macros, depth, calls), i

@@ -1,6 +1,6 @@
 """A place in a row of tokens, and what is known there beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -36,21 +36,31 @@ class Scope:
 
     Attributes
     ----------
+    letters : set of str
+        Letters that name an action in this document, beyond those that always do.
+    arities : mapping of name to int
+        How many actions the quantities take whose meaning is known so far.
+    entry : str or None
+        The action of which a formula of whole tables is one entry.
     bound : list of str
         The actions that sums around the place bind.
     braces : list of Brace
         The parts that are marked by a brace.
-    sizes : set of str
-        The letters that were read as the number of actions.
+    sizes, sets : set of str
+        The letters that were read as the number of actions, and as their set.
     marks : dict of name to set of str
         The decorations that were left out of a name, and under "the state" what was read as it.
     depth : int
         Brackets that are open.
     """
 
+    letters: frozenset[str] = frozenset()
+    arities: Mapping[str, int] = field(default_factory=dict)
+    entry: str | None = None
     bound: list[str] = field(default_factory=list)
     braces: list[Brace] = field(default_factory=list)
     sizes: set[str] = field(default_factory=set)
+    sets: set[str] = field(default_factory=set)
     marks: dict[str, set[str]] = field(default_factory=dict)
     depth: int = 0
 
@@ -159,6 +169,11 @@ def shown(token: Token) -> str:
     """Return a token for a message."""
     text = f"\\{token.text}" if token.kind == "command" else token.text
     return repr(text).replace("\\\\", "\\")
+
+
+def spelled(tokens: Sequence[Token]) -> str:
+    """Return the texts of tokens, one behind the other."""
+    return "".join(token.text for token in tokens).strip()
 
 
 def split(tokens: Sequence[Token], separators: set[str]) -> list[list[Token]]:

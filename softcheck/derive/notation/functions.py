@@ -3,25 +3,16 @@
 A logarithm takes one factor, an exponential a factor or what stands in its brackets.
 """
 
-from softcheck.derive.expr import (
-    ONE,
-    Add,
-    Div,
-    Exp,
-    Expr,
-    Log,
-    Mul,
-    Num,
-    Sum,
-    Sym,
-    free_indices,
-)
+from collections.abc import Sequence
+
+from softcheck.derive.expr import ONE, Div, Exp, Expr, Log, Num, Sum, Sym, free_indices
 from softcheck.derive.limits import NESTING
 from softcheck.derive.notation.cursor import split
 from softcheck.derive.notation.names import parse_index
 from softcheck.derive.notation.parser import REACH, Parser
-from softcheck.derive.notation.vocabulary import CONSTANTS, TABLES
-from softcheck.derive.tokens import ReadError
+from softcheck.derive.notation.tables import entry
+from softcheck.derive.notation.vocabulary import DIVERGENCE
+from softcheck.derive.tokens import ReadError, Token
 
 
 def logarithm(parser: Parser) -> Expr:
@@ -66,12 +57,40 @@ def softmax(parser: Parser) -> Expr:
         index = _subscript(parser)
     if index is None and parser.sees("("):
         index = parse_index(parser.inside(parser.take()), parser.scope)
+    index = index or parser.scope.entry
     if index is None:
         raise ReadError("a softmax without its action is a vector, name one entry", start)
     table = parser.whole(content)
     used = {index, *parser.scope.bound, *free_indices(table)}
     other = next(name for name in (f"b{chr(39) * k}" for k in range(NESTING)) if name not in used)
-    return Div(Exp(_entry(table, index)), Sum(other, Exp(_entry(table, other))))
+    over, under = (
+        Exp(entry(table, action, parser.scope, start, vector=True)) for action in (index, other)
+    )
+    return Div(over, Sum(other, under))
+
+
+def divergence(parser: Parser) -> Expr:
+    r"""Read `D_{\mathrm{KL}}(p \,\|\, q)` or `\mathrm{KL}(p \| q)`: a quantity of its own name."""
+    start = parser.take().start
+    if parser.sees("_"):
+        parser.take()
+        parser.group()
+    if not parser.sees("(", "["):
+        raise parser.refuse("two distributions in brackets")
+    parts = split(parser.inside(parser.take()), {"|", "Vert", "parallel", ",", ";"})
+    names = [_distribution(parser, part) for part in parts]
+    if len(names) != 2 or None in names:
+        raise ReadError("a divergence that is not between two named distributions", start)
+    return Sym(f"{DIVERGENCE}({names[0]}‖{names[1]})")
+
+
+def _distribution(parser: Parser, tokens: Sequence[Token]) -> str | None:
+    """Return the name of a distribution, or None if the tokens are something else."""
+    inner = parser.nested(tokens)
+    symbol = inner.symbol() if tokens and inner.starts_name() else None
+    if not isinstance(symbol, Sym) or symbol.args or not inner.done:
+        return None
+    return symbol.name
 
 
 def _subscript(parser: Parser) -> str | None:
@@ -80,19 +99,3 @@ def _subscript(parser: Parser) -> str | None:
     parser.take()
     parts = [parse_index(part, parser.scope) for part in split(parser.group(), {","})]
     return parts[-1]
-
-
-def _entry(x: Expr, index: str) -> Expr:
-    """Return one entry of a formula of whole tables."""
-    match x:
-        case Sym(name, ()) if name in TABLES or name not in CONSTANTS:
-            return Sym(name, (index,))
-        case Add(terms):
-            return Add(tuple(_entry(term, index) for term in terms))
-        case Mul(factors):
-            return Mul(tuple(_entry(factor, index) for factor in factors))
-        case Div(over, under):
-            return Div(_entry(over, index), _entry(under, index))
-        case Log(of):
-            return Log(_entry(of, index))
-    return x

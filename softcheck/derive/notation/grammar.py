@@ -8,9 +8,15 @@ with.
 from collections.abc import Sequence
 
 from softcheck.derive.expr import Expr
-from softcheck.derive.notation.cursor import Brace, Scope
+from softcheck.derive.notation.cursor import Brace, Scope, spelled
 from softcheck.derive.notation.derivatives import fraction, partial
-from softcheck.derive.notation.functions import exponential, logarithm, power_of_e, softmax
+from softcheck.derive.notation.functions import (
+    divergence,
+    exponential,
+    logarithm,
+    power_of_e,
+    softmax,
+)
 from softcheck.derive.notation.indicators import delta, indicator
 from softcheck.derive.notation.parser import Form, Parser
 from softcheck.derive.notation.sums import covariance, expectation, total
@@ -43,6 +49,8 @@ def parse(tokens: Sequence[Token], scope: Scope, at: int) -> Expr:
 class _Grammar(Parser):
     def form(self) -> Form | None:
         token = self.peek()
+        if token.kind in ("letter", "font") and token.text == "D" and self._is_divergence():
+            return divergence
         match token.kind:
             case "command":
                 return _COMMANDS.get(token.text)
@@ -59,6 +67,14 @@ class _Grammar(Parser):
             case "number" if token.text == "1" and self.sees("{", kind="command", ahead=1):
                 return indicator
         return None
+
+    def _is_divergence(self) -> bool:
+        """Tell whether `D_{KL}` comes, in letters, in a font or as words."""
+        start = self.i
+        self.i += 1
+        named = self.sees("_") and spelled(self.nested(self.tokens[self.i + 1 :]).group()) == "KL"
+        self.i = start
+        return named
 
 
 def _brace(parser: Parser) -> Expr:
@@ -99,6 +115,7 @@ _WORDS: dict[str, Form] = {
     "log": logarithm,
     "ln": logarithm,
     "exp": exponential,
+    "KL": divergence,
     "Cov": covariance,
     "Var": covariance,
 }

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from softcheck.derive.expr import Expr, Pow, Size, Sym
-from softcheck.derive.notation.cursor import Cursor, Scope, split
+from softcheck.derive.notation.cursor import Cursor, Scope, spelled, split
 from softcheck.derive.notation.vocabulary import (
     ACCENTS,
     CONSTANTS,
+    FIXED,
     FUNCTIONS,
     GREEK,
     INDEX_LETTERS,
@@ -15,6 +16,8 @@ from softcheck.derive.notation.vocabulary import (
     STATES,
 )
 from softcheck.derive.tokens import ReadError, Token
+
+STARS = ("*", "star", "ast")
 
 
 def parse_index(tokens: Sequence[Token], scope: Scope) -> str | None:
@@ -51,6 +54,10 @@ class Names(Cursor):
             args += more
             name += labels
             decorations += literal
+            if labels and not args and self.sees("_"):
+                # The entry of a function's value, `f(z)_i`.
+                self.take()
+                self._subscript(args, args, decorations)
         else:
             if name in FUNCTIONS and self.sees("("):
                 raise ReadError(
@@ -117,7 +124,11 @@ class Names(Cursor):
 
     def _subscript(self, args: list[str], literal: list[str], decorations: list[str]) -> None:
         """Sort what stands below a name into actions, numbers and decorations."""
-        parser = self.nested(self.group())
+        content = self.group()
+        if spelled(content) in FIXED:
+            decorations.append(spelled(content))
+            return
+        parser = self.nested(content)
         if parser.done:
             raise parser.refuse("a subscript")
         while not parser.done:
@@ -130,6 +141,8 @@ class Names(Cursor):
                 parser.take()
             elif parser.starts_name():
                 decorations.append(parser._decoration())
+            elif parser.commands("cdot"):
+                parser.take()
             else:
                 raise parser.refuse("an action or a word")
             if parser.sees(",", ";"):
@@ -140,20 +153,42 @@ class Names(Cursor):
         while self.sees("'") or self.commands("prime"):
             self.take()
             name += "'"
+        if name == "π" and self.sees("^") and spelled(self.tokens[self.i + 1 :]) in STARS:
+            self.i = len(self.tokens)
+            name += "*"
         if self.sees("_") and name == "s":
             self.take()
-            name += "_" + "".join(token.text for token in self.group())
+            name += "_" + spelled(self.group())
         if name in STATES:
             self.scope.marks.setdefault("the state", set()).add(name)
             return ""
+        if self.sees("_") and name in PARAMETERS:
+            return self._of_parameters(name)
         return name
+
+    def _of_parameters(self, name: str) -> str:
+        r"""Take what tells parameters or policies apart: `\theta_{old}`, `\pi_\theta`."""
+        self.take()
+        content = self.group()
+        whose = spelled(content)
+        if whose not in FIXED:
+            inner = self.nested(content)
+            if name != "π" or not inner.starts_name():
+                raise inner.refuse("old or ref")
+            whose = inner._decoration()
+            inner.end()
+        if whose in PARAMETERS:
+            return name
+        if whose in FIXED:
+            return f"{name}_{whose}" if name == "π" else whose
+        raise ReadError(f"it is not known what {name} with the mark {whose!r} is", content[0].start)
 
     def _superscript(self, decorations: list[str]) -> tuple[str, int | None]:
         """Take what stands above a name: a mark of it, or a power; else leave it alone."""
         before = self.i
         content = self.group()
-        text = "".join(token.text for token in content)
-        if text in ("*", "star", "ast"):
+        text = spelled(content)
+        if text in STARS:
             return "*", None
         if set(text) == {"'"} or text == "prime":
             return "'" if text == "prime" else text, None
@@ -164,10 +199,12 @@ class Names(Cursor):
         names = self.nested(content)
         if names.starts_name() and not (set(text) & set("0123456789")):
             name = names._decoration()
-            if names.sees("_"):
-                names.take()
-                names.group()
             if names.done and name in PARAMETERS:
+                if name != "π":
+                    decorations.append(name)
+                return "", None
+            if names.done and name.startswith("π"):
+                decorations.append(name)
                 return "", None
         if text.isdigit() and len(text) < 3:
             return "", int(text)
@@ -264,7 +301,7 @@ class Names(Cursor):
             self.i += 1
             name += "_" + self.take().text
         base = token.text
-        allowed = base in INDEX_LETTERS or name in self.scope.bound
+        allowed = base in INDEX_LETTERS | self.scope.letters or name in self.scope.bound
         if token.kind != "letter" or not (allowed or (any_letter and base not in STATES)):
             self.i = before
             return None

@@ -15,7 +15,7 @@ from softcheck.derive.limits import DIGITS, NESTING, POWER
 from softcheck.derive.notation.cursor import OPENERS
 from softcheck.derive.notation.indicators import relation_of_actions
 from softcheck.derive.notation.names import Names
-from softcheck.derive.notation.vocabulary import ACCENTS, BRACES, GREEK, OUTSIDE
+from softcheck.derive.notation.vocabulary import ACCENTS, BRACES, GREEK, OUTSIDE, SETS
 from softcheck.derive.tokens import ReadError, Token
 
 REACH = "it is not clear how far {} reaches, put brackets around it"
@@ -169,8 +169,9 @@ class Parser(Names, ABC):
 
     def _cardinality(self) -> Expr:
         bar = self.take()
-        if self.sees("A", kind="font") and self.sees("|", ahead=1):
-            self.i += 2
+        if self.sees(*SETS, kind="font") and self.sees("|", ahead=1):
+            self.scope.sets.add(self.take().text)
+            self.take()
             return Size()
         raise ReadError("'|' not understood, expected |\\mathcal{A}|", bar.start)
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
-from softcheck.derive.notation.cursor import shown
+from softcheck.derive.notation.cursor import shown, spelled
 from softcheck.derive.notation.names import Names
-from softcheck.derive.notation.vocabulary import SIZES
+from softcheck.derive.notation.vocabulary import SETS, SIZES, STATES
 from softcheck.derive.tokens import ReadError, Token
+
+_NO_ACTIONS = {"d", "e", "n", "s"}
+"""Letters that stay a differential, a number, the number of actions or the state."""
 
 
 def binders(
@@ -81,11 +84,22 @@ def _binder(names: Names) -> str:
 
 
 def _action_set(names: Names) -> None:
+    r"""Take the name of the set of all actions: a letter, `[n]` or `\{1, \dots, n\}`."""
     token = names.take()
-    if token.text != "A" or token.kind not in ("font", "letter"):
+    if token.text == "[" or (token.text == "{" and token.kind == "command"):
+        content = names.inside(token)
+        first = "" if token.text == "[" else spelled(content[:-1])
+        if not content or first not in ("", "1,dots,", "1,ldots,", "1,cdots,"):
+            raise ReadError(f"a sum over {shown(token)}, expected \\mathcal{{A}}", token.start)
+        _upper(names, content[-1:] if first else content)
+        return
+    if not _is_set(token):
         raise ReadError(f"a sum over {shown(token)}, expected \\mathcal{{A}}", token.start)
+    names.scope.sets.add(token.text)
     if names.sees("("):
-        names.inside(names.take())
+        content = names.inside(names.take())
+        if spelled(content) not in STATES:
+            raise ReadError("a set of actions that depends on more than the state", token.start)
 
 
 def _left_out(names: Names) -> list[str]:
@@ -108,8 +122,44 @@ def _action_list(names: Names) -> list[str]:
 
 
 def _upper(names: Names, above: Sequence[Token]) -> None:
-    text = "".join(token.text for token in above)
-    if text not in {*SIZES, "A", "|A|"}:
-        raise ReadError(f"a sum up to {text!r}, expected n", above[0].start)
+    text = spelled(above)
     if text in SIZES:
         names.scope.sizes.add(text)
+    elif text.strip("|") in SETS and _is_set(above[len(text) > 1]):
+        names.scope.sets.add(text.strip("|"))
+    else:
+        raise ReadError(f"a sum up to {text!r}, expected n", above[0].start)
+
+
+def _is_set(token: Token) -> bool:
+    """Tell whether a token names the set of actions; a plain A does too."""
+    return token.text in SETS and (token.kind == "font" or token.text == "A")
+
+
+def letters(tokens: Sequence[Token]) -> set[str]:
+    r"""Return the letters of actions: `x` of `\sum_x`, `_{x \sim p}` and `x \in \mathcal{X}`."""
+    found = set()
+    for i, token in enumerate(tokens):
+        if token.kind != "command":
+            continue
+        if token.text == "sum" and spelled(tokens[i + 1 : i + 2]) == "_":
+            found |= _bound(tokens[i + 2 :])
+        elif token.text in ("sim", "in"):
+            place = i - 1
+            while place > 0 and tokens[place].text in ("'", "^", "prime"):
+                place -= 1
+            drawn = token.text == "sim" and spelled(tokens[max(place - 2, 0) : place]) == "_{"
+            member = token.text == "in" and any(map(_is_set, tokens[i + 1 : i + 2]))
+            if place >= 0 and (drawn or member) and tokens[place].kind == "letter":
+                found.add(tokens[place].text)
+    return {letter for letter in found if letter.islower() and letter not in _NO_ACTIONS}
+
+
+def _bound(below: Sequence[Token]) -> set[str]:
+    """Return the letters that stand first below a sum."""
+    if below and below[0].text != "{":
+        return {below[0].text} if below[0].kind == "letter" else set()
+    ends = (
+        i for i, token in enumerate(below) if token.kind != "letter" and token.text not in "{',"
+    )
+    return {token.text for token in below[: next(ends, 0)] if token.kind == "letter"}

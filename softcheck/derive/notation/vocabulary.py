@@ -25,8 +25,14 @@ STATES = {"s", "s_t"}
 PARAMETERS = {"θ", "φ", "π", "ψ", "ω"}
 """Decorations that say whose parameters or policy it is; of each quantity there is one."""
 
+FIXED = {"old", "ref"}
+"""Decorations of a policy, and of what belongs to it, that does not depend on the parameters."""
+
 SIZES = {"n", "N", "K"}
 """Letters of the number of actions."""
+
+SETS = {"A", "C", "I", "K", "U", "V", "W", "X", "Y"}
+"""Letters, in a calligraphic font, of the set of actions; a document has one."""
 
 FUNCTIONS = {"f", "h", "F", "G", "H"}
 """Names that before a bracket are no factor, whatever it holds."""
@@ -46,5 +52,13 @@ OUTSIDE = {
 }  # fmt: skip
 """Commands that no rule here can decide, and what they are."""
 
+DIVERGENCE = "D_KL"
+"""The Kullback-Leibler divergence; the names of its distributions follow in brackets."""
+
 BRACES = {"underbrace": "_", "overbrace": "^"}
 """Commands of braces, and before which sign their label stands."""
+
+
+def is_fixed(name: str) -> bool:
+    """Tell whether a name is that of an old or a reference policy, or of what belongs to one."""
+    return not FIXED.isdisjoint(name.split("_")[1:])
