@@ -125,7 +125,7 @@ def _upper(names: Names, above: Sequence[Token]) -> None:
     text = spelled(above)
     if text in SIZES:
         names.scope.sizes.add(text)
-    elif text.strip("|") in SETS and _is_set(above[len(text) > 1]):
+    elif text.strip("|") in SETS and any(map(_is_set, above)):
         names.scope.sets.add(text.strip("|"))
     else:
         raise ReadError(f"a sum up to {text!r}, expected n", above[0].start)
