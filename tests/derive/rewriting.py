@@ -273,6 +273,8 @@ class Maker:
         return x
 
     def unpower(self, x, _scope):
+        if x.exponent < 1:
+            return x
         return Mul((x.base,) * x.exponent)
 
     def unfold(self, x, _scope):
