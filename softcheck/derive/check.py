@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from softcheck import __version__, result
+from softcheck.derive.claims import Equality, Line, Reading, placed
 from softcheck.derive.evaluate import NoValueError
 from softcheck.derive.expr import Num, Sym
 from softcheck.derive.givens import Context, Given, context
 from softcheck.derive.ladder import Gap, Ladder, Proof, lemma
 from softcheck.derive.limits import WORK
 from softcheck.derive.normal_form import Lemma
-from softcheck.derive.reader import Equality, Line, Reading, placed, read
+from softcheck.derive.notation.vocabulary import is_fixed
+from softcheck.derive.reader import read
 from softcheck.derive.refute import Claim, Refutation, refute
 from softcheck.derive.spell import latex, unicode
 from softcheck.derive.witness import confirm
@@ -89,7 +91,7 @@ def check(
         If the two engines contradict each other.
     """
     extra = None if givens is None else _definitions(givens)
-    reading = read(text, known=extra.definitions if extra else ())
+    reading = read(text, known=extra.definitions if extra else {})
     if not reading.equalities:
         found = "no formula" if not reading.formulas else "formulas without an equality to decide"
         raise NothingToCheckError(
@@ -122,10 +124,10 @@ def check(
 def _lemma(decision: Decision) -> Lemma | None:
     """Return what later steps may use of a decision."""
     equality = decision.equality
-    if decision.status is not Verdict.PROVED or equality.conditions:
+    if decision.proof is None or equality.conditions:
         return None
     left, right = equality.left.formula, equality.right.formula
-    return lemma(left, right, f"line {equality.source_line}")
+    return lemma(left, right, f"line {equality.source_line}", decision.proof)
 
 
 def _definitions(text: str) -> Reading:
@@ -179,12 +181,8 @@ def _not_proved(
     if missing:
         have = "has" if len(missing) == 1 else "have"
         unread = f"{' and '.join(missing)} {have} no definition"
-    elif (
-        isinstance(claim.left, Sym)
-        and isinstance(claim.right, Num)
-        and (claim.left.name in known.constants)
-    ):
-        unread = f"{claim.left.name} is free here; a value of it can be stated with --givens"
+    elif (free := _set_free(claim, known)) is not None:
+        unread = f"{free} is free here; a value of it can be stated with --givens"
     elif not unread and equality.hints:
         under = (*equality.conditions, *equality.hints)
         proof = Ladder(claim.left, claim.right, under, known, lemmas).climb()
@@ -206,6 +204,16 @@ def _not_proved(
         else "neither proved nor contradicted at any point that was tried"
     )
     return Decision(equality, Verdict.UNKNOWN, reason=reason)
+
+
+def _set_free(claim: Claim, known: Context) -> str | None:
+    """Return the free quantity that a claim only gives a value to, if it does no more."""
+    for side, other in ((claim.left, claim.right), (claim.right, claim.left)):
+        if isinstance(side, Sym) and side.name in known.constants:
+            number = side is claim.left and isinstance(other, Num)
+            if number or (is_fixed(side.name) and isinstance(other, Sym)):
+                return side.name
+    return None
 
 
 def report(checked: Checked) -> result.Derivation:
@@ -253,16 +261,13 @@ def _line(line: Line, number: int) -> result.Line:
 def _step(decisions: Sequence[Decision], position: int, numbers: dict[int, int]) -> result.Step:
     decision = decisions[position]
     equality, proof = decision.equality, decision.proof
-    needs: tuple[str, ...] = ()
-    if proof is not None:
-        needs = (*(ground.words for ground in proof.needs), *(f"{x} ≠ 0" for x in proof.nonzero))
     return result.Step(
         number=position + 1,
         from_line=numbers[id(equality.left)],
         to_line=numbers[id(equality.right)],
         source_line=equality.source_line,
         status=decision.status,
-        needs=needs,
+        needs=() if proof is None else proof.words,
         gap=None if proof is None or proof.gap is None else _gap(proof.gap),
         counterexample=None if decision.refutation is None else _point(decision.refutation),
         reason=decision.reason or _blame(decisions, position),

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from softcheck.derive.check import Checked, Decision
+from softcheck.derive.claims import Line
 from softcheck.derive.expr import Add, Sym
 from softcheck.derive.ladder import Gap
-from softcheck.derive.reader import Line
 from softcheck.derive.spell import latex
 
 _REASONS = {

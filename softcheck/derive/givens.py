@@ -1,9 +1,10 @@
 """What a derivation rests on: the defaults, what the document defines, and `--givens`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from softcheck.derive.claims import Reading, Stated
 from softcheck.derive.expr import (
     ONE,
     Definition,
@@ -16,10 +17,12 @@ from softcheck.derive.expr import (
     symbols,
     walk,
 )
-from softcheck.derive.grammar import CONSTANTS, TABLES, Scope, parse
 from softcheck.derive.limits import ORDER
 from softcheck.derive.normal_form import Facts, NormalForm
-from softcheck.derive.reader import Reading, Stated
+from softcheck.derive.notation.cursor import Scope
+from softcheck.derive.notation.grammar import parse
+from softcheck.derive.notation.vocabulary import CONSTANTS, DIVERGENCE, TABLES, is_fixed
+from softcheck.derive.spell import latex
 from softcheck.derive.terms import OutsideError
 from softcheck.derive.tokens import tokenize
 
@@ -222,11 +225,12 @@ def context(reading: Reading, extra: Reading | None = None) -> Context:
         Given(name, given.latex, given.definition, kind, given.source_line)
         for name, (given, kind) in stated.items()
     ]
-    for name in _defaults(used, definitions):
-        definitions[name] = _DEFAULTS[name].definition(name)
-        text = _DEFAULTS[name].text
-        givens.append(Given(name, text, definitions[name], "default", None))
+    for name, default in _defaults(used, definitions):
+        definitions[name] = default.definition(name)
+        givens.append(Given(name, default.text, definitions[name], "default", None))
         used |= symbols(definitions[name].body)
+    fixed = set(filter(is_fixed, used - set(definitions)))
+    policies = {name for name in fixed if name.partition("_")[0] in ("π", "p")}
     parts = [part for part in (reading, extra) if part is not None]
     variables = {
         node.by.name
@@ -239,11 +243,11 @@ def context(reading: Reading, extra: Reading | None = None) -> Context:
         for part in parts
         for name, line in (*part.normalised.items(), *part.constants.items())
     }
-    ones = {name for part in parts for name in part.normalised}
-    constants = (CONSTANTS | TABLES | variables | set(declared) | ones) - set(definitions)
+    ones = {*policies, *(name for part in parts for name in part.normalised)}
+    constants = (CONSTANTS | TABLES | variables | set(declared) | ones | fixed) - set(definitions)
     conditions = [c for part in parts for c in part.conditions]
     unsigned = {name for part in parts for name in part.unsigned}
-    positive = {c.left for c in conditions if c.relation == ">"} | (CONSTANTS - unsigned)
+    positive = {c.left for c in conditions if c.relation == ">"} | (CONSTANTS - unsigned) | policies
     givens += _constants(used, constants, declared, ones, positive)
     full = Context(
         definitions=definitions,
@@ -253,15 +257,16 @@ def context(reading: Reading, extra: Reading | None = None) -> Context:
         ones=frozenset(ones),
         variables=frozenset(variables),
         arities=_arities([*trees, *bodies], definitions),
-        clashes={name: how for part in parts for name, how in part.clashes.items()},
+        clashes=_labelled(used | {*definitions})
+        | {n: how for part in parts for n, how in part.clashes.items()},
         unread=next((part.unread for part in parts if part.unread), ""),
     )
-    policies, positives = _distributions(full)
+    sums, positives = _distributions(full)
     return replace(
         full,
         givens=tuple(_noted(full, given) for given in givens),
         positive=full.positive | positives,
-        ones=full.ones | policies,
+        ones=full.ones | sums,
     )
 
 
@@ -280,14 +285,38 @@ def _arities(
     return {name: frozenset(counts) for name, counts in found.items()}
 
 
-def _defaults(used: set[str], definitions: Mapping[str, Definition]) -> list[str]:
-    """Return the defaults that are used and not replaced."""
-    names: list[str] = [
-        name for name in ("A_soft", "π") if name in used and name not in definitions
-    ]
-    if "p" in used and not {"p", "π"} & {*definitions, *names}:
-        names.append("p")
-    return names
+def _labelled(used: set[str]) -> dict[str, str]:
+    """Return the names that are used with a word in brackets and without one: `p(x)` and `p(a)`."""
+    clashes: dict[str, str] = {}
+    for name in used:
+        base, bracket, label = name.partition("(")
+        if bracket and base in used:
+            clashes |= dict.fromkeys((base, name), f"({label}")
+    return clashes
+
+
+def _defaults(
+    used: set[str], definitions: Mapping[str, Definition]
+) -> Iterator[tuple[str, _BuiltIn]]:
+    """Yield the defaults that are used and not replaced."""
+    known = {*definitions}
+    names = set(used)
+    for name in sorted(used - known):
+        if name.startswith(f"{DIVERGENCE}("):
+            p, q = name.removeprefix(f"{DIVERGENCE}(").removesuffix(")").split("‖")
+            names |= {p, q}
+            yield name, _divergence(p, q)
+    for name in ("A_soft", "π", "p"):
+        # A document that speaks of a policy and of p means two things.
+        if name in names - known and not (name == "p" and "π" in known):
+            known.add(name)
+            yield name, _DEFAULTS[name]
+
+
+def _divergence(p: str, q: str) -> _BuiltIn:
+    p, q = (latex(Sym(name, ("b",))) for name in (p, q))
+    left = rf"D_{{\mathrm{{KL}}}}({p.removesuffix('(b)')} \,\|\, {q.removesuffix('(b)')})"
+    return _BuiltIn(left, (), rf"\sum_b {p} (\log {p} - \log {q})")
 
 
 def _constants(
@@ -301,7 +330,7 @@ def _constants(
     for name in sorted(used & set(constants)):
         if name == "θ":
             continue
-        more = ", and is positive" if name in CONSTANTS & positive else ""
+        more = ", and is positive" if name in positive else ""
         more += f", and Σ {name} = 1" if name in ones else ""
         source: Source = "document" if name in declared else "default"
         text = f"{name} does not depend on the policy{more}"

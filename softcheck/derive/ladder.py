@@ -8,12 +8,15 @@ long as the step stays proved.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
 from softcheck.derive.expr import Condition, Diff, Expr, Log, Mul, Sym, symbols
 from softcheck.derive.givens import Context
-from softcheck.derive.normal_form import Facts, Lemma, NormalForm
-from softcheck.derive.terms import OutsideError
+from softcheck.derive.normal_form import Assumption, Facts, Lemma, NormalForm
+from softcheck.derive.polynomials import renamed
+from softcheck.derive.spell import unicode
+from softcheck.derive.terms import Index, OutsideError, Product
 from softcheck.derive.writing import formula
 
 
@@ -66,14 +69,38 @@ class Proof:
     ----------
     needs : tuple of Ground
         A smallest set that proves it; empty for algebra alone.
-    nonzero : tuple of str
-        What the step divides by.
+    assumes : tuple of Assumption
+        Where it holds: what the step divides by is not 0, what it takes the logarithm of is > 0.
     gap : Gap or None
     """
 
     needs: tuple[Ground, ...]
-    nonzero: tuple[str, ...]
+    assumes: tuple[Assumption, ...]
     gap: Gap | None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Say all that the step needs, for the report."""
+        positive = {_said(a) for a in self.assumes if a.relation == ">"}
+        nonzero = {_said(a) for a in self.assumes if a.relation == "≠"} - positive
+        return (
+            *(ground.words for ground in self.needs),
+            *(f"{term} > 0" for term in sorted(positive)),
+            *(f"{term} ≠ 0" for term in sorted(nonzero)),
+        )
+
+
+def _indices(product: Product) -> set[Index]:
+    """Return the actions that a term speaks of."""
+    groups = (product.factors, *(component.factors for component in product.sums))
+    return {index for group in groups for base, _ in group for index in base.args}
+
+
+def _said(assumption: Assumption) -> str:
+    """Spell the term of an assumption; an action that a sum or a definition binds is a dot."""
+    indices = _indices(assumption.of)
+    bound: dict[Index, Index] = {i: "·" for i in indices if isinstance(i, int) and i >= 0}
+    return unicode(formula(renamed({assumption.of: Fraction(1)}, bound)))
 
 
 class Ladder:
@@ -196,7 +223,7 @@ class Ladder:
         self.outside = ""
         form = NormalForm(self._facts(needs))
         form.difference(self.left, self.right)
-        return Proof(needs, tuple(sorted(form.nonzero)), gap)
+        return Proof(needs, tuple(form.assumed), gap)
 
     def _gap(self, cited: Sequence[Ground], needs: Sequence[Ground]) -> Gap | None:
         """Return the term that the step leaves out, if the rest of its terms agree without it."""
@@ -233,7 +260,7 @@ class Ladder:
         return tuple(stages)
 
 
-def lemma(left: Expr, right: Expr, name: str) -> Lemma | None:
+def lemma(left: Expr, right: Expr, name: str, proof: Proof) -> Lemma | None:
     """Return what a proved equality says of a derivative, if that is what it is about."""
     if not isinstance(left, Diff):
         return None
@@ -247,4 +274,4 @@ def lemma(left: Expr, right: Expr, name: str) -> Lemma | None:
     actions = (*body.args, *by.args)
     if len(set(actions)) < len(actions) or any(action.isdigit() for action in actions):
         return None
-    return Lemma(body, by, right, name)
+    return Lemma(body, by, right, name, proof.assumes)

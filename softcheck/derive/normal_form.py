@@ -10,6 +10,7 @@ step is proved.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal, NamedTuple
 
 from softcheck.derive.expr import (
     Add,
@@ -30,6 +31,21 @@ from softcheck.derive.expr import (
     Sym,
 )
 from softcheck.derive.limits import PRODUCTS
+from softcheck.derive.polynomials import (
+    Polynomial,
+    atom,
+    bind,
+    constant,
+    filled,
+    fresh,
+    indicator,
+    opened,
+    plus,
+    renamed,
+    scaled,
+    times,
+)
+from softcheck.derive.products import filled_sum, logarithm_of, moved, product_shape, reciprocal_of
 from softcheck.derive.terms import (
     SIZE,
     Atom,
@@ -40,28 +56,18 @@ from softcheck.derive.terms import (
     Logarithm,
     Normaliser,
     OutsideError,
-    Polynomial,
     Product,
     Reciprocal,
     Symbol,
-    atom,
-    bind,
-    constant,
-    filled,
-    filled_sum,
-    fresh,
-    indicator,
-    logarithm_of,
-    opened,
-    plus,
-    product_shape,
-    reciprocal_of,
-    renamed,
-    residue,
-    scaled,
-    times,
-    vanishes,
 )
+from softcheck.derive.zero import residue, vanishes
+
+
+class Assumption(NamedTuple):
+    """What a formula takes for granted where it stands: that a term is not 0, or that it is > 0."""
+
+    of: Product
+    relation: Literal["≠", ">"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,15 @@ class Lemma:
     right : Expr
     name : str
         For the report.
+    assumes : tuple of Assumption
+        Where it holds: whatever uses it takes the same for granted.
     """
 
     left: Sym
     by: Sym
     right: Expr
     name: str
+    assumes: tuple[Assumption, ...]
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,14 @@ class Facts:
     positive: frozenset[str]
 
 
+class _Unfolded(NamedTuple):
+    """The normal form of a definition at open indices, and what it takes for granted there."""
+
+    params: tuple[int, ...]
+    body: Polynomial
+    assumes: tuple[Assumption, ...]
+
+
 class NormalForm:
     """Formulas in normal form under some facts.
 
@@ -115,17 +132,18 @@ class NormalForm:
 
     Attributes
     ----------
-    nonzero : set of str
-        What the formulas divide by, beyond what is known to be positive.
+    assumed : set of Assumption
+        What the formulas divide by or take the logarithm of, beyond what is known to be positive,
+        and what the lemmas that were used assume.
     spent : int
         Products of terms so far.
     """
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.nonzero: set[str] = set()
+        self.assumed: set[Assumption] = set()
         self.spent = 0
-        self._known: dict[str, tuple[tuple[int, ...], Polynomial]] = {}
+        self._known: dict[str, _Unfolded] = {}
         self._open: list[str] = []
 
     def of(self, x: Expr) -> Polynomial:
@@ -205,14 +223,28 @@ class NormalForm:
         if name not in self._known:
             if name in self._open:
                 raise OutsideError(f"the definition of {name} uses {name} itself")
-            self._open.append(name)
-            params = tuple(fresh() for _ in args)
-            body = self._of(definition.body, dict(zip(definition.params, params, strict=True)))
-            self._known[name] = params, body
-            self._open.pop()
-        params, body = self._known[name]
-        filled_in: dict[Index, Index] = dict(zip(params, args, strict=True))
-        return renamed(body, filled_in) if args else body
+            self._known[name] = self._unfolded(definition)
+        known = self._known[name]
+        at: dict[Index, Index] = dict(zip(known.params, args, strict=True))
+        self._assume(known.assumes, at)
+        return renamed(known.body, at) if args else known.body
+
+    def _unfolded(self, definition: Definition) -> "_Unfolded":
+        """Return what a definition says, at actions of its own."""
+        self._open.append(definition.name)
+        before, self.assumed = self.assumed, set()
+        params = tuple(fresh() for _ in definition.params)
+        body = self._of(definition.body, dict(zip(definition.params, params, strict=True)))
+        assumes, self.assumed = tuple(self.assumed), before
+        self._open.pop()
+        return _Unfolded(params, body, assumes)
+
+    def _assume(self, assumptions: Iterable[Assumption], at: Mapping[Index, Index]) -> None:
+        """Take for granted what a definition or a lemma does, at the actions where it is used."""
+        for assumption in assumptions:
+            of = moved(assumption.of, at)
+            if of is not None:
+                self.assumed.add(assumption._replace(of=of))
 
     def _times(self, *polynomials: Polynomial) -> Polynomial:
         total = polynomials[0]
@@ -248,11 +280,11 @@ class NormalForm:
             if not self.positive(base):
                 if isinstance(base.head, Reciprocal):
                     raise OutsideError("a division by a reciprocal of a sum")
-                self.nonzero.add(_spelled(base))
+                self.assumed.add(Assumption(Product(((base, 1),)), "≠"))
             total = self._times(total, {Product(((base, -exponent),)): Fraction(1)})
         for component in product.sums:
             if not self._positive_sum(component):
-                self.nonzero.add("the sum that is divided by")
+                self.assumed.add(Assumption(Product((), (component,)), "≠"))
             inverse = reciprocal_of(component)
             total = self._times(total, {Product(((inverse, 1),)): Fraction(1)})
         return total
@@ -310,10 +342,12 @@ class NormalForm:
         alone = coefficient == 1 and len(product.factors) == 1 and not product.sums
         total = self._log_of_number(coefficient)
         for base, exponent in product.factors:
-            if not self.positive(base) and not (alone and exponent == 1):
-                raise OutsideError(
-                    f"a logarithm of a product in which {_spelled(base)} may be negative"
-                )
+            if not self.positive(base):
+                if not alone or exponent != 1:
+                    raise OutsideError(
+                        f"a logarithm of a product in which {_spelled(base)} may be negative"
+                    )
+                self.assumed.add(Assumption(product, ">"))
             total = plus(total, scaled(self._log_of_atom(base), Fraction(exponent)))
         for component in product.sums:
             if not self._positive_sum(component):
@@ -420,9 +454,11 @@ class NormalForm:
                     len(lemma.by.args),
                 ) == (len(own), len(args)):
                     names = (*lemma.left.args, *lemma.by.args)
-                    return self._of(lemma.right, dict(zip(names, (*own, *args), strict=True)))
-        moved = _differentiated(head, own, name, args)
-        return atom(moved.head, *moved.args)
+                    here = dict(zip(names, (*own, *args), strict=True))
+                    self._assume(lemma.assumes, dict(here.items()))
+                    return self._of(lemma.right, here)
+        derivative = _differentiated(head, own, name, args)
+        return atom(derivative.head, *derivative.args)
 
 
 def _differentiated(

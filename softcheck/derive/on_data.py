@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from softcheck import result
 from softcheck.blocks import Facts, given_block
 from softcheck.derive.check import Checked, Decision
+from softcheck.derive.claims import Line, placed
 from softcheck.derive.evaluate import Evaluation
 from softcheck.derive.expr import Condition, Expect, Expr, Mul, Num, Sym, free_indices, symbols
-from softcheck.derive.grammar import CONSTANTS
 from softcheck.derive.limits import CHOICES
-from softcheck.derive.reader import Line, placed
+from softcheck.derive.notation.vocabulary import CONSTANTS
 from softcheck.derive.rounded import ARITHMETIC, EXACT, Array, Rounded
 from softcheck.errors import NothingToCheckError
 from softcheck.numeric.sampled import FAMILY_ERROR

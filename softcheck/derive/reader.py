@@ -1,9 +1,18 @@
 """A document to what it claims: definitions, chains of lines, and one equality for each `=`."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from softcheck.derive.claims import Equality, Line, Reading, Stated
+from softcheck.derive.conditions import (
+    as_condition,
+    conditions,
+    is_condition,
+    is_range,
+    not_understood,
+    quietly,
+)
 from softcheck.derive.document import Span, Text
 from softcheck.derive.expr import (
     Condition,
@@ -18,169 +27,46 @@ from softcheck.derive.expr import (
     walk,
 )
 from softcheck.derive.expr import symbols as symbols_of
-from softcheck.derive.grammar import CONSTANTS, TABLES, Scope, parse, parse_index
 from softcheck.derive.limits import EQUALITIES
+from softcheck.derive.notation.cursor import Scope
+from softcheck.derive.notation.grammar import parse
+from softcheck.derive.notation.ranges import letters
+from softcheck.derive.notation.vocabulary import CONSTANTS, DIVERGENCE, TABLES, is_fixed
 from softcheck.derive.statements import Statement, statements
 from softcheck.derive.tokens import ReadError, Token, tokenize
+from softcheck.derive.words import assumes, says_constant
 
 REPLACEABLE = {"π", "p", "A_soft"}
 """Symbols that mean something unless the document says what they mean."""
 
-_CONSTANT = re.compile(
-    r"\bconstants?\b|\b(?:do|does) not depend\b|\bindependent of\b|\bfree of\b|\bfixed\b"
-    r"|\barbitrary\b",
-    re.IGNORECASE,
-)
-_CONSTANT_BEFORE = re.compile(
-    r"\b(?:constant|fixed|arbitrary)(?:\s+(?!and\b|or\b)\w+)?\s*$"
-    r"|\bconstants\b(?:\s|,|\band\b|\bor\b)*$",
-    re.IGNORECASE,
-)
-_NOT_CONSTANT = re.compile(
-    r"\b(?:not|never|no|n't|neither|nor|non)\W+(?:\w+\W+)?"
-    r"(?:constants?|fixed|arbitrary|independent|free)\b|\bnon-?constants?\b",
-    re.IGNORECASE,
-)
-_VERB = re.compile(
-    r"\b(?:is|are|was|were|be|being|does|do|denotes?|has|have|means?|stands?|depends)\b",
-    re.IGNORECASE,
-)
-_ASSUMES = re.compile(
-    r"\b(?:if|when|whenever|case|cases|assum\w*|suppos\w*|provided|unless)\b[^.]{0,40}$",
-    re.IGNORECASE,
-)
 _NESTED = re.compile(r"\$(?P<dollar>[^$]+)\$|\\\((?P<round>.+?)\\\)", re.DOTALL)
+_NOTHING: Mapping[str, Stated] = {}
 _BOUNDS = {"<", ">", "≤", "≥"}
-_INDEX_RANGE = {"dots", "ldots", "cdots", "forall", "in", "n", "N", "K"}
 
 
-@dataclass(frozen=True)
-class Line:
-    """One side of an equality, as it stands in the document.
-
-    Attributes
-    ----------
-    source_line, column : int
-        Where it starts, counted from 1.
-    latex : str
-        Its text.
-    tree : Expr or None
-        What was understood.
-    problem : str
-        Why nothing was, with the line and the column.
-    """
-
-    source_line: int
-    column: int
-    latex: str
-    tree: Expr | None
-    problem: str = ""
-
-    @property
-    def formula(self) -> Expr:
-        """What was understood of a line without a problem."""
-        if self.tree is None:
-            raise ValueError(self.problem)
-        return self.tree
-
-
-@dataclass(frozen=True)
-class Equality:
-    """A claim that two lines are equal.
-
-    Attributes
-    ----------
-    left, right : Line
-    source_line : int
-    conditions : tuple of Condition
-        Those that stand behind it.
-    problem : str
-        Why it cannot be decided.
-    unread : str
-        A condition that was not understood: without it no counterexample counts.
-    hints : tuple of Condition
-        Conditions in the words before it, which may or may not be meant for it.
-    head : Line or None
-        Where `left` is the last line of an earlier chain that starts with the same formula: that
-        formula as it stands here, to be used if the earlier chain does not hold.
-    """
-
-    left: Line
-    right: Line
-    source_line: int
-    conditions: tuple[Condition, ...] = ()
-    problem: str = ""
-    unread: str = ""
-    hints: tuple[Condition, ...] = ()
-    head: Line | None = None
-
-
-@dataclass(frozen=True)
-class Stated:
-    """A definition of the document's own."""
-
-    definition: Definition
-    source_line: int
-    latex: str
-
-
-@dataclass
-class Reading:
-    """What a document says.
-
-    Attributes
-    ----------
-    equalities : list of Equality
-        In the order of the text.
-    definitions : dict of name to Stated
-    constants : dict of name to source line
-        What the text declares not to depend on the policy.
-    normalised : dict of name to source line
-        Constants that the text declares to add up to 1.
-    conditions : list of Condition
-        What the text assumes of scalars throughout.
-    formulas : int
-        How many formulas stand in the text, claims or not.
-    unread : str
-        A condition on a scalar in the text that was not understood.
-    unsigned : set of str
-        Scalars that the text bounds from above: they may be negative.
-    clashes : dict of name to str
-        Names that stand for several quantities, and how they are told apart in the text.
-    """
-
-    equalities: list[Equality] = field(default_factory=list)
-    definitions: dict[str, Stated] = field(default_factory=dict)
-    constants: dict[str, int] = field(default_factory=dict)
-    normalised: dict[str, int] = field(default_factory=dict)
-    conditions: list[Condition] = field(default_factory=list)
-    formulas: int = 0
-    unread: str = ""
-    unsigned: set[str] = field(default_factory=set)
-    clashes: dict[str, str] = field(default_factory=dict)
-
-
-def read(text: str, *, known: Iterable[str] = (), force: bool = False) -> Reading:
+def read(text: str, *, known: Mapping[str, Stated] = _NOTHING, force: bool = False) -> Reading:
     """Return what a document says; what was not understood is a claim with a problem.
 
     Parameters
     ----------
     text : str
-    known : names
+    known : mapping of name to Stated
         Symbols that have a meaning already: what the document says of them is a claim.
     force : bool
         Whether every equation with one symbol on its left is a definition.
     """
-    return _Reader(Text(text), frozenset(known), force).read()
+    return _Reader(Text(text), known, force).read()
 
 
 class _Reader:
-    def __init__(self, text: Text, known: frozenset[str], force: bool) -> None:
+    def __init__(self, text: Text, known: Mapping[str, Stated], force: bool) -> None:
         self.text = text
         self.known = known
         self.force = force
         self.reading = Reading()
+        self.letters: frozenset[str] = frozenset()
         self.sizes: set[str] = set()
+        self.sets: set[str] = set()
         self.marks: dict[str, set[str]] = {}
         self.hints: list[tuple[int, Condition]] = []
         self.normalising: list[tuple[str, Line, Line]] = []
@@ -189,6 +75,7 @@ class _Reader:
 
     def read(self) -> Reading:
         spans = list(self.text.spans())
+        self.letters = frozenset().union(*map(self._letters, spans))
         for span in spans:
             self.reading.formulas += 1
             try:
@@ -204,6 +91,19 @@ class _Reader:
                 self.reading.clashes[name] = " and ".join(sorted(marks))
         self.reading.equalities.sort(key=lambda equality: equality.source_line)
         return self.reading
+
+    def _letters(self, span: Span) -> set[str]:
+        """Return the letters that a formula binds as actions: they name one in all formulas."""
+        try:
+            return letters(tokenize(self.text.text, span.start, span.end, self.text.macros))
+        except (ReadError, RecursionError):
+            return set()  # it is said where the formula is read
+
+    def _scope(self, sides: Sequence[Sequence[Token]] = ()) -> Scope:
+        """Return what is known where a formula stands; `sides` are those of its equations."""
+        stated = {**self.known, **self.reading.definitions}
+        arities = {name: len(given.definition.params) for name, given in stated.items()}
+        return Scope(self.letters, arities, entry=_entry(sides))
 
     # One formula
 
@@ -226,7 +126,7 @@ class _Reader:
             return
         self._constants(span, found)
         self._words(span, tokens)
-        lists = not found or self._is_condition(span, found[0]) or any(
+        lists = not found or is_condition(found[0], self.letters, display=span.display) or any(
             token.text in ("dots", "ldots", "cdots") for token in tokens
         )  # fmt: skip
         for position, statement in enumerate(found):
@@ -236,7 +136,9 @@ class _Reader:
             elif not statement.aside:
                 self._expression(span, statement.sides[0])
             elif (
-                statement.aside and found[0].relations and not _is_range(statement.sides[0], lists)
+                statement.aside
+                and found[0].relations
+                and not is_range(statement.sides[0], self.letters, lists=lists)
             ):
                 first = statement.sides[0][0]
                 self._unreadable(span, f"{first.text!r} left over", first.start)
@@ -260,7 +162,7 @@ class _Reader:
     def _expression(self, span: Span, tokens: Sequence[Token]) -> None:
         """Look at a formula that claims nothing: a relation may hide in what cannot be read."""
         try:
-            parse(tokens, Scope(), span.start)
+            parse(tokens, self._scope(), span.start)
         except ReadError as error:
             if span.display or any(token.text in ("=", "neq") for token in tokens):
                 self._unreadable(span, error.reason, error.start)
@@ -287,40 +189,35 @@ class _Reader:
 
     def _constants(self, span: Span, found: Sequence[Statement]) -> None:
         """Take the symbols of a sentence that says they are constants."""
-        if span.display or not _says_constant(span):
+        if span.display or not says_constant(span):
             return
         for statement in found:
             if len(statement.sides) > 1:
                 continue
-            tree = self._quietly(statement.sides[0])
+            tree = quietly(statement.sides[0], self.letters)
             if isinstance(tree, Sym) and tree.name not in REPLACEABLE | TABLES:
                 line = self.text.line(span.start)
                 self.reading.constants.setdefault(tree.name, line)
 
-    def _quietly(self, tokens: Sequence[Token]) -> Expr | None:
-        try:
-            return parse(tokens, Scope(), 0)
-        except ReadError:
-            return None
-
     # One statement
 
     def _statement(self, span: Span, statement: Statement, asides: Sequence[Statement]) -> None:
-        if self._is_condition(span, statement):
+        if is_condition(statement, self.letters, display=span.display):
             self._condition(span, statement)
             return
         self.place = span.start
-        conditions, unread = self._conditions(asides)
-        scope = Scope()
+        odd = not_understood(asides, CONSTANTS | self.reading.constants.keys(), self.letters)
+        unread = self._problem("a condition not understood", odd.start) if odd else ""
+        scope = self._scope(statement.sides)
         start = statement.relations[0].start
         lines = [self._line(side, scope, start) for side in statement.sides]
-        if not span.display and _ASSUMES.search(f"{span.before} {statement.words}"):
+        if not span.display and assumes(f"{span.before} {statement.words}"):
             self._claim(lines[0], lines[-1], (), self._problem(
                 "an assumption that the text makes; state it with --givens", start))  # fmt: skip
             return
         if not span.display and self._normalises(lines, statement.relations):
             return
-        self._chain(lines, statement.relations, conditions, unread)
+        self._chain(lines, statement.relations, conditions(asides, self.letters), unread)
         self._braces(scope)
         self._check_names(scope, start)
 
@@ -347,6 +244,8 @@ class _Reader:
         tree, problem = None, ""
         try:
             tree = parse(tokens, scope, at)
+            if scope.entry is not None and isinstance(tree, Sym) and not tree.args:
+                tree = Sym(tree.name, (scope.entry,))
         except ReadError as error:
             problem = self._problem(error.reason, error.start)
         return Line(
@@ -424,6 +323,8 @@ class _Reader:
         builds = force or name == "A_soft" or any(isinstance(node, Exp) for node in walk(body))
         if name in REPLACEABLE and not builds:
             return False
+        if (name.startswith(DIVERGENCE) or is_fixed(name)) and not force:
+            return False
         if not self.force and name in CONSTANTS | TABLES | self.reading.constants.keys():
             return False
         if len(set(params)) < len(params) or any(param.isdigit() for param in params):
@@ -458,8 +359,8 @@ class _Reader:
             start = inked[0].start
             while inked and inked[0].kind == "sign" and inked[0].text in "=:":
                 inked.pop(0)
-            label = self._line(inked, Scope(), start)
-            marked = self._line(brace.marked, Scope(), start)
+            label = self._line(inked, self._scope(), start)
+            marked = self._line(brace.marked, self._scope(), start)
             part = replace(marked, source_line=label.source_line, tree=brace.body)
             loose = free_indices(brace.body) & brace.bound
             names = set(label.tree.args) if isinstance(label.tree, Sym) else set()
@@ -469,40 +370,27 @@ class _Reader:
 
     def _check_names(self, scope: Scope, start: int) -> None:
         self.sizes |= scope.sizes
+        self.sets |= scope.sets
         for name, marks in scope.marks.items():
             self.marks.setdefault(name, set()).update(marks)
-        if len(self.sizes) > 1:
-            named = " and ".join(sorted(self.sizes))
-            self.sizes = {min(self.sizes)}
-            line = Line(self.text.line(start), self.text.column(start), "", None, self._problem(
-                f"{named} are both read as the number of actions", start))  # fmt: skip
-            self._claim(line, line, ())
+        for names, what in (
+            (self.sizes, "the number of actions"),
+            (self.sets, "the set of actions"),
+        ):
+            if len(names) > 1:
+                named = " and ".join(sorted(names))
+                names.intersection_update({min(names)})
+                line = Line(self.text.line(start), self.text.column(start), "", None,
+                            self._problem(f"{named} are both read as {what}", start))  # fmt: skip
+                self._claim(line, line, ())
 
     # Conditions
-
-    def _is_condition(self, span: Span, statement: Statement) -> bool:
-        """Tell whether a statement only restricts: actions, ranges, the sign of a scalar."""
-        if statement.sides[0] and statement.sides[0][0].text == "forall":
-            return True
-        if len(statement.relations) != 1:
-            return all(_is_index_or_number(side) for side in statement.sides)
-        left, right = statement.sides
-        sign = statement.relations[0].text
-        if sign == "∈":
-            return parse_index(left, Scope()) is not None
-        if _is_index_or_number(left) and _is_index_or_number(right):
-            numbers = all(side[0].kind == "number" for side in statement.sides)
-            stands_alone = span.display and not statement.aside
-            return not (sign == "=" and (numbers or stands_alone))
-        if sign in (">", "≥", "<", "≤", "≠") and (statement.aside or not span.display):
-            return _is_scalar(self._quietly(left)) and _is_scalar(self._quietly(right))
-        return False
 
     def _condition(self, span: Span, statement: Statement) -> None:
         """Take a condition of the text: on a scalar for all that follows, on actions as a hint."""
         if len(statement.relations) != 1:
             return
-        found = self._as_condition(statement)
+        found = as_condition(statement, self.letters)
         sign = statement.relations[0].text
         if found is not None and found.relation == ">":
             self.reading.conditions.append(found)
@@ -511,10 +399,10 @@ class _Reader:
             self.hints.append((span.end, found))
             return
         low = statement.sides[0] if sign in ("<", "≤") else statement.sides[1]
-        negative = self._quietly(low)
+        negative = quietly(low, self.letters)
         if sign in _BOUNDS and isinstance(negative, Sym):
             self.reading.unsigned.add(negative.name)
-        if sign in _BOUNDS and self._quietly(statement.sides[0]) != Size():
+        if sign in _BOUNDS and quietly(statement.sides[0], self.letters) != Size():
             self.reading.unread = self._problem(
                 "a condition not understood", statement.relations[0].start
             )
@@ -528,92 +416,32 @@ class _Reader:
             if not re.search(r"[.!?]\s", text[end : self.place])
         )
 
-    def _conditions(self, asides: Sequence[Statement]) -> tuple[tuple[Condition, ...], str]:
-        """Return the conditions behind a statement, and the first that was not understood."""
-        found = []
-        for aside in asides:
-            if not aside.relations or (aside.sides[0] and aside.sides[0][0].text == "forall"):
-                continue
-            condition = self._as_condition(aside)
-            if condition is not None:
-                found.append(condition)
-        return tuple(found), self._unread(asides)
 
-    def _unread(self, asides: Sequence[Statement]) -> str:
-        for aside in asides:
-            if any(relation.text == "=" for relation in aside.relations):
-                if self._sets_constant(aside):
-                    return self._problem("a condition not understood", aside.relations[0].start)
-                continue
-            trivial = aside.relations and aside.relations[0].text == "∈"
-            if aside.relations and not trivial and self._as_condition(aside) is None:
-                return self._problem("a condition not understood", aside.relations[0].start)
-        return ""
-
-    def _sets_constant(self, statement: Statement) -> bool:
-        """Tell whether a statement gives a number to a scalar that is free, as in `alpha = 0`."""
-        if len(statement.sides) != 2:
-            return False
-        left, right = map(self._quietly, statement.sides)
-        free = isinstance(left, Sym) and not left.args and left.name in (
-            CONSTANTS | self.reading.constants.keys()
-        )  # fmt: skip
-        return free and isinstance(right, Num)
-
-    def _as_condition(self, statement: Statement) -> Condition | None:
-        if len(statement.relations) != 1:
-            return None
-        left, right = statement.sides
-        sign = statement.relations[0].text
-        first, second = parse_index(left, Scope()), parse_index(right, Scope())
-        if first and second and sign in ("=", "≠") and not (first.isdigit() and second.isdigit()):
-            return Condition(first, sign, second)
-        low, high = (right, left) if sign == "<" else (left, right)
-        scalar, bound = self._quietly(low), self._quietly(high)
-        if sign in (">", "<") and isinstance(scalar, Sym) and isinstance(bound, Num):
-            return Condition(scalar.name, ">", "0") if bound.value == 0 else None
+def _entry(sides: Sequence[Sequence[Token]]) -> str | None:
+    r"""Return a letter for the action of `p = \mathrm{softmax}(z)`, an equation of whole tables."""
+    softmaxes, named = 0, set[str]()
+    for side in sides:
+        if _is_softmax(side):
+            softmaxes += 1
+        else:
+            tree = quietly(side, frozenset())
+            if not isinstance(tree, Sym) or len(tree.args) > 1:
+                return None
+            named |= {*tree.args}
+    if not softmaxes or len(named) > 1:
         return None
+    taken = {token.text for side in sides for token in side}
+    return next(iter(named), next((letter for letter in "aijk" if letter not in taken), None))
 
 
-def _says_constant(span: Span) -> bool:
-    """Tell whether the words next to a formula say that it is constant."""
-    if not _CONSTANT.search(span.sentence):
+def _is_softmax(side: Sequence[Token]) -> bool:
+    """Tell whether a side is a softmax of something, and no entry of it."""
+    if len(side) < 2 or side[0].kind != "font" or side[0].text != "softmax":
         return False
-    after = span.sentence[len(span.before) :]
-    verbs = list(_VERB.finditer(after))
-    until = verbs[1].start() if len(verbs) > 1 else len(after)
-    for words in (after[:until], span.before):
-        pattern = _CONSTANT if words is not span.before else _CONSTANT_BEFORE
-        if pattern.search(words) and not _NOT_CONSTANT.search(words):
-            return True
+    depth = 0
+    for place, token in enumerate(side[1:], 1):
+        depth += token.kind == "sign" and token.text in "([{"
+        depth -= token.kind == "sign" and token.text in ")]}"
+        if depth == 0:
+            return place == len(side) - 1
     return False
-
-
-def _is_index_or_number(tokens: Sequence[Token]) -> bool:
-    return parse_index(tokens, Scope()) is not None
-
-
-def _is_scalar(tree: Expr | None) -> bool:
-    return isinstance(tree, Num | Size) or (isinstance(tree, Sym) and len(tree.args) <= 1)
-
-
-def _is_range(tokens: Sequence[Token], lists: bool) -> bool:
-    r"""Tell whether the tokens only go on with a list of actions: `\dots, n`, `\forall a`.
-
-    Outside of `lists` a number is none of them: `0,5` is one half, of which nothing may be lost.
-    """
-    if tokens and tokens[0].text == "forall":
-        return True
-    if all(token.kind == "number" for token in tokens):
-        return lists
-    return all(token.text in _INDEX_RANGE for token in tokens) or _is_index_or_number(tokens)
-
-
-def placed(equalities: Iterable[Equality]) -> Iterator[Line]:
-    """Yield every line once, in the order in which equalities use them."""
-    seen: set[int] = set()
-    for equality in equalities:
-        for line in (equality.left, equality.right):
-            if id(line) not in seen:
-                seen.add(id(line))
-                yield line

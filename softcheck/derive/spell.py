@@ -177,6 +177,10 @@ def _unicode_quotient(inner: Callable[[Expr, int], str], over: Expr, under: Expr
 
 
 def _latex_name(name: str) -> str:
+    function, bracket, of = name.partition("(")
+    if bracket:
+        named = r" \,\|\, ".join(map(_latex_name, of.removesuffix(")").split("‖")))
+        return f"{_latex_name(function)}({named})"
     base, _, decoration = name.partition("_")
     star = base.endswith("*")
     base = base.removesuffix("*")
@@ -190,7 +194,7 @@ def _latex_symbol(name: str, args: tuple[str, ...]) -> str:
     spelled = _latex_name(name)
     if not args:
         return spelled
-    if name == "θ":
+    if name == "θ" or name.endswith(")"):
         return f"{spelled}_{{{','.join(args)}}}"
     return f"{spelled}({', '.join(args)})"
 

@@ -24,7 +24,7 @@ _LAYOUTS = {
 }  # fmt: skip
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 _BREAKS = {"cell", "row", "space"}
-_OPERATORS = {"+", "-", "−", "*", "·", "/"}
+_OPERATORS = {"+", "-", "*", "/"}
 
 
 @dataclass
@@ -146,8 +146,8 @@ def _relation(tokens: Sequence[Token], i: int) -> tuple[str, int] | None:
             return ":=", 2
         if token.text == "=" and following == ":":
             return "=:", 2
-        if token.text in ("=", "<", ">", "≤", "≥", "≠", "≈", "∈", "∝", "≡"):
-            return ("=" if token.text == "≡" else token.text), 1
+        if token.text in ("=", "<", ">"):
+            return token.text, 1
     if token.kind == "command":
         if token.text == "not" and following in ("=", "in"):
             return ("≠" if following == "=" else "∉"), 2

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from softcheck.derive.glyphs import GLYPH, spelled
 from softcheck.derive.limits import MACRO_DEPTH, TOKENS
 
 
@@ -52,10 +53,15 @@ class Macro:
     ambiguous: bool = False
 
 
+_FUNCTIONS = ("log", "exp", "softmax")
+"""Functions that people write in bare letters."""
+
 _TOKEN = re.compile(
+    rf"(?P<glyph>{GLYPH.pattern})|"
     r"(?P<comment>%[^\n]*\n?)"
     r"|(?P<row>\\\\\*?(?:\[[^\]\n]*\])?|\\cr\b|\\newline\b)"
     r"|(?P<command>\\(?:[A-Za-z]+|.))"
+    rf"|(?P<word>(?<![A-Za-z])(?:{'|'.join(_FUNCTIONS)})(?![A-Za-z]))"
     r"|(?P<number>\d+(?:\.\d+)?|\.\d+)"
     r"|(?P<letter>[^\W\d_])"
     r"|(?P<space>\s+)"
@@ -88,7 +94,7 @@ _MARKS = {"label", "tag", "hspace", "vspace", "phantom", "hphantom", "vphantom",
           "color", "textcolor"}  # fmt: skip
 """Commands that mean nothing, together with their argument."""
 
-_TAKING = _MARKS | _CLASSES | {"left", "right"}
+_TAKING = _MARKS | _CLASSES | {"left", "right", "substack"}
 
 
 def tokenize(text: str, start: int, end: int, macros: Mapping[str, Macro]) -> list[Token]:
@@ -127,7 +133,13 @@ def _raw(text: str, start: int, end: int) -> list[Token]:
         if kind in ("comment", "space"):
             continue
         token = Token(kind, match.group(), match.start(), place)
-        if kind == "command":
+        if kind == "glyph":
+            found += _glyph(token)
+            continue
+        if kind == "word":
+            # Without a backslash TeX sets a product of letters, which nobody means.
+            token = _function(token)
+        elif kind == "command":
             token = replace(token, text=token.text[1:])
             if token.text in WORDS:
                 token, place = _words(text, token, place, end)
@@ -139,6 +151,22 @@ def _raw(text: str, start: int, end: int) -> list[Token]:
         if len(found) > TOKENS:
             raise ReadError(f"a formula of more than {TOKENS} tokens", start)
     return found
+
+
+def _function(token: Token) -> Token:
+    """Return a function whose name is written in letters."""
+    if token.text == "softmax":
+        return replace(token, kind="font", font="mathrm")
+    return replace(token, kind="command")
+
+
+def _glyph(token: Token) -> list[Token]:
+    """Return the tokens that a character beyond ASCII stands for; they stand where it does."""
+    latex = spelled(token.text)
+    if latex is None:
+        return [replace(token, kind="letter" if token.text.isalpha() else "sign")]
+    pieces = _raw(latex, 0, len(latex))
+    return [replace(piece, start=token.start, end=token.end) for piece in pieces]
 
 
 def _words(text: str, token: Token, place: int, end: int) -> tuple[Token, int]:
@@ -190,6 +218,9 @@ def _taken(token: Token, tokens: Sequence[Token], i: int) -> tuple[list[Token], 
     if token.text in ("left", "right"):
         return _after_size(tokens, i)
     inner, i = _argument(tokens, i, token)
+    if token.text == "substack":
+        # What stands in rows below a sum could as well stand beside each other.
+        return [replace(t, kind="sign", text=",") if t.kind == "row" else t for t in inner], i
     return (inner if token.text in _CLASSES else []), i
 
 
@@ -278,4 +309,6 @@ def _font(
     if content and all(part.kind in ("letter", "number") for part in content):
         name = "".join(part.text for part in content)
         return [Token("font", name, token.start, tokens[i - 1].end, token.text)], i
+    if len(content) == 1 and content[0].text in _FUNCTIONS:
+        return [replace(content[0], start=token.start, end=tokens[i - 1].end)], i
     return _expanded(content, macros, depth, calls), i

@@ -19,6 +19,8 @@ from softcheck.derive.expr import (
     Sum,
     Sym,
 )
+from softcheck.derive.polynomials import Polynomial, filled
+from softcheck.derive.products import filled_sum
 from softcheck.derive.terms import (
     Atom,
     Component,
@@ -27,13 +29,10 @@ from softcheck.derive.terms import (
     Index,
     Logarithm,
     Normaliser,
-    Polynomial,
     Product,
     Reciprocal,
-    filled,
-    filled_sum,
+    Symbol,
 )
-from softcheck.derive.terms import Symbol as SymbolHead
 
 _NAMES = ("a'", "a''", "b", "c", "i", "j", "k", "l", "m", "b'", "c'", "i'", "j'", "k'")
 
@@ -114,7 +113,7 @@ def _power(written: Expr, exponent: Fraction) -> Expr:
 
 
 def _is_derivative(base: Atom) -> bool:
-    return isinstance(base.head, SymbolHead) and bool(base.head.by)
+    return isinstance(base.head, Symbol) and bool(base.head.by)
 
 
 def _named(args: tuple[Index, ...], bound: dict[Index, str]) -> tuple[str, ...]:
@@ -128,9 +127,9 @@ def _template(template: Product, args: tuple[str, ...]) -> Expr:
 def _atom(base: Atom, bound: dict[Index, str], names: Iterator[str]) -> Expr:
     args = _named(base.args, bound)
     match base.head:
-        case SymbolHead("n"):
+        case Symbol("n"):
             return Size()
-        case SymbolHead(name, by):
+        case Symbol(name, by):
             return _symbol(name, by, args)
         case Exponential(of):
             return Exp(_template(of, args))
@@ -142,7 +141,7 @@ def _atom(base: Atom, bound: dict[Index, str], names: Iterator[str]) -> Expr:
             return Log(Num(Fraction(prime)))
         case Logarithm(Component() as component):
             return Log(_sum(filled_sum(component, args), {}, names))
-        case Logarithm(SymbolHead() | Exponential() | Normaliser() as head):
+        case Logarithm(Symbol() | Exponential() | Normaliser() as head):
             return Log(_atom(Atom(head, args), {}, names))
     raise TypeError(base)
 

@@ -11,7 +11,7 @@ from softcheck.diagnosis.points import Point
 from softcheck.diagnosis.view import View
 from softcheck.policy import Array
 from softcheck.tally import Tally
-from softcheck.tolerance import DUMP_FACTOR, Precision, live_magnitude
+from softcheck.tolerance import DUMP_FACTOR, Precision
 
 NAMED, FREE = 1.0, 2.0
 """What a named mistake and a free number cost: the cheapest explanation comes first."""
@@ -119,8 +119,7 @@ def rounding(
     bound *= np.abs(factor) * (DUMP_FACTOR * computed.unit)
     underflow = max(computed.underflow, dump.stored.underflow)
     bound += underflow * (1.0 + np.abs(factor) * size)
-    logits = live_magnitude(view.e.block.logits, view.e.policy, np.empty_like(bound))
-    bound[:, computed.unit * logits.max(axis=0) > 1.0] = inf
+    bound[:, computed.unit * view.largest_logit > 1.0] = inf
     return bound
 
 

@@ -1,11 +1,10 @@
 """Which mistakes can have made a gradient: every row of the table, on a part of the states."""
 
 from collections.abc import Iterator
-from math import isfinite
+from math import isfinite, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softcheck.diagnosis.formulas import PRECISIONS, Formula, Parts, formulas, right
 from softcheck.diagnosis.hypothesis import Free, Hypothesis, Prediction, predict, rounding
@@ -26,6 +25,35 @@ _PLAIN = Formula("", right)
 _ZERO = Formula("detached-policy", right)
 
 
+class Normal(NamedTuple):
+    """The normal matrix of a least squares fit of two numbers: sums of a a, a b and b b."""
+
+    aa: float
+    ab: float
+    bb: float
+
+    @classmethod
+    def of(cls, a: Array, b: Array) -> "Normal":
+        """Return that of two columns."""
+        return cls(float(a @ a), float(a @ b), float(b @ b))
+
+    def solve(self, right_a: float, right_b: float) -> tuple[float, float]:
+        """Solve the normal equations; along what they do not determine, (1, 1) is taken."""
+        size_a, size_b = sqrt(self.aa), sqrt(self.bb)
+        if size_a > 0 and size_b > 0:
+            correlation = self.ab / size_a / size_b
+            determinant = 1.0 - correlation * correlation
+            if determinant > 1e-13:
+                a, b = right_a / size_a, right_b / size_b
+                x, y = a - correlation * b, b - correlation * a
+                return x / determinant / size_a, y / determinant / size_b
+            total = self.aa + 2.0 * self.ab + self.bb
+            if total > 1e-10 * (self.aa + self.bb):
+                both = (right_a + right_b) / total
+                return both, both
+        return right_a / (self.aa or 1.0), right_b / (self.bb or 1.0)
+
+
 class Fit(NamedTuple):
     """A formula's best numbers, and how the misfit grows around them.
 
@@ -34,26 +62,71 @@ class Fit(NamedTuple):
     x, y : float
     misfit : float
         The sum over entries of (G - prediction)^2 in units of the tolerances, 1 at most for each.
-    normal : Array, shape (2, 2)
+    normal : Normal
         Its second derivatives, halved.
-    entries : float
+    entries : int
         How many entries took part.
     """
 
     x: float
     y: float
     misfit: float
-    normal: Array
-    entries: float
+    normal: Normal
+    entries: int
 
     def misfit_at(self, x: float, y: float) -> float:
         """Return the misfit at other numbers."""
-        step = np.array([x - self.x, y - self.y])
-        return self.misfit + float(step @ self.normal @ step)
+        dx, dy = x - self.x, y - self.y
+        aa, ab, bb = self.normal
+        return self.misfit + aa * dx * dx + 2.0 * ab * dx * dy + bb * dy * dy
 
     def fits(self, x: float, y: float) -> bool:
         """Whether most entries may be within their tolerance at these numbers."""
         return self.misfit_at(x, y) <= _SLACK * self.entries
+
+
+class _Columns(NamedTuple):
+    """The entries of a gradient that a formula can tell, and its tolerance at any numbers.
+
+    The tolerance of x a + y b is |x| `of_x` + |y| `of_y` + `fixed` + `unit` |x a + y b|.
+    """
+
+    grad: Array
+    a: Array
+    b: Array
+    of_x: Array
+    of_y: Array
+    fixed: Array
+    unit: float
+
+    @classmethod
+    def of(cls, view: View, parts: Parts) -> "_Columns":
+        """Return the entries that are finite in a gradient and in both parts."""
+        factor = view.e.factor if parts.factor is None else parts.factor
+        a, b = parts.a * factor, parts.b * factor
+        fixed = rounding(view, parts, 0.0, 0.0, factor)
+        usable = np.isfinite(view.grad) & np.isfinite(a) & np.isfinite(b) & np.isfinite(fixed)
+        if parts.unknown is not None:
+            usable &= ~parts.unknown
+        of_x = rounding(view, parts, 1.0, 0.0, factor) - fixed
+        of_y = rounding(view, parts, 0.0, 1.0, factor) - fixed
+        return cls(
+            view.grad[usable],
+            a[usable],
+            b[usable],
+            of_x[usable],
+            of_y[usable],
+            fixed[usable],
+            view.dump.stored.unit,
+        )
+
+    def weight(self, x: float, y: float) -> Array:
+        """Return one over the tolerance, 0 where there is none."""
+        tolerance = abs(x) * self.of_x + abs(y) * self.of_y + self.fixed
+        tolerance += self.unit * np.abs(x * self.a + y * self.b)
+        weight: Array = 1.0 / tolerance
+        weight[~np.isfinite(weight)] = 0.0
+        return weight
 
 
 def fit(view: View, parts: Parts) -> Fit | None:
@@ -62,74 +135,40 @@ def fit(view: View, parts: Parts) -> Fit | None:
     Least squares in units of the tolerance, reweighted: an entry whose error is r tolerances
     weighs 1 / (1 + r^2). Each round solves for what is left, so that no digit is lost.
     """
-    grad = view.grad
-    factor = view.e.factor if parts.factor is None else parts.factor
-    a, b = parts.a * factor, parts.b * factor
-    usable = np.isfinite(grad) & np.isfinite(a) & np.isfinite(b)
-    if parts.unknown is not None:
-        usable &= ~parts.unknown
-    grad, a, b = (np.where(usable, array, 0.0) for array in (grad, a, b))
+    columns = _Columns.of(view, parts)
+    grad, a, b = columns.grad, columns.a, columns.b
     largest = float(np.abs(grad).max(initial=0.0))
     size = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
     x = y = largest / size if size > 0 else 0.0
-    weight = _weight(view, parts, x, y, factor, usable)
+    weight = columns.weight(x, y)
     x = y = 0.0
-    normal = np.zeros((2, 2))
-    entries = 0.0
-    R = grad
+    entries = 0
+    left = R = grad
     robust = np.ones_like(a)
     for number in range(_ROUNDS):
-        A, B, R = a * weight, b * weight, (grad - x * a - y * b) * weight
-        A, B = A * robust, B * robust
-        normal = _normal(A, B)
-        if not np.isfinite(normal).all():
+        weight *= robust
+        A, B, R = a * weight, b * weight, left * weight
+        normal = Normal.of(A, B)
+        if not all(map(isfinite, normal)):
             return None
-        step = _step(normal, np.array([np.sum(A * R * robust), np.sum(B * R * robust)]))
-        x, y = x + float(step[0]), y + float(step[1])
-        weight = _weight(view, parts, x, y, factor, usable)
-        R = (grad - x * a - y * b) * weight
-        robust = 1.0 / np.sqrt(1.0 + R * R)
-        entries = float(np.count_nonzero(weight))
-        moved = abs(float(step[0])) + abs(float(step[1]))
-        hopeless = number >= _PATIENCE and np.count_nonzero(R * R > 1.0) > 0.9 * entries
-        if hopeless or moved <= 1e-16 * (abs(x) + abs(y)):
+        dx, dy = normal.solve(float(A @ R), float(B @ R))
+        x, y = x + dx, y + dy
+        weight = columns.weight(x, y)
+        left = grad - x * a - y * b
+        R = left * weight
+        square = R * R
+        robust = 1.0 / np.sqrt(1.0 + square)
+        entries = int(np.count_nonzero(weight))
+        hopeless = number >= _PATIENCE and np.count_nonzero(square > 1.0) > 0.9 * entries
+        if hopeless or abs(dx) + abs(dy) <= 1e-16 * (abs(x) + abs(y)):
             break
     misfit = float(np.sum(np.minimum(1.0, R * R)))
     # Numbers so large that their rounding would cover the gradient explain nothing.
     good = (np.abs(R) <= 1.0) & (np.abs(grad * weight) >= _SEEN)
     if np.count_nonzero(good) <= np.count_nonzero(np.abs(R) > 1.0):
         return None
-    A, B = a * weight * robust, b * weight * robust
-    normal = _normal(A, B)
+    normal = Normal.of(a * (weight * robust), b * (weight * robust))
     return Fit(x, y, misfit, normal, entries) if isfinite(misfit) else None
-
-
-def _normal(a: Array, b: Array) -> Array:
-    mixed = np.sum(a * b)
-    return np.array([[np.sum(a * a), mixed], [mixed, np.sum(b * b)]])
-
-
-def _weight(
-    view: View, parts: Parts, x: float, y: float, factor: Array, usable: NDArray[np.bool_]
-) -> Array:
-    tolerance = rounding(view, parts, x, y, factor)
-    tolerance += view.dump.stored.unit * np.abs((x * parts.a + y * parts.b) * factor)
-    weight = 1.0 / tolerance
-    return np.where(usable & np.isfinite(weight), weight, 0.0)
-
-
-def _step(normal: Array, right_side: Array) -> Array:
-    """Solve the normal equations; along what they do not determine, (1, 1) is taken."""
-    size = np.sqrt(np.diag(normal))
-    scale = np.where(size > 0, size, 1.0)
-    correlation = normal / np.outer(scale, scale)
-    if (size > 0).all() and np.linalg.det(correlation) > 1e-13:
-        solved: Array = np.linalg.solve(correlation, right_side / scale) / scale
-        return solved
-    total = float(normal.sum())
-    if (size > 0).all() and total > 1e-10 * float(np.diag(normal).sum()):
-        return np.full(2, right_side.sum() / total)
-    return np.where(size > 0, right_side / scale**2, 0.0)
 
 
 def suspects(view: View) -> Iterator[Hypothesis]:
@@ -167,8 +206,10 @@ def _of(
     for point in named:
         if hidden and point.ratio != 1.0:
             continue
+        if not found.fits(point.scale, point.scale * point.ratio):
+            continue
         made = Hypothesis.at(formula, point)
-        if found.fits(made.x, made.y) and (made.names or formula.code):
+        if made.names or formula.code:
             matched = True
             yield made
     if matched or not _determined(view, formula):
@@ -182,7 +223,7 @@ def _of(
 def _free(view: View, formula: Formula, found: Fit, hidden: bool) -> Iterator[Hypothesis]:
     """Yield a formula with one number fitted and the other named, then with both fitted."""
     x, y = found.x, found.y
-    (xx, xy), (_, yy) = found.normal.tolist()
+    xx, xy, yy = found.normal
     total = xx + 2.0 * xy + yy
     if total > 0:
         same = ((xx + xy) * x + (xy + yy) * y) / total

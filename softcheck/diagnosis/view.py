@@ -123,10 +123,19 @@ class View:
         return table.T.reshape(*self.shared.shape, self.shared.actions)
 
     @cached_property
+    def largest_logit(self) -> Array:
+        """The largest |theta| of each state among its live actions, shape `(rows,)`."""
+        largest: Array = self._logits.max(axis=0)
+        return largest
+
+    @cached_property
+    def _logits(self) -> Array:
+        return live_magnitude(self.e.block.logits, self.e.policy, np.empty_like(self.p))
+
+    @cached_property
     def spread(self) -> Array:
         """What z, exp, the quotient and a sum add to the relative error of pi, in units of U."""
-        logits = live_magnitude(self.e.block.logits, self.e.policy, np.empty_like(self.p))
-        rho: Array = 3.0 - self.e.policy.z + logits + summation(len(self.p))
+        rho: Array = 3.0 - self.e.policy.z + self._logits + summation(len(self.p))
         return rho
 
     @cached_property

@@ -6,12 +6,21 @@ Im L / h is dL/dtheta to within 1e-55 of what it is made of.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import mpmath
 
 DIGITS = 60
 _VANISHES = -2000
 """Below this shifted logit, pi < 1e-868 and a gradient rounds to 0 for any Q in float64."""
+
+
+@cache
+def _context() -> mpmath.ctx_mp.MPContext:
+    """Return arithmetic of `DIGITS` digits; to make it takes longer than a derivative."""
+    context = mpmath.mp.clone()
+    context.dps = DIGITS
+    return context
 
 
 def gradient(
@@ -28,8 +37,7 @@ def gradient(
     actions : sequence of int
         Indices into `q` and `logits`.
     """
-    context = mpmath.mp.clone()
-    context.dps = DIGITS
+    context = _context()
     h = context.mpf(10) ** -context.dps
     temperature, top = context.mpf(alpha), context.mpf(max(logits))
     values = [context.mpf(value) for value in q]

@@ -50,7 +50,7 @@ class Maker:
         pick = self.random.choice
         if depth == 0:
             return self.leaf(scope)
-        kind = self.random.randrange(10)
+        kind = self.random.randrange(13)
         if kind < 3:
             return Mul((self.formula(depth - 1, scope), self.formula(depth - 1, scope)))
         if kind < 5:
@@ -67,7 +67,45 @@ class Maker:
         if kind == 8 and depth >= 2:
             by = pick((Sym("θ", (pick(FREE),)), Sym("α"), Sym("Q", (pick(FREE),))))
             return Diff(self.formula(depth - 2, scope), by)
+        if kind == 9:
+            return Div(self.formula(depth - 1, scope), self.divisor(scope))
+        if kind == 10:
+            return self.mean(depth, scope)
+        if kind == 11:
+            return Exp(self.exponent(scope))
         return Pow(self.leaf(scope), 2)
+
+    def divisor(self, scope):
+        """Return what is positive, so that no point has to be left out."""
+        index = self.fresh()
+        positive = self.random.choice(
+            (
+                Sym("π", (self.random.choice(scope),)),
+                Sym("w", (self.random.choice(scope),)),
+                Sym("α"),
+                Sum(index, Exp(Div(Sym("Q", (index,)), Sym("α")))),
+                Sum(index, Sym("w", (index,))),
+            )
+        )
+        return Pow(positive, 2) if self.random.random() < 0.2 else positive
+
+    def mean(self, depth, scope):
+        """Return a mean under weights that do not add up to 1."""
+        index, other = self.fresh(), self.fresh()
+        body = self.formula(depth - 1, (*scope, index))
+        weighted = Sum(index, Mul((Sym("w", (index,)), body)))
+        return Div(weighted, Sum(other, Sym("w", (other,))))
+
+    def exponent(self, scope):
+        index = self.random.choice(scope)
+        return self.random.choice(
+            (
+                Sym("θ", (index,)),
+                Div(Sym("Q", (index,)), Sym("α")),
+                Add((Sym("θ", (index,)), negative(Sym("Q", (self.random.choice(scope),))))),
+                Log(Sym("π", (index,))),
+            )
+        )
 
     def leaf(self, scope):
         pick = self.random.choice
@@ -79,6 +117,7 @@ class Maker:
                 Sym("g", (index,)),
                 Sym("Q", (index,)),
                 Sym("θ", (index,)),
+                Sym("w", (index,)),
                 Sym("α"),
                 Delta(index, pick(scope)),
                 Log(Sym("π", (index,))),
@@ -111,7 +150,11 @@ class Maker:
             case Add():
                 changes += [self.shuffle_terms] * 2
             case Diff():
-                changes += [self.product_rule, self.lemma] * 3
+                changes += [self.product_rule, self.quotient_rule, self.lemma] * 3
+            case Div():
+                changes += [self.split_quotient, self.as_power, self.into_sum, self.expanded] * 2
+            case Exp():
+                changes += [self.split_exponential] * 3
             case Pow():
                 changes += [self.unpower] * 3
             case Sym("g"):
@@ -125,6 +168,8 @@ class Maker:
                 Sum(index, Sym("π", (index,))),
                 Expect(index, "π", ONE),
                 Sum(index, Delta(index, scope[0])),
+                Div(Sym("π", (scope[0],)), Sym("π", (scope[0],))),
+                Mul((Exp(Sym("θ", (scope[0],))), Exp(negative(Sym("θ", (scope[0],)))))),
             )
         )
         return Mul((x, one))
@@ -191,6 +236,35 @@ class Maker:
         left, right = x.body.factors
         return Add((Mul((Diff(left, x.by), right)), Mul((left, Diff(right, x.by)))))
 
+    def quotient_rule(self, x, _scope):
+        if not isinstance(x.body, Div):
+            return x
+        over, under = x.body.over, x.body.under
+        above = Add((Mul((Diff(over, x.by), under)), negative(Mul((over, Diff(under, x.by))))))
+        return Div(above, Pow(under, 2))
+
+    def split_quotient(self, x, _scope):
+        if not isinstance(x.over, Add):
+            return x
+        return Add(tuple(Div(term, x.under) for term in x.over.terms))
+
+    def as_power(self, x, _scope):
+        return Mul((x.over, Pow(x.under, -1)))
+
+    def into_sum(self, x, _scope):
+        if not isinstance(x.over, Sum):
+            return x
+        return Sum(x.over.index, Div(x.over.body, x.under), x.over.skip)
+
+    def expanded(self, x, scope):
+        by = self.divisor(scope)
+        return Div(Mul((by, x.over)), Mul((x.under, by)))
+
+    def split_exponential(self, x, _scope):
+        if not isinstance(x.of, Add):
+            return x
+        return Mul(tuple(Exp(term) for term in x.of.terms))
+
     def lemma(self, x, _scope):
         match x:
             case Diff(Sym("π", (i,)), Sym("θ", (k,))):
@@ -199,6 +273,8 @@ class Maker:
         return x
 
     def unpower(self, x, _scope):
+        if x.exponent < 1:
+            return x
         return Mul((x.base,) * x.exponent)
 
     def unfold(self, x, _scope):
@@ -230,6 +306,10 @@ class Maker:
                 return Sum(index, body, () if skip else (other,))
             case Diff():
                 return negative(x)
+            case Div(over, under):
+                return self.random.choice((over, Div(over, Mul((Num(Fraction(2)), under)))))
+            case Exp(of):
+                return self.random.choice((Exp(negative(of)), of))
             case Log(of):
                 return of
             case Pow(base):
@@ -248,7 +328,7 @@ def _places(tree, scope, path=()):
             yield from _places(under, scope, (*path, 1))
         case Pow(base):
             yield from _places(base, scope, (*path, 0))
-        case Diff(body):
+        case Diff(body) | Exp(body):
             yield from _places(body, scope, (*path, 0))
         case Sum(index, body) | Expect(index, _, body):
             yield from _places(body, (*scope, index), (*path, 0))
@@ -270,6 +350,8 @@ def _replaced(tree, path, change):
             return Pow(_replaced(base, rest, change), exponent)
         case Diff(body, by):
             return Diff(_replaced(body, rest, change), by)
+        case Exp(of):
+            return Exp(_replaced(of, rest, change))
         case Sum(index, body, skip):
             return Sum(index, _replaced(body, rest, change), skip)
         case Expect(index, under, body):

@@ -7,8 +7,8 @@ import sympy
 from softcheck.derive import planted, witness
 from softcheck.derive.check import check, report
 from softcheck.derive.normal_form import NormalForm
+from softcheck.derive.polynomials import constant
 from softcheck.derive.spell import unicode
-from softcheck.derive.terms import constant
 from softcheck.derive.writing import formula
 from softcheck.result import Verdict
 

@@ -93,7 +93,10 @@ SOUP = st.lists(
          r"\underbrace{", "}_{=1}", r"\text{if ", "$$", "$", r"\mathbb{E}_{a \sim \pi}", "[", "]",
          r"\mathbf{1}\{a=b\}", r"\delta_{ij}", ",", r"\quad", r"\alpha", "Q", "g", "b", "'", "%",
          r"\begin{align}", r"\end{align}", r"\neq", r"\in", "|", r"\mid", r"\cdot", "/", "\n", " ",
-         r"\newcommand{\x}[1]{#1", r"\x", r"\left", r"\right.", "~", "\\"]
+         r"\newcommand{\x}[1]{#1", r"\x", r"\left", r"\right.", "~", "\\",
+         "∑", "²", "ₐ", "∇", "∂", "π", "|", r"\|", r"\mathrm{softmax}", "(θ)", "D_{KL}(", "x",
+         r"\mathbb{E}_\pi[", r"\mathcal{A}", r"\substack{", r"\sim", "^{|A|}", r"\text{|A|}",
+         r"\theta_{old}", "^{", r"\sigma(z)", "[n]", r"\{1,\dots,n\}", r"\cdot", "(\\cdot)"]
     ),
     max_size=30,
 ).map("".join)  # fmt: skip

@@ -1,0 +1,122 @@
+"""What a document claims and defines, as records."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from softcheck.derive.expr import Condition, Definition, Expr
+
+
+@dataclass(frozen=True)
+class Line:
+    """One side of an equality, as it stands in the document.
+
+    Attributes
+    ----------
+    source_line, column : int
+        Where it starts, counted from 1.
+    latex : str
+        Its text.
+    tree : Expr or None
+        What was understood.
+    problem : str
+        Why nothing was, with the line and the column.
+    """
+
+    source_line: int
+    column: int
+    latex: str
+    tree: Expr | None
+    problem: str = ""
+
+    @property
+    def formula(self) -> Expr:
+        """What was understood of a line without a problem."""
+        if self.tree is None:
+            raise ValueError(self.problem)
+        return self.tree
+
+
+@dataclass(frozen=True)
+class Equality:
+    """A claim that two lines are equal.
+
+    Attributes
+    ----------
+    left, right : Line
+    source_line : int
+    conditions : tuple of Condition
+        Those that stand behind it.
+    problem : str
+        Why it cannot be decided.
+    unread : str
+        A condition that was not understood: without it no counterexample counts.
+    hints : tuple of Condition
+        Conditions in the words before it, which may or may not be meant for it.
+    head : Line or None
+        Where `left` is the last line of an earlier chain that starts with the same formula: that
+        formula as it stands here, to be used if the earlier chain does not hold.
+    """
+
+    left: Line
+    right: Line
+    source_line: int
+    conditions: tuple[Condition, ...] = ()
+    problem: str = ""
+    unread: str = ""
+    hints: tuple[Condition, ...] = ()
+    head: Line | None = None
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A definition of the document's own."""
+
+    definition: Definition
+    source_line: int
+    latex: str
+
+
+@dataclass
+class Reading:
+    """What a document says.
+
+    Attributes
+    ----------
+    equalities : list of Equality
+        In the order of the text.
+    definitions : dict of name to Stated
+    constants : dict of name to source line
+        What the text declares not to depend on the policy.
+    normalised : dict of name to source line
+        Constants that the text declares to add up to 1.
+    conditions : list of Condition
+        What the text assumes of scalars throughout.
+    formulas : int
+        How many formulas stand in the text, claims or not.
+    unread : str
+        A condition on a scalar in the text that was not understood.
+    unsigned : set of str
+        Scalars that the text bounds from above: they may be negative.
+    clashes : dict of name to str
+        Names that stand for several quantities, and how they are told apart in the text.
+    """
+
+    equalities: list[Equality] = field(default_factory=list)
+    definitions: dict[str, Stated] = field(default_factory=dict)
+    constants: dict[str, int] = field(default_factory=dict)
+    normalised: dict[str, int] = field(default_factory=dict)
+    conditions: list[Condition] = field(default_factory=list)
+    formulas: int = 0
+    unread: str = ""
+    unsigned: set[str] = field(default_factory=set)
+    clashes: dict[str, str] = field(default_factory=dict)
+
+
+def placed(equalities: Iterable[Equality]) -> Iterator[Line]:
+    """Yield every line once, in the order in which equalities use them."""
+    seen: set[int] = set()
+    for equality in equalities:
+        for line in (equality.left, equality.right):
+            if id(line) not in seen:
+                seen.add(id(line))
+                yield line
