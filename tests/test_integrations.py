@@ -1,0 +1,182 @@
+"""What others run us by: the GitHub action and the pre-commit hooks, as far as a machine allows."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from junitparser import JUnitXml
+
+ROOT = Path(__file__).parents[1]
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+
+PACKAGE_INDEX = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+"""Where this machine installs from, if that is not the usual place."""
+
+CONFIGURATION = """
+[tool.softcheck]
+reduction = "mean"
+
+[[tool.softcheck.case]]
+path = "dumps/*.npz"
+alpha = 0.2
+"""
+
+
+def run(*command, check=True, **options):
+    return subprocess.run(
+        command, check=check, capture_output=True, text=True, timeout=600, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Return a clone of what is in the working tree."""
+    clone = tmp_path_factory.mktemp("project")
+    for name in ("pyproject.toml", "README.md", "action.yml", ".pre-commit-hooks.yaml"):
+        shutil.copy(ROOT / name, clone)
+    shutil.copytree(
+        ROOT / "softcheck", clone / "softcheck", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    committed(clone)
+    return clone
+
+
+def committed(folder):
+    run("git", "init", "--quiet", cwd=folder)
+    run("git", "add", ".", cwd=folder)
+    identity = ("-c", "user.name=softcheck", "-c", "user.email=softcheck@example.org")
+    run("git", *identity, "commit", "--quiet", "--message", "all of it", cwd=folder)
+
+
+@dataclass
+class Runner:
+    """A runner of GitHub's, as far as a composite action sees it."""
+
+    action: Path
+    home: Path
+    workspace: Path
+    env: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        (self.home / "python").mkdir(parents=True)
+        (self.home / "python" / "python").symlink_to(sys.executable)
+
+    def uses(self, **inputs):
+        """Run the steps of the action; return the last one, and the summary that they wrote."""
+        given = {name: about["default"] for name, about in ACTION["inputs"].items()} | inputs
+        summary = self.home / "summary.md"
+        summary.write_text("")
+        for step in ACTION["runs"]["steps"]:
+            done = self.step(step, given, summary)
+            if done.returncode:
+                break
+        return done, summary.read_text()
+
+    def step(self, step, given, summary):
+        def filled(text):
+            text = text.replace("${{ github.action_path }}", str(self.action))
+            return re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda m: given[m[1]], text)
+
+        exported = self.home / "env"
+        exported.write_text("")
+        done = run(
+            *("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]),
+            check=False,
+            cwd=self.workspace / filled(step.get("working-directory", ".")),
+            env={
+                **PACKAGE_INDEX,
+                "PATH": f"{self.home / 'python'}:/usr/bin:/bin",
+                "HOME": str(self.home),
+                "RUNNER_TEMP": str(self.home),
+                "GITHUB_ENV": str(exported),
+                "GITHUB_STEP_SUMMARY": str(summary),
+                "GITHUB_ACTIONS": "true",
+                **self.env,
+                **{name: filled(value) for name, value in step["env"].items()},
+            },
+        )
+        self.env |= dict(line.split("=", 1) for line in exported.read_text().splitlines())
+        return done
+
+
+@pytest.fixture(scope="module")
+def runner(project, tmp_path_factory):
+    """Return a runner with a repository whose one case is configured."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    (workspace / "pyproject.toml").write_text(CONFIGURATION)
+    (workspace / "dumps").mkdir()
+    return Runner(project, tmp_path_factory.mktemp("runner") / "temp", workspace)
+
+
+def dump(workspace, *, alpha):
+    """Dump the gradient of a mean loss whose author took `alpha` for the temperature."""
+    generator = np.random.default_rng(6)
+    q, logits = generator.normal(size=(2, 50, 4))
+    policy = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    g = q - alpha * np.log(policy)
+    grad = -policy * (g - (policy * g).sum(axis=1, keepdims=True)) / len(q)
+    np.savez(workspace / "dumps" / "actor.npz", q=q, logits=logits, grad=grad)
+
+
+def test_a_job_goes_from_green_to_red_with_the_mistake_named(runner):
+    dump(runner.workspace, alpha=0.2)
+    done, summary = runner.uses(options="--report\njunit:junit.xml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "::" not in done.stdout
+    assert "passed" in summary.lower()
+
+    dump(runner.workspace, alpha=1.0)
+    done, summary = runner.uses(options="--report\njunit:junit.xml")
+    assert done.returncode == 1, done.stdout + done.stderr
+    annotations = [line for line in done.stdout.splitlines() if line.startswith("::error ")]
+    assert any("missing-alpha" in line for line in annotations)
+    assert "missing-alpha" in summary
+    (suite,) = JUnitXml.fromfile(str(runner.workspace / "junit.xml"))
+    failures = [failure for case in suite for failure in case.result]
+    assert any("missing-alpha" in failure.text for failure in failures)
+
+
+def test_inputs_of_the_action_are_data(runner):
+    dump(runner.workspace, alpha=0.2)
+    hostile = 'dumps/$(touch pwned).npz\n`touch pwned`\n"; touch pwned; "\n--exit-zero'
+    done, _ = runner.uses(cases=hostile)
+    assert done.returncode == 2
+    assert not list(runner.workspace.rglob("pwned"))
+    assert "$(touch pwned)" in done.stderr
+
+
+def test_the_action_is_what_github_expects():
+    run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-actions",
+        str(ROOT / "action.yml"))  # fmt: skip
+    for step in ACTION["runs"]["steps"]:
+        assert "${{" not in step["run"], "inputs pass through the environment"
+
+
+def test_the_hooks_run_from_pre_commit(project, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(CONFIGURATION)
+    (tmp_path / "dumps").mkdir()
+    (tmp_path / "paper.tex").write_text("$$\\sum_a \\pi(a) = 1 + 0$$ $$\\sum_a \\pi(a) = 2$$\n")
+    dump(tmp_path, alpha=1.0)
+    committed(tmp_path)
+
+    def hook(name):
+        done = run(sys.executable, "-m", "pre_commit", "try-repo", str(project), name,
+                   "--all-files", "--verbose", check=False, cwd=tmp_path,
+                   env={**PACKAGE_INDEX, "PATH": "/usr/bin:/bin",
+                        "HOME": str(tmp_path.parent)})  # fmt: skip
+        return done.returncode, done.stdout
+
+    code, said = hook("softcheck-verify")
+    assert code == 1, said
+    assert "exit code: 1" in said
+    assert "missing-alpha" in said
+    dump(tmp_path, alpha=0.2)
+    code, said = hook("softcheck-verify")
+    assert code == 0, said
