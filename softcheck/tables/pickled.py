@@ -47,7 +47,10 @@ def unpickle(where: str, stream: Stream, size: int) -> object:
             # A memo is as long as its largest index says, so one number could claim all memory.
             if opcode.name.endswith("PUT") and int(argument or 0) > len(data):
                 raise pickle.UnpicklingError(f"memo index {argument}")
-        value = _Unpickler(io.BytesIO(data)).load()
+        unpickler = _Unpickler(io.BytesIO(data))
+        value = unpickler.load()
+        # Its own methods are in its memo: it would stay, with all that it read, until collected.
+        unpickler.memo.clear()
     is_wrapped = isinstance(value, np.ndarray) and value.dtype.hasobject and value.ndim == 0
     return value.item() if is_wrapped else value
 

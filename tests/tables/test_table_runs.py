@@ -7,9 +7,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hn
 from test_table_formats import WRITERS
 
-from softcheck.tables import case_from_arrays, open_case
+from softcheck.tables import case_from_arrays, open_case, sources
+from softcheck.tables.sources import Memory, by_boxes
 
 RUNS = [(0, 7), (0, 3), (2, 6), (6, 7), (3, 3), (0, 0), (7, 7)]
 
@@ -56,8 +60,8 @@ def test_runs_of_every_layout(name, axis, order, arrays):
     else:
         with h5py.File(name, "w") as file:
             file["x"] = array
-    given = {"q": [name], "logits": [name], "alpha": ["0.2"]}
-    opened = partial(open_case, None, given, action_axis=axis)
+    places = {"q": [name], "logits": [name], "alpha": ["0.2"]}
+    opened = partial(open_case, None, places, action_axis=axis)
     check_runs(opened, {"q": arrays["q"], "logits": arrays["q"]})
 
 
@@ -80,3 +84,30 @@ def test_an_error_names_its_state_in_the_whole(arrays):
     list(case.blocks(2, 0, 5))
     with pytest.raises(Exception, match=r"mask\[5, 1\]: found 2"):
         list(case.blocks(2, 4, 7))
+
+
+@given(data=st.data())
+def test_boxes_hold_every_state_in_order(data):
+    shape = data.draw(hn.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=5))
+    array = np.arange(np.prod(shape)).reshape(shape)
+    axis = data.draw(st.none() | st.integers(0, len(shape) - 1))
+    chunks = data.draw(st.none() | st.tuples(*(st.integers(1, 5) for _ in shape)))
+    states = array.size if axis is None else array.size // shape[axis]
+    start = data.draw(st.integers(0, states))
+    stop = data.draw(st.integers(start, states))
+    rows = data.draw(st.integers(1, 9))
+    numbers = []
+
+    def read(box):
+        numbers.append(array[box].size)
+        return array[box]
+
+    with pytest.MonkeyPatch.context() as patch:
+        most = data.draw(st.integers(1, 30))
+        patch.setattr(sources, "BOX", most)
+        patch.setattr(sources, "_LEAST", 1)
+        found = list(by_boxes(read, shape, rows, axis, start, stop, chunks))
+    expected = list(Memory(array).runs(rows, axis, start, stop))
+    assert [part.tolist() for part in found] == [part.tolist() for part in expected]
+    each = 1 if axis is None else shape[axis]
+    assert max(numbers, default=0) <= max(most, each) * (1 if chunks is None else max(chunks))

@@ -1,6 +1,7 @@
 """Large arrays pass through a small memory."""
 
 import hashlib
+import pickle
 import tracemalloc
 from contextlib import closing
 from pathlib import Path
@@ -105,3 +106,16 @@ def test_a_file_that_grows_while_it_is_read(table):
         file.write(b"\0")
     with pytest.raises(InputError, match=r"q.npy: found more bytes than its size"):
         list(case.blocks(ROWS))
+
+
+def test_what_must_be_whole_is_held_one_shard_at_a_time():
+    table = np.arange(25_000.0).reshape(-1, 5)
+    for number in range(20):
+        arrays = {"q": table, "logits": table, "alpha": 0.1}
+        Path(f"shard-{number}.pkl").write_bytes(pickle.dumps(arrays))
+    tracemalloc.start()
+    case = open_case(".", {}, allow_pickle=True)
+    assert sum(block.rows for block in case.blocks(ROWS)) == 20 * len(table)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10 * table.nbytes
