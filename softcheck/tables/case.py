@@ -101,13 +101,16 @@ class Case:
             for role, table in self.given.items()
         )
 
-    def blocks(self, rows: int) -> Iterator[RawBlock]:
+    def blocks(self, rows: int, start: int = 0, stop: int | None = None) -> Iterator[RawBlock]:
         """Yield the case `rows` states at a time, in C order over `shape`.
 
         Parameters
         ----------
         rows : int
             States in a block, at least 1; the last block has what is left.
+        start, stop : int
+            The first state, and the one after the last, which is that of the case by default.
+            What cannot be entered in the middle, as a compressed member, is decoded up to there.
 
         Raises
         ------
@@ -116,11 +119,12 @@ class Case:
         """
         with ExitStack() as stack:
             runs = {
-                role: stack.enter_context(closing(table.blocks(rows, self._axis(role))))
+                role: stack.enter_context(
+                    closing(table.blocks(rows, self._axis(role), start, stop))
+                )
                 for role, table in self.tables.items()
                 if role not in self.scalars
             }
-            start = 0
             for parts in zip(*runs.values(), strict=True):
                 arrays = dict(zip(runs, parts, strict=True))
                 count = len(parts[0])

@@ -28,16 +28,16 @@ class _Dataset:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
 
-    def runs(self, rows: int, axis: int | None) -> Runs:
+    def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield runs of a list of states; anything else is read as a whole."""
         with _opened(self.path) as (h5py, file):
             dataset = _resolve(h5py, file, self.name, f"{self.path}::{self.name}")
             if len(self.shape) == (1 if axis is None else 2) and axis != 0:
-                for start in range(0, self.shape[0], rows):
-                    yield dataset[start : start + rows]
+                for first in range(start, stop, rows):
+                    yield dataset[first : min(first + rows, stop)]
             else:
                 check_whole(f"{self.path}::{self.name}", self.shape, self.dtype.itemsize)
-                yield from Memory(np.asarray(dataset[()])).runs(rows, axis)
+                yield from Memory(np.asarray(dataset[()])).runs(rows, axis, start, stop)
 
 
 def read_hdf5(path: str) -> Contents:

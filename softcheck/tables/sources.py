@@ -1,6 +1,7 @@
 """Where the numbers of a table come from: memory, files, or another table."""
 
 import math
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Memory:
         """The shape of the array."""
         return self.array.shape
 
-    def runs(self, rows: int, axis: int | None) -> Runs:
+    def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield views of the array, or copies where its layout allows no view."""
         states = self.array if axis is None else np.moveaxis(self.array, axis, -1)
         lead = states.shape if axis is None else states.shape[:-1]
@@ -37,12 +38,12 @@ class Memory:
         flat = None
         if len(lead) < 2 or states.flags.c_contiguous:
             flat = states.reshape(total, *states.shape[len(lead) :])
-        for start in range(0, total, rows):
-            stop = min(start + rows, total)
+        for first in range(start, stop, rows):
+            last = min(first + rows, stop)
             if flat is not None:
-                yield flat[start:stop]
+                yield flat[first:last]
             else:
-                yield states[np.unravel_index(np.arange(start, stop), lead)]
+                yield states[np.unravel_index(np.arange(first, last), lead)]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -59,12 +60,12 @@ class _Bytes:
             return True
         return not self.fortran and axis in (None, len(self.shape) - 1)
 
-    def forwards(self, file: IO[bytes], rows: int, axis: int | None) -> Runs:
-        """Yield blocks of states that the next bytes of `file` hold in order."""
+    def forwards(self, file: IO[bytes], rows: int, axis: int | None, start: int, stop: int) -> Runs:
+        """Yield blocks of states that `file` holds in order from where it stands."""
         tail = () if axis is None else self.shape[axis:]
-        total = math.prod(self.shape if axis is None else self.shape[:axis])
-        for start in range(0, total, rows):
-            yield self._take(file, (min(rows, total - start), *tail))
+        file.seek(start * math.prod(tail) * self.dtype.itemsize, os.SEEK_CUR)
+        for first in range(start, stop, rows):
+            yield self._take(file, (min(rows, stop - first), *tail))
 
     def all_of(self, file: IO[bytes]) -> Array:
         """Return the whole array from the next bytes of `file`."""
@@ -88,12 +89,12 @@ class Extent(_Bytes):
     path: str
     offset: int
 
-    def runs(self, rows: int, axis: int | None) -> Runs:
+    def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield blocks: read forwards if the states follow each other, else through a map."""
         with open_regular(self.path) as file:
             if self.in_order(axis):
                 file.seek(self.offset)
-                yield from self.forwards(file, rows, axis)
+                yield from self.forwards(file, rows, axis, start, stop)
                 return
             mapped = np.memmap(
                 file,
@@ -103,7 +104,7 @@ class Extent(_Bytes):
                 shape=self.shape,
                 order="F" if self.fortran else "C",
             )
-            for run in Memory(mapped).runs(rows, axis):
+            for run in Memory(mapped).runs(rows, axis, start, stop):
                 yield np.array(run)
 
 
@@ -114,14 +115,14 @@ class Forward(_Bytes):
     where: str
     open: Callable[[], AbstractContextManager[IO[bytes]]]
 
-    def runs(self, rows: int, axis: int | None) -> Runs:
+    def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield blocks as they are decoded, or slices of the whole if the order is another."""
         with self.open() as file:
             if self.in_order(axis):
-                yield from self.forwards(file, rows, axis)
+                yield from self.forwards(file, rows, axis, start, stop)
                 return
             check_whole(self.where, self.shape, self.dtype.itemsize)
-            yield from Memory(self.all_of(file)).runs(rows, axis)
+            yield from Memory(self.all_of(file)).runs(rows, axis, start, stop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,10 +141,9 @@ class Mask:
         """The shape of the mask."""
         return self.table.shape
 
-    def runs(self, rows: int, axis: int | None) -> Runs:
+    def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield the mask as booleans; raise InputError for any other number."""
-        start = 0
-        for run in self.table.blocks(rows, axis):
+        for run in self.table.blocks(rows, axis, start, stop):
             numbers = run.view(np.uint8) if run.dtype == np.bool else run
             wrong = (numbers != 0) & (numbers != 1)
             if wrong.any():
@@ -174,8 +174,8 @@ class Exponential:
         """The shape of the table."""
         return self.table.shape
 
-    def runs(self, rows: int, axis: int | None) -> Runs:
+    def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield exponentials; what overflows is infinite."""
-        for run in self.table.blocks(rows, axis):
+        for run in self.table.blocks(rows, axis, start, stop):
             with np.errstate(over="ignore"):
                 yield np.exp(run.astype(np.float64))

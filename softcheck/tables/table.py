@@ -30,8 +30,11 @@ class Source(Protocol):
     def shape(self) -> tuple[int, ...]:
         """The shape as stored."""
 
-    def runs(self, rows: int, axis: int | None) -> Runs:
-        """Yield `rows` states at a time; `axis` is that of the actions, or None without any."""
+    def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
+        """Yield the states from `start` to `stop`, `rows` at a time, in C order.
+
+        `axis` is that of the actions, or None without any.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +82,7 @@ class Table:
         """Return the place of one entry for messages, as in ``q.npz::q[3, 1]``."""
         return f"{self.where}[{', '.join(map(str, location))}]" if location else self.where
 
-    def blocks(self, rows: int, axis: int | None) -> Runs:
+    def blocks(self, rows: int, axis: int | None, start: int = 0, stop: int | None = None) -> Runs:
         """Yield the table `rows` states at a time, in C order over the states.
 
         Parameters
@@ -88,6 +91,8 @@ class Table:
             States in a block, at least 1; the last block has what is left.
         axis : int or None
             The axis of the actions, not negative; None if every number is a state's.
+        start, stop : int
+            The first state, and the one after the last, which is that of the table by default.
 
         Yields
         ------
@@ -99,8 +104,8 @@ class Table:
         InputError
             If the file turns out to be damaged, or holds an integer that float64 cannot.
         """
-        start = 0
-        with reading(self.where), closing(self.source.runs(rows, axis)) as runs:
+        stop = math.prod(states_of(self.shape, axis)) if stop is None else stop
+        with reading(self.where), closing(self.source.runs(rows, axis, start, stop)) as runs:
             for run in runs:
                 block = run.astype(self.dtype, copy=False)
                 self._refuse_inexact(block, start, axis)
@@ -132,6 +137,11 @@ def where_is(path: str | None, key: str | None) -> str:
     return "::".join(part for part in (path, key) if part is not None)
 
 
+def states_of(shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
+    """Return the shape of the states of an array: what is left without the axis of the actions."""
+    return shape if axis is None else shape[:axis] + shape[axis + 1 :]
+
+
 def location(
     shape: tuple[int, ...], axis: int | None, state: int, action: int | None = None
 ) -> tuple[int, ...]:
@@ -139,7 +149,7 @@ def location(
 
     Without `action`, the index leaves out the axis of the actions.
     """
-    states = shape if axis is None else shape[:axis] + shape[axis + 1 :]
+    states = states_of(shape, axis)
     index = tuple(int(i) for i in np.unravel_index(state, states)) if states else ()
     return index if axis is None or action is None else (*index[:axis], action, *index[axis:])
 
