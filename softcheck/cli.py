@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 from softcheck import __version__
 from softcheck.errors import SoftcheckError, UsageError, printable
 from softcheck.result import Status, Verdict
-from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
+from softcheck.settings import CriticChoice, Dtype, EngineName, Reduction, Settings
 
 if TYPE_CHECKING:
     from softcheck.tables.case import Case
@@ -166,6 +166,17 @@ def verify(
     threads: Annotated[
         int | None, typer.Option(metavar="N", show_default="one for each core")
     ] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="Verify on threads of this process, or on a Dask cluster.")
+    ] = "local",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A running cluster for --engine dask.",
+            show_default="one of this machine's own",
+        ),
+    ] = None,
     max_findings: Annotated[
         int, typer.Option(metavar="N", help="Findings listed for each check.")
     ] = 5,
@@ -213,6 +224,7 @@ def verify(
             "verify", "no case", "a CASE, or --q, --logits and --alpha", "See verify --help."
         )
 
+    from softcheck.engines import running
     from softcheck.progress import progress_bar
     from softcheck.tables.case import open_case
     from softcheck.verification import report
@@ -232,8 +244,8 @@ def verify(
         for path in paths
         for dump in grads
     ]
-    with progress_bar() as progress:
-        made = report(chosen, settings, progress)
+    with running(engine, scheduler, threads) as running_engine, progress_bar() as progress:
+        made = report(chosen, settings, progress, running_engine)
     for error in made.summary.errors:
         print(f"softcheck: {error}", file=sys.stderr)
     if quiet < QUIET:

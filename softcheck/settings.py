@@ -8,6 +8,7 @@ from softcheck.errors import UsageError
 Reduction: TypeAlias = Literal["none", "sum", "mean", "mean-all"]
 CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
+EngineName: TypeAlias = Literal["local", "dask"]
 
 BLOCK_ENTRIES = 131_072
 """Entries of a block: NumPy calls so long that two threads seldom wait for the interpreter, and
