@@ -9,7 +9,9 @@ import time
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import dask
 import distributed
 import msgspec
 import numpy as np
@@ -34,6 +36,8 @@ ACTIONS = 4
 def running(workers):
     """Run a cluster of processes, and give a client of it."""
     with (
+        TemporaryDirectory() as folder,
+        dask.config.set({"temporary-directory": folder}),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -327,7 +331,7 @@ def started_processes(run):
         time.sleep(0.02)
 
 
-def ports(process):
+def listening(process):
     return [
         connection.laddr.ip
         for connection in process.net_connections()
@@ -351,7 +355,7 @@ def test_an_interrupted_run_leaves_no_process_and_no_file(tmp_path, number):
     ) as run:
         children = started_processes(run)
         of_all = [psutil.Process(run.pid), *children]
-        assert {ip for process in of_all for ip in ports(process)} == {"127.0.0.1"}
+        assert {ip for process in of_all for ip in listening(process)} == {"127.0.0.1"}
         if number == signal.SIGINT:
             os.killpg(run.pid, number)  # as a terminal does
         else:
@@ -367,11 +371,9 @@ def test_an_interrupted_run_leaves_no_process_and_no_file(tmp_path, number):
 
 
 def test_a_finished_run_leaves_no_thread_no_process_and_no_file(tmp_path, monkeypatch):
-    import tempfile
-
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
     folder = write(tmp_path / "case", tables(40_000))
     before = set(psutil.Process().children(recursive=True))
     outcome = softcheck("verify", folder, "--engine", "dask", "--threads", 1, "-q")

@@ -66,11 +66,14 @@ class Cluster:
     client : distributed.Client
     where : str
         The option that chose the cluster, for messages.
+    threads : int or None
+        How many to use here, for what is not worth sending; see `Threads`.
     """
 
-    def __init__(self, client: "Client", where: str) -> None:
+    def __init__(self, client: "Client", where: str, threads: int | None = None) -> None:
         self._client = client
         self._where = where
+        self._here = Threads(threads)
 
     def over_blocks(
         self, work: Callable[[RawBlock, Buffers], _M], case: Case, rows: int
@@ -86,7 +89,7 @@ class Cluster:
         ]
         job = cloudpickle.dumps(_Job(software(), work, case, rows, _stamps(case)))
         if len(job) > SENT:
-            yield from Threads().over_blocks(work, case, rows)
+            yield from self._here.over_blocks(work, case, rows)
             return
         # A task, not scattered data: those are lost with the workers that hold them.
         given = self._client.submit(cloudpickle.loads, job, pure=False)
@@ -220,11 +223,12 @@ def cluster(scheduler: str | None, threads: int | None) -> Iterator[Cluster]:
         If Dask is not installed, or the cluster cannot be used.
     """
     try:
+        import cryptography  # noqa: F401  for the certificates of a cluster of our own
         import distributed
     except ImportError as error:
         raise UsageError(
             "--engine dask",
-            "no package distributed",
+            f"no package {error.name}",
             "it to be installed",
             "Run: pip install 'softcheck[dask]'.",
         ) from error
@@ -236,7 +240,7 @@ def cluster(scheduler: str | None, threads: int | None) -> Iterator[Cluster]:
                 yield Cluster(client, f"--scheduler {scheduler}")
         else:
             with _of_this_machine(threads or cores()) as own, distributed.Client(own) as client:
-                yield Cluster(client, "--engine dask")
+                yield Cluster(client, "--engine dask", threads)
     finally:
         logging.disable(before)
 
@@ -257,6 +261,7 @@ def _of_this_machine(workers: int) -> Iterator[Any]:
                 n_workers=workers,
                 threads_per_worker=1,
                 host="127.0.0.1",
+                security=True,  # whoever may connect may run code: not every user of this machine
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,
                 # Without an address, the port of a dashboard is taken even if there is none.
@@ -276,6 +281,8 @@ def _of_this_machine(workers: int) -> Iterator[Any]:
             {
                 "temporary-directory": folder,
                 "distributed.scheduler.no-workers-timeout": f"{RESTARTS}s",
+                "distributed.scheduler.http.routes": [],
+                "distributed.worker.http.routes": [],
                 # Dask has the allocator give back every array at once, only to ask for it again.
                 "distributed.nanny.pre-spawn-environ": {},
             }
