@@ -14,6 +14,7 @@ import math
 import multiprocessing
 import os
 import platform
+import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -118,7 +119,10 @@ def torch_loss(p, logits):
 
 
 def torch_gradcheck(p, **options):
-    """The loss as an autograd.Function whose backward is the gradient under test."""
+    """The loss as an autograd.Function whose backward is the gradient under test.
+
+    Where its fast mode rejects, it goes on to the slow one for the message.
+    """
     import torch
 
     class Loss(torch.autograd.Function):
@@ -189,17 +193,17 @@ def torch_forward_backward(p):
 
 
 TIGHT = {"atol": 1e-7, "rtol": 1e-5}
+"""Tighter tolerances, which torch and jax take as arguments; their rows are called tight."""
+
 YARDSTICK = "torch forward + backward"
 PEERS = {
     "softcheck": softcheck,
     "torch gradcheck": torch_gradcheck,
-    "torch gradcheck, atol 1e-7 rtol 1e-5": partial(torch_gradcheck, **TIGHT),
+    "torch gradcheck, tight": partial(torch_gradcheck, **TIGHT),
     "torch gradcheck, fast_mode": partial(torch_gradcheck, fast_mode=True),
-    "torch gradcheck, fast_mode, atol 1e-7 rtol 1e-5": partial(
-        torch_gradcheck, fast_mode=True, **TIGHT
-    ),
+    "torch gradcheck, fast_mode, tight": partial(torch_gradcheck, fast_mode=True, **TIGHT),
     "jax check_grads": jax_check_grads,
-    "jax check_grads, atol 1e-7 rtol 1e-5": partial(jax_check_grads, **TIGHT),
+    "jax check_grads, tight": partial(jax_check_grads, **TIGHT),
     "scipy check_grad": scipy_check_grad,
     "scipy approx_derivative, 3-point": scipy_three_points,
     "numdifftools Gradient": numdifftools_gradient,
@@ -322,10 +326,10 @@ def shown(verdict, limit):
 
 def tables(found, limit):
     """Yield the tables that are printed."""
-    times = Table(title=f"Microseconds a logit, {ACTIONS} actions, S states")
-    times.add_column("", overflow="fold")
+    times = Table(title=f"Microseconds a logit, {ACTIONS} actions, S states; tight: {TIGHT}")
+    times.add_column("", no_wrap=True)
     for states in SIZES:
-        times.add_column(f"{states:,}", justify="right", no_wrap=True)
+        times.add_column(f"S = {states:,}", justify="right", no_wrap=True)
     times.add_column("grows like", no_wrap=True)
     for peer, of in found.items():
         cells = [
@@ -341,7 +345,7 @@ def tables(found, limit):
     checkers = {peer: of for peer, of in found.items() if of["bugs"]}
     first = next(iter(checkers.values()))
     for table, key in ((bugs, "bugs"), (alarms, "false_alarms")):
-        table.add_column("", overflow="fold")
+        table.add_column("", no_wrap=True)
         for name in first[key]:
             table.add_column(name)
         table.add_column("caught" if table is bugs else "alarms", no_wrap=True)
@@ -354,23 +358,21 @@ def tables(found, limit):
 
 
 def goals(found):
-    """Yield what the table says of the goals, as measured."""
-    own, yardstick = found["softcheck"], found[YARDSTICK]
-    largest = max(own["seconds"])
-    best = own["seconds"][largest] / largest
+    """Yield how far softcheck is from the slow checkers, and from the yardstick, as measured."""
+    own, yardstick = found["softcheck"]["seconds"], found[YARDSTICK]["seconds"]
+    largest = max(own)
     for peer in ("torch gradcheck", "scipy approx_derivative, 3-point", "numdifftools Gradient"):
-        times = found[peer]["seconds"]
-        states = max((states for states in times if states <= 1000), default=None)
+        states = max((size for size in found[peer]["seconds"] if size <= 1000), default=None)
         if states is not None:
-            slow = times[states] / states
+            slow = found[peer]["seconds"][states] / states
             yield (
-                f"{peer} at S = {states:,} takes {slow / (own['seconds'][states] / states):,.0f} "
-                f"times as long as softcheck there, a logit, and {slow / best:,.0f} times as long "
-                f"as softcheck at S = {largest:,}"
+                f"{peer} at S = {states:,}, a logit: {slow / (own[states] / states):.3g} times "
+                f"the time of softcheck there, {slow / (own[largest] / largest):.3g} times that "
+                f"of softcheck at S = {largest:,}"
             )
-    shared = max(set(own["seconds"]) & set(yardstick["seconds"]))
-    ratio = own["seconds"][shared] / yardstick["seconds"][shared]
-    yield f"softcheck takes {ratio:.2f} times as long as {YARDSTICK} at S = {shared:,}"
+    shared = max(set(own) & set(yardstick))
+    ratio = own[shared] / yardstick[shared]
+    yield f"softcheck at S = {shared:,}: {ratio:.3g} times the time of {YARDSTICK}"
 
 
 def main():
@@ -379,7 +381,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", type=Path)
     parser.add_argument("--limit", metavar="SECONDS", type=float, default=60.0)
     chosen = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 132)
     found = {}
     for peer in PEERS:
         with console.status(peer):
