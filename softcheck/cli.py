@@ -344,14 +344,20 @@ def verify(
             "See softcheck verify --help.",
         )
 
+    from softcheck.engines import running
     from softcheck.progress import progress_bar
     from softcheck.verification import report
 
     form = format_on_stdout(_value(general, "output_format"))
     read = [place for case in chosen for place in case.places]
     files = report_files(_value(general, "report") or (), read)
-    with progress_bar(colored(color, sys.stderr)) as progress:
-        made = report([run for case in chosen for run in case.runs()], progress)
+    engine = running(
+        _value(general, "engine") or "local",
+        _value(general, "scheduler"),
+        _value(general, "threads"),
+    )
+    with engine as started, progress_bar(colored(color, sys.stderr)) as progress:
+        made = report([run for case in chosen for run in case.runs()], progress, started)
     for error in made.summary.errors:
         say(error)
     if quiet < QUIET:

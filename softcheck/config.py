@@ -32,7 +32,11 @@ MAX_BYTES = 1024 * 1024
 
 _OWN = "softcheck.toml"
 _SHARED = "pyproject.toml"
-_OF_A_CASE = settings_of(Inputs, Settings)
+_OF_A_CASE = {
+    name: setting
+    for name, setting in settings_of(Inputs, Settings).items()
+    if setting.option.heading != "Run"
+}
 _OF_ALL = settings_of(Inputs, Settings, General, Document)
 _ELSEWHERE = {"path": "It belongs to a case: put it under [[case]]."} | dict.fromkeys(
     _OF_ALL.keys() - _OF_A_CASE.keys(), "It is for all cases: put it above the first [[case]]."

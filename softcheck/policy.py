@@ -34,6 +34,10 @@ class Buffers:
             self._nested = Buffers()
         return self._nested
 
+    def __reduce__(self) -> tuple[type["Buffers"], tuple[()]]:
+        """Leave the arrays behind: nothing in them is meant for another process."""
+        return Buffers, ()
+
     def __call__(self, name: str, shape: tuple[int, ...]) -> Array:
         """Return a contiguous array of `shape`, allocated only if it has outgrown the last one."""
         size = math.prod(shape)

@@ -16,17 +16,20 @@ PATIENCE = 1.0
 
 
 @contextmanager
-def progress_bar(color: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Give a callable that takes the states done and their total, or None off a terminal."""
+def progress_bar(color: bool) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Give a callable that takes what is counted, the number done and their total.
+
+    Off a terminal, give None.
+    """
     if not is_live(sys.stderr):
         yield None
         return
     begun = monotonic()
     bar: Progress | None = None
-    task: TaskID | None = None
+    tasks: dict[str, TaskID] = {}
 
-    def update(done: int, total: int) -> None:
-        nonlocal bar, task
+    def update(what: str, done: int, total: int) -> None:
+        nonlocal bar
         if bar is None:
             if monotonic() - begun < PATIENCE:
                 return
@@ -35,9 +38,9 @@ def progress_bar(color: bool) -> Iterator[Callable[[int, int], None] | None]:
 
             bar = Progress(console=Console(stderr=True, no_color=not color), transient=True)
             bar.start()
-        if task is None:
-            task = bar.add_task("states", total=total)
-        bar.update(task, completed=done, total=total)
+        if what not in tasks:
+            tasks[what] = bar.add_task(what)
+        bar.update(tasks[what], completed=done, total=total)
 
     try:
         yield update

@@ -18,6 +18,7 @@ from softcheck.errors import UsageError, did_you_mean, printable
 Reduction: TypeAlias = Literal["sum", "none", "mean", "mean-all"]
 CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
+EngineName: TypeAlias = Literal["local", "dask"]
 OutputFormat: TypeAlias = Literal["text", "concise", "json", "junit", "github", "markdown"]
 
 Heading: TypeAlias = Literal["Arguments", "Arrays", "Verdict", "Report", "Run"]
@@ -221,6 +222,13 @@ class General:
     output_format: Annotated[
         OutputFormat | None,
         Option("Form", "Report", variable=True),
+    ] = None
+    engine: Annotated[
+        EngineName, Option("Threads here, or a Dask cluster", "Run", variable=True)
+    ] = "local"
+    scheduler: Annotated[
+        Place | None,
+        Option("A running Dask cluster", "Run", "ADDRESS", "one of this machine", variable=True),
     ] = None
     report: Annotated[
         Places | None, Option("Write the report to a file too", "Report", "FORM:FILE")

@@ -1,18 +1,17 @@
-"""Cases and settings to a report: blocks of states, threads over them, and one verdict."""
+"""Cases and settings to a report: what an engine found in their blocks, and one verdict."""
 
-import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial as partially
-from queue import SimpleQueue
-from typing import TypeVar
 
 import numpy as np
 
 from softcheck import __version__, checks, fit, result
 from softcheck.blocks import Facts, evaluation, precisions
 from softcheck.dumps import DUMPS
+from softcheck.engines import Engine
+from softcheck.engines.local import Threads
 from softcheck.errors import NothingToCheckError, SoftcheckError
 from softcheck.evaluation import Context
 from softcheck.oracles import check_exact, exact_budget
@@ -23,15 +22,27 @@ from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tally import Tally
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
-
-Progress = Callable[[int, int], None]
-"""Called with the states done so far and the states of the case."""
+Progress = Callable[[str, int, int], None]
+"""Called with what is counted ("cases", or "states" of one of them), the number done, and of how
+many."""
 
 
-def verify_case(case: Case, settings: Settings, progress: Progress | None = None) -> result.Case:
+def verify_case(
+    case: Case,
+    settings: Settings,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+) -> result.Case:
     """Run every check on a case.
+
+    Parameters
+    ----------
+    case : Case
+    settings : Settings
+    progress : callable, optional
+        See `Progress`.
+    engine : Engine, optional
+        By default threads of this process.
 
     Raises
     ------
@@ -52,7 +63,16 @@ def verify_case(case: Case, settings: Settings, progress: Progress | None = None
     context = Context(
         places, settings.max_findings, settings.samples, settings.seed, _sample(case, settings)
     )
-    partial, facts = _run(case, settings, context, progress)
+    engine = engine or Threads(settings.threads)
+    over_blocks = partially(
+        engine.over_blocks, case=case, rows=max(1, settings.block_entries // case.actions)
+    )
+    found = _Part()
+    for part in over_blocks(partially(_checked, case, settings, context)):
+        found.merge(part)
+        if progress is not None:
+            progress("states", found.states, states)
+    partial, facts = found.partial, found.facts
     tallies = dict(partial.tallies)
     if partial.total is not None:
         tallies["loss"] = partial.total.tally()
@@ -63,7 +83,6 @@ def verify_case(case: Case, settings: Settings, progress: Progress | None = None
     if any(name in tallies and tallies[name].failed for name in (*DUMPS, "fit")):
         from softcheck.diagnosis import diagnose
 
-        over_blocks = partially(_over_blocks, case, settings)
         diagnosis = diagnose(case, settings, tallies, partial.moments, facts.masked, over_blocks)
     return case_result(case, settings, tallies, facts, diagnosis)
 
@@ -83,110 +102,67 @@ def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
     return sorted(zip(states.tolist(), generator.random(size).tolist(), strict=True))
 
 
-def _run(
-    case: Case, settings: Settings, context: Context, progress: Progress | None
-) -> tuple[checks.Partial, Facts]:
-    """Run the checks over all blocks and merge what they find in the order read."""
+@dataclass
+class _Part:
+    """What was found in some blocks."""
 
-    def work(raw: RawBlock, buffers: Buffers) -> tuple[checks.Partial, Facts, int]:
-        facts = Facts()
-        made = evaluation(case, raw, settings, context, buffers, facts)
-        return checks.run(made), facts, raw.rows
+    partial: checks.Partial = field(default_factory=checks.Partial)
+    facts: Facts = field(default_factory=Facts)
+    states: int = 0
 
-    total, seen, done = checks.Partial(), Facts(), 0
-    states = case.states
-    for partial, facts, count in _over_blocks(case, settings, work):
-        total.merge(partial)
-        seen.masked += facts.masked
-        seen.disagreements += facts.disagreements
-        done += count
-        if progress is not None:
-            progress(done, states)
-    return total, seen
+    def merge(self, other: "_Part") -> None:
+        """Add what was found in other blocks."""
+        self.partial.merge(other.partial)
+        self.facts.masked += other.facts.masked
+        self.facts.disagreements += other.facts.disagreements
+        self.states += other.states
 
 
-def _over_blocks(
-    case: Case, settings: Settings, work: Callable[[RawBlock, Buffers], _R]
-) -> Iterator[_R]:
-    """Run `work` over all blocks of a case, on threads; yield in the order read."""
-    threads = settings.threads or _cores()
-    rows = max(1, settings.block_entries // case.actions)
-    idle: SimpleQueue[Buffers] = SimpleQueue()
-    for _ in range(threads):
-        idle.put(Buffers())
-
-    def with_buffers(raw: RawBlock) -> _R:
-        buffers = idle.get()
-        try:
-            return work(raw, buffers)
-        finally:
-            idle.put(buffers)
-
-    pool = ThreadPoolExecutor(threads)
-    try:
-        yield from _in_order(pool, with_buffers, case.blocks(rows), 2 * threads)
-    finally:
-        # A block that is under way ends by itself; nobody who interrupts waits for it.
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _cores() -> int:
-    """Return how many cores the process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[_T], _R], items: Iterable[_T], window: int
-) -> Iterator[_R]:
-    """Map over a pool, at most `window` items ahead; the first error in the order of items wins."""
-    pending: deque[Future[_R]] = deque()
-    source = iter(items)
-    failure: SoftcheckError | None = None
-    while True:
-        try:
-            while failure is None and len(pending) < window:
-                pending.append(pool.submit(work, next(source)))
-        except StopIteration:
-            pass
-        except SoftcheckError as error:
-            failure = error
-        if not pending:
-            break
-        yield pending.popleft().result()
-    if failure is not None:
-        raise failure
+def _checked(
+    case: Case, settings: Settings, context: Context, raw: RawBlock, buffers: Buffers
+) -> _Part:
+    """Run the checks on a block."""
+    facts = Facts()
+    made = evaluation(case, raw, settings, context, buffers, facts)
+    return _Part(checks.run(made), facts, raw.rows)
 
 
 def report(
-    cases: Iterable[tuple[str, Callable[[], Case], Settings]],
+    cases: Sequence[tuple[str, Callable[[], Case], Settings]],
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> result.Report:
-    """Verify cases one after the other.
+    """Verify cases.
 
     Parameters
     ----------
-    cases : iterable of (name, opener, settings)
+    cases : sequence of (name, opener, settings)
         An opener that raises a SoftcheckError makes a case with the status `error`.
     progress : callable, optional
         See `Progress`.
+    engine : Engine, optional
+        By default threads of this process.
 
     Raises
     ------
     NothingToCheckError
         If there is no case.
     """
+    if not cases:
+        raise NothingToCheckError("verify", "no case", "at least one", "Name a file or a folder.")
+    engine = engine or Threads()
     results: list[result.Case] = []
     errors: list[str] = []
-    for name, opener, settings in cases:
+    pieces = [(opener, replace(settings, threads=1)) for _, opener, settings in cases]
+    elsewhere = engine.ahead(verify_case, pieces)
+    for (name, opener, settings), made in zip(cases, elsewhere, strict=True):
         try:
-            results.append(verify_case(opener(), settings, progress))
+            results.append(made or verify_case(opener(), settings, progress, engine))
         except SoftcheckError as error:
             errors.append(str(error))
             results.append(_unreadable(name))
-    if not results:
-        raise NothingToCheckError("verify", "no case", "at least one", "Name a file or a folder.")
+        if progress is not None and len(cases) > 1:
+            progress("cases", len(results), len(cases))
     return summarise(results, errors)
 
 

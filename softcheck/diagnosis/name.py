@@ -34,7 +34,7 @@ _R = TypeVar("_R")
 
 
 class OverBlocks(Protocol):
-    """Runs a function over the blocks of a case, on threads, results in the order read."""
+    """Runs a function over the blocks of a case; results in their order, some of them merged."""
 
     def __call__(self, work: Callable[[RawBlock, Buffers], _R]) -> Iterator[_R]:
         """Yield what `work` makes of each block."""

@@ -1,0 +1,409 @@
+"""The Dask engine: the report of the local one, whatever workers there are and whoever dies."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dask
+import distributed
+import msgspec
+import numpy as np
+import psutil
+import pytest
+from fixture_cases import walk
+from run import softcheck
+
+from softcheck.engines import cluster as engine_module
+from softcheck.engines.cluster import Cluster
+from softcheck.engines.local import Threads
+from softcheck.errors import UsageError
+from softcheck.progress import progress_bar
+from softcheck.settings import Settings
+from softcheck.tables.case import case_from_arrays, open_case
+from softcheck.verification import report, verify_case
+
+ACTIONS = 4
+
+
+@contextmanager
+def running(workers):
+    """Run a cluster of processes, and give a client of it."""
+    with (
+        TemporaryDirectory() as folder,
+        dask.config.set({"temporary-directory": folder}),
+        distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=50,
+        ) as started,
+        distributed.Client(started) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    with running(2) as started:
+        yield started
+
+
+@pytest.fixture
+def engine(client):
+    return Cluster(client, "--engine dask")
+
+
+def tables(states, seed=0, alpha=0.3):
+    """Return a right gradient and what it is the gradient of."""
+    generator = np.random.default_rng(seed)
+    q, logits = generator.normal(size=(2, states, ACTIONS))
+    log_pi = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    pi, g = np.exp(log_pi), q - alpha * log_pi
+    grad = -pi * (g - (pi * g).sum(-1, keepdims=True))
+    return {"q": q, "logits": logits, "alpha": np.float64(alpha), "grad": grad}
+
+
+def write(folder, arrays):
+    folder.mkdir()
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+def text(case):
+    return msgspec.json.encode(msgspec.to_builtins(case))
+
+
+def opened(fixture):
+    """Return a fixture as a case, and its settings."""
+    chosen = dict(fixture.expected["settings"])
+    weights = chosen.pop("weights", None)
+    given = {"weights": [str(fixture.path.parent / weights)]} if weights else {}
+    axis = chosen.pop("action_axis", -1)
+    return open_case(str(fixture.path), given, action_axis=axis), chosen
+
+
+@pytest.mark.parametrize("kind", ["positive", "negative"])
+def test_the_report_is_that_of_the_local_engine_for_every_format_and_mistake(engine, kind):
+    for fixture in walk(kind)[:: 1 if kind == "positive" else 4]:
+        case, chosen = opened(fixture)
+        settings = Settings(block_entries=1000, samples=10, **chosen)
+        assert text(verify_case(case, settings)) == text(
+            verify_case(case, settings, engine=engine)
+        ), fixture.path
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_report_is_the_same_for_any_number_of_workers(workers):
+    arrays = tables(5000)
+    arrays["grad"][1234] *= -1
+    case, settings = case_from_arrays(arrays), Settings(block_entries=1024, samples=5)
+    with running(workers) as client:
+        made = verify_case(case, settings, engine=Cluster(client, ""))
+    assert text(made) == text(verify_case(case, settings))
+
+
+def test_many_files_are_verified_by_the_workers_and_reported_in_their_order(engine, tmp_path):
+    wrong = tables(30)
+    wrong["grad"] *= -1
+    torn = tables(30)
+    torn["q"][7, 1] = np.nan
+    folders = [write(tmp_path / f"{i}", tables(30, seed=i)) for i in range(6)]
+    folders += [write(tmp_path / "wrong", wrong), tmp_path / "none", write(tmp_path / "torn", torn)]
+    large = write(tmp_path / "large", tables(50_000))
+    folders.insert(3, large)
+    cases = [(str(folder), partial(open_case, str(folder), {})) for folder in folders]
+    local, dask = (report(cases, Settings(), engine=each) for each in (Threads(), engine))
+    assert msgspec.to_builtins(local) == msgspec.to_builtins(dask)
+    assert len(dask.summary.errors) == 2
+    ahead = engine.ahead(partial(verify_case, settings=Settings()), [case for _, case in cases])
+    assert [made is not None for made in ahead] == [
+        folder.name not in ("large", "none", "torn") for folder in folders
+    ]
+
+
+class Rows(list):
+    merge = list.extend
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_killed_in_the_middle_changes_nothing(workers, tmp_path):
+    arrays = tables(30_000)
+    arrays["grad"][::777] += 1e-9
+    case = open_case(str(write(tmp_path / "case", arrays)), {})
+    settings = Settings(block_entries=64)
+    done, killed = [], []
+
+    with running(workers) as client:
+
+        def kill(_what, states, _total):
+            """Kill a worker that is at work once the first results are in."""
+            done.append(states)
+            at_work = [worker for worker, tasks in client.processing().items() if tasks]
+            if at_work and not killed:
+                killed.extend(client.run(os.getpid, workers=at_work[:1]).values())
+                os.kill(killed[0], signal.SIGKILL)
+
+        made = verify_case(case, settings, kill, Cluster(client, ""))
+        pids = set(client.run(os.getpid).values())
+    assert killed
+    assert killed[0] not in pids
+    assert len(done) > 2
+    assert text(made) == text(verify_case(case, settings))
+
+
+def test_a_piece_of_work_that_kills_every_worker_is_an_error(client, engine):
+    case = case_from_arrays(tables(10))
+
+    def fatal(_raw, _buffers):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(UsageError, match="workers that died at the same piece of work"):
+        list(engine.over_blocks(fatal, case, 10))
+    client.wait_for_workers(2)
+
+
+def test_the_first_error_in_the_order_of_the_case_wins_and_reads_the_same(client, tmp_path):
+    arrays = tables(100_000)
+    arrays["q"][[90_000, 70_000], 2] = np.inf
+    arrays["logits"][40_000, 1] = np.nan
+    folder = write(tmp_path / "case", arrays)
+    scheduler = client.scheduler.address
+    local = softcheck("verify", folder)
+    dask = softcheck("verify", folder, "--engine", "dask", "--scheduler", scheduler)
+    assert dask == local
+    assert dask.code == 2
+    assert "logits.npy[40000, 1]" in dask.err
+    assert dask.err.count("\n") == 1
+
+
+def test_a_defect_is_no_verdict(engine):
+    def defective(_raw, _buffers):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(engine.over_blocks(defective, case_from_arrays(tables(10)), 10))
+
+
+def test_results_come_in_the_order_of_the_blocks(engine):
+    case = case_from_arrays(tables(64))
+
+    def uneven(raw, _buffers):
+        time.sleep(0.02 if raw.start < 32 else 0.0)
+        return Rows([raw.start])
+
+    found = [start for part in engine.over_blocks(uneven, case, 2) for start in part]
+    assert found == list(range(0, 64, 2))
+
+
+@pytest.mark.parametrize("which", ["local", "dask"])
+def test_progress_counts_states_and_cases(which, engine, tmp_path):
+    chosen = Threads() if which == "local" else engine
+    folders = [write(tmp_path / f"{i}", tables(40_000, seed=i)) for i in range(2)]
+    cases = [(str(folder), partial(open_case, str(folder), {})) for folder in folders]
+    told = []
+    report(cases, Settings(), lambda *of: told.append(of), chosen)
+    states = [done for what, done, total in told if what == "states"]
+    assert states[-1] == 40_000
+    assert states == sorted(states[: len(states) // 2]) * 2
+    assert [of for of in told if of[0] == "cases"] == [("cases", 1, 2), ("cases", 2, 2)]
+
+
+def test_the_bar_has_a_line_for_cases_and_one_for_states(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("softcheck.progress.PATIENCE", 0.0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar() as update:
+        update("states", 5, 10)
+        update("cases", 1, 4)
+    shown = sys.stderr.getvalue()
+    assert "50%" in shown
+    assert "25%" in shown
+
+
+def test_a_file_that_is_another_one_on_a_worker_is_refused(client, tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    write(here / "case", tables(30))
+    write(there / "case", tables(30, seed=1))
+    monkeypatch.chdir(here)
+    chosen = ["--engine", "dask", "--scheduler", client.scheduler.address]
+    for elsewhere in (there, tmp_path):
+        client.run(os.chdir, str(elsewhere))
+        try:
+            outcome = softcheck("verify", "case", *chosen)
+        finally:
+            client.run(os.chdir, str(here))
+        assert outcome.code == 2
+        assert "found no such file, or another one, on worker tcp://" in outcome.err
+        assert outcome.err.count("\n") == 1
+    assert softcheck("verify", "case", *chosen).code == 0
+
+
+def set_version(version):
+    engine_module.__version__ = version
+
+
+def test_a_worker_with_another_softcheck_is_refused(client, engine, tmp_path):
+    folder = write(tmp_path / "case", tables(30))
+    address, *_ = client.scheduler_info()["workers"]
+    case = open_case(str(folder), {})
+    version = engine_module.__version__
+    client.run(set_version, "0.0.0", workers=[address])
+    try:
+        outcome = softcheck(
+            "verify", folder, "--engine=dask", "--scheduler", client.scheduler.address
+        )
+        assert outcome.code == 2
+        assert f"worker {address}: found softcheck 0.0.0, NumPy" in outcome.err
+        assert outcome.err.count("\n") == 1
+        # Those that join later have been seen by nobody.
+        client.run(set_version, "0.0.0")
+        with pytest.raises(UsageError, match=r"softcheck 0\.0\.0"):
+            verify_case(case, Settings(), engine=engine)
+        with pytest.raises(UsageError, match=r"softcheck 0\.0\.0"):
+            report([("case", partial(open_case, str(folder), {}))], Settings(), None, engine)
+    finally:
+        client.run(set_version, version)
+
+
+@pytest.fixture
+def deaf():
+    """Give the address of a server that says nothing."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+
+def refused(*arguments):
+    outcome = softcheck("verify", "case", *arguments)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert outcome.out == ""
+    return outcome.err
+
+
+def test_what_is_no_scheduler_is_said_in_one_line(deaf, client, monkeypatch):
+    monkeypatch.setattr(engine_module, "PATIENCE", 0.5)
+    worker, *_ = client.scheduler_info()["workers"]
+    for address in (deaf, "tcp://127.0.0.1:1", "nowhere", "", "ftp://127.0.0.1:1", worker):
+        err = refused("--engine", "dask", "--scheduler", address)
+        assert err.startswith(f"softcheck: --scheduler {address}: found no scheduler")
+
+
+def test_a_scheduler_without_workers_is_said():
+    with running(0) as client:
+        err = refused("--engine=dask", "--scheduler", client.scheduler.address)
+    assert "found no worker, expected at least one" in err
+
+
+def test_options_that_contradict_each_other_are_refused():
+    assert "--engine dask" in refused("--scheduler", "tcp://127.0.0.1:1")
+    chosen = ["--engine", "dask", "--scheduler", "tcp://127.0.0.1:1", "--threads", "2"]
+    assert "--threads: found 2 beside --scheduler" in refused(*chosen)
+
+
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert "pip install 'softcheck[dask]'" in refused("--engine", "dask")
+
+
+def started_processes(run):
+    """Wait for the workers of a run to be at work; return all of its processes."""
+    while True:
+        children = psutil.Process(run.pid).children(recursive=True)
+        if sum(child.cpu_times().user > 1.0 for child in children) == 2:
+            return children
+        assert run.poll() is None
+        time.sleep(0.02)
+
+
+def listening(process):
+    return [
+        connection.laddr.ip
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_leaves_no_process_and_no_file(tmp_path, number):
+    folder = write(tmp_path / "case", tables(1_000_000))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "softcheck", "verify", "--engine=dask", "--threads=2"]
+        + [str(folder)] * 50,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(scratch)},
+        start_new_session=True,
+    ) as run:
+        children = started_processes(run)
+        of_all = [psutil.Process(run.pid), *children]
+        assert {ip for process in of_all for ip in listening(process)} == {"127.0.0.1"}
+        if number == signal.SIGINT:
+            os.killpg(run.pid, number)  # as a terminal does
+        else:
+            run.send_signal(number)
+        out, err = run.communicate(timeout=60)
+    assert out == ""
+    assert err == "" or number == signal.SIGKILL  # Python itself speaks of it
+    assert run.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []
+    if number != signal.SIGKILL:
+        assert list(scratch.iterdir()) == []
+
+
+def test_a_finished_run_leaves_no_thread_no_process_and_no_file(tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    folder = write(tmp_path / "case", tables(40_000))
+    before = set(psutil.Process().children(recursive=True))
+    outcome = softcheck("verify", folder, "--engine", "dask", "--threads", 1, "-q")
+    assert outcome == softcheck("verify", folder, "-q")
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert not any("spawn_main" in part for process in left for part in process.cmdline())
+    assert list(scratch.iterdir()) == []
+
+
+def resident(which):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    status = dict(line.split(":", 1) for line in lines)
+    return int(status[which].split()[0]) / 1024
+
+
+def test_a_worker_takes_less_than_200_megabytes(tmp_path):
+    folder = tmp_path / "case"
+    folder.mkdir()
+    for name in ("q", "logits", "grad"):
+        table = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float64, (300_000, 18))
+        table[::1000] = np.random.default_rng(len(name)).normal(size=(300, 18))
+    case = open_case(str(folder), {"alpha": ["0.3"]})
+    small = case_from_arrays(tables(10))
+    with running(2) as client:
+        engine = Cluster(client, "")
+        for _ in range(8):
+            verify_case(small, Settings(), engine=engine)  # imports
+        before = client.run(resident, "VmRSS")
+        made = verify_case(case, Settings(), engine=engine)
+        peak = client.run(resident, "VmHWM")
+    assert made.diagnosis
+    grown = {worker: peak[worker] - before[worker] for worker in before}
+    assert 20 < max(grown.values()) < 200
