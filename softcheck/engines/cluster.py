@@ -284,8 +284,9 @@ def _of_this_machine(workers: int) -> Iterator[Any]:
                 "distributed.scheduler.no-workers-timeout": f"{RESTARTS}s",
                 "distributed.scheduler.http.routes": [],
                 "distributed.worker.http.routes": [],
-                # Dask has the allocator give back every array at once, only to ask for it again.
-                "distributed.nanny.pre-spawn-environ": {},
+                # In place of Dask's own, which has the allocator give back every array at once,
+                # only to ask for it again. What a worker leaves behind goes with the folder.
+                "distributed.nanny.pre-spawn-environ": {"TMPDIR": folder},
             }
         ),
         ThreadPoolExecutor(1) as starter,
