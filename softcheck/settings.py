@@ -33,6 +33,9 @@ Factor: TypeAlias = Annotated[
 Number: TypeAlias = Annotated[float, Meta(description="a number")]
 Switch: TypeAlias = Annotated[bool, Meta(description="true or false")]
 Place: TypeAlias = Annotated[str, Meta(min_length=1, description='a path such as "run.npz::q"')]
+Address: TypeAlias = Annotated[
+    str, Meta(min_length=1, description='an address such as "tcp://127.0.0.1:8786"')
+]
 Places: TypeAlias = Annotated[list[Place], Meta(min_length=1, description="a list of them")]
 Names: TypeAlias = Annotated[
     dict[str, str], Meta(description='a table such as { grad = "actor_grad" }')
@@ -227,7 +230,7 @@ class General:
         EngineName, Option("Threads here, or a Dask cluster", "Run", variable=True)
     ] = "local"
     scheduler: Annotated[
-        Place | None,
+        Address | None,
         Option("A running Dask cluster", "Run", "ADDRESS", "one of this machine", variable=True),
     ] = None
     report: Annotated[

@@ -119,11 +119,11 @@ def test_many_files_are_verified_by_the_workers_and_reported_in_their_order(engi
     folders += [write(tmp_path / "wrong", wrong), tmp_path / "none", write(tmp_path / "torn", torn)]
     large = write(tmp_path / "large", tables(50_000))
     folders.insert(3, large)
-    cases = [(str(folder), partial(open_case, str(folder), {})) for folder in folders]
-    local, dask = (report(cases, Settings(), engine=each) for each in (Threads(), engine))
+    cases = [(str(each), partial(open_case, str(each), {}), Settings()) for each in folders]
+    local, dask = (report(cases, engine=each) for each in (Threads(), engine))
     assert msgspec.to_builtins(local) == msgspec.to_builtins(dask)
     assert len(dask.summary.errors) == 2
-    ahead = engine.ahead(partial(verify_case, settings=Settings()), [case for _, case in cases])
+    ahead = engine.ahead(verify_case, [(opener, settings) for _, opener, settings in cases])
     assert [made is not None for made in ahead] == [
         folder.name not in ("large", "none", "torn") for folder in folders
     ]
@@ -207,9 +207,9 @@ def test_results_come_in_the_order_of_the_blocks(engine):
 def test_progress_counts_states_and_cases(which, engine, tmp_path):
     chosen = Threads() if which == "local" else engine
     folders = [write(tmp_path / f"{i}", tables(40_000, seed=i)) for i in range(2)]
-    cases = [(str(folder), partial(open_case, str(folder), {})) for folder in folders]
+    cases = [(str(each), partial(open_case, str(each), {}), Settings()) for each in folders]
     told = []
-    report(cases, Settings(), lambda *of: told.append(of), chosen)
+    report(cases, lambda *of: told.append(of), chosen)
     states = [done for what, done, total in told if what == "states"]
     assert states[-1] == 40_000
     assert states == sorted(states[: len(states) // 2]) * 2
@@ -224,7 +224,7 @@ def test_the_bar_has_a_line_for_cases_and_one_for_states(monkeypatch):
     monkeypatch.setattr("softcheck.progress.PATIENCE", 0.0)
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
-    with progress_bar() as update:
+    with progress_bar(color=False) as update:
         update("states", 5, 10)
         update("cases", 1, 4)
     shown = sys.stderr.getvalue()
@@ -274,7 +274,7 @@ def test_a_worker_with_another_softcheck_is_refused(client, engine, tmp_path):
         with pytest.raises(UsageError, match=r"softcheck 0\.0\.0"):
             verify_case(case, Settings(), engine=engine)
         with pytest.raises(UsageError, match=r"softcheck 0\.0\.0"):
-            report([("case", partial(open_case, str(folder), {}))], Settings(), None, engine)
+            report([("case", partial(open_case, str(folder), {}), Settings())], engine=engine)
     finally:
         client.run(set_version, version)
 
@@ -299,7 +299,7 @@ def refused(*arguments):
 def test_what_is_no_scheduler_is_said_in_one_line(deaf, client, monkeypatch):
     monkeypatch.setattr(engine_module, "PATIENCE", 0.5)
     worker, *_ = client.scheduler_info()["workers"]
-    for address in (deaf, "tcp://127.0.0.1:1", "nowhere", "", "ftp://127.0.0.1:1", worker):
+    for address in (deaf, "tcp://127.0.0.1:1", "nowhere", "ftp://127.0.0.1:1", worker):
         err = refused("--engine", "dask", "--scheduler", address)
         assert err.startswith(f"softcheck: --scheduler {address}: found no scheduler")
 

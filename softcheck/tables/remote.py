@@ -33,6 +33,10 @@ class Remote(File):
         super().__init__(url, shown(url))
         self._copy: File | None = None
 
+    def __reduce__(self) -> tuple[type["Remote"], tuple[str]]:
+        """Pickle without the copy, which is on this machine."""
+        return Remote, (self.path,)
+
     @property
     def name(self) -> str:
         """The name without the folder; a chain of URLs begins with the innermost."""
