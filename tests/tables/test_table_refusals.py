@@ -20,6 +20,7 @@ from gathering import read_all
 
 from softcheck.errors import InputError, SoftcheckError
 from softcheck.tables import open_case, table
+from softcheck.tables.sources import Memory
 
 MALFORMED = Path(__file__).parents[2] / "fixtures" / "malformed"
 
@@ -438,3 +439,16 @@ def test_json_that_is_no_table(text, message):
     Path("q.json").write_text(text)
     with pytest.raises(InputError, match=message):
         open_case(None, {"q": ["q.json"]})
+
+
+class Short(Memory):
+    """A source that gives fewer states than its shape promises."""
+
+    def runs(self, rows, axis, start, stop):
+        yield from super().runs(rows, axis, start, stop - 1)
+
+
+def test_a_source_that_ends_early(arrays):
+    short = table.Table(Short(arrays["q"]), None, "q")
+    with pytest.raises(InputError, match="q: found EOFError: the data ends before the array"):
+        list(short.blocks(2, 1))
