@@ -1,0 +1,81 @@
+"""What the README shows is what the program prints, reads and offers."""
+
+import re
+from pathlib import Path
+
+import pytest
+from run import softcheck
+
+from softcheck.cli import EXIT_CODES, INTERNAL, TROUBLE
+from softcheck.config import configuration
+from softcheck.report import FORMATS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language):
+    """Return the fenced blocks of a language."""
+    fences = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", README)
+    return [body for name, body in fences if name == language]
+
+
+def without_digits(text):
+    """Return words and marks; measured numbers depend on the processor in their last digits."""
+    return re.sub(r"-?\d[\d.]*(e[+-]?\d+)?", "#", text).split()
+
+
+def rows(heading):
+    """Return the first two cells of the rows of a table, without code marks."""
+    (body,) = re.findall(rf"(?m)^\| {heading} \|.*\n\| --- .*\n((?:\|.*\n)+)", README)
+    return [
+        [cell.strip().replace("`", "") for cell in line.split("|")[1:3]]
+        for line in body.splitlines()
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fixtures/positive/taxi.npz", "--output-format=text"),
+        ("fixtures/negative/missing-alpha.npz", "--output-format=text", "--max-findings=1"),
+    ],
+    ids=["right", "wrong"],
+)
+def test_the_runs_it_shows_are_what_is_printed(arguments, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    printed = softcheck("verify", *arguments).out.strip()
+    shown = [block for block in blocks("") if arguments[0] in block]
+    (block,) = [re.sub(r"^\$ .*\n", "", block) for block in shown]
+    assert without_digits(block) == without_digits(printed)
+
+
+def test_its_derivation_is_what_is_printed():
+    printed = softcheck("derive", "--output-format=text").out
+    (block,) = [block for block in blocks("") if "left out" in block]
+    for line in block.strip().splitlines()[1:]:
+        assert line.split() in [each.split() for each in printed.splitlines()]
+
+
+def test_its_table_of_formats_is_that_of_the_program():
+    listed = dict(rows("`--output-format`"))
+    assert list(listed) == list(FORMATS)
+    for name, form in FORMATS.items():
+        assert listed[name].startswith(form.about)
+
+
+def test_its_exit_codes_are_those_of_the_program():
+    listed = [code for code, _ in rows("exit code")]
+    assert listed[:4] == [*map(str, sorted({*EXIT_CODES.values(), TROUBLE, INTERNAL}))]
+
+
+@pytest.mark.parametrize("block", blocks("toml"))
+def test_its_configurations_are_read(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dumps").mkdir()
+    (tmp_path / "dumps" / "step.npz").touch()
+    name = "pyproject.toml" if "tool.softcheck" in block else "softcheck.toml"
+    (tmp_path / name).write_text(block)
+    (case,) = configuration(None, isolated=False).every()
+    assert case.path == "dumps/step.npz"
+    assert case.values["reduction"].value == "mean"
