@@ -9,7 +9,7 @@ import numpy as np
 from softcheck.evaluation import Dump, Evaluation
 from softcheck.exact_sum import ExactSum
 from softcheck.policy import Array, Buffers
-from softcheck.tally import Tally, compare
+from softcheck.tally import Tally, compare, sight
 from softcheck.tolerance import DUMP_FACTOR, live_magnitude, summation
 
 
@@ -88,11 +88,13 @@ def _expected_loss(e: Evaluation) -> Expected:
 
 
 def _expected_gradient(e: Evaluation) -> Expected:
-    factor, of = np.abs(e.factor), e.rounded_bounds
+    factor = np.abs(e.factor)
     # Backward passes weigh g and V by pi one by one.
     g = np.abs(e.policy.g)
     size = g + e.mean(g) + e.block.alpha
-    return Expected(e.gradient * e.factor, of.rounding * factor, of.scale * factor, size * factor)
+    return Expected(
+        e.gradient * e.factor, e.rounded_logits * factor, e.scale * factor, size * factor
+    )
 
 
 INTERMEDIATES: dict[str, Callable[[Evaluation], Expected]] = {
@@ -138,7 +140,7 @@ def sides(e: Evaluation, name: str) -> Sides:
     tolerance = dump_tolerance(dump, expected)
     # Bounds are of first order: they end where the rounding of a logit moves its exponential
     # by a factor.
-    logits = live_magnitude(e.block.logits, e.policy, e.buffers("dump.logits", e.policy.w.shape))
+    logits = live_magnitude(e.block.logits, e.policy, e.buffers("dump.logits", e.policy.pi.shape))
     tolerance[..., dump.computed.unit * logits.max(axis=0) > 1.0] = np.inf
     tolerance[~np.isfinite(actual)] = 0.0
     if e.legal is not None and actual.ndim == 2:
@@ -194,8 +196,9 @@ class ReducedLoss:
         total = Expected(*(np.array([x]) for x in (float(self.value), rounding, scale, scale)))
         actual = self.dump.values.reshape(1)
         tolerance = np.where(np.isfinite(actual), dump_tolerance(self.dump, total), 0.0)
+        seen = sight(tolerance, total.scale, Buffers())
         tally = compare(
-            actual, total.value, tolerance, total.scale, Buffers(), entries=1, start=0, limit=1
+            actual, total.value, tolerance, seen, Buffers(), entries=1, start=0, limit=1
         )
         tally.spots = [spot._replace(state=None) for spot in tally.spots]
         return tally

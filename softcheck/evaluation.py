@@ -1,7 +1,7 @@
 """A block of states with the quantities that its checks share, each computed when it is needed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from softcheck import analytic
 from softcheck import loss as soft_loss
-from softcheck.policy import Array, Block, Buffers, Policy, evaluate, mean_over_actions
-from softcheck.tally import Tally, compare
-from softcheck.tolerance import TINY, Bounds, Precision, U, bounds
+from softcheck.policy import Array, Block, Buffers, Policy, evaluate, sum_of_products
+from softcheck.tally import Sight, Tally, compare, sight
+from softcheck.tolerance import Bounds, Error, Precision, U, bounds, rounded_logits, scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Evaluation:
 
     @cached_property
     def loss(self) -> soft_loss.Loss:
-        """The sums of the loss."""
-        return soft_loss.sums(self.block, self.policy, self.buffers)
+        """The terms of the loss."""
+        return soft_loss.terms(self.block, self.policy, self.buffers)
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -95,27 +95,25 @@ class Evaluation:
         return bounds(self.block, self.policy, self.loss, self.buffers)
 
     @cached_property
-    def rounded_bounds(self) -> Bounds:
-        """The same where the logits have been rounded, as for what was computed elsewhere."""
-        return bounds(self.block, self.policy, self.loss, self.buffers, rounded_logits=True)
+    def scale(self) -> Array:
+        """What the gradient of each entry is made of."""
+        return scale(
+            self.policy, self.loss, self.bounds, self.buffers("scale", self.policy.pi.shape)
+        )
+
+    @cached_property
+    def rounded_logits(self) -> Array:
+        """The rounding in units of U where the logits were rounded too, as in a dump."""
+        return rounded_logits(self.block, self.policy, self.loss, self.bounds, self.buffers)
 
     @cached_property
     def gradient(self) -> Array:
         """Eq. (6), shape `(actions, rows)`."""
         return analytic.gradient(self.policy, self.buffers("gradient", self.policy.pi.shape))
 
-    @cached_property
-    def error(self) -> Array:
-        """The bound on the rounding in `gradient`."""
-        return self.bounds.of(U, TINY, self.buffers("error", self.policy.pi.shape))
-
-    def at(self, block: Block) -> "Evaluation":
-        """Return the evaluation of another block of the same states, beside this one."""
-        return replace(self, block=block, dumps={}, buffers=self.buffers.nested)
-
     def mean(self, x: Array) -> Array:
         """Return the expectation of x under the policy, shape `(rows,)`."""
-        return mean_over_actions(self.policy.pi, x, self.buffers)
+        return sum_of_products(self.policy.pi, x, self.buffers)
 
     @property
     def legal_entries(self) -> int:
@@ -133,12 +131,45 @@ class Evaluation:
         about: str = "",
     ) -> Tally:
         """Compare two sides of this block, see `tally.compare`; by default its legal entries."""
+        seen = sight(tolerance, scale, self.buffers)
+        return self._compare(actual, expected, tolerance, seen, 1.0, entries, about)
+
+    def compare_gradient(self, value: Array, error: Error, about: str = "") -> Tally:
+        """Compare `gradient` with the value and the bound that another method has for it."""
+        own, unit = self.bounds.rounding, U
+        if error is own:
+            tolerance, unit = own.entries, 2.0 * U
+        else:
+            tolerance = np.add(
+                error.entries, own.entries, out=self.buffers("tolerance", value.shape)
+            )
+        resolution = U * (error.relative + own.relative)
+        clear = resolution < 1.0
+        live, blind = int(self.policy.live[clear].sum()), 0
+        if not clear.all():
+            rest = sight(unit * tolerance[:, ~clear], self.scale[:, ~clear], self.buffers)
+            resolution[~clear] = rest.worst
+            live, blind = live + rest.live, rest.blind
+        seen = Sight(resolution, live, blind)
+        return self._compare(self.gradient, value, tolerance, seen, unit, None, about)
+
+    def _compare(
+        self,
+        actual: Array,
+        expected: Array,
+        tolerance: Array,
+        seen: Sight,
+        unit: float,
+        entries: int | None,
+        about: str,
+    ) -> Tally:
         return compare(
             actual,
             expected,
             tolerance,
-            scale,
+            seen,
             self.buffers,
+            unit=unit,
             entries=self.legal_entries if entries is None else entries,
             start=self.start,
             limit=self.context.limit,

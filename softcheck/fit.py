@@ -18,7 +18,7 @@ from softcheck.dumps import Sides
 from softcheck.evaluation import Evaluation
 from softcheck.exact_sum import ExactSum
 from softcheck.policy import Array, Buffers, sum_over_actions
-from softcheck.tally import Tally, compare
+from softcheck.tally import Tally, compare, sight
 from softcheck.tolerance import DUMP_FACTOR
 
 SIGMAS = 6.0
@@ -305,7 +305,8 @@ def check(moments: Moments, alpha: float | None, unit: float) -> Tally:
         said.append(f"{moments.skipped} entries that are not finite were left out")
     actual, expected, tolerances, scale = np.array(rows).T.copy()
     with np.errstate(divide="ignore"):  # there is nothing to see of what cannot be told
-        tally = compare(actual, expected, tolerances, scale, Buffers(), entries=2, start=0, limit=2)
+        seen = sight(tolerances, scale, Buffers())
+        tally = compare(actual, expected, tolerances, seen, Buffers(), entries=2, start=0, limit=2)
     tally.spots = [spot._replace(state=None, about=said[spot.state or 0]) for spot in tally.spots]
     tally.summary = "; ".join(said)
     return tally

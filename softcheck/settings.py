@@ -9,9 +9,9 @@ Reduction: TypeAlias = Literal["none", "sum", "mean", "mean-all"]
 CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
 
-BLOCK_ENTRIES = 131_072
+BLOCK_ENTRIES = 81_920
 """Entries of a block: NumPy calls so long that two threads seldom wait for the interpreter, and
-the fifty or so buffers of a thread still take no more than 50 MB."""
+the twenty or so buffers of a thread are still in the processor's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
