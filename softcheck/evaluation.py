@@ -10,8 +10,17 @@ from numpy.typing import NDArray
 from softcheck import analytic
 from softcheck import loss as soft_loss
 from softcheck.policy import Array, Block, Buffers, Policy, evaluate, sum_of_products
-from softcheck.tally import Sight, Tally, compare, sight
-from softcheck.tolerance import Bounds, Error, Precision, U, bounds, rounded_logits, scale
+from softcheck.tally import Sight, Tally, compare, histogram, sight
+from softcheck.tolerance import (
+    Bounds,
+    Error,
+    Precision,
+    U,
+    bounds,
+    live_magnitude,
+    rounded_logits,
+    scale,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +111,15 @@ class Evaluation:
         )
 
     @cached_property
+    def live_logits(self) -> Array:
+        """|theta|, 0 where pi is 0."""
+        out = self.buffers("live_logits", self.policy.pi.shape)
+        return live_magnitude(self.block.logits, self.policy, out)
+
+    @cached_property
     def rounded_logits(self) -> Array:
         """The rounding in units of U where the logits were rounded too, as in a dump."""
-        return rounded_logits(self.block, self.policy, self.loss, self.bounds, self.buffers)
+        return rounded_logits(self.policy, self.loss, self.live_logits, self.bounds, self.buffers)
 
     @cached_property
     def gradient(self) -> Array:
@@ -136,22 +151,36 @@ class Evaluation:
 
     def compare_gradient(self, value: Array, error: Error, about: str = "") -> Tally:
         """Compare `gradient` with the value and the bound that another method has for it."""
-        own, unit = self.bounds.rounding, U
+        own = self.bounds.rounding
         if error is own:
-            tolerance, unit = own.entries, 2.0 * U
-        else:
-            tolerance = np.add(
-                error.entries, own.entries, out=self.buffers("tolerance", value.shape)
+            return self._compare(
+                self.gradient, value, own.entries, self._own_sight, 2.0 * U, None, about
             )
-        resolution = U * (error.relative + own.relative)
-        clear = resolution < 1.0
-        live, blind = int(self.policy.live[clear].sum()), 0
-        if not clear.all():
-            rest = sight(unit * tolerance[:, ~clear], self.scale[:, ~clear], self.buffers)
-            resolution[~clear] = rest.worst
-            live, blind = live + rest.live, rest.blind
-        seen = Sight(resolution, live, blind)
-        return self._compare(self.gradient, value, tolerance, seen, unit, None, about)
+        tolerance = np.add(error.entries, own.entries, out=self.buffers("tolerance", value.shape))
+        seen = self._sight(tolerance, error.relative + own.relative, U)
+        return self._compare(self.gradient, value, tolerance, seen, U, None, about)
+
+    @cached_property
+    def _own_sight(self) -> Sight:
+        """What is seen within twice the rounding of `gradient`."""
+        return self._sight(*self.bounds.rounding, 2.0 * U)
+
+    def _sight(self, tolerance: Array, relative: Array, unit: float) -> Sight:
+        """Return what a comparison with `gradient` sees; `relative` bounds tolerance over scale.
+
+        Entries are looked at only where that bound does not show that none of a state is blind.
+        """
+        resolution = unit * relative
+        unclear = np.flatnonzero(~(resolution < 1.0))
+        if not unclear.size:
+            return Sight(int(self.policy.live.sum()), 0, histogram(resolution))
+        clear = np.flatnonzero(resolution < 1.0)
+        rest = sight(unit * tolerance[:, unclear], self.scale[:, unclear], self.buffers)
+        return Sight(
+            int(self.policy.live[clear].sum()) + rest.live,
+            rest.blind,
+            histogram(resolution[clear]) + rest.histogram,
+        )
 
     def _compare(
         self,

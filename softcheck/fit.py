@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from softcheck.dumps import Sides
 from softcheck.evaluation import Evaluation
 from softcheck.exact_sum import ExactSum
-from softcheck.policy import Array, Buffers, sum_over_actions
+from softcheck.policy import Array, Buffers, sum_of_products, sum_over_actions
 from softcheck.tally import Tally, compare, sight
 from softcheck.tolerance import DUMP_FACTOR
 
@@ -54,6 +54,7 @@ class Sums:
     totals: list[ExactSum] = field(default_factory=lambda: [ExactSum() for _ in range(_COUNT)])
     waiting: dict[int, Array] = field(default_factory=dict)
     whole: list[Array] = field(default_factory=list)
+    groups: list[Array] = field(default_factory=list)
 
     def add(self, start: int, columns: Array) -> None:
         """Add quantities of the states from `start` on, shape `(quantities, rows)`."""
@@ -71,13 +72,22 @@ class Sums:
         while tree.shape[-1] > 1:
             half = tree.shape[-1] // 2
             tree = tree[..., :half] + tree[..., half:]
-        for total, values in zip(self.totals, tree[..., 0], strict=True):
-            total.add(values)
+        self.groups.append(tree[..., 0])
+
+    def _add_to_totals(self) -> None:
+        """Add the sums of groups exactly, many at a time, for that is slow."""
+        if self.groups:
+            for total, values in zip(self.totals, np.hstack(self.groups), strict=True):
+                total.add(values)
+        self.groups = []
 
     def merge(self, other: "Sums") -> None:
         """Add the sums over other states."""
         for total, more in zip(self.totals, other.totals, strict=True):
             total.merge(more)
+        self.groups += other.groups
+        if len(self.groups) >= _GROUP:
+            self._add_to_totals()
         self.waiting |= other.waiting
         self.whole += other.whole
         for group in {state // _GROUP for state in other.waiting}:
@@ -101,6 +111,7 @@ class Sums:
                 if state in self.waiting:
                     columns[:, state % _GROUP] = self.waiting.pop(state)
             self._add_groups(columns)
+        self._add_to_totals()
         return [float(total) for total in self.totals]
 
 
@@ -139,18 +150,16 @@ class Moments:
         weight = np.divide(1.0, gradient.tolerance, out=e.buffers("fit.weight", shape))
         finite = np.isfinite(r)
         unused = ~finite | (gradient.tolerance == 0) | (weight == 0)
-        weight[unused] = 0.0
-        r[unused] = 0.0
+        if unused.any():
+            weight[unused] = 0.0
+            r[unused] = 0.0
         a *= weight
         b *= weight
         r *= weight
-        product = weight
-
-        def over(x: Array, y: Array) -> Array:
-            return sum_over_actions(np.multiply(x, y, out=product), e.buffers)
-
-        aa, ab, bb, ar, br = over(a, a), over(a, b), over(b, b), over(a, r), over(b, r)
-        sizes = [sum_over_actions(np.abs(x, out=product), e.buffers) for x in (a, b)]
+        aa, ab, bb, ar, br = (
+            sum_of_products(x, y, e.buffers) for x, y in ((a, a), (a, b), (b, b), (a, r), (b, r))
+        )
+        sizes = [sum_over_actions(np.abs(x, out=weight), e.buffers) for x in (a, b)]
         five = (ar, br, aa, ab, bb)
         pairs = (five[i] * five[j] for i, j in _PAIRS)
         made = cls(

@@ -105,15 +105,23 @@ def _upper_edge(index: int) -> float:
 
 
 class Sight(NamedTuple):
-    """How much a comparison sees.
+    """How much a comparison sees of some states; see `Tally`."""
 
-    `worst`, shape `(rows,)`, is an upper bound on tolerance over scale at the live entries of a
-    state, 0 where it has none; `live` and `blind` count entries as in a `Tally`.
-    """
-
-    worst: Array
     live: int
     blind: int
+    histogram: NDArray[np.int64]
+
+
+def histogram(resolution: Array) -> NDArray[np.int64]:
+    """Count the resolutions of states, shape `(rows,)`, by their leading bits.
+
+    What is below the lowest bin has nothing to see.
+    """
+    bins = np.minimum(resolution, 1.0).view(np.int64)
+    bins >>= _SHIFT
+    bins -= _LOWEST
+    np.maximum(bins, 0, out=bins)
+    return np.bincount(bins, minlength=_BINS)
 
 
 def sight(tolerance: Array, scale: Array, buffers: Buffers) -> Sight:
@@ -124,12 +132,18 @@ def sight(tolerance: Array, scale: Array, buffers: Buffers) -> Sight:
     """
     tolerance, scale = np.atleast_2d(tolerance, scale)
     resolution = np.divide(tolerance, scale, out=buffers("tally.resolution", scale.shape))
-    dead = scale == 0.0
-    resolution[dead] = 0.0
-    blind = ~(resolution < 1.0)
-    resolution[blind] = np.inf
-    live = scale.size - int(np.count_nonzero(dead))
-    return Sight(resolution.max(axis=0), live, int(np.count_nonzero(blind)))
+    worst, live, blind = resolution.max(axis=0), scale.size, 0
+    unclear = np.flatnonzero(~(worst < 1.0))
+    if unclear.size:
+        resolution = resolution[:, unclear]
+        dead = scale[:, unclear] == 0.0
+        resolution[dead] = 0.0
+        unseen = ~(resolution < 1.0)
+        resolution[unseen] = np.inf
+        worst[unclear] = resolution.max(axis=0)
+        live -= int(np.count_nonzero(dead))
+        blind = int(np.count_nonzero(unseen))
+    return Sight(live, blind, histogram(worst))
 
 
 def compare(
@@ -193,16 +207,7 @@ def compare(
         )
         for row, action in places
     ]
-    return Tally(limit, entries, failed, seen.live, seen.blind, spots, _histogram(seen.worst))
-
-
-def _histogram(resolution: Array) -> NDArray[np.int64]:
-    """Count resolutions by their leading bits; what is below the lowest bin has nothing to see."""
-    bins = np.minimum(resolution, 1.0).view(np.int64)
-    bins >>= _SHIFT
-    bins -= _LOWEST
-    np.maximum(bins, 0, out=bins)
-    return np.bincount(bins, minlength=_BINS)
+    return Tally(limit, entries, failed, seen.live, seen.blind, spots, seen.histogram.copy())
 
 
 def _settle(ratio: Array, actual: Array, expected: Array, tolerance: Array) -> None:

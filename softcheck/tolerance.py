@@ -108,7 +108,8 @@ class Bounds:
 def live_magnitude(logits: Array, policy: Policy, out: Array) -> Array:
     """Return |theta| in `out`, 0 where the weight of the action is 0 and its logit is no matter."""
     np.abs(logits, out=out)
-    np.copyto(out, 0.0, where=policy.pi == 0.0)
+    if policy.live.min() < len(logits):
+        np.copyto(out, 0.0, where=policy.pi == 0.0)
     return out
 
 
@@ -152,8 +153,8 @@ def bounds(block: Block, policy: Policy, loss: Loss, buffers: Buffers) -> Bounds
     underflow = TINY / U * (1.0 + largest + size)
     rounding += underflow
 
-    # How the bound stands to pi (D + size) at the worst D, z and pi that the state may have.
-    share = np.maximum(5.0 * alpha / size, (largest + 5.0 * alpha) / (largest + size))
+    # Over pi (D + size), at the worst D, z and pi that the state may have.
+    share = np.maximum(5.0 * alpha / size, 1.0)
     relative = (shared + 5.0 * reach * alpha) / size + reach + policy.depth * share
     relative += underflow * np.exp(policy.depth + policy.log_Z) / size
     total = mean + shared + shape[0] * underflow
@@ -169,17 +170,16 @@ def scale(policy: Policy, loss: Loss, shared: Bounds, out: Array) -> Array:
 
 
 def rounded_logits(
-    block: Block, policy: Policy, loss: Loss, shared: Bounds, buffers: Buffers
+    policy: Policy, loss: Loss, logits: Array, shared: Bounds, buffers: Buffers
 ) -> Array:
     """Return the rounding, in units of U, of Eq. (6) where the logits were rounded themselves.
 
     That is what was computed elsewhere: frameworks subtract logsumexp before the maximum. In
-    `bounds` rho grows by |theta| and mag by alpha |theta|.
+    `bounds` rho grows by |theta| and mag by alpha |theta|; `logits` are those magnitudes.
     """
-    shape = policy.z.shape
-    more = np.abs(loss.u, out=buffers("bounds.logits", shape))
-    more += block.alpha
-    more *= live_magnitude(block.logits, policy, buffers("bounds.magnitude", shape))
+    more = np.abs(loss.u, out=buffers("bounds.logits", policy.z.shape))
+    more += loss.alpha
+    more *= logits
     more += sum_of_products(policy.pi, more, buffers)
     more *= policy.pi
     more += shared.rounding.entries
