@@ -160,15 +160,15 @@ class Moments:
             sum_of_products(x, y, e.buffers) for x, y in ((a, a), (a, b), (b, b), (a, r), (b, r))
         )
         sizes = [sum_over_actions(np.abs(x, out=weight), e.buffers) for x in (a, b)]
+        weighed = aa + bb
         five = (ar, br, aa, ab, bb)
         pairs = (five[i] * five[j] for i, j in _PAIRS)
         made = cls(
             skipped=int(np.count_nonzero(~finite)),
-            states=int(np.count_nonzero(aa + bb)),
+            states=int(np.count_nonzero(weighed)),
         )
         made.sums.add(e.start, np.stack([aa, ab, bb, ar, br, *sizes, *pairs]))
-        seen = (aa + bb)[(aa + bb) > 0].view(np.uint64)
-        made.sketch = np.unique(seen * _HASH)[:_SKETCH]
+        made.sketch = _smallest(weighed[weighed > 0].view(np.uint64) * _HASH)
         return made
 
     def merge(self, other: "Moments") -> None:
@@ -183,6 +183,16 @@ class Moments:
         if self.sketch.size < _SKETCH:
             return float(self.sketch.size)
         return (_SKETCH - 1) * 2.0**64 / float(self.sketch[-1])
+
+
+def _smallest(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the smallest hashes, each once; to sort all of them would take longer than the fit."""
+    some = 4 * _SKETCH
+    if hashes.size > some:
+        found = np.unique(np.partition(hashes, some)[:some])
+        if found.size > _SKETCH:
+            return found[:_SKETCH]
+    return np.unique(hashes)[:_SKETCH]
 
 
 class Parameter(NamedTuple):

@@ -58,9 +58,9 @@ def _sum_is_zero(e: Evaluation) -> Tally:
 def _entropy_moves_into_q(e: Evaluation) -> Tally:
     """gradient(2 (Q - alpha theta + c), 0) = 2 gradient(Q, alpha), for any c.
 
-    All at once: a shift of Q or of the logits changes nothing, the gradient is homogeneous in
-    (Q, alpha), and at theta = Q / alpha, where Q - alpha theta is constant, it is zero. c makes
-    the mean 0.
+    All at once: a shift of Q changes nothing, the gradient is homogeneous in (Q, alpha), and at
+    theta = Q / alpha, where Q - alpha theta is constant, it is zero. c makes the mean 0. (pi does
+    not see a shift of the logits, for it is made of theta - max theta.)
     """
     policy, buffers = e.policy, e.buffers
     g = np.multiply(e.loss.u, 2.0, out=buffers("invariants.g", policy.g.shape))
