@@ -156,7 +156,7 @@ class Evaluation:
             return self._compare(
                 self.gradient, value, own.entries, self._own_sight, 2.0 * U, None, about
             )
-        tolerance = np.add(error.entries, own.entries, out=self.buffers("tolerance", value.shape))
+        tolerance = np.add(error.entries, own.entries, out=self.buffers("scratch.2", value.shape))
         seen = self._sight(tolerance, error.relative + own.relative, U)
         return self._compare(self.gradient, value, tolerance, seen, U, None, about)
 

@@ -69,7 +69,7 @@ def change(loss: Loss, t: Array, buffers: Buffers) -> Array:
         How far each logit moves.
     buffers : Buffers
     """
-    weight = np.expm1(t, out=buffers("change.weight", t.shape))
+    weight = np.expm1(t, out=buffers("scratch", t.shape))
     weight *= loss.p
     growth = sum_over_actions(weight, buffers)
     reward = sum_of_products(weight, loss.u, buffers)
@@ -104,9 +104,9 @@ def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Ar
     """
     p, alpha = loss.p, loss.alpha
     S, C = sinh(h), 2.0 * sinh(h / 2.0) ** 2
-    k = np.subtract(1.0, p, out=buffers("central.k", p.shape))
+    k = np.subtract(1.0, p, out=buffers("scratch", p.shape))
     k *= 2.0 * C
-    scratch = np.add(k, 2.0, out=buffers("central.scratch", p.shape))
+    scratch = np.add(k, 2.0, out=buffers("scratch.2", p.shape))
     scratch *= alpha / 2.0
     quotient = np.multiply(loss.u, -S / h, out=out)
     quotient += scratch
@@ -147,5 +147,5 @@ def imaginary_part(loss: Loss, out: Array, buffers: Buffers) -> Array:
     """
     quotient = np.subtract(loss.alpha, loss.u, out=out)
     quotient *= loss.p
-    quotient -= np.multiply(loss.p, loss.alpha, out=buffers("imaginary.angle", out.shape))
+    quotient -= np.multiply(loss.p, loss.alpha, out=buffers("scratch", out.shape))
     return quotient

@@ -63,9 +63,9 @@ def _entropy_moves_into_q(e: Evaluation) -> Tally:
     not see a shift of the logits, for it is made of theta - max theta.)
     """
     policy, buffers = e.policy, e.buffers
-    g = np.multiply(e.loss.u, 2.0, out=buffers("invariants.g", policy.g.shape))
+    g = np.multiply(e.loss.u, 2.0, out=buffers("scratch", policy.g.shape))
     moved = replace(policy, g=g, value=e.mean(g))
-    value = analytic.gradient(moved, buffers("invariants.value", g.shape))
+    value = analytic.gradient(moved, buffers("value", g.shape))
     value *= 0.5
     about = "gradient(2 (Q - alpha theta + c), 0) = 2 gradient(Q, alpha)"
     # The rounding of u is that of g, and pi is the same.
@@ -88,7 +88,7 @@ def check_descent(e: Evaluation) -> Tally:
     slope = bounds.slope + 2.0 * U * bounds.total
     curvature = 3.0 * slope + alpha
     eta = 1.0 / (16.0 * np.where(curvature > 0, curvature, 1.0))
-    step = np.multiply(gradient, -eta, out=e.buffers("descent.step", gradient.shape))
+    step = np.multiply(gradient, -eta, out=e.buffers("value", gradient.shape))
     norm2 = sum_of_products(gradient, gradient, e.buffers)
     rounding = 3.0 * eta * slope * (bounds.total + summation(len(step)) * alpha)
     return e.compare(
@@ -165,12 +165,13 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     at = np.array([suspect.action for suspect in suspects]), np.arange(len(suspects))
     tally = Tally(context.limit)
     with np.errstate(all="ignore"):
-        sides = {
-            "Eq. (6)": (e.gradient, e.bounds.rounding),
-            "complex step": complex_step.gradient(e.loss, e.bounds, e.buffers),
-            "central difference": central.gradient(e.loss, e.bounds, e.buffers),
-        }
-        for about, (value, error) in sides.items():
+        given = e.loss, e.bounds, e.buffers
+        for about, side in (
+            ("Eq. (6)", lambda *_: (e.gradient, e.bounds.rounding)),
+            ("complex step", complex_step.gradient),
+            ("central difference", central.gradient),
+        ):
+            value, error = side(*given)
             tolerance = U * error.entries[at]
             tally.merge(
                 e.compare(value[at], truth, tolerance, e.scale[at], entries=truth.size, about=about)

@@ -149,7 +149,7 @@ def bounds(block: Block, policy: Policy, loss: Loss, buffers: Buffers) -> Bounds
     mean = sum_over_actions(rounding, buffers)
     shared = mean + (reach - 2.0) * np.abs(policy.value)
     shared += alpha * (6.0 - 10.0 * reach + 8.0 * policy.log_Z)
-    rounding += np.multiply(policy.pi, shared, out=buffers("bounds.shared", shape))
+    rounding += np.multiply(policy.pi, shared, out=buffers("scratch", shape))
     underflow = TINY / U * (1.0 + largest + size)
     rounding += underflow
 

@@ -31,8 +31,8 @@ def gradient(loss: Loss, bounds: Bounds, buffers: Buffers) -> tuple[Array, Error
     error : Error
     """
     shape = loss.p.shape
-    value = central_difference(loss, STEP, buffers("central.value", shape), buffers)
+    value = central_difference(loss, STEP, buffers("value", shape), buffers)
     # e^h and alpha h s are below 1.00001 and 2^-17 of what they stand beside.
-    error = np.multiply(bounds.weighted.entries, _LOCAL, out=buffers("central.error", shape))
+    error = np.multiply(bounds.weighted.entries, _LOCAL, out=buffers("scratch", shape))
     error += bounds.rounding.entries
     return value, Error(error, _LOCAL * bounds.weighted.relative + bounds.rounding.relative)

@@ -23,7 +23,7 @@ from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
 
 ROUNDS = 5
-SHAPES = [(9_000_000, 2), (1_000_000, 18), (72_000, 250), (4_500, 4_000), (120, 150_000)]
+SHAPES = [(1_000_000, 2), (8_000, 250), (500, 4_000), (15, 150_000)]
 
 
 def tables(states, actions):
