@@ -7,6 +7,6 @@ from softcheck.policy import Array, Policy
 
 def gradient(policy: Policy, out: Array) -> Array:
     """Return dL/dtheta_a = -pi(a) (g(a) - V), Eq. (6), shape `(actions, rows)`, in `out`."""
-    np.subtract(policy.g, policy.value, out=out)
+    np.subtract(policy.value, policy.g, out=out)
     out *= policy.pi
-    return np.negative(out, out=out)
+    return out

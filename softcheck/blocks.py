@@ -87,7 +87,8 @@ def given_block(
     critics = []
     for role in (role for role in case.tables if role == "q" or is_critic(role)):
         critic = _table(case, raw, role, buffers)
-        _require(case, raw, role, np.isfinite(critic), legal)
+        if not _all_finite(critic):
+            _require(case, raw, role, np.isfinite(critic), legal)
         if legal is not None:
             np.copyto(critic, 0.0, where=~legal)
         critics.append(critic)
@@ -96,6 +97,11 @@ def given_block(
     alpha = _of_states(case, raw, "alpha")
     _require(case, raw, "alpha", np.isfinite(alpha) & (alpha >= 0), None)
     return Block(q, logits, alpha), legal
+
+
+def _all_finite(table: Array) -> bool:
+    """Return whether all are numbers; what is none is among the least or the largest."""
+    return bool(np.isfinite(table.min()) and np.isfinite(table.max()))
 
 
 def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> Array:
@@ -150,7 +156,7 @@ def precisions(case: Case, role: str, settings: Settings) -> tuple[Precision, Pr
 def _legal(case: Case, raw: RawBlock, logits: Array, facts: Facts) -> NDArray[np.bool_] | None:
     """Return where an action is legal, or None if all are: the mask and the logit must allow it."""
     allowed = raw.arrays["mask"].T.astype(np.bool_) if "mask" in raw.arrays else None
-    if allowed is None and np.isfinite(logits).all():
+    if allowed is None and _all_finite(logits):
         return None
     open_ = logits != -np.inf
     legal: NDArray[np.bool_] = open_ if allowed is None else allowed & open_

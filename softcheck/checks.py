@@ -97,11 +97,13 @@ def run(e: Evaluation) -> Partial:
 
 
 def _record(partial: Partial, name: str, tally: Tally, e: Evaluation) -> None:
-    """Keep a tally, and its worst entry for the exact check."""
+    """Keep a tally, and for the exact check its worst entry, or the likeliest of that state."""
     partial.tallies[name] = tally
     worst = tally.spots[0]
-    if worst.state is None or worst.action is None:
+    if worst.state is None:
         return
     row = worst.state - e.start
-    if np.isfinite(e.block.logits[worst.action, row]):
-        partial.suspects[name] = Suspect.of(e, worst.rank, row, worst.action)
+    action = worst.action
+    if action is None or not np.isfinite(e.block.logits[action, row]):
+        action = int(e.block.logits[:, row].argmax())
+    partial.suspects[name] = Suspect.of(e, worst.rank, row, action)

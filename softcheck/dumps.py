@@ -9,15 +9,15 @@ import numpy as np
 from softcheck.evaluation import Dump, Evaluation
 from softcheck.exact_sum import ExactSum
 from softcheck.policy import Array, Buffers
-from softcheck.tally import Tally, compare
-from softcheck.tolerance import DUMP_FACTOR, live_magnitude, summation
+from softcheck.tally import Tally, compare, sight
+from softcheck.tolerance import DUMP_FACTOR, summation
 
 
 class Expected(NamedTuple):
     """What a dumped quantity should be.
 
     `rounding` is its bound in units of U, `scale` the size of what it is made of, and `size` the
-    same before it is weighted by pi, for underflow of pi.
+    same before it is weighted by pi, for underflow of pi; the largest of each state will do.
     """
 
     value: Array
@@ -28,8 +28,7 @@ class Expected(NamedTuple):
 
 def _log_policy_rounding(e: Evaluation) -> Array:
     """z, log Z, the logits themselves and the difference: see `tolerance.bounds` for rho."""
-    policy = e.policy
-    logits = live_magnitude(e.block.logits, policy, np.empty_like(policy.z))
+    policy, logits = e.policy, e.live_logits
     rho = logits - policy.z + 3.0
     normaliser = summation(len(rho)) + e.mean(rho)
     return logits - policy.z - policy.log_pi + 2.0 * policy.log_Z + normaliser + 1.0
@@ -88,11 +87,20 @@ def _expected_loss(e: Evaluation) -> Expected:
 
 
 def _expected_gradient(e: Evaluation) -> Expected:
-    factor, of = np.abs(e.factor), e.rounded_bounds
+    factor = np.abs(e.factor)
     # Backward passes weigh g and V by pi one by one.
-    g = np.abs(e.policy.g)
-    size = g + e.mean(g) + e.block.alpha
-    return Expected(e.gradient * e.factor, of.rounding * factor, of.scale * factor, size * factor)
+    g = e.policy.g
+    size = 2.0 * np.maximum(g.max(axis=0), -g.min(axis=0)) + e.block.alpha
+
+    def times(x: Array, factor: Array, quantity: str) -> Array:
+        return np.multiply(x, factor, out=e.buffers(f"expected.{quantity}", x.shape))
+
+    return Expected(
+        times(e.gradient, e.factor, "value"),
+        times(e.rounded_logits, factor, "rounding"),
+        times(e.scale, factor, "scale"),
+        size * factor,
+    )
 
 
 INTERMEDIATES: dict[str, Callable[[Evaluation], Expected]] = {
@@ -115,11 +123,12 @@ def dump_tolerance(dump: Dump, expected: Expected) -> Array:
     """Return K E(U_c) + U_s |expected| plus the underflow of either precision, times a factor."""
     computed, stored = dump.computed, dump.stored
     underflow = max(computed.underflow, stored.underflow)
-    return dump.factor * (
-        (DUMP_FACTOR * computed.unit) * expected.rounding
-        + stored.unit * np.abs(expected.value)
-        + underflow * (1.0 + expected.size)
-    )
+    tolerance = np.abs(expected.value)
+    tolerance *= stored.unit
+    tolerance += (DUMP_FACTOR * computed.unit) * expected.rounding
+    tolerance += underflow * (1.0 + expected.size)
+    tolerance *= dump.factor
+    return tolerance
 
 
 class Sides(NamedTuple):
@@ -138,9 +147,10 @@ def sides(e: Evaluation, name: str) -> Sides:
     tolerance = dump_tolerance(dump, expected)
     # Bounds are of first order: they end where the rounding of a logit moves its exponential
     # by a factor.
-    logits = live_magnitude(e.block.logits, e.policy, e.buffers("dump.logits", e.policy.w.shape))
-    tolerance[..., dump.computed.unit * logits.max(axis=0) > 1.0] = np.inf
-    tolerance[~np.isfinite(actual)] = 0.0
+    tolerance[..., dump.computed.unit * e.live_logits.max(axis=0) > 1.0] = np.inf
+    finite = np.isfinite(actual)
+    if not finite.all():
+        tolerance[~finite] = 0.0
     if e.legal is not None and actual.ndim == 2:
         masked = ~e.legal
         tolerance[masked] = 0.0
@@ -194,8 +204,9 @@ class ReducedLoss:
         total = Expected(*(np.array([x]) for x in (float(self.value), rounding, scale, scale)))
         actual = self.dump.values.reshape(1)
         tolerance = np.where(np.isfinite(actual), dump_tolerance(self.dump, total), 0.0)
+        seen = sight(tolerance, total.scale, Buffers())
         tally = compare(
-            actual, total.value, tolerance, total.scale, Buffers(), entries=1, start=0, limit=1
+            actual, total.value, tolerance, seen, Buffers(), entries=1, start=0, limit=1
         )
         tally.spots = [spot._replace(state=None) for spot in tally.spots]
         return tally

@@ -1,7 +1,7 @@
 """A block of states with the quantities that its checks share, each computed when it is needed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -9,9 +9,18 @@ from numpy.typing import NDArray
 
 from softcheck import analytic
 from softcheck import loss as soft_loss
-from softcheck.policy import Array, Block, Buffers, Policy, evaluate, mean_over_actions
-from softcheck.tally import Tally, compare
-from softcheck.tolerance import TINY, Bounds, Precision, U, bounds
+from softcheck.policy import Array, Block, Buffers, Policy, evaluate, sum_of_products
+from softcheck.tally import Sight, Tally, compare, histogram, sight
+from softcheck.tolerance import (
+    Bounds,
+    Error,
+    Precision,
+    U,
+    bounds,
+    live_magnitude,
+    rounded_logits,
+    scale,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +98,8 @@ class Evaluation:
 
     @cached_property
     def loss(self) -> soft_loss.Loss:
-        """The sums of the loss."""
-        return soft_loss.sums(self.block, self.policy, self.buffers)
+        """The terms of the loss."""
+        return soft_loss.terms(self.block, self.policy, self.buffers)
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -98,27 +107,31 @@ class Evaluation:
         return bounds(self.block, self.policy, self.loss, self.buffers)
 
     @cached_property
-    def rounded_bounds(self) -> Bounds:
-        """The same where the logits have been rounded, as for what was computed elsewhere."""
-        return bounds(self.block, self.policy, self.loss, self.buffers, rounded_logits=True)
+    def scale(self) -> Array:
+        """What the gradient of each entry is made of."""
+        return scale(
+            self.policy, self.loss, self.bounds, self.buffers("scale", self.policy.pi.shape)
+        )
+
+    @cached_property
+    def live_logits(self) -> Array:
+        """|theta|, 0 where pi is 0."""
+        out = self.buffers("live_logits", self.policy.pi.shape)
+        return live_magnitude(self.block.logits, self.policy, out)
+
+    @cached_property
+    def rounded_logits(self) -> Array:
+        """The rounding in units of U where the logits were rounded too, as in a dump."""
+        return rounded_logits(self.policy, self.loss, self.live_logits, self.bounds, self.buffers)
 
     @cached_property
     def gradient(self) -> Array:
         """Eq. (6), shape `(actions, rows)`."""
         return analytic.gradient(self.policy, self.buffers("gradient", self.policy.pi.shape))
 
-    @cached_property
-    def error(self) -> Array:
-        """The bound on the rounding in `gradient`."""
-        return self.bounds.of(U, TINY, self.buffers("error", self.policy.pi.shape))
-
-    def at(self, block: Block) -> "Evaluation":
-        """Return the evaluation of another block of the same states, beside this one."""
-        return replace(self, block=block, dumps={}, buffers=self.buffers.nested)
-
     def mean(self, x: Array) -> Array:
         """Return the expectation of x under the policy, shape `(rows,)`."""
-        return mean_over_actions(self.policy.pi, x, self.buffers)
+        return sum_of_products(self.policy.pi, x, self.buffers)
 
     @property
     def legal_entries(self) -> int:
@@ -136,12 +149,59 @@ class Evaluation:
         about: str = "",
     ) -> Tally:
         """Compare two sides of this block, see `tally.compare`; by default its legal entries."""
+        seen = sight(tolerance, scale, self.buffers)
+        return self._compare(actual, expected, tolerance, seen, 1.0, entries, about)
+
+    def compare_gradient(self, value: Array, error: Error, about: str = "") -> Tally:
+        """Compare `gradient` with the value and the bound that another method has for it."""
+        own = self.bounds.rounding
+        if error is own:
+            return self._compare(
+                self.gradient, value, own.entries, self._own_sight, 2.0 * U, None, about
+            )
+        tolerance = np.add(error.entries, own.entries, out=self.buffers("scratch.2", value.shape))
+        seen = self._sight(tolerance, error.relative + own.relative, U)
+        return self._compare(self.gradient, value, tolerance, seen, U, None, about)
+
+    @cached_property
+    def _own_sight(self) -> Sight:
+        """What is seen within twice the rounding of `gradient`."""
+        return self._sight(*self.bounds.rounding, 2.0 * U)
+
+    def _sight(self, tolerance: Array, relative: Array, unit: float) -> Sight:
+        """Return what a comparison with `gradient` sees; `relative` bounds tolerance over scale.
+
+        Entries are looked at only where that bound does not show that none of a state is blind.
+        """
+        resolution = unit * relative
+        unclear = np.flatnonzero(~(resolution < 1.0))
+        if not unclear.size:
+            return Sight(int(self.policy.live.sum()), 0, histogram(resolution))
+        clear = np.flatnonzero(resolution < 1.0)
+        rest = sight(unit * tolerance[:, unclear], self.scale[:, unclear], self.buffers)
+        return Sight(
+            int(self.policy.live[clear].sum()) + rest.live,
+            rest.blind,
+            histogram(resolution[clear]) + rest.histogram,
+        )
+
+    def _compare(
+        self,
+        actual: Array,
+        expected: Array,
+        tolerance: Array,
+        seen: Sight,
+        unit: float,
+        entries: int | None,
+        about: str,
+    ) -> Tally:
         return compare(
             actual,
             expected,
             tolerance,
-            scale,
+            seen,
             self.buffers,
+            unit=unit,
             entries=self.legal_entries if entries is None else entries,
             start=self.start,
             limit=self.context.limit,

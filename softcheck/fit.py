@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from softcheck.dumps import Sides
 from softcheck.evaluation import Evaluation
 from softcheck.exact_sum import ExactSum
-from softcheck.policy import Array, Buffers, sum_over_actions
-from softcheck.tally import Tally, compare
+from softcheck.policy import Array, Buffers, sum_of_products, sum_over_actions
+from softcheck.tally import Tally, compare, sight
 from softcheck.tolerance import DUMP_FACTOR
 
 SIGMAS = 6.0
@@ -54,6 +54,7 @@ class Sums:
     totals: list[ExactSum] = field(default_factory=lambda: [ExactSum() for _ in range(_COUNT)])
     waiting: dict[int, Array] = field(default_factory=dict)
     whole: list[Array] = field(default_factory=list)
+    groups: list[Array] = field(default_factory=list)
 
     def add(self, start: int, columns: Array) -> None:
         """Add quantities of the states from `start` on, shape `(quantities, rows)`."""
@@ -71,13 +72,22 @@ class Sums:
         while tree.shape[-1] > 1:
             half = tree.shape[-1] // 2
             tree = tree[..., :half] + tree[..., half:]
-        for total, values in zip(self.totals, tree[..., 0], strict=True):
-            total.add(values)
+        self.groups.append(tree[..., 0])
+
+    def _add_to_totals(self) -> None:
+        """Add the sums of groups exactly, many at a time, for that is slow."""
+        if self.groups:
+            for total, values in zip(self.totals, np.hstack(self.groups), strict=True):
+                total.add(values)
+        self.groups = []
 
     def merge(self, other: "Sums") -> None:
         """Add the sums over other states."""
         for total, more in zip(self.totals, other.totals, strict=True):
             total.merge(more)
+        self.groups += other.groups
+        if len(self.groups) >= _GROUP:
+            self._add_to_totals()
         self.waiting |= other.waiting
         self.whole += other.whole
         for group in {state // _GROUP for state in other.waiting}:
@@ -101,6 +111,7 @@ class Sums:
                 if state in self.waiting:
                     columns[:, state % _GROUP] = self.waiting.pop(state)
             self._add_groups(columns)
+        self._add_to_totals()
         return [float(total) for total in self.totals]
 
 
@@ -139,27 +150,25 @@ class Moments:
         weight = np.divide(1.0, gradient.tolerance, out=e.buffers("fit.weight", shape))
         finite = np.isfinite(r)
         unused = ~finite | (gradient.tolerance == 0) | (weight == 0)
-        weight[unused] = 0.0
-        r[unused] = 0.0
+        if unused.any():
+            weight[unused] = 0.0
+            r[unused] = 0.0
         a *= weight
         b *= weight
         r *= weight
-        product = weight
-
-        def over(x: Array, y: Array) -> Array:
-            return sum_over_actions(np.multiply(x, y, out=product), e.buffers)
-
-        aa, ab, bb, ar, br = over(a, a), over(a, b), over(b, b), over(a, r), over(b, r)
-        sizes = [sum_over_actions(np.abs(x, out=product), e.buffers) for x in (a, b)]
+        aa, ab, bb, ar, br = (
+            sum_of_products(x, y, e.buffers) for x, y in ((a, a), (a, b), (b, b), (a, r), (b, r))
+        )
+        sizes = [sum_over_actions(np.abs(x, out=weight), e.buffers) for x in (a, b)]
+        weighed = aa + bb
         five = (ar, br, aa, ab, bb)
         pairs = (five[i] * five[j] for i, j in _PAIRS)
         made = cls(
             skipped=int(np.count_nonzero(~finite)),
-            states=int(np.count_nonzero(aa + bb)),
+            states=int(np.count_nonzero(weighed)),
         )
         made.sums.add(e.start, np.stack([aa, ab, bb, ar, br, *sizes, *pairs]))
-        seen = (aa + bb)[(aa + bb) > 0].view(np.uint64)
-        made.sketch = np.unique(seen * _HASH)[:_SKETCH]
+        made.sketch = _smallest(weighed[weighed > 0].view(np.uint64) * _HASH)
         return made
 
     def merge(self, other: "Moments") -> None:
@@ -174,6 +183,16 @@ class Moments:
         if self.sketch.size < _SKETCH:
             return float(self.sketch.size)
         return (_SKETCH - 1) * 2.0**64 / float(self.sketch[-1])
+
+
+def _smallest(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the smallest hashes, each once; to sort all of them would take longer than the fit."""
+    some = 4 * _SKETCH
+    if hashes.size > some:
+        found = np.unique(np.partition(hashes, some)[:some])
+        if found.size > _SKETCH:
+            return found[:_SKETCH]
+    return np.unique(hashes)[:_SKETCH]
 
 
 class Parameter(NamedTuple):
@@ -305,7 +324,8 @@ def check(moments: Moments, alpha: float | None, unit: float) -> Tally:
         said.append(f"{moments.skipped} entries that are not finite were left out")
     actual, expected, tolerances, scale = np.array(rows).T.copy()
     with np.errstate(divide="ignore"):  # there is nothing to see of what cannot be told
-        tally = compare(actual, expected, tolerances, scale, Buffers(), entries=2, start=0, limit=2)
+        seen = sight(tolerances, scale, Buffers())
+        tally = compare(actual, expected, tolerances, seen, Buffers(), entries=2, start=0, limit=2)
     tally.spots = [spot._replace(state=None, about=said[spot.state or 0]) for spot in tally.spots]
     tally.summary = "; ".join(said)
     return tally

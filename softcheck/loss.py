@@ -1,74 +1,98 @@
-"""The soft policy loss of a state from its definition, L = -sum_a pi(a) g(a), real or complex.
+"""The soft policy loss of a state from its definition, L = -sum_a pi(a) g(a), and how it changes.
 
 With z the shifted logits, w = exp z, Z = sum w, u = Q - alpha z and N = sum w u,
 
     L = -(N / Z + alpha log Z).
 
 A constant added to every logit of a state leaves L as it is, and a constant added to every Q
-moves L by that constant; so z is taken relative to the largest logit and u relative to its own
-mean. Neither changes a derivative, and both keep large offsets out of the rounding.
+moves L by that constant. So z is taken relative to the largest logit and u relative to N / Z:
+neither changes a difference or a derivative, and both keep large offsets out of the rounding.
 
-A logit enters the sums of its own state through one term only, so the loss at a moved logit
-costs O(1). This file knows no derivative.
+A logit enters the sums of its own state through one term only, so how L changes with one logit
+costs O(1). With p = w / Z, a logit moved by t takes Z and N to
+
+    Z' / Z = 1 + p e,   N' / Z = p (e u - alpha t (1 + e)),   e = exp(t) - 1.
+
+This file knows no derivative.
 """
 
 from dataclasses import dataclass
+from math import sinh
 
 import numpy as np
 
-from softcheck.policy import Array, Block, Buffers, Policy, mean_over_actions
+from softcheck.policy import (
+    Array,
+    Block,
+    Buffers,
+    Policy,
+    sum_of_products,
+    sum_over_actions,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The sums that make up the loss of each state of a block.
+    """What the loss of each state of a block is made of.
 
     Attributes
     ----------
-    w, u : Array, shape (actions, rows)
-        exp z, and Q - alpha z - baseline.
-    Z, N, alpha, baseline : Array, shape (rows,)
-        sum w, sum w u, the temperature, and the mean of Q - alpha z under pi.
+    p, u : Array, shape (actions, rows)
+        exp(z) / Z, and Q - alpha z less its mean N / Z.
+    alpha : Array, shape (rows,)
+        The temperature.
     """
 
-    w: Array
+    p: Array
     u: Array
-    Z: Array
-    N: Array
     alpha: Array
-    baseline: Array
-
-    def __call__(self) -> Array:
-        """Return L + baseline of each state, shape `(rows,)`."""
-        return -(self.N / self.Z + self.alpha * np.log(self.Z))
 
 
-def sums(block: Block, policy: Policy, buffers: Buffers) -> Loss:
-    """Return the sums of the loss of `block`."""
-    shape = policy.z.shape
-    u = np.multiply(policy.z, block.alpha, out=buffers("loss.u", shape))
+def terms(block: Block, policy: Policy, buffers: Buffers) -> Loss:
+    """Return what the loss of `block` is made of."""
+    u = np.multiply(policy.z, block.alpha, out=buffers("loss.u", policy.z.shape))
     np.subtract(block.q, u, out=u)
-    baseline = mean_over_actions(policy.w, u, buffers) / policy.Z
-    u -= baseline
-    N = mean_over_actions(policy.w, u, buffers)
-    return Loss(policy.w, u, policy.Z, N, block.alpha, baseline)
+    u -= sum_of_products(policy.pi, u, buffers)
+    return Loss(policy.pi, u, block.alpha)
 
 
-def change(loss: Loss, t: float, out: Array, buffers: Buffers) -> Array:
-    """Return how much L changes when the logit of an entry moves by `t`, one entry at a time.
+def change(loss: Loss, t: Array, buffers: Buffers) -> Array:
+    """Return how much L changes when all logits of each state move, shape `(rows,)`.
 
-        w' = w e^t,  N' = N - w u + w' (u - alpha t),  Z' = Z - w + w',
-        L' - L = -(N' / Z' - N / Z + alpha log (Z' / Z))
-
-    With e = e^t - 1 and p = w / Z this is -(p (b - e N / Z) / (1 + p e) + alpha log(1 + p e)),
-    where b = e (u - alpha t) - alpha t: the loss of the others is never added and taken away
-    again, so that the change keeps its digits however small p is.
+    With e = exp(t) - 1, Z' / Z = 1 + sum p e and N' / Z = sum p e u - alpha sum p (1 + e) t: the
+    change keeps its digits however small t is.
 
     Parameters
     ----------
     loss : Loss
-    t : float
-        How far the logit moves.
+    t : Array, shape (actions, rows)
+        How far each logit moves.
+    buffers : Buffers
+    """
+    weight = np.expm1(t, out=buffers("scratch", t.shape))
+    weight *= loss.p
+    growth = sum_over_actions(weight, buffers)
+    reward = sum_of_products(weight, loss.u, buffers)
+    entropy = sum_of_products(weight, t, buffers) + sum_of_products(loss.p, t, buffers)
+    quotient = (reward - loss.alpha * entropy) / (1.0 + growth)
+    return -(quotient + loss.alpha * np.log1p(growth))
+
+
+def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Array:
+    """Return (L(+h) - L(-h)) / 2h, one entry at a time: its logit alone moves by +-h.
+
+    With S = sinh h, C = cosh h - 1 and k = 2 C (1 - p), the terms that the two losses share
+    cancel before anything is rounded: exactly, for any h,
+
+        (N'/Z')(h) - (N'/Z')(-h) = 2 p (S u - alpha h (1 + k / 2)) / (1 + p k),
+        log Z'(h) - log Z'(-h) = 2 artanh y,   y = 2 p S / (2 + 2 C - k).
+
+    Parameters
+    ----------
+    loss : Loss
+    h : float
+        How far the logit moves each way, at most 2^-13: then y < 2^-13, and the first term that
+        is left out of artanh y = y + y^3 / 3 + y^5 / 5 + ... is below 2^-54 of it.
     out : Array, shape (actions, rows)
         Receives the result.
     buffers : Buffers
@@ -78,47 +102,50 @@ def change(loss: Loss, t: float, out: Array, buffers: Buffers) -> Array:
     Array, shape (actions, rows)
         Entry (a, s) belongs to state s after only its logit a was moved.
     """
-    e = np.expm1(t)
-    np.subtract(loss.u, loss.N / loss.Z, out=out)
-    out *= e
-    out -= (e + 1.0) * t * loss.alpha
-    growth = np.divide(loss.w, loss.Z, out=buffers("change.growth", out.shape))
-    out *= growth
-    growth *= e
-    logarithm = np.log1p(growth, out=buffers("change.logarithm", out.shape))
-    logarithm *= loss.alpha
-    growth += 1.0
-    out /= growth
-    out += logarithm
-    return np.negative(out, out=out)
+    p, alpha = loss.p, loss.alpha
+    S, C = sinh(h), 2.0 * sinh(h / 2.0) ** 2
+    k = np.subtract(1.0, p, out=buffers("scratch", p.shape))
+    k *= 2.0 * C
+    scratch = np.add(k, 2.0, out=buffers("scratch.2", p.shape))
+    scratch *= alpha / 2.0
+    quotient = np.multiply(loss.u, -S / h, out=out)
+    quotient += scratch
+    quotient *= p
+    np.multiply(p, k, out=scratch)
+    scratch += 1.0
+    quotient /= scratch
+
+    y = np.multiply(p, 2.0 * S, out=scratch)
+    np.subtract(2.0 + 2.0 * C, k, out=k)
+    y /= k
+    series = np.multiply(y, y, out=k)
+    series += 3.0
+    series *= y
+    series *= alpha / (3.0 * h)
+    quotient -= series
+    return quotient
 
 
-def moved_imaginary(loss: Loss, h: float, out: Array, scratch: Array) -> Array:
-    """Return Im L with the logit of each entry moved by `i h`, in pairs of real numbers.
+def imaginary_part(loss: Loss, out: Array, buffers: Buffers) -> Array:
+    """Return Im L / h with the logit of each entry moved by i h, in pairs of real numbers.
 
-    The same sums as in `change` at t = i h, where h is so small that h^2 vanishes beside 1: then
-    Z' = Z + i w h, N' = N + i w h (u - alpha) and |Z'| = Z. The imaginary part of the quotient
-    is (Im N' Z - N Im Z') / |Z'|^2, and that of the logarithm is the angle of Z'.
+    h is so small that h^2 vanishes beside 1. Then exp(i h) = 1 + i h, and beside their real
+    parts Z' / Z = 1 and N' / Z = 0 the imaginary ones are, in units of h, p and p (u - alpha);
+    the quotient N' / Z' has the imaginary part of N' / Z, and the logarithm, whose imaginary
+    part is the angle of Z', has p.
 
     Parameters
     ----------
     loss : Loss
-    h : float
-        The imaginary step, at most 1e-9.
-    out, scratch : Array, shape (actions, rows)
-        `out` receives the result.
+    out : Array, shape (actions, rows)
+        Receives the result.
+    buffers : Buffers
 
     Returns
     -------
     Array, shape (actions, rows)
     """
-    Z_imag = np.multiply(loss.w, h, out=scratch)
-    quotient = np.subtract(loss.u, loss.alpha, out=out)
-    quotient *= loss.Z
-    quotient -= loss.N
-    quotient *= Z_imag
-    quotient /= loss.Z * loss.Z
-    angle = np.arctan2(Z_imag, loss.Z, out=scratch)
-    angle *= loss.alpha
-    quotient += angle
-    return np.negative(quotient, out=quotient)
+    quotient = np.subtract(loss.alpha, loss.u, out=out)
+    quotient *= loss.p
+    quotient -= np.multiply(loss.p, loss.alpha, out=buffers("scratch", out.shape))
+    return quotient

@@ -1,30 +1,29 @@
 """What Eq. (6) is checked against: numeric derivatives, identities, descent and exact values."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 
+from softcheck import analytic
+from softcheck import loss as soft_loss
 from softcheck.evaluation import Context, Evaluation
 from softcheck.numeric import central, complex_step, exact, sampled
-from softcheck.policy import Block, Buffers, mean_over_actions, sum_over_actions
+from softcheck.policy import Block, Buffers, sum_of_products, sum_over_actions
 from softcheck.tally import Tally
-from softcheck.tolerance import TINY, U, loss_rounding, summation
+from softcheck.tolerance import TINY, U, summation
 
 
 def check_complex_step(e: Evaluation) -> Tally:
     """Eq. (6) against the complex-step derivative of the loss, every logit."""
-    value, error = complex_step.gradient(e.loss, e.bounds, e.buffers)
-    error += e.error
-    return e.compare(e.gradient, value, error, e.bounds.scale)
+    return e.compare_gradient(*complex_step.gradient(e.loss, e.bounds, e.buffers))
 
 
 def check_central_difference(e: Evaluation) -> Tally:
     """Eq. (6) against the central difference of the loss, every logit."""
-    value, error = central.gradient(e.policy, e.loss, e.bounds, e.buffers)
-    error += e.error
-    return e.compare(e.gradient, value, error, e.bounds.scale)
+    return e.compare_gradient(*central.gradient(e.loss, e.bounds, e.buffers))
 
 
 def check_sampled(e: Evaluation) -> Tally:
@@ -33,108 +32,72 @@ def check_sampled(e: Evaluation) -> Tally:
     value, error = sampled.gradient(
         e.policy, e.start, context.samples, context.seed, context.places, e.buffers
     )
-    error += e.error
-    return e.compare(e.gradient, value, error, e.bounds.scale)
+    return e.compare(e.gradient, value, error + U * e.bounds.rounding.entries, e.scale)
 
 
 def check_invariants(e: Evaluation) -> Tally:
     """Eq. (6) against identities of the true gradient, which need no step."""
     tally = _sum_is_zero(e)
-    tally.merge(_unmoved_by_shift_and_scale(e))
-    tally.merge(_zero_at_optimum(e))
+    tally.merge(_entropy_moves_into_q(e))
     return tally
 
 
 def _sum_is_zero(e: Evaluation) -> Tally:
-    """The gradient of a state sums to 0."""
-    total = sum_over_actions(e.gradient, e.buffers)
-    magnitude = np.abs(e.gradient, out=e.buffers("invariants.magnitude", e.gradient.shape))
-    size = sum_over_actions(magnitude, e.buffers)
-    tolerance = sum_over_actions(e.error, e.buffers)
-    tolerance += U * summation(len(e.gradient)) * size
+    """The gradient of a state sums to 0; sum |gradient| is at most `size`."""
+    total, size = sum_over_actions(e.gradient, e.buffers), e.bounds.size
     return e.compare(
         total,
         np.zeros_like(total),
-        tolerance,
-        sum_over_actions(e.bounds.scale, e.buffers),
+        U * (e.bounds.total + summation(len(e.gradient)) * size),
+        2.0 * size - e.block.alpha,
         entries=total.size,
         about="the sum over actions is 0",
     )
 
 
-def _unmoved_by_shift_and_scale(e: Evaluation) -> Tally:
-    """gradient(2 (Q + d), 2 alpha, theta + c) = 2 gradient(Q, alpha, theta), for any c and d.
+def _entropy_moves_into_q(e: Evaluation) -> Tally:
+    """gradient(2 (Q - alpha theta + c), 0) = 2 gradient(Q, alpha), for any c.
 
-    c makes the largest logit 3 and d centres u, so that the shifts cost little rounding.
+    All at once: a shift of Q changes nothing, the gradient is homogeneous in (Q, alpha), and at
+    theta = Q / alpha, where Q - alpha theta is constant, it is zero. c makes the mean 0. (pi does
+    not see a shift of the logits, for it is made of theta - max theta.)
     """
-    shape = e.block.q.shape
-    q = np.subtract(e.block.q, e.loss.baseline, out=e.buffers("shifted.q", shape))
-    q *= 2.0
-    logits = np.add(e.policy.z, 3.0, out=e.buffers("shifted.logits", shape))
-    other = e.at(Block(q, logits, 2.0 * e.block.alpha))
-    tolerance = other.rounded_bounds.of(U, TINY, e.buffers("invariants.tolerance", shape))
-    of_q = np.abs(q, out=q)
-    of_q += mean_over_actions(other.policy.pi, of_q, e.buffers)
-    of_q *= other.policy.pi
-    of_q *= U
-    tolerance += of_q
-    tolerance *= 0.5
-    tolerance += e.error
-    actual = np.multiply(other.gradient, 0.5, out=of_q)
-    about = "the same after a shift of Q and of the logits, and homogeneous in (Q, alpha)"
-    return e.compare(actual, e.gradient, tolerance, e.bounds.scale, about=about)
-
-
-def _zero_at_optimum(e: Evaluation) -> Tally:
-    """The gradient vanishes at theta = Q / alpha; alpha = 0 has no optimum, so 1 is taken there."""
-    shape = e.block.q.shape
-    alpha = np.where(e.block.alpha > 0, e.block.alpha, 1.0)
-    logits = np.divide(e.block.q, alpha, out=e.buffers("optimum.logits", shape))
-    if e.legal is not None:
-        np.copyto(logits, -np.inf, where=~e.legal)
-    other = e.at(Block(e.block.q, logits, alpha))
-    tolerance = other.rounded_bounds.of(U, TINY, e.buffers("invariants.tolerance", shape))
-    return e.compare(
-        other.gradient,
-        np.zeros(shape),
-        tolerance,
-        other.rounded_bounds.scale,
-        about="zero at theta = Q / alpha",
-    )
+    policy, buffers = e.policy, e.buffers
+    g = np.multiply(e.loss.u, 2.0, out=buffers("scratch", policy.g.shape))
+    moved = replace(policy, g=g, value=e.mean(g))
+    value = analytic.gradient(moved, buffers("value", g.shape))
+    value *= 0.5
+    about = "gradient(2 (Q - alpha theta + c), 0) = 2 gradient(Q, alpha)"
+    # The rounding of u is that of g, and pi is the same.
+    return e.compare_gradient(value, e.bounds.rounding, about)
 
 
 def check_descent(e: Evaluation) -> Tally:
     """The loss after a small step along pi A_soft against its first-order prediction.
 
     The Hessian of L is alpha (diag pi - pi pi^T) + diag G - pi G^T - G pi^T with G = dL/dtheta,
-    so its norm is at most M = max |G| + 2 |pi| |G| + alpha. With eta = 1 / 16 M no logit moves
-    by more than 1/16, along the way M at most doubles, and the loss changes by -eta |G|^2 to
-    within an eighth of that: it falls.
-    """
-    policy, gradient, buffers = e.policy, e.gradient, e.buffers
-    shape = gradient.shape
-    square = np.multiply(gradient, gradient, out=buffers("descent.square", shape))
-    norm2 = sum_over_actions(square, buffers)
-    np.multiply(policy.pi, policy.pi, out=square)
-    pi_norm2 = sum_over_actions(square, buffers)
-    largest = np.abs(gradient, out=square).max(axis=0)
-    curvature = largest + 2.0 * np.sqrt(pi_norm2 * norm2) + e.block.alpha
-    eta = 1.0 / (16.0 * np.where(curvature > 0, curvature, 1.0))
+    so its norm is at most M = 3 sum |G| + alpha. With eta = 1 / 16 M no logit moves by more than
+    1/48, along the way M at most doubles, and the loss changes by -eta |G|^2 to within an eighth
+    of that: it falls.
 
-    q = np.subtract(e.block.q, e.loss.baseline, out=buffers("descent.q", shape))
-    logits = np.multiply(gradient, -eta, out=buffers("descent.logits", shape))
-    logits += policy.z
-    stepped = e.at(Block(q, logits, e.block.alpha)).loss
-    actual = stepped() - stepped.baseline - e.loss()
-    # Both losses round, the second at a policy so near that twice the bound of the first holds.
-    rounding = U * loss_rounding(policy, e.block.alpha, e.bounds) + TINY
-    scale = eta * sum_over_actions(np.square(e.bounds.scale, out=square), buffers)
+    With T = 1.03 eta sum |G|, which no step and no exp(step) - 1 exceeds, the terms of the change
+    round by at most T times what those of Eq. (6) do, summed over the actions, and by
+    2 T alpha (rho + n) for the entropy; and where G is off, so is the prediction.
+    """
+    gradient, alpha, bounds = e.gradient, e.block.alpha, e.bounds
+    slope = bounds.slope + 2.0 * U * bounds.total
+    curvature = 3.0 * slope + alpha
+    eta = 1.0 / (16.0 * np.where(curvature > 0, curvature, 1.0))
+    step = np.multiply(gradient, -eta, out=e.buffers("value", gradient.shape))
+    norm2 = sum_of_products(gradient, gradient, e.buffers)
+    rounding = 3.0 * eta * slope * (bounds.total + summation(len(step)) * alpha)
     return e.compare(
-        actual,
+        soft_loss.change(e.loss, step, e.buffers),
         -eta * norm2,
-        eta * norm2 / 8.0 + 3.0 * rounding,
-        scale,
-        entries=actual.size,
+        eta * norm2 / 8.0 + U * rounding + TINY * (1.0 + bounds.size),
+        # At least eta times the sum of scale^2, as the largest pi is 1 / Z.
+        eta * (norm2 + (bounds.size * np.exp(-e.policy.log_Z)) ** 2),
+        entries=eta.size,
     )
 
 
@@ -202,16 +165,16 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     at = np.array([suspect.action for suspect in suspects]), np.arange(len(suspects))
     tally = Tally(context.limit)
     with np.errstate(all="ignore"):
-        sides = {
-            "Eq. (6)": (e.gradient, e.error),
-            "complex step": complex_step.gradient(e.loss, e.bounds, e.buffers),
-            "central difference": central.gradient(e.policy, e.loss, e.bounds, e.buffers),
-        }
-        for about, (value, error) in sides.items():
+        given = e.loss, e.bounds, e.buffers
+        for about, side in (
+            ("Eq. (6)", lambda *_: (e.gradient, e.bounds.rounding)),
+            ("complex step", complex_step.gradient),
+            ("central difference", central.gradient),
+        ):
+            value, error = side(*given)
+            tolerance = U * error.entries[at]
             tally.merge(
-                e.compare(
-                    value[at], truth, error[at], e.bounds.scale[at], entries=truth.size, about=about
-                )
+                e.compare(value[at], truth, tolerance, e.scale[at], entries=truth.size, about=about)
             )
     tally.spots = [
         spot._replace(state=suspects[spot.state].state, action=suspects[spot.state].action)

@@ -16,35 +16,37 @@ Array: TypeAlias = NDArray[np.float64]
 FLOOR = -750.0
 """Shifted logits end here: exp of anything below -745.2 is 0, and 0 times finite stays 0."""
 
+_SAFE = -700.0  # pi cannot be 0 from here on
+
+LONG = 256
+"""From so many actions on a block has few rows, and the actions of a state lie side by side."""
+
+_RUN = 16  # so many terms are added one after the other
+_FEW = 4  # and so many runs of products
+
 
 class Buffers:
     """Scratch arrays of one thread, by name, kept from block to block.
 
-    An array is valid until the same name is asked for again; its content is then arbitrary.
+    An array is valid until the same name is asked for again; its content is then arbitrary. What
+    a check computes is called `value`, and what it needs on the way `scratch`: an array that is
+    still in the cache costs half of one that is not.
     """
 
     def __init__(self) -> None:
         self._arrays: dict[str, Array] = {}
-        self._nested: Buffers | None = None
-
-    @property
-    def nested(self) -> "Buffers":
-        """Further buffers with names of their own, for a second block beside the first."""
-        if self._nested is None:
-            self._nested = Buffers()
-        return self._nested
 
     def __reduce__(self) -> tuple[type["Buffers"], tuple[()]]:
         """Leave the arrays behind: nothing in them is meant for another process."""
         return Buffers, ()
 
-    def __call__(self, name: str, shape: tuple[int, ...]) -> Array:
-        """Return a contiguous array of `shape`, allocated only if it has outgrown the last one."""
+    def __call__(self, name: str, shape: tuple[int, int]) -> Array:
+        """Return an array of `(actions, rows)`, allocated only if it has outgrown the last one."""
         size = math.prod(shape)
         flat = self._arrays.get(name)
         if flat is None or flat.size < size:
             flat = self._arrays[name] = np.empty(size)
-        return flat[:size].reshape(shape)
+        return flat[:size].reshape(shape, order="F" if shape[0] >= LONG else "C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,14 @@ class Policy:
 
     Attributes
     ----------
-    z, w, pi, log_pi : Array, shape (actions, rows)
-        z = logits - max (at least `FLOOR`), w = exp z, pi = w / Z, log pi = z - log Z.
-    Z, log_Z : Array, shape (rows,)
-        Z = sum w, in [1, actions].
+    z, pi, log_pi : Array, shape (actions, rows)
+        z = logits - max (at least `FLOOR`), pi = exp(z) / Z, log pi = z - log Z.
+    log_Z : Array, shape (rows,)
+        Z = sum exp z is in [1, actions].
+    depth : Array, shape (rows,)
+        The largest |z| of an action whose pi is not 0.
+    live : array of int, shape (rows,)
+        How many actions have a pi that is not 0.
     g : Array, shape (actions, rows)
         Q - alpha log pi.
     value : Array, shape (rows,)
@@ -81,42 +87,54 @@ class Policy:
     """
 
     z: Array
-    w: Array
     pi: Array
     log_pi: Array
-    Z: Array
     log_Z: Array
+    depth: Array
+    live: NDArray[np.intp]
     g: Array
     value: Array
 
 
 def sum_over_actions(x: Array, buffers: Buffers) -> Array:
-    """Sum an `(actions, rows)` array over its actions, pairwise, into a new `(rows,)` array.
+    """Sum an `(actions, rows)` array over its actions into a new `(rows,)` array.
 
-    The error grows with log2 of the number of actions (Higham, *Accuracy and Stability of
-    Numerical Algorithms*, section 4.2), and the order of the additions does not depend on the
-    number of rows.
+    Pairwise down to 16 terms, so that at most 15 + log2(actions / 16) roundings, rounded up, lie
+    on the way of a term (Higham, *Accuracy and Stability of Numerical Algorithms*, section 4.2);
+    NumPy adds contiguous terms pairwise too. The order does not depend on the number of rows.
     """
-    count = x.shape[0]
-    if count == 1:
-        return np.array(x[0])
-    half = count // 2
-    kept = count - half
-    tree = buffers("sum", (kept, x.shape[1]))
-    np.add(x[:half], x[kept:], out=tree[:half])
-    if kept > half:
-        tree[half] = x[half]
-    while kept > 1:
-        half = kept // 2
-        tree[:half] += tree[kept - half : kept]
-        kept -= half
-    return np.array(tree[0])
+    count, rows = x.shape
+    if rows == 1 and count < LONG:  # NumPy would take the terms for contiguous ones
+        return sum_over_actions(np.repeat(x, 2, axis=1), buffers)[:1]
+    tree = x if count < LONG else np.asfortranarray(x)
+    while _RUN < count < LONG:
+        half = count // 2
+        kept = count - half
+        pairs = buffers("sum", (kept, rows)) if tree is x else tree
+        np.add(tree[:half], tree[kept:count], out=pairs[:half])
+        if kept > half and tree is x:
+            pairs[half] = x[half]
+        tree, count = pairs, kept
+    total: Array = tree[:count].sum(axis=0)
+    return total
 
 
-def mean_over_actions(pi: Array, x: Array, buffers: Buffers) -> Array:
-    """Return sum_a pi(a) x(a), shape `(rows,)`: the expectation of x under the policy."""
-    product = np.multiply(pi, x, out=buffers("product", x.shape))
-    return sum_over_actions(product, buffers)
+def sum_of_products(x: Array, y: Array, buffers: Buffers) -> Array:
+    """Return sum_a x(a) y(a), shape `(rows,)`, with no more roundings than `sum_over_actions`.
+
+    With x = pi that is the expectation of y under the policy.
+    """
+    count, rows = x.shape
+    parts = -(-count // _RUN)
+    if parts > _FEW:
+        return sum_over_actions(np.multiply(x, y, out=buffers("product", x.shape)), buffers)
+    if rows == 1:
+        return sum_of_products(np.repeat(x, 2, axis=1), np.repeat(y, 2, axis=1), buffers)[:1]
+    run = -(-count // parts)
+    total: Array = np.einsum("ar,ar->r", x[:run], y[:run])
+    for start in range(run, count, run):
+        total += np.einsum("ar,ar->r", x[start : start + run], y[start : start + run])
+    return total
 
 
 def evaluate(block: Block, buffers: Buffers) -> Policy:
@@ -127,13 +145,20 @@ def evaluate(block: Block, buffers: Buffers) -> Policy:
         return buffers(f"policy.{quantity}", shape)
 
     z = np.subtract(block.logits, block.logits.max(axis=0), out=buffer("z"))
-    np.maximum(z, FLOOR, out=z)
-    w = np.exp(z, out=buffer("w"))
-    Z = sum_over_actions(w, buffers)
+    lowest = z.min(axis=0)
+    live = np.full(shape[1], shape[0])
+    sunk = lowest.min() < _SAFE
+    if sunk:
+        np.maximum(z, FLOOR, out=z)
+    pi = np.exp(z, out=buffer("pi"))
+    Z = sum_over_actions(pi, buffers)
+    pi /= Z
+    if sunk:
+        lowest = np.min(z, axis=0, where=pi > 0.0, initial=0.0)
+        live = np.count_nonzero(pi, axis=0)
     log_Z = np.log(Z)
     log_pi = np.subtract(z, log_Z, out=buffer("log_pi"))
-    pi = np.divide(w, Z, out=buffer("pi"))
     g = np.multiply(log_pi, block.alpha, out=buffer("g"))
     np.subtract(block.q, g, out=g)
-    value = mean_over_actions(pi, g, buffers)
-    return Policy(z, w, pi, log_pi, Z, log_Z, g, value)
+    value = sum_of_products(pi, g, buffers)
+    return Policy(z, pi, log_pi, log_Z, -lowest, live, g, value)

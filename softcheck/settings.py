@@ -41,9 +41,9 @@ Names: TypeAlias = Annotated[
     dict[str, str], Meta(description='a table such as { grad = "actor_grad" }')
 ]
 
-BLOCK_ENTRIES = 131_072
+BLOCK_ENTRIES = 81_920
 """Entries of a block: NumPy calls so long that two threads seldom wait for the interpreter, and
-the fifty or so buffers of a thread still take no more than 50 MB."""
+the twenty or so buffers of a thread are still in the processor's cache."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The outcome of a check over some entries; outcomes of disjoint entries merge in any order."""
 
-import heapq
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ _SHIFT = 52 - _MANTISSA_BITS
 _LOWEST = (1023 - 60) << _MANTISSA_BITS
 _BLIND = 1023 << _MANTISSA_BITS
 _BINS = _BLIND - _LOWEST + 1
+_RANK = attrgetter("rank")
 
 
 class Spot(NamedTuple):
@@ -47,11 +48,14 @@ class Tally:
     ----------
     entries, failed : int
         How many were compared, and how many differ by more than their tolerance.
+    live, blind : int
+        How many entries have something to see, and how many of these have a tolerance as large
+        as their scale.
     spots : list of Spot
         The worst one, and further ones only as far as they failed; worst first.
     histogram : array of int, shape (bins,)
-        Of resolution, tolerance over scale: bin 0 holds the dead entries (scale 0), the last
-        one the blind entries (resolution 1 or worse).
+        Of the resolution of each state, the worst tolerance over scale of its live entries: bin 0
+        holds the states without one, the last one those with a blind entry.
     limit : int
         How many spots are kept.
     summary : str
@@ -61,26 +65,18 @@ class Tally:
     limit: int
     entries: int = 0
     failed: int = 0
+    live: int = 0
+    blind: int = 0
     spots: list[Spot] = field(default_factory=list)
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
     summary: str = ""
 
-    @property
-    def blind(self) -> int:
-        """How many live entries have a tolerance as large as their scale."""
-        return int(self.histogram[-1])
-
-    @property
-    def live(self) -> int:
-        """How many entries have something to see."""
-        return int(self.histogram[1:].sum())
-
     def resolution(self) -> tuple[float, float] | None:
-        """Return the median and the worst over the live entries, rounded up to a bin's edge."""
-        if not self.live:
-            return None
+        """Return the median and the worst over the states, rounded up to a bin's edge."""
         counts = np.cumsum(self.histogram[1:])
-        median = int(np.searchsorted(counts, (self.live + 1) // 2)) + 1
+        if not counts[-1]:
+            return None
+        median = int(np.searchsorted(counts, (counts[-1] + 1) // 2)) + 1
         worst = int(np.flatnonzero(self.histogram)[-1])
         return _upper_edge(median), _upper_edge(worst)
 
@@ -88,9 +84,10 @@ class Tally:
         """Add the outcome over other entries."""
         self.entries += other.entries
         self.failed += other.failed
+        self.live += other.live
+        self.blind += other.blind
         self.histogram += other.histogram
-        merged = list(heapq.merge(self.spots, other.spots, key=lambda spot: spot.rank))
-        self.spots = _keep(merged, self.limit)
+        self.spots = _keep(sorted(self.spots + other.spots, key=_RANK), self.limit)
 
 
 def _keep(spots: list[Spot], limit: int) -> list[Spot]:
@@ -107,13 +104,56 @@ def _upper_edge(index: int) -> float:
     return float(bits.view(np.float64))
 
 
+class Sight(NamedTuple):
+    """How much a comparison sees of some states; see `Tally`."""
+
+    live: int
+    blind: int
+    histogram: NDArray[np.int64]
+
+
+def histogram(resolution: Array) -> NDArray[np.int64]:
+    """Count the resolutions of states, shape `(rows,)`, by their leading bits.
+
+    What is below the lowest bin has nothing to see.
+    """
+    bins = np.minimum(resolution, 1.0).view(np.int64)
+    bins >>= _SHIFT
+    bins -= _LOWEST
+    np.maximum(bins, 0, out=bins)
+    return np.bincount(bins, minlength=_BINS)
+
+
+def sight(tolerance: Array, scale: Array, buffers: Buffers) -> Sight:
+    """Return how much a comparison within `tolerance` sees of quantities of the size `scale`.
+
+    Both have the shape (actions, rows), or (rows,) for a quantity of whole states. A tolerance
+    that is not finite sees nothing; where the scale is 0 there is nothing to see.
+    """
+    tolerance, scale = np.atleast_2d(tolerance, scale)
+    resolution = np.divide(tolerance, scale, out=buffers("tally.resolution", scale.shape))
+    worst, live, blind = resolution.max(axis=0), scale.size, 0
+    unclear = np.flatnonzero(~(worst < 1.0))
+    if unclear.size:
+        resolution = resolution[:, unclear]
+        dead = scale[:, unclear] == 0.0
+        resolution[dead] = 0.0
+        unseen = ~(resolution < 1.0)
+        resolution[unseen] = np.inf
+        worst[unclear] = resolution.max(axis=0)
+        live -= int(np.count_nonzero(dead))
+        blind = int(np.count_nonzero(unseen))
+    return Sight(live, blind, histogram(worst))
+
+
 def compare(
     actual: Array,
     expected: Array,
     tolerance: Array,
-    scale: Array,
+    seen: Sight,
     buffers: Buffers,
     *,
+    unit: float = 1.0,
     entries: int,
     start: int,
     limit: int,
@@ -125,10 +165,12 @@ def compare(
     ----------
     actual, expected : Array, shape (actions, rows), or (rows,) for a quantity of whole states
     tolerance : Array, same shape
-        The largest error that is no error. Where it is not finite the entry is blind, and where
-        it is 0 the values must be equal.
-    scale : Array, same shape
-        The size of what the quantity is made of; 0 where there is nothing to see.
+        The largest error that is no error, in units of `unit`. Where it is not finite the entry
+        is blind, and where it is 0 the values must be equal.
+    seen : Sight
+        How much that sees.
+    unit : float
+        A power of two.
     entries : int
         How many of the compared places count.
     start : int
@@ -139,57 +181,38 @@ def compare(
         Passed on to the spots.
     """
     by_action = actual.ndim == 2
-    if not by_action:
-        actual, expected, tolerance, scale = (
-            array[np.newaxis] for array in (actual, expected, tolerance, scale)
-        )
+    actual, expected, tolerance = (
+        x[np.newaxis] if x.ndim == 1 else x for x in (actual, expected, tolerance)
+    )
     ratio = np.subtract(actual, expected, out=buffers("tally.ratio", actual.shape))
-    np.abs(ratio, out=ratio)
     ratio /= tolerance
     # The first worst state, then its first worst action: the order of the table.
-    of_state = ratio.max(axis=0)
-    if not np.isfinite(of_state).all():
-        _settle(ratio, actual, expected, tolerance)
-        of_state = ratio.max(axis=0)
-    peak = of_state.max()
-    failed = 0
-    if peak > 1:
-        failed = int(np.count_nonzero(ratio > 1))
-        places = _worst_places(ratio, min(failed, limit))
+    of_state = np.maximum(ratio.max(axis=0), -ratio.min(axis=0))
+    failed, row = 0, int(of_state.argmax())
+    if of_state[row] <= unit:  # not so if there is a NaN
+        places = [(row, int(np.abs(ratio[:, row]).argmax()))]
     else:
-        row = int(of_state.argmax())
-        places = [(row, int(ratio[:, row].argmax()))]
+        _settle(ratio, actual, expected, tolerance)
+        failed = int(np.count_nonzero(ratio > unit))
+        places = _worst_places(ratio, max(1, min(failed, limit)))
     spots = [
         Spot(
-            float(ratio[action, row]),
+            abs(float(ratio[action, row])) / unit,
             start + row,
             action if by_action else None,
             float(actual[action, row]),
             float(expected[action, row]),
-            float(tolerance[action, row]),
+            float(tolerance[action, row]) * unit,
             about,
         )
         for row, action in places
     ]
-    np.divide(tolerance, scale, out=ratio)
-    return Tally(limit, entries, failed, spots, _histogram(ratio, scale))
-
-
-def _histogram(resolution: Array, scale: Array) -> NDArray[np.int64]:
-    """Count resolutions by their leading bits, which it overwrites; NaN counts as blind."""
-    bins = resolution.view(np.uint64)
-    np.right_shift(bins, np.uint64(_SHIFT), out=bins)
-    np.minimum(bins, np.uint64(_BLIND), out=bins)
-    np.maximum(bins, np.uint64(_LOWEST + 1), out=bins)
-    np.subtract(bins, np.uint64(_LOWEST), out=bins)
-    dead = scale == 0.0
-    if dead.any():
-        np.copyto(bins, np.uint64(0), where=dead)
-    return np.bincount(bins.view(np.int64).ravel(), minlength=_BINS)
+    return Tally(limit, entries, failed, seen.live, seen.blind, spots, seen.histogram.copy())
 
 
 def _settle(ratio: Array, actual: Array, expected: Array, tolerance: Array) -> None:
-    """Decide the entries of `ratio` that are not finite: 0 where right or blind, else infinite."""
+    """Make `ratio` positive, and where it is not finite 0 if right or blind, else infinite."""
+    np.abs(ratio, out=ratio)
     wrong = np.isfinite(tolerance) & (actual != expected)
     np.copyto(ratio, np.where(wrong, np.inf, 0.0), where=~np.isfinite(ratio))
 

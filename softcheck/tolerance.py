@@ -11,12 +11,12 @@ bounds here are first order in the unit roundoff U, from the standard model of a
 import enum
 from dataclasses import dataclass
 from math import log2
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from softcheck.loss import Loss
-from softcheck.policy import Array, Block, Buffers, Policy, mean_over_actions
+from softcheck.policy import Array, Block, Buffers, Policy, sum_of_products, sum_over_actions
 
 DUMP_FACTOR = 16.0
 """Tolerance of a dumped value in units of its bound. Right gradients of public frameworks stay
@@ -68,7 +68,18 @@ def summation(actions: int) -> float:
     The smaller of a plain running sum's n and that of a pairwise, blocked or compensated one,
     with room for the roundings of the terms themselves.
     """
-    return min(actions + 4.0, 8.0 + 2.0 * log2(actions))
+    return min(actions + 4.0, 10.0 + 2.0 * log2(actions))
+
+
+class Error(NamedTuple):
+    """A bound on errors, in units of U.
+
+    `entries`, shape `(actions, rows)`, bounds the error of each entry; `relative`, shape
+    `(rows,)`, bounds it over `scale` at every action of a state whose pi is not 0.
+    """
+
+    entries: Array
+    relative: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,102 +88,99 @@ class Bounds:
 
     Attributes
     ----------
-    rounding : Array, shape (actions, rows)
-        |computed - true| of Eq. (6) is at most `U * rounding`, underflow aside.
-    size : Array, shape (actions, rows)
-        D + sum pi D + alpha with D = |g - V|: what a gradient is made of, before its weight.
-    scale : Array, shape (actions, rows)
-        pi size: what the gradient is made of.
-    mean : Array, shape (rows,)
-        sum pi (mag + rho D + n |g|), the rounding that all entries of a state share.
+    rounding : Error
+        Bounds |computed - true| of Eq. (6).
+    total : Array, shape (rows,)
+        The sum of its entries over the actions.
+    slope, size : Array, shape (rows,)
+        sum pi D, which is the sum of |gradient|, and that + alpha; D = |g - V|.
+    weighted : Error
+        pi (D + 5 alpha).
     """
 
-    rounding: Array
+    rounding: Error
+    total: Array
+    slope: Array
     size: Array
-    scale: Array
-    mean: Array
-
-    def of(self, unit: float, underflow: float, out: Array) -> Array:
-        """Return the absolute bound for a unit roundoff, where results may underflow to zero."""
-        np.add(self.size, 1.0, out=out)
-        out *= underflow / unit
-        out += self.rounding
-        out *= unit
-        return out
+    weighted: Error
 
 
 def live_magnitude(logits: Array, policy: Policy, out: Array) -> Array:
     """Return |theta| in `out`, 0 where the weight of the action is 0 and its logit is no matter."""
     np.abs(logits, out=out)
-    np.copyto(out, 0.0, where=policy.w == 0.0)
+    if policy.live.min() < len(logits):
+        np.copyto(out, 0.0, where=policy.pi == 0.0)
     return out
 
 
-def bounds(
-    block: Block,
-    policy: Policy,
-    loss: Loss,
-    buffers: Buffers,
-    *,
-    rounded_logits: bool = False,
-) -> Bounds:
-    """Return the bounds on Eq. (6) for every entry of a block.
+@np.errstate(all="ignore")  # what overflows is blind, and where there is no size nothing is seen
+def bounds(block: Block, policy: Policy, loss: Loss, buffers: Buffers) -> Bounds:
+    """Return the bounds on Eq. (6) in float64 for every entry of a block.
 
     With rho = |z| + 3 (what z, exp and the quotient add to the relative error of pi),
-    D = |g - V| = |u - ubar|, mag = |Q| + alpha (2 + |z| + 3 |log pi|) (what z, log pi, the
-    product and the difference add to the error of g) and n of `summation`:
+    D = |g - V| = |u|, mag = |Q| + alpha (3 + |z| + 3 |log pi|) (what z, log pi, the product and
+    the difference add to the error of g) and n of `summation`,
 
-        E_a = U pi_a [ (rho_a + n) D_a + mag_a + sum_j pi_j (mag_j + rho_j D_j + n |g_j|) ]
+        E_a = U pi_a [ (rho_a + n) D_a + mag_a + sum_j pi_j (mag_j + rho_j D_j + n |g_j|) ].
+
+    As Q = g + alpha log pi, |g| <= D + |V| and |log pi| = |z| + log Z, that is at most
+
+        U pi_a [ T_a + sum_j pi_j T_j + (n + 2) |V| + 2 alpha (3 + 4 log Z - 5 (n + 4)) ],
+        T = (|z| + n + 4) (D + 5 alpha),
+
+    which is what is returned, with room for underflow.
 
     Parameters
     ----------
     block, policy, loss
         One block and its quantities.
     buffers : Buffers
-    rounded_logits : bool
-        Whether the logits are rounded themselves, as they are for whatever was computed
-        elsewhere: frameworks subtract logsumexp before the maximum. rho then grows by |theta|
-        and mag by alpha |theta|.
     """
-    shape = policy.z.shape
-    n = summation(shape[0])
+    shape, alpha = policy.z.shape, block.alpha
+    reach = summation(shape[0]) + 4.0
+    D = np.abs(loss.u, out=buffers("bounds.weighted", shape))
+    largest = D.max(axis=0)
+    slope = sum_of_products(policy.pi, D, buffers)
+    size = slope + alpha
+    weighted = np.add(D, 5.0 * alpha, out=D)
+    weighted *= policy.pi
+    rounding = np.subtract(reach, policy.z, out=buffers("bounds.rounding", shape))
+    rounding *= weighted
+    mean = sum_over_actions(rounding, buffers)
+    shared = mean + (reach - 2.0) * np.abs(policy.value)
+    shared += alpha * (6.0 - 10.0 * reach + 8.0 * policy.log_Z)
+    rounding += np.multiply(policy.pi, shared, out=buffers("scratch", shape))
+    underflow = TINY / U * (1.0 + largest + size)
+    rounding += underflow
 
-    kind = "rounded" if rounded_logits else "exact"
-
-    def buffer(quantity: str) -> Array:
-        return buffers(f"bounds.{kind}.{quantity}", shape)
-
-    D = np.abs(loss.u, out=buffer("D"))
-    size = np.add(D, mean_over_actions(policy.pi, D, buffers) + block.alpha, out=buffer("size"))
-    scale = np.multiply(policy.pi, size, out=buffer("scale"))
-
-    # log Z >= 0, so both z and log pi are negative or zero.
-    rho = np.subtract(3.0, policy.z, out=buffer("rho"))
-    if rounded_logits:
-        rho += live_magnitude(block.logits, policy, buffer("scratch"))
-    scratch = np.multiply(policy.log_pi, 3.0, out=buffer("scratch"))
-    rounding = np.subtract(rho, scratch, out=buffer("rounding"))
-    rounding *= block.alpha
-    rounding += np.abs(block.q, out=scratch)
-    rho *= D
-    rounding += rho
-    np.abs(policy.g, out=scratch)
-    scratch *= n
-    scratch += rounding
-    mean = mean_over_actions(policy.pi, scratch, buffers)
-    D *= n
-    rounding += D
-    rounding += mean
-    rounding *= policy.pi
-    return Bounds(rounding, size, scale, mean)
+    # Over pi (D + size), at the worst D, z and pi that the state may have.
+    share = np.maximum(5.0 * alpha / size, 1.0)
+    relative = (shared + 5.0 * reach * alpha) / size + reach + policy.depth * share
+    relative += underflow * np.exp(policy.depth + policy.log_Z) / size
+    total = mean + shared + shape[0] * underflow
+    return Bounds(Error(rounding, relative), total, slope, size, Error(weighted, share))
 
 
-def loss_rounding(policy: Policy, alpha: Array, shared: Bounds) -> Array:
-    """Return the bound on a state's loss in units of U, shape `(rows,)`.
+def scale(policy: Policy, loss: Loss, shared: Bounds, out: Array) -> Array:
+    """Return pi (D + sum pi D + alpha): what the gradient of an entry is made of."""
+    np.abs(loss.u, out=out)
+    out += shared.size
+    out *= policy.pi
+    return out
 
-        E_L = U [ sum pi (mag + rho D + n |u|) + alpha (2 log Z + n) + 4 |ubar| ]
 
-    with |u| <= |g| + alpha log Z and |ubar| <= |V| + alpha log Z.
+def rounded_logits(
+    policy: Policy, loss: Loss, logits: Array, shared: Bounds, buffers: Buffers
+) -> Array:
+    """Return the rounding, in units of U, of Eq. (6) where the logits were rounded themselves.
+
+    That is what was computed elsewhere: frameworks subtract logsumexp before the maximum. In
+    `bounds` rho grows by |theta| and mag by alpha |theta|; `logits` are those magnitudes.
     """
-    n = summation(policy.z.shape[0])
-    return shared.mean + alpha * ((n + 6.0) * policy.log_Z + n) + 4.0 * np.abs(policy.value)
+    more = np.abs(loss.u, out=buffers("bounds.logits", policy.z.shape))
+    more += loss.alpha
+    more *= logits
+    more += sum_of_products(policy.pi, more, buffers)
+    more *= policy.pi
+    more += shared.rounding.entries
+    return more

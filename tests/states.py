@@ -73,6 +73,24 @@ def true_gradient(state):
     return gradient
 
 
+def true_loss(state, step=None):
+    """Return -sum pi (Q - alpha log pi) at 80 digits, after the logits moved by `step`."""
+    context = mpmath.mp.clone()
+    context.dps = DIGITS
+    legal = np.flatnonzero(np.isfinite(state.logits))
+    step = np.zeros(len(state.q)) if step is None else step
+    q = [context.mpf(x) for x in state.q[legal].tolist()]
+    theta = [
+        context.mpf(x) + context.mpf(t)
+        for x, t in zip(state.logits[legal].tolist(), step[legal].tolist(), strict=True)
+    ]
+    top = max(theta)
+    Z = context.fsum(context.exp(t - top) for t in theta)
+    log_pi = [t - top - context.log(Z) for t in theta]
+    terms = (context.exp(p) * (x - state.alpha * p) for x, p in zip(q, log_pi, strict=True))
+    return -context.fsum(terms)
+
+
 def sums_of_others(terms):
     """Return for each term the sum of all others, from prefix and suffix sums."""
     before = [0, *accumulate(terms[:-1])]

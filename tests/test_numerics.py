@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from states import State, make, states, true_gradient
+from states import State, make, states, true_gradient, true_loss
 
-from softcheck import checks, dumps, evaluation
+from softcheck import checks, dumps, evaluation, loss
 from softcheck.numeric import central, complex_step
 from softcheck.numeric import exact as exact_method
 from softcheck.oracles import check_exact
-from softcheck.tolerance import Precision
+from softcheck.tolerance import Precision, U, summation
 
 TABLES = 5000
 
@@ -19,11 +19,12 @@ TABLES = 5000
 def sides(e):
     """Return value and bound of Eq. (6) and of both numeric methods."""
     with np.errstate(all="ignore"):
-        return {
-            "eq6": (e.gradient, e.error),
-            "complex-step": complex_step.gradient(e.loss, e.bounds, e.buffers),
-            "central-difference": central.gradient(e.policy, e.loss, e.bounds, e.buffers),
-        }
+        given = e.loss, e.bounds, e.buffers
+        found = {"eq6": (e.gradient, U * e.bounds.rounding.entries)}
+        for name, method in (("complex-step", complex_step), ("central-difference", central)):
+            value, error = method.gradient(*given)
+            found[name] = value.copy(), U * error.entries
+        return found
 
 
 @settings(max_examples=TABLES)
@@ -53,8 +54,8 @@ def test_a_planted_error_of_four_tolerances_is_caught_where_it_is(state, seed, s
     action = int(generator.choice(np.flatnonzero(np.isfinite(state.logits))))
     for name in ("complex-step", "central-difference"):
         e = evaluations.evaluation([state])
-        _, error = sides(e)[name]
-        e.gradient[action, 0] += size * (e.error[action, 0] + error[action, 0])
+        both = sides(e)
+        e.gradient[action, 0] += size * sum(both[of][1][action, 0] for of in ("eq6", name))
         tally = checks.check(e, name)
         assert tally.failed == 1
         assert tally.spots[0].action == action
@@ -78,6 +79,48 @@ def test_a_planted_error_in_a_dump_is_caught_where_it_is(state, seed, size):
     assert tally.spots[0].action == action
 
 
+@settings(max_examples=TABLES)
+@given(states())
+def test_what_a_comparison_is_said_to_see_is_no_better_than_what_it_sees(state):
+    e = evaluations.evaluation([state])
+    live = (e.scale[:, 0] > 0) & (e.policy.pi[:, 0] > 0)
+    with np.errstate(all="ignore"):
+        for _, error in (
+            complex_step.gradient(e.loss, e.bounds, e.buffers),
+            central.gradient(e.loss, e.bounds, e.buffers),
+        ):
+            seen = error.entries[live, 0] / e.scale[live, 0]
+            assert not np.any(seen > error.relative[0] * (1 + 1e-9))
+
+
+@settings(max_examples=500)
+@given(states(max_actions=12), st.floats(-9, -2), st.integers(0, 2**32 - 1))
+def test_the_change_of_the_loss_rounds_as_the_descent_check_says(state, size, seed):
+    e = evaluations.evaluation([state])
+    generator = np.random.default_rng(seed)
+    step = generator.normal(size=e.gradient.shape) * 10.0**size
+    with np.errstate(all="ignore"):
+        found = loss.change(e.loss, step, e.buffers)[0]
+    entropy = summation(len(step)) * state.alpha
+    bound = 3.0 * U * np.abs(step).max() * (e.bounds.total[0] + entropy)
+    truth = true_loss(state, step[:, 0]) - true_loss(state)
+    assert abs(found - float(truth)) <= bound + 1e-300
+
+
+@pytest.mark.parametrize("actions", [300, 2000])
+@pytest.mark.parametrize("kind", ["any", "near-optimal", "saturated"])
+def test_states_of_many_actions_keep_to_the_bounds_too(actions, kind):
+    state = make(
+        np.random.default_rng(actions), kind,
+        actions=actions, logit_scale=3.0, offset=1e3, q_scale=10.0, alpha=0.1, masked=0.3,
+    )  # fmt: skip
+    truth = true_gradient(state)
+    e = evaluations.evaluation([state])
+    for name, (value, error) in sides(e).items():
+        assert np.all(np.abs(value[:, 0] - truth) <= error[:, 0]), name
+    assert not any(tally.failed for tally in checks.run(e).tallies.values())
+
+
 def test_the_bounds_are_not_a_hundred_times_too_wide():
     generator = np.random.default_rng(0)
     ratios = {}
@@ -95,7 +138,7 @@ def test_the_bounds_are_not_a_hundred_times_too_wide():
         truth = true_gradient(state)
         e = evaluations.evaluation([state])
         for name, (value, error) in sides(e).items():
-            live = (e.bounds.scale[:, 0] > 0) & (error[:, 0] < e.bounds.scale[:, 0])
+            live = (e.scale[:, 0] > 0) & (error[:, 0] < e.scale[:, 0])
             ratio = np.abs(value[:, 0] - truth)[live] / error[live, 0]
             ratios.setdefault(name, []).append(ratio)
     for name, parts in ratios.items():
@@ -142,8 +185,15 @@ ORDINARY = make(
     ("about", "wrong"),
     [
         ("sum over actions", lambda p: -p.pi * p.g),
-        ("a shift", lambda p: -p.pi * (p.g - p.value) * (1 + p.value**2)),
-        ("zero at theta", lambda p: -p.pi * (p.g - p.value) - p.pi * (p.log_pi - p.log_pi.mean(0))),
+        # not the same after a shift of Q
+        ("2 gradient(Q, alpha)", lambda p: -p.pi * (p.g - p.value) * (1 + p.value**2)),
+        # not homogeneous
+        ("2 gradient(Q, alpha)", lambda p: -p.pi * (p.g - p.value) * (1 + np.abs(p.g - p.value))),
+        # not zero at theta = Q / alpha
+        (
+            "2 gradient(Q, alpha)",
+            lambda p: -p.pi * (p.g - p.value) - p.pi * (p.log_pi - (p.pi * p.log_pi).sum(0)),
+        ),
     ],
 )
 def test_invariants_see_a_formula_that_breaks_them(monkeypatch, about, wrong):

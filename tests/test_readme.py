@@ -22,6 +22,7 @@ def blocks(language):
 
 def without_digits(text):
     """Return words and marks; measured numbers depend on the processor in their last digits."""
+    text = re.sub(r" \+- \S+(?=[ ,])", "", text)
     return re.sub(r"-?\d[\d.]*(e[+-]?\d+)?", "#", text).split()
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softcheck.exact_sum import ExactSum
-from softcheck.policy import Buffers, sum_over_actions
-from softcheck.tally import Tally, compare
+from softcheck.policy import LONG, Buffers, sum_of_products, sum_over_actions
+from softcheck.tally import Tally, compare, sight
+from softcheck.tolerance import summation
 
 finite = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=True)
 
@@ -23,7 +24,7 @@ def tally(actual, expected, tolerance, scale=None, *, start=0, limit=5):
     scale = np.ones_like(actual) if scale is None else np.asarray(scale, dtype=np.float64)
     with np.errstate(all="ignore"):
         return compare(
-            actual, expected, tolerance, scale, Buffers(),
+            actual, expected, tolerance, sight(tolerance, scale, Buffers()), Buffers(),
             entries=actual.size, start=start, limit=limit,
         )  # fmt: skip
 
@@ -121,16 +122,39 @@ def test_an_exact_sum_of_what_is_not_finite_is_not_a_number():
     assert math.isnan(float(total))
 
 
-@given(st.integers(1, 200), st.integers(1, 5), st.integers(0, 2**32 - 1))
-def test_the_pairwise_sum_keeps_to_its_bound_and_leaves_its_argument_alone(actions, rows, seed):
+ACTIONS = st.one_of(st.integers(1, 70), st.integers(1, 1000))
+
+
+def laid_out(x):
+    """Return a table in the order of memory that blocks of so many actions have."""
+    return np.asfortranarray(x) if len(x) >= LONG else np.ascontiguousarray(x)
+
+
+@given(ACTIONS, st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_sums_over_actions_keep_to_their_bound_and_leave_their_arguments_alone(actions, rows, seed):
     generator = np.random.default_rng(seed)
-    x = generator.normal(size=(actions, rows)) * 10.0 ** generator.integers(-8, 8)
-    before = x.copy()
-    total = sum_over_actions(x, Buffers())
-    np.testing.assert_array_equal(x, before)
-    depth = math.ceil(math.log2(actions)) if actions > 1 else 0
+    x, y = (
+        laid_out(generator.normal(size=(actions, rows)) * 10.0 ** generator.integers(-8, 8))
+        for _ in range(2)
+    )
+    before = x.copy(), y.copy()
+    total, of_products = sum_over_actions(x, Buffers()), sum_of_products(x, y, Buffers())
+    np.testing.assert_array_equal((x, y), before)
     for row in range(rows):
-        truth = sum(map(Fraction, x[:, row].tolist()), Fraction(0))
-        error = abs(Fraction(float(total[row])) - truth)
-        size = sum(map(abs, map(Fraction, x[:, row].tolist())), Fraction(0))
-        assert error <= Fraction(1.01) * depth * Fraction(2) ** -53 * size
+        terms = [Fraction(a) for a in x[:, row].tolist()]
+        products = [a * Fraction(b) for a, b in zip(terms, y[:, row].tolist(), strict=True)]
+        for found, parts in ((total, terms), (of_products, products)):
+            error = abs(Fraction(float(found[row])) - sum(parts))
+            assert error <= Fraction(summation(actions) * 2.0**-53) * sum(map(abs, parts))
+
+
+@given(ACTIONS, st.integers(0, 2**32 - 1), st.integers(1, 8))
+def test_sums_over_actions_do_not_depend_on_how_many_states_are_summed_at_once(actions, seed, rows):
+    generator = np.random.default_rng(seed)
+    x, y = (laid_out(generator.normal(size=(actions, 11))) for _ in range(2))
+    total, of_products = sum_over_actions(x, Buffers()), sum_of_products(x, y, Buffers())
+    for start in range(0, 11, rows):
+        a, b = x[:, start : start + rows], y[:, start : start + rows]
+        part = slice(start, start + rows)
+        np.testing.assert_array_equal(sum_over_actions(a, Buffers()), total[part])
+        np.testing.assert_array_equal(sum_of_products(a, b, Buffers()), of_products[part])

@@ -2,15 +2,17 @@
 
 import numpy as np
 
-from softcheck.loss import Loss, change
-from softcheck.policy import Array, Buffers, Policy
-from softcheck.tolerance import TINY, Bounds, U
+from softcheck.loss import Loss, central_difference
+from softcheck.policy import Array, Buffers
+from softcheck.tolerance import Bounds, Error, U
 
 STEP = 2.0**-17
 """A power of two near U^(1/3), the step for losses that are rounded as a whole."""
 
+_LOCAL = 1.0001 * (STEP * STEP / 6.0 + 12.0 * U) / U
 
-def gradient(policy: Policy, loss: Loss, bounds: Bounds, buffers: Buffers) -> tuple[Array, Array]:
+
+def gradient(loss: Loss, bounds: Bounds, buffers: Buffers) -> tuple[Array, Error]:
     """Return the difference quotient by every logit and a bound on its error.
 
     Truncation is at most h^2/6 max |d^3 L|. Along one logit, L depends on x = logit pi_a only:
@@ -19,28 +21,18 @@ def gradient(policy: Policy, loss: Loss, bounds: Bounds, buffers: Buffers) -> tu
 
         |d^3 L| <= e^h (pi_a D_a + 2 alpha s + alpha h s).
 
-    Rounding has two parts. What both losses share (z, w, u, Z, N) is a change of the givens by
-    U, and moves the quotient as it moves Eq. (6). What each does for itself is less than eight
-    roundings of terms of at most h pi_a (D_a + 2 alpha), and is divided by h.
+    Rounding has two parts. What is given to the difference (z, pi, u) is off by what moves the
+    quotient as it moves Eq. (6). Its own arithmetic is less than twelve roundings of terms of at
+    most pi_a (D_a + 2 alpha) together. `Bounds.weighted` is at least pi_a (D_a + 2 alpha).
 
     Returns
     -------
-    value, error : Array, shape (actions, rows)
+    value : Array, shape (actions, rows)
+    error : Error
     """
-    shape = loss.w.shape
-    value = buffers("central.value", shape)
-    error = buffers("central.error", shape)
-    backward = buffers("central.backward", shape)
-    change(loss, STEP, value, buffers)
-    change(loss, -STEP, backward, buffers)
-    value -= backward
-    value /= 2.0 * STEP
-
-    bounds.of(U, TINY / STEP, error)
-    local = np.abs(loss.u, out=backward)
-    local += 2.0 * loss.alpha
-    local *= policy.pi
+    shape = loss.p.shape
+    value = central_difference(loss, STEP, buffers("value", shape), buffers)
     # e^h and alpha h s are below 1.00001 and 2^-17 of what they stand beside.
-    local *= 1.0001 * (STEP * STEP / 6.0 + 8.0 * U)
-    error += local
-    return value, error
+    error = np.multiply(bounds.weighted.entries, _LOCAL, out=buffers("scratch", shape))
+    error += bounds.rounding.entries
+    return value, Error(error, _LOCAL * bounds.weighted.relative + bounds.rounding.relative)

@@ -10,7 +10,7 @@ from math import log
 
 import numpy as np
 
-from softcheck.policy import Array, Buffers, Policy, mean_over_actions
+from softcheck.policy import Array, Buffers, Policy, sum_of_products
 
 FAMILY_ERROR = 1e-6
 """The chance that a right gradient leaves any of the confidence intervals of a case."""
@@ -50,11 +50,11 @@ def gradient(
         frequency[:, row] = generator.multinomial(samples, pi[:, row] / pi[:, row].sum())
     frequency /= samples
 
-    mean_g = mean_over_actions(frequency, g, buffers)
+    mean_g = sum_of_products(frequency, g, buffers)
     value = np.subtract(mean_g * pi, frequency * g, out=buffers("sampled.value", shape))
 
     # A draw is X(a') = pi_a g(a') - 1{a' = a} g(a): its first two moments and its range.
-    square = mean_over_actions(pi, g * g, buffers)
+    square = sum_of_products(pi, g * g, buffers)
     mean = pi * (policy.value - g)
     second = pi * pi * (square - pi * g * g) + pi * ((1.0 - pi) * g) ** 2
     variance = np.maximum(second - mean * mean, 0.0)
