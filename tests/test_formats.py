@@ -67,6 +67,7 @@ def real(name, form):
     made = re.sub(r"-?\d+\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", "N", made)
     made = re.sub(r"\[\d+(, \d+)*\]", "[I]", made)
     made = re.sub(r"fitted \S+( \+- \S+)?(?=[ ,])", "fitted N", made)
+    made = re.sub(r"(?<=\| exact \| passed \| )\d+", "N", made)
     made = re.sub(r"(\| fit \| \w+ \| 2 \|) \S+ \| \S+ \|", r"\1 N | N |", made)
     return re.sub(r"(?<=\| )\d+(?= \| `?\[I|(?= \| N))", "N", made)
 
