@@ -132,14 +132,14 @@ def main() -> NoReturn:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the run through all that has to be tidied up.
+    """Let Ctrl-C, SIGTERM and a closed terminal end the run through all that is to be tidied up.
 
     A second one does not wait for that, for it goes where the first came from. What is ignored,
     as under nohup, stays so.
     """
     former = {
         number: signal.getsignal(number)
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
         if signal.getsignal(number) is not signal.SIG_IGN
     }
 

@@ -283,7 +283,9 @@ def test_letters_that_the_terminal_lacks_are_escaped():
 SIGNALS = pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 
 
-@SIGNALS
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_the_run_without_a_traceback(tmp_path, sent, code):
     for name in ("q", "logits"):
         np.save(tmp_path / f"{name}.npy", np.zeros((1_000_000, 2)))
