@@ -159,7 +159,7 @@ class Moments:
         )
         made.sums.add(e.start, np.stack([aa, ab, bb, ar, br, *sizes, *pairs]))
         seen = (aa + bb)[(aa + bb) > 0].view(np.uint64)
-        made.sketch = np.unique(seen * _HASH)[:_SKETCH]
+        made.sketch = _smallest(seen * _HASH)
         return made
 
     def merge(self, other: "Moments") -> None:
@@ -167,13 +167,20 @@ class Moments:
         self.sums.merge(other.sums)
         self.skipped += other.skipped
         self.states += other.states
-        self.sketch = np.union1d(self.sketch, other.sketch)[:_SKETCH]
+        self.sketch = _smallest(np.concatenate([self.sketch, other.sketch]))
 
     def different(self) -> float:
         """Return about how many states differ from one another."""
         if self.sketch.size < _SKETCH:
             return float(self.sketch.size)
         return (_SKETCH - 1) * 2.0**64 / float(self.sketch[-1])
+
+
+def _smallest(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the smallest different ones, in order; for np.unique NumPy loads its masked arrays."""
+    ordered = np.sort(hashes)
+    different: NDArray[np.bool_] = np.diff(ordered, prepend=~ordered[:1]) != 0
+    return ordered[different][:_SKETCH]
 
 
 class Parameter(NamedTuple):
