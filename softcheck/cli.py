@@ -25,7 +25,7 @@ from softcheck.output import (
     write,
 )
 from softcheck.result import Status, Verdict
-from softcheck.settings import Document, General, Inputs, Setting, Settings, settings_of
+from softcheck.settings import Document, General, Inputs, Option, Setting, Settings, settings_of
 
 if TYPE_CHECKING:
     from softcheck.config import Configuration, Values
@@ -45,6 +45,35 @@ _DERIVE = {
     if name in {"givens", "samples", "seed", "output_format", "report"}
 }
 _SELFTEST = {"reduction": _VERIFY["reduction"]}
+_COLOR = Setting(
+    "color",
+    Literal["auto", "always", "never"],
+    "auto",
+    Option("Colour: auto, always, never", "Report", "WHEN"),
+)
+
+
+def _offered(setting: Setting, judge: Callable[[str], str] | None = None) -> Any:
+    """Return a setting as an option of the command line."""
+    option = setting.option
+    words = option.help
+    if setting.choices and not option.metavar:
+        words += f": {', '.join(setting.choices)}"
+    default = option.default or ("" if setting.default is None else str(setting.default))
+
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in setting.choices if choice.startswith(incomplete)]
+
+    return typer.Option(
+        f"{setting.flag}/--no-{setting.flag[2:]}" if setting.is_switch else setting.flag,
+        help=f"{words} [{default}]" if default and not setting.is_switch else words,
+        metavar=None if setting.is_switch else option.metavar or "NAME",
+        envvar=setting.variable,
+        autocompletion=complete if setting.choices else None,
+        callback=judge,
+        rich_help_panel=option.heading,
+    )
+
 
 Config = Annotated[
     str | None,
@@ -63,12 +92,7 @@ ExitZero = Annotated[
     bool,
     typer.Option("--exit-zero", help="Exit with 0 where it would be 1", rich_help_panel="Report"),
 ]
-Color = Annotated[
-    Literal["auto", "always", "never"],
-    typer.Option(
-        metavar="WHEN", help="Colour: auto, always, never [auto]", rich_help_panel="Report"
-    ),
-]
+Color = Annotated[str, _offered(_COLOR, lambda text: _COLOR.read(text, "--color", text=True))]
 Quiet = Annotated[
     int,
     typer.Option(
@@ -90,8 +114,35 @@ Verbose = Annotated[
     ),
 ]
 
+
+class _AsWritten:
+    """A command whose values stay as they were written, for `Setting.read` alone judges them.
+
+    To convert them Typer loads Pydantic, which takes longer than to verify a small case.
+    """
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the arguments and options."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            parameter.get_runtime_param = lambda: self
+        return parameters
+
+    def coerce(self, value: object, **_: object) -> object:
+        """Convert a value, as Typer asks for."""
+        return value
+
+
+class _Command(_AsWritten, Command):
+    """A command of softcheck."""
+
+
+class _Group(_AsWritten, Group):
+    """The program itself."""
+
+
 app = typer.Typer(
-    cls=Group,
+    cls=_Group,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -197,30 +248,12 @@ def _takes(settings: Mapping[str, Setting]) -> Callable[[_Function], _Function]:
 
 def _parameter(setting: Setting) -> inspect.Parameter:
     """Return a setting as Typer takes it: as text, for `Setting.read` alone judges values."""
-    option = setting.option
-    words = option.help
-    if setting.choices and not option.metavar:
-        words += f": {', '.join(setting.choices)}"
-    default = option.default or ("" if setting.default is None else str(setting.default))
     kind: Any = bool if setting.is_switch else list[str] if setting.is_list else str
-    flag = f"{setting.flag}/--no-{setting.flag[2:]}" if setting.is_switch else setting.flag
-
-    def complete(incomplete: str) -> list[str]:
-        return [choice for choice in setting.choices if choice.startswith(incomplete)]
-
-    offered = typer.Option(
-        flag,
-        help=f"{words} [{default}]" if default and not setting.is_switch else words,
-        metavar=None if setting.is_switch else option.metavar or "NAME",
-        envvar=setting.variable,
-        autocompletion=complete if setting.choices else None,
-        rich_help_panel=option.heading,
-    )
     return inspect.Parameter(
         setting.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, offered],
+        annotation=Annotated[kind | None, _offered(setting)],
     )
 
 
@@ -283,7 +316,7 @@ def _root(
 
 
 @app.command(
-    cls=Command,
+    cls=_Command,
     epilog="softcheck verify run.npz\n"
     "softcheck verify dumps/*.npz --reduction mean --strict\n"
     "softcheck verify --q q1.npy --q q2.npy --logits run.npz::theta --grad grad.npy --alpha 0.2",
@@ -369,7 +402,7 @@ def verify(
 
 
 @app.command(
-    cls=Command,
+    cls=_Command,
     epilog="softcheck derive paper.tex\n"
     "softcheck derive paper.tex --givens definitions.tex\n"
     "softcheck derive --on run.npz --samples 1000",
@@ -459,7 +492,7 @@ def _codes(incomplete: str) -> list[str]:
     return [code for code in entries() if code.startswith(incomplete)]
 
 
-@app.command(cls=Command, epilog="softcheck explain missing-alpha\nsoftcheck explain")
+@app.command(cls=_Command, epilog="softcheck explain missing-alpha\nsoftcheck explain")
 def explain(
     code: Annotated[
         str | None,
@@ -478,7 +511,7 @@ def explain(
     write(listing() if code is None else explained(code))
 
 
-@app.command(cls=Command, epilog="softcheck schema > softcheck.schema.json")
+@app.command(cls=_Command, epilog="softcheck schema > softcheck.schema.json")
 def schema() -> None:
     """Print the JSON Schema of the reports of verify and derive."""
     from softcheck.report.json import schema as json_schema
@@ -486,7 +519,7 @@ def schema() -> None:
     write(json_schema())
 
 
-@app.command(cls=Command, epilog="softcheck selftest\nsoftcheck selftest run.npz --reduction mean")
+@app.command(cls=_Command, epilog="softcheck selftest\nsoftcheck selftest run.npz --reduction mean")
 @_takes(_SELFTEST)
 def selftest(
     context: typer.Context,

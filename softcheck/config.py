@@ -4,14 +4,12 @@ It is `softcheck.toml`, or the table `[tool.softcheck]` of `pyproject.toml`, in 
 upwards that has either; both in one folder are an error, for one of them would go unread.
 """
 
-import glob
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from softcheck.errors import UsageError, did_you_mean
 from softcheck.settings import (
@@ -23,9 +21,11 @@ from softcheck.settings import (
     settings_of,
     spelled,
 )
-from softcheck.tables.case import Case, open_case
 from softcheck.tables.files import File, decode, reading, shown
 from softcheck.tables.roles import ROLES, family, is_critic, role_of
+
+if TYPE_CHECKING:
+    from softcheck.tables.case import Case
 
 MAX_BYTES = 1024 * 1024
 """A configuration file: some ten thousand cases."""
@@ -81,7 +81,7 @@ class Chosen:
         known = settings_of(Settings)
         return Settings(**{name: of.value for name, of in self.values.items() if name in known})
 
-    def open(self) -> Case:
+    def open(self) -> "Case":
         """Return its arrays.
 
         Raises
@@ -89,6 +89,8 @@ class Chosen:
         SoftcheckError
             See `tables.case.open_case`.
         """
+        from softcheck.tables.case import open_case
+
         known = settings_of(Inputs)
         inputs = {name: of for name, of in self.values.items() if name in known}
         places = {role: inputs.pop(role) for role in [*inputs] if known[role].option.place}
@@ -99,7 +101,7 @@ class Chosen:
             **{name: of.value for name, of in inputs.items()},
         )
 
-    def runs(self) -> Iterator[tuple[str, Callable[[], Case], Settings]]:
+    def runs(self) -> Iterator[tuple[str, Callable[[], "Case"], Settings]]:
         """Yield a name, an opener and settings: one, or one for each of several gradients."""
         grad = self.values.get("grad")
         if grad is None or len(_texts(grad.value)) == 1:
@@ -264,6 +266,8 @@ def _named(file: str) -> tuple[str, str, Mapping[str, Any]]:
 
 def _section(file: str) -> tuple[str, str, Mapping[str, Any]] | None:
     """Return the part of a file that is softcheck's, or None where it has none."""
+    import tomllib
+
     if Path(file).exists() and not Path(file).is_file():
         raise UsageError(file, "no regular file", "a file of TOML", "Name the file itself.")
     size = File(file).size()
@@ -324,6 +328,8 @@ def _entry(table: Mapping[str, Any], where: str, folder: str) -> Entry:
 
 def _matches(pattern: str, folder: str) -> Iterator[str]:
     """Yield what a pattern matches; a file whose name is the whole pattern comes first."""
+    import glob
+
     if os.path.lexists(_relocated(pattern, folder)):
         yield _relocated(pattern, folder)
         return
@@ -385,7 +391,7 @@ def _check_names(names: Mapping[str, str], where: str) -> None:
         seen[own] = role
 
 
-def _renamed(case: Chosen, name: str) -> Case:
+def _renamed(case: Chosen, name: str) -> "Case":
     return replace(case.open(), name=name)
 
 

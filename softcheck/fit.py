@@ -176,7 +176,7 @@ class Moments:
         self.sums.merge(other.sums)
         self.skipped += other.skipped
         self.states += other.states
-        self.sketch = np.union1d(self.sketch, other.sketch)[:_SKETCH]
+        self.sketch = _smallest(np.concatenate([self.sketch, other.sketch]))
 
     def different(self) -> float:
         """Return about how many states differ from one another."""
@@ -186,13 +186,24 @@ class Moments:
 
 
 def _smallest(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the smallest hashes, each once; to sort all of them would take longer than the fit."""
+    """Return the smallest different ones, in order.
+
+    They are sorted in part where that will do, for to sort all takes longer than the fit; and not
+    by np.unique, for which NumPy loads its masked arrays.
+    """
     some = 4 * _SKETCH
     if hashes.size > some:
-        found = np.unique(np.partition(hashes, some)[:some])
+        found = _different(np.partition(hashes, some)[:some])
         if found.size > _SKETCH:
             return found[:_SKETCH]
-    return np.unique(hashes)[:_SKETCH]
+    return _different(hashes)[:_SKETCH]
+
+
+def _different(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return each value once, in order."""
+    ordered = np.sort(hashes)
+    first: NDArray[np.bool_] = np.diff(ordered, prepend=~ordered[:1]) != 0
+    return ordered[first]
 
 
 class Parameter(NamedTuple):

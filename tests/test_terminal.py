@@ -188,6 +188,8 @@ def test_completion_offers_commands_options_choices_and_leaves_files_to_the_shel
     assert offered("verify", "fix") == []
     assert offered("verify", "--mask", "fix") == []
     monkeypatch.delenv("_SOFTCHECK_COMPLETE")
+    # The shell is given, for tests need not have been started from one.
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     assert "complete -o default -F" in softcheck("--show-completion", "bash").out
 
 

@@ -8,7 +8,7 @@ import operator
 import random
 from collections.abc import Mapping
 from fractions import Fraction
-from functools import reduce
+from functools import cache, reduce
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,16 @@ _WIDTH = 1e-20
 
 class DisagreementError(Exception):
     """The engines contradict each other: a defect of softcheck, never of the document."""
+
+
+@cache
+def _context() -> Any:
+    """Return interval arithmetic of `DIGITS` digits; to make it takes longer than a side."""
+    from mpmath.ctx_iv import MPIntervalContext
+
+    context = MPIntervalContext()
+    context.dps = DIGITS
+    return context
 
 
 def confirm(claim: Claim) -> tuple[int, ...]:
@@ -123,17 +133,13 @@ class _Written:
         self.values: dict[Any, Any] = {}
         self.symbols: dict[tuple[str, tuple[int, ...]], sympy.Symbol] = {}
         self.known: dict[object, sympy.Expr] = {}
+        self.intervals: dict[sympy.Expr, Any] = {}
         self.nodes: list[Expr] = []
 
     def sides(self, indices: Mapping[str, int]) -> tuple[Any, Any]:
         """Return intervals that contain the two sides at a random point."""
-        from mpmath.ctx_iv import MPIntervalContext
-
-        context = MPIntervalContext()
-        context.dps = DIGITS
-        memo: dict[Any, Any] = {}
-        left = self.value(self.explicit(self.claim.left, indices), context, memo)
-        right = self.value(self.explicit(self.claim.right, indices), context, memo)
+        left = self.value(self.explicit(self.claim.left, indices))
+        right = self.value(self.explicit(self.claim.right, indices))
         return left, right
 
     def explicit(self, x: Expr, env: Mapping[str, int]) -> "sympy.Expr":
@@ -202,7 +208,8 @@ class _Written:
         key = name, args
         if key not in self.symbols:
             positive = self.positive or name in self.claim.positive or name in self.claim.ones
-            symbol = sympy.Symbol(f"{name}{list(args)}", real=True)
+            # Real, it would cost SymPy more to reason about than to write out what it simplifies.
+            symbol = sympy.Symbol(f"{name}{list(args)}")
             self.symbols[key] = symbol
             share = name in self.claim.ones and len(args) == 1
             self.values[symbol] = (
@@ -214,15 +221,16 @@ class _Written:
         size = Fraction(self.random.randint(1, 2**20), 2**20)
         return size + Fraction(1, 8) if positive or self.random.random() < 0.5 else -size
 
-    def value(self, x: "sympy.Expr", context: Any, memo: dict[Any, Any]) -> Any:
+    def value(self, x: "sympy.Expr") -> Any:
         """Return an interval that contains a formula's value."""
-        if x not in memo:
-            memo[x] = self._value(x, context, memo)
-        return memo[x]
+        if x not in self.intervals:
+            self.intervals[x] = self._value(x)
+        return self.intervals[x]
 
-    def _value(self, x: "sympy.Expr", context: Any, memo: dict[Any, Any]) -> Any:
+    def _value(self, x: "sympy.Expr") -> Any:
         import sympy
 
+        context = _context()
         if x.is_Rational:
             return context.mpf(int(x.p)) / context.mpf(int(x.q))
         if x.is_Symbol:
@@ -230,7 +238,7 @@ class _Written:
             return context.mpf(value.numerator) / context.mpf(value.denominator)
         if x is sympy.E:
             return context.exp(context.mpf(1))
-        parts = [self.value(part, context, memo) for part in x.args]
+        parts = [self.value(part) for part in x.args]
         if x.is_Add or x.is_Mul:
             return reduce(operator.add if x.is_Add else operator.mul, parts)
         if x.is_Pow:

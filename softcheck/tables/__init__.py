@@ -1,9 +1,11 @@
 """Read Q-tables, logits and all that goes with them from files, and put them together."""
 
-from softcheck.tables.case import Case, RawBlock, case_from_arrays, open_case
-from softcheck.tables.formats import FORMATS, Format
-from softcheck.tables.roles import ROLES, Kind, Role
-from softcheck.tables.table import Table
+TYPE_CHECKING = False  # see softcheck
+if TYPE_CHECKING:
+    from softcheck.tables.case import Case, RawBlock, case_from_arrays, open_case
+    from softcheck.tables.formats import FORMATS, Format
+    from softcheck.tables.roles import ROLES, Kind, Role
+    from softcheck.tables.table import Table
 
 __all__ = [
     "FORMATS",
@@ -17,3 +19,25 @@ __all__ = [
     "case_from_arrays",
     "open_case",
 ]
+
+_HOMES = {
+    "FORMATS": "formats",
+    "ROLES": "roles",
+    "Case": "case",
+    "Format": "formats",
+    "Kind": "roles",
+    "RawBlock": "case",
+    "Role": "roles",
+    "Table": "table",
+    "case_from_arrays": "case",
+    "open_case": "case",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for: a derivation needs names and files, but not NumPy."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

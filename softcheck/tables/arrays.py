@@ -63,15 +63,16 @@ def by_name(q: ArrayLike | tuple[ArrayLike, ...], **others: object) -> dict[str,
 def as_numpy(where: str, value: Any) -> Array:
     """Return an array of any library as NumPy's, of its own type; memory is shared where it can be.
 
-    Tensors of PyTorch may be on any device and part of a graph. Neither PyTorch nor JAX is
-    imported: who has an array of theirs has done so.
+    Tensors of PyTorch may be on any device and part of a graph. Neither PyTorch nor JAX nor
+    numpy.ma is imported: who has an array of theirs has done so.
 
     Raises
     ------
     InputError
         For what is no array of numbers.
     """
-    if isinstance(value, np.ma.MaskedArray):
+    masked: Any = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(value, masked.MaskedArray):
         raise InputError(
             where,
             "a masked array",

@@ -2,19 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from types import MappingProxyType
 
 from softcheck.errors import InputError
-from softcheck.tables.delimited import read_delimited
 from softcheck.tables.files import File, reading
-from softcheck.tables.hdf5 import read_hdf5
-from softcheck.tables.json_text import read_json
-from softcheck.tables.npy import read_npy, read_npz
-from softcheck.tables.parquet import read_parquet
-from softcheck.tables.pickled import read_pickle
 from softcheck.tables.table import Contents
-from softcheck.tables.tensors import read_safetensors
-from softcheck.tables.torch_file import read_torch
 
 
 @dataclass(frozen=True)
@@ -45,25 +38,38 @@ class Format:
     reads_parts: bool = False
 
 
+def _late(module: str, function: str, *, pickles: bool = False) -> Callable[[File, bool], Contents]:
+    """Return a reader whose module is imported when it is called."""
+
+    def read(file: File, allow_pickle: bool) -> Contents:
+        reader = getattr(import_module(f"softcheck.tables.{module}"), function)
+        contents: Contents = reader(file, allow_pickle) if pickles else reader(file)
+        return contents
+
+    return read
+
+
 _EVERY = (
-    Format("NumPy", (".npy",), read_npy, "one array", reads_parts=True),
-    Format("NumPy archive", (".npz",), read_npz, "arrays by name"),
+    Format(
+        "NumPy", (".npy",), _late("npy", "read_npy", pickles=True), "one array", reads_parts=True
+    ),
+    Format("NumPy archive", (".npz",), _late("npy", "read_npz", pickles=True), "arrays by name"),
     Format(
         "JSON",
         (".json",),
-        lambda file, _: read_json(file),
+        _late("json_text", "read_json"),
         "arrays by name, or one array; a row for each state, or an object with labels",
     ),
     Format(
         "delimited text",
         (".csv", ".tsv"),
-        lambda file, _: read_delimited(file),
+        _late("delimited", "read_delimited"),
         "one table with a line for each state, or columns state, action and one for each role",
     ),
     Format(
         "Parquet",
         (".parquet",),
-        lambda file, _: read_parquet(file),
+        _late("parquet", "read_parquet"),
         "one table with a row for each state; columns state, action and one for each role; or a "
         "column for each role, with a list in each row",
         "parquet",
@@ -71,22 +77,22 @@ _EVERY = (
     Format(
         "safetensors",
         (".safetensors",),
-        lambda file, _: read_safetensors(file),
+        _late("tensors", "read_safetensors"),
         "tensors by name; bfloat16 needs the extra",
         "safetensors",
     ),
-    Format("HDF5", (".h5", ".hdf5"), lambda file, _: read_hdf5(file), "datasets by path", "hdf5"),
+    Format("HDF5", (".h5", ".hdf5"), _late("hdf5", "read_hdf5"), "datasets by path", "hdf5"),
     Format(
         "PyTorch",
         (".pt", ".pth"),
-        lambda file, _: read_torch(file),
+        _late("torch_file", "read_torch"),
         "tensors by name, or one tensor; nothing in it is run",
         "torch",
     ),
     Format(
         "pickle",
         (".pkl", ".pickle"),
-        read_pickle,
+        _late("pickled", "read_pickle", pickles=True),
         "an array or a dictionary, with --allow-pickle; nothing in it is run",
     ),
 )

@@ -1,0 +1,71 @@
+"""What each command loads: the program starts as fast as its imports let it."""
+
+import subprocess
+import sys
+
+import pytest
+from fixture_cases import FIXTURES
+
+GOOD = FIXTURES / "positive" / "cliffwalking.npz"
+
+LOADED = """
+import sys
+from softcheck.__main__ import main
+sys.argv[0] = "softcheck"
+try:
+    main()
+finally:
+    print(*sys.modules, sep="\\n", file=sys.stderr)
+"""
+
+EXTRAS = {"fsspec", "h5py", "ml_dtypes", "pyarrow", "safetensors", "torch", "zarr"}
+UNUSED = EXTRAS | {"asyncio", "email", "http", "junitparser", "multiprocessing", "pydantic", "xml"}
+COMPUTING = {"mpmath", "numpy", "sympy"}
+FILES = {"csv", "hashlib", "json", "tomllib", "zipfile"}
+
+
+def modules(code, *arguments, **options):
+    """Return the names of what a process has loaded, which it prints on stderr as it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        **options,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "beside", "most", "never"),
+    [
+        (["--version"], "typer", 35, COMPUTING | FILES | {"rich"}),
+        (["--help"], "typer", 35, COMPUTING | FILES | {"rich"}),
+        (["verify", "--help"], "typer", 35, COMPUTING | FILES | {"rich"}),
+        (["schema"], "typer", 35, COMPUTING | FILES | {"rich"}),
+        (
+            ["explain", "missing-alpha"],
+            "typer",
+            65,
+            COMPUTING | FILES - {"tomllib", "zipfile"} | {"rich"},
+        ),
+        (
+            ["verify", GOOD],
+            "numpy, typer, mpmath",
+            120,
+            {"csv", "json", "numpy.ma", "rich", "sympy", "tomllib"},
+        ),
+        (["derive"], "sympy, typer", 120, {"csv", "json", "numpy", "rich", "tomllib"}),
+    ],
+    ids=lambda value: "-".join(map(str, value[:1])) if isinstance(value, list) else None,
+)
+def test_a_command_loads_little_beside_what_it_cannot_do_without(
+    tmp_path, arguments, beside, most, never
+):
+    """Where no configuration file is: to read one takes tomllib."""
+    needed = modules(f"import sys, {beside}\nprint(*sys.modules, sep='\\n', file=sys.stderr)")
+    loaded = modules(LOADED, *arguments, cwd=tmp_path) - needed
+    assert not {name for name in loaded if name in never or name.split(".")[0] in never | UNUSED}
+    assert len(loaded) <= most
