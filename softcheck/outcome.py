@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from softcheck import result
-from softcheck.blocks import Facts, precisions
+from softcheck.blocks import Facts
 from softcheck.dumps import DUMPS
 from softcheck.oracles import ORACLES
 from softcheck.result import Status
 from softcheck.settings import Settings
 from softcheck.tables.case import Case
 from softcheck.tally import Spot, Tally
-from softcheck.tolerance import Precision
 
 
 def case_result(
@@ -99,7 +97,6 @@ def _check_result(case: Case, settings: Settings, name: str, tally: Tally) -> re
         )
         if worst.about:
             reason += f"; the worst: {worst.about}"
-        reason += _precision_hint(case, settings, name, tally)
     elif tally.live and tally.blind == tally.live:
         status = Status.INCONCLUSIVE
         reason = f"all {tally.live} live entries are blind: their tolerance exceeds their scale"
@@ -118,22 +115,6 @@ def _check_result(case: Case, settings: Settings, name: str, tally: Tally) -> re
         worst=_discrepancy(case, worst),
         resolution=resolution and result.Resolution(median=resolution[0], worst=resolution[1]),
         reason=reason,
-    )
-
-
-def _precision_hint(case: Case, settings: Settings, name: str, tally: Tally) -> str:
-    """Say so where float32 would explain a failure of most entries: text files do not tell it."""
-    role = "grad" if name == "gradient" else name
-    worst = tally.spots[0]
-    if role not in case.tables or not np.isfinite(worst.ratio) or 2 * tally.failed < tally.entries:
-        return ""
-    _, computed = precisions(case, role, settings)
-    single = Precision.FLOAT32
-    if computed is not Precision.FLOAT64 or worst.ratio * computed.unit > single.unit:
-        return ""
-    return (
-        "; no difference is larger than float32 rounding: if it was computed in float32, say "
-        "--compute-dtype float32"
     )
 
 

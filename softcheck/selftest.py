@@ -39,7 +39,17 @@ NO_MISTAKE = frozenset({"first-wrong", "unexplained"})
 
 _MARGIN = 2.0  # a planted mistake can be seen if it is at least so many tolerances large
 _IMPOSSIBLE = frozenset({("low-precision", "float32")})
-_BY_PLACE = frozenset({"isolated-entries", "nan-from-mask", "permuted-states", "transposed"})
+_BY_PLACE = frozenset(
+    {
+        "clipped-gradient",
+        "isolated-entries",
+        "nan-from-mask",
+        "not-finite",
+        "permuted-states",
+        "scaled-by-state",
+        "transposed",
+    }
+)
 
 Arrays = dict[str, NDArray[Any]]
 Planter = Callable[[View, np.random.Generator], Array]
@@ -243,6 +253,23 @@ def _nan(view: View, _: np.random.Generator) -> Array:
     return np.where(legal & ~legal.all(axis=0), np.nan, _right(view))
 
 
+def _not_finite(view: View, _: np.random.Generator) -> Array:
+    grad = _right(view)
+    grad[:, ::2] = np.inf
+    return grad
+
+
+def _clipped(view: View, _: np.random.Generator) -> Array:
+    grad = _right(view)
+    bound = np.quantile(np.abs(grad), 0.8)
+    return grad.clip(-bound, bound)
+
+
+def _scaled_by_state(view: View, generator: np.random.Generator) -> Array:
+    grad: Array = _right(view) * generator.uniform(0.2, 0.9, view.p.shape[1])
+    return grad
+
+
 def _always(_: View) -> bool:
     return True
 
@@ -255,10 +282,18 @@ _OWN: dict[str, tuple[Callable[[View], bool], Planter]] = {
     "isolated-entries": (lambda view: view.shared.states > 1, _isolated),
     "nan-from-mask": (lambda view: view.e.legal is not None, _nan),
     "detached-policy": (_always, _at(0.0, 0.0)),
+    "not-finite": (lambda view: view.shared.states > 1, _not_finite),
+    "clipped-gradient": (_always, _clipped),
+    "scaled-by-state": (lambda view: view.shared.states > 1, _scaled_by_state),
 }
 """Mistakes that are read off a gradient, and so cannot be planted by their row of the table."""
 
-_FREE = {"q-scaled": (0.1, 1.0), "other-alpha": (1.0, 1.0537), "other-scale": (0.317, 0.317)}
+_FREE = {
+    "q-scaled": (0.1, 1.0),
+    "other-alpha": (1.0, 1.0537),
+    "other-scale": (0.317, 0.317),
+    "loss-scaled": (65536.0, 65536.0),
+}
 
 _NEEDS = {
     "first-critic": "it needs two critics",
@@ -282,6 +317,8 @@ _NEEDS = {
     "next-state-policy": "it needs several states",
     "softmax-over-states": "it needs several states",
     "isolated-entries": "it needs several states",
+    "not-finite": "it needs several states",
+    "scaled-by-state": "it needs several states",
 }
 
 

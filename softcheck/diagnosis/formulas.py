@@ -11,7 +11,7 @@ more of each code.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import log, sqrt
+from math import inf, log, log2, sqrt
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -64,6 +64,10 @@ class Formula:
         Whether the data can have this mistake.
     whole : bool
         Whether it needs the whole table at once.
+    cost : float
+        How much has to be assumed; see `hypothesis.NAMED`.
+    read : callable
+        How many bits of each state are read off the gradient itself: they prove nothing.
     """
 
     code: str
@@ -71,6 +75,8 @@ class Formula:
     variant: str = ""
     applies: Callable[[View], bool] = lambda _view: True
     whole: bool = False
+    cost: float = 1.0
+    read: Callable[[View], float] = lambda _view: 0.0
 
 
 def _usual(view: View, a: Array, b: Array, weight: Array | None = None) -> Parts:
@@ -332,6 +338,32 @@ def over_states(whole: View) -> tuple[Array, Array]:
     return np.exp(log_policy) * whole.in_order(whole.legal), log_policy
 
 
+def _clipped(view: View) -> Parts:
+    """T clipped to [-c, c], c the largest entry of G: `clip_grad_value_`."""
+    made = right(view)
+    true = np.abs((made.a + made.b) * view.e.factor)
+    kept = np.minimum(1.0, view.shared.largest / true)
+    kept[true == 0.0] = 1.0
+    return made._replace(a=made.a * kept, b=made.b * kept, weight=made.weight * kept)
+
+
+def _scaled_by_state(view: View) -> Parts:
+    """s_i T_i, s_i read off G: weights that were not declared, states dropped or clipped."""
+    made = right(view)
+    _, true, tolerance, _ = view.of_eq_6
+    usable = np.isfinite(view.grad) & np.isfinite(tolerance) & (tolerance > 0)
+    grad, true = np.where(usable, view.grad, 0.0), np.where(usable, true, 0.0)
+    weight = np.where(usable, 1.0 / tolerance, 0.0)
+    true, grad = true * weight, grad * weight
+    size = (true * true).sum(axis=0)
+    scale = np.where(size > 0.0, (true * grad).sum(axis=0) / size, 1.0)
+    # Two entries that sum to 0 have some scale whatever they are.
+    seen = np.count_nonzero(np.abs(true) > _SEEN, axis=0)
+    alike = (seen > 0) & (seen <= 2)
+    unknown = np.broadcast_to(alike & view.wrong.any(axis=0), made.a.shape)
+    return made._replace(factor=view.e.factor * scale, unknown=unknown)
+
+
 def _transposed(view: View) -> Parts:
     """States and actions swapped, where there are as many of both."""
     return _moved(view, "transposed", lambda table: table.T.copy())
@@ -353,7 +385,9 @@ def _permuted_states(view: View) -> Parts:
         factor = whole.e.factor
         return tuple((part * factor)[:, origin] / factor for part in _with_rounding(whole, made))
 
-    return _placed(view, "permuted-states", tables)
+    made = _placed(view, "permuted-states", tables)
+    # A row of zeros may stand anywhere.
+    return made._replace(unknown=np.broadcast_to(~view.grad.any(axis=0), made.a.shape))
 
 
 def _matched(true: Array, grad: Array, size: Array) -> NDArray[np.int64]:
@@ -429,6 +463,7 @@ def _several_states(view: View) -> bool:
     return view.shared.states > 1
 
 
+_SEEN = 4.0  # tolerances
 _COMPARED = 2**21  # entries that may be compared to find the order of states
 
 EPSILONS = (
@@ -481,7 +516,12 @@ FORMULAS = (
     Formula("weights-ignored", _weights_ignored, applies=_weighted),
     Formula("next-state-policy", _next_state_policy, applies=_several_states, whole=True),
     Formula("forward-kl", _forward_kl, applies=lambda view: bool((view.alpha > 0).all())),
-    Formula("sampled-entropy", _sampled_entropy, applies=lambda view: bool(view.e.factor.all())),
+    Formula(
+        "sampled-entropy",
+        _sampled_entropy,
+        applies=lambda view: bool(view.e.factor.all()),
+        read=lambda view: log2(view.shared.actions),
+    ),
     Formula(
         "transposed",
         _transposed,
@@ -503,7 +543,15 @@ FORMULAS = (
         _permuted_states,
         applies=lambda view: _several_states(view) and bool(view.e.factor.all()),
         whole=True,
+        read=lambda view: log2(view.shared.states),
     ),
+    Formula(
+        "clipped-gradient",
+        _clipped,
+        applies=lambda view: 0.0 < view.shared.largest < inf,
+        cost=2.0,
+    ),
+    Formula("scaled-by-state", _scaled_by_state, cost=6.0, read=lambda _: 16.0),
 )
 """The table. Adding a mistake is adding a row, and a text for `softcheck explain`."""
 

@@ -17,6 +17,10 @@ NAMED, FREE = 1.0, 2.0
 """What a named mistake and a free number cost: the cheapest explanation comes first."""
 
 
+_MOST_BITS = 40.0  # of one entry
+_ROUND = 0.1  # of a unit in the last place: decimal digits in a text file add their own rounding
+
+
 class Free(NamedTuple):
     """Which of the two numbers were fitted because no name has them."""
 
@@ -58,7 +62,7 @@ class Hypothesis:
     @property
     def cost(self) -> float:
         """How much has to be assumed."""
-        own = NAMED if self.formula.code else 0.0
+        own = self.formula.cost if self.formula.code else 0.0
         precision = 2.5 * FREE if self.precision else 0.0
         return own + NAMED * len(self.codes) + FREE * sum(self.free) + precision
 
@@ -69,6 +73,11 @@ class Hypothesis:
         free = self._free_name()
         low = ("low-precision",) if self.precision else ()
         return (*own, *self.codes, *free, *low)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether nothing but rounding is predicted."""
+        return self.x == 0.0 and self.y == 0.0
 
     def _free_name(self) -> tuple[str, ...]:
         scale, ratio = self.free
@@ -123,10 +132,90 @@ def rounding(
     return bound
 
 
-def judge(view: View, hypothesis: Hypothesis) -> Tally:
+@dataclass
+class Evidence:
+    """How well a hypothesis explains the dumped gradient of some states; merges in any order.
+
+    Squares are in units of the tolerance of Eq. (6), which is the same for every hypothesis, and
+    taken over the entries that the hypothesis reproduces.
+
+    Attributes
+    ----------
+    tally : Tally
+        Every finite entry against the prediction.
+    mended : int
+        Entries that are wrong by Eq. (6) and right by the hypothesis.
+    bits : float
+        By how many halvings of the error these are hit: what chance would have to bring about.
+    left, right, size, grain : float
+        Sums of squares: of what the hypothesis leaves, of what Eq. (6) leaves, of the gradient,
+        and of the rounding of what is stored.
+    unrounded : int
+        Wrong entries that no computation in `hypothesis.precision` ends with.
+    """
+
+    tally: Tally
+    mended: int = 0
+    bits: float = 0.0
+    left: float = 0.0
+    right: float = 0.0
+    size: float = 0.0
+    grain: float = 0.0
+    unrounded: int = 0
+
+    def merge(self, other: "Evidence") -> None:
+        """Add the evidence of other states."""
+        self.tally.merge(other.tally)
+        self.mended += other.mended
+        self.bits += other.bits
+        self.left += other.left
+        self.right += other.right
+        self.size += other.size
+        self.grain += other.grain
+        self.unrounded += other.unrounded
+
+
+def judge(view: View, hypothesis: Hypothesis) -> Evidence:
     """Compare a dumped gradient with what a hypothesis predicts, every place of some states."""
     value, tolerance = predict(view, hypothesis)
     compared = int(np.count_nonzero(np.isfinite(tolerance)))
     with np.errstate(all="ignore"):
-        grad = np.where(np.isfinite(view.grad), view.grad, 0.0)
-        return view.e.compare(grad, value, tolerance, np.ones_like(value), entries=compared)
+        finite = np.isfinite(view.grad)
+        grad = np.where(finite, view.grad, 0.0)
+        tally = view.e.compare(grad, value, tolerance, np.ones_like(value), entries=compared)
+        error = np.abs(grad - value)
+        reproduced = finite & np.isfinite(tolerance) & (error <= tolerance)
+        mended = reproduced & view.wrong
+        _, expected, unit, _ = view.of_eq_6
+        away = np.abs(grad - expected)
+        weight = np.where(reproduced & (unit > 0) & np.isfinite(unit), 1.0 / unit, 0.0)
+        left = _squares(error, weight)
+        # Bounds are for the worst case: what is left over tells the usual error.
+        usual = unit * np.sqrt(left / max(1, int(np.count_nonzero(weight))))
+        grain = view.dump.stored.unit * np.abs(grad)
+        usual = np.where(weight > 0, np.maximum(np.maximum(error, usual), grain), tolerance)
+        bits = np.log2(away[mended] / np.minimum(usual, tolerance)[mended])
+        unrounded = 0
+        if hypothesis.precision is not None:
+            unrounded = _unrounded(grad[finite & view.wrong], hypothesis.precision)
+        return Evidence(
+            tally,
+            mended=int(np.count_nonzero(mended)),
+            bits=float(np.clip(bits, 0.0, _MOST_BITS).sum()),
+            left=left,
+            right=_squares(away, weight),
+            size=_squares(grad, weight),
+            grain=_squares(grain, weight),
+            unrounded=unrounded,
+        )
+
+
+def _squares(part: Array, weight: Array) -> float:
+    product = np.where(weight > 0, part, 0.0) * weight
+    return float(np.vdot(product, product))
+
+
+def _unrounded(values: Array, precision: Precision) -> int:
+    """Count the numbers whose significand is longer than a precision keeps."""
+    digits = np.frexp(values)[0] / precision.unit
+    return int(np.count_nonzero(np.abs(digits - np.round(digits)) > _ROUND))

@@ -14,9 +14,9 @@ import numpy as np
 from softcheck import fit
 from softcheck.blocks import precisions
 from softcheck.diagnosis import intermediates, say
-from softcheck.diagnosis.hypothesis import Hypothesis, judge
+from softcheck.diagnosis.hypothesis import Evidence, Hypothesis, judge
 from softcheck.diagnosis.profile import Profile
-from softcheck.diagnosis.sieve import STRAY, survivors
+from softcheck.diagnosis.sieve import STRAY, credible, survivors
 from softcheck.diagnosis.states import part
 from softcheck.diagnosis.states import view as view_of
 from softcheck.diagnosis.view import View
@@ -26,9 +26,12 @@ from softcheck.result import Diagnosis
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tally import Tally
+from softcheck.tolerance import Precision
 
 FEW = 8
 """How many explanations are followed through all states."""
+
+_FARTHER = 16.0  # in squares
 
 _R = TypeVar("_R")
 
@@ -45,13 +48,13 @@ class _Found:
     """What the pass over all states found of some of them."""
 
     profile: Profile
-    tallies: list[Tally] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
     quantity: list[Tally] = field(default_factory=list)
 
     def merge(self, other: "_Found") -> None:
         self.profile.merge(other.profile)
-        for mine, more in zip(self.tallies, other.tallies, strict=True):
-            mine.merge(more)
+        for evidence, further in zip(self.evidence, other.evidence, strict=True):
+            evidence.merge(further)
         for mine, more in zip(self.quantity, other.quantity, strict=True):
             mine.merge(more)
 
@@ -138,37 +141,40 @@ def _of_gradient(
 ) -> Iterator[Diagnosis]:
     """Yield the explanations of a wrong gradient, or say that there is none."""
     profile = found.profile
-    if profile.infinite and profile.infinite == profile.behind_mask:
+    if profile.infinite == profile.behind_mask > 0 and profile.struck == profile.masked:
         yield say.nan(case, profile)
         if profile.failed == profile.infinite:
             return
-    worthy = [pair for pair in zip(tried, found.tallies, strict=True) if _worth(pair[0], profile)]
-    explained = _ordered(worthy, profile)
-    alone = _stray(profile)
-    if alone and (not explained or explained[0][0].cost >= 4.0):
+    elif profile.failed == profile.infinite:
+        # What is finite is right: there is no other formula to look for.
+        yield (say.isolated if _stray(profile) else say.not_finite)(case, profile)
+        return
+    explained = _ordered(view, zip(tried, found.evidence, strict=True), profile)
+    if _stray(profile) and (not explained or explained[0][0].cost >= 4.0):
         yield say.isolated(case, profile)
-        return
-    if explained:
-        yield from say.explanations(explained, view, profile.infinite)
-        return
-    if profile.infinite and profile.failed == profile.infinite:
-        yield say.isolated(case, profile)
-        return
-    if not profile.infinite or profile.failed > profile.infinite:
-        yield say.unexplained(case, view, profile)
+    elif explained:
+        yield from say.explanations(explained, view, profile)
+    else:
+        yield say.unexplained(case, view, profile, _coarse(tried, found))
 
 
 def _ordered(
-    judged: Iterable[tuple[Hypothesis, Tally]], profile: Profile
-) -> list[tuple[Hypothesis, Tally]]:
+    view: View, judged: Iterable[tuple[Hypothesis, Evidence]], profile: Profile
+) -> list[tuple[Hypothesis, Evidence]]:
     """Return what reproduces the gradient, the simplest first, one for each set of names."""
     kept = []
-    for made, tally in judged:
-        few = tally.failed <= STRAY * tally.entries and 4 * tally.failed < profile.failed
-        if tally.failed == 0 or (few and made.names and not made.formula.code):
-            kept.append((made, tally))
-    kept.sort(key=lambda pair: (pair[0].cost, int(4.0 * _worst(pair[1])), pair[1].failed))
-    named = {frozenset(made.names): (made, tally) for made, tally in reversed(kept)}
+    for made, evidence in judged:
+        failed = evidence.tally.failed
+        few = failed <= STRAY * evidence.tally.entries and 4 * failed < profile.failed
+        alright = failed == 0 or (few and bool(made.names) and not made.formula.code)
+        alright = alright and 2 * evidence.mended >= profile.failed - profile.infinite
+        if alright and _worth(made, evidence, profile) and credible(view, made, evidence):
+            kept.append((made, evidence))
+    # Of two that are both within tolerance the one that is much nearer is meant.
+    nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
+    kept = [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
+    kept.sort(key=lambda pair: (pair[0].cost, int(4.0 * _worst(pair[1].tally)), -pair[1].mended))
+    named = {frozenset(made.names): (made, evidence) for made, evidence in reversed(kept)}
     return list(reversed(named.values()))
 
 
@@ -176,15 +182,31 @@ def _worst(tally: Tally) -> float:
     return min(tally.spots[0].ratio, 1e6)
 
 
-def _worth(made: Hypothesis, profile: Profile) -> bool:
-    """Whether what explains a gradient is credible.
+def _worth(made: Hypothesis, evidence: Evidence, profile: Profile) -> bool:
+    """Whether coarse arithmetic, if that is the explanation, has left its marks.
 
-    Coarse arithmetic makes most entries wrong, and the sums over actions too.
+    It makes most entries wrong, and the sums over actions too, and it leaves short significands.
     """
     if made.precision is None:
         return True
+    return _spread_out(profile) and evidence.unrounded == 0
+
+
+def _spread_out(profile: Profile) -> bool:
     states = profile.entries / len(profile.by_action)
     return profile.failed > 0.1 * profile.entries and profile.sums_wrong > 0.1 * states
+
+
+def _coarse(tried: Sequence[Hypothesis], found: _Found) -> Precision | None:
+    """Return the finest precision whose rounding is as large as every difference."""
+    if not _spread_out(found.profile):
+        return None
+    covering = [
+        made.precision
+        for made, evidence in zip(tried, found.evidence, strict=True)
+        if made.precision and evidence.tally.failed == 0
+    ]
+    return min(covering, key=lambda precision: precision.unit, default=None)
 
 
 def _stray(profile: Profile) -> bool:
@@ -192,4 +214,5 @@ def _stray(profile: Profile) -> bool:
     states = profile.entries / max(1, len(profile.by_action))
     few = profile.failed <= max(1.0, STRAY * profile.entries)
     few |= profile.states <= max(1.0, STRAY * states) and states > 1
-    return bool(few and 2 * profile.failed <= profile.entries)
+    apart = profile.near <= profile.failed
+    return bool(few and apart and 2 * profile.failed <= profile.entries)

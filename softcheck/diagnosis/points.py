@@ -9,6 +9,9 @@ import numpy as np
 from softcheck.diagnosis.view import Shared
 from softcheck.tolerance import Precision
 
+LOSS_SCALES = range(8, 33)
+"""The powers of two that loss scalers multiply by."""
+
 
 class Point(NamedTuple):
     """A scale x, a ratio y / x, and the codes of the mistakes that lead there."""

@@ -6,11 +6,23 @@ from typing import Any
 import numpy as np
 
 from softcheck.diagnosis.view import View
-from softcheck.dumps import sides
 from softcheck.policy import Array, sum_over_actions
 
 LISTED = 20
 """How many wrong entries are listed."""
+
+_NEAR = 0.5  # of its tolerance
+_COUNTS = (
+    "entries",
+    "failed",
+    "states",
+    "near",
+    "infinite",
+    "behind_mask",
+    "masked",
+    "struck",
+    "sums_wrong",
+)
 
 
 @dataclass
@@ -21,8 +33,12 @@ class Profile:
     ----------
     entries, failed, states : int
         Entries, those beyond their tolerance, and the states that these are in.
+    near : int
+        Entries that are right, but not by much.
     infinite, behind_mask : int
-        Entries that are not finite: in states with a masked action, and in other states.
+        Entries that are not finite: everywhere, and in states with a masked action.
+    masked, struck : int
+        States with a masked action, and those of them with an entry that is not finite.
     first, last : int or None
         The first and the last state with a wrong entry.
     places : list of (state, action)
@@ -38,8 +54,11 @@ class Profile:
     entries: int = 0
     failed: int = 0
     states: int = 0
+    near: int = 0
     infinite: int = 0
     behind_mask: int = 0
+    masked: int = 0
+    struck: int = 0
     first: int | None = None
     last: int | None = None
     places: list[tuple[int, int]] = field(default_factory=list)
@@ -50,14 +69,14 @@ class Profile:
     @classmethod
     def of(cls, view: View) -> "Profile":
         """Return the profile of one block."""
-        with np.errstate(all="ignore"):
-            actual, expected, tolerance, _ = sides(view.e, "gradient")
-            right = np.abs(actual - expected) <= tolerance
-            right |= np.isinf(tolerance) & np.isfinite(actual)
-        wrong = ~right
+        actual, expected, tolerance, _ = view.of_eq_6
+        wrong = view.wrong
         made = cls(entries=wrong.size, by_action=np.count_nonzero(wrong, axis=1))
         made.failed = int(made.by_action.sum())
         made.sums_wrong = _sums_wrong(view, actual, tolerance)
+        if view.e.legal is not None:
+            masked = ~view.e.legal.all(axis=0)
+            made.masked = int(np.count_nonzero(masked))
         if not made.failed:
             return made
         rows = np.flatnonzero(wrong.any(axis=0))
@@ -68,8 +87,11 @@ class Profile:
         infinite = ~np.isfinite(actual)
         made.infinite = int(np.count_nonzero(infinite))
         if view.e.legal is not None:
-            masked = ~view.e.legal.all(axis=0)
             made.behind_mask = int(np.count_nonzero(infinite[:, masked]))
+            made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
+        with np.errstate(all="ignore"):
+            near = np.abs(actual - expected) > _NEAR * tolerance
+        made.near = int(np.count_nonzero(near & ~wrong))
         entropy = np.broadcast_to(-view.e.mean(view.log_p), wrong.shape)
         for name, of in (("pi", view.p), ("|Q|", np.abs(view.q)), ("entropy", entropy)):
             made.ranges[name] = float(of[wrong].min()), float(of[wrong].max())
@@ -77,7 +99,7 @@ class Profile:
 
     def merge(self, other: "Profile") -> None:
         """Add the profile of later states."""
-        for name in ("entries", "failed", "states", "infinite", "behind_mask", "sums_wrong"):
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         both = self.by_action is not None and other.by_action is not None
         self.by_action = self.by_action + other.by_action if both else other.by_action

@@ -7,13 +7,18 @@ import numpy as np
 from softcheck import fit
 from softcheck.catalogue import phrase
 from softcheck.diagnosis.formulas import right
-from softcheck.diagnosis.hypothesis import Hypothesis
+from softcheck.diagnosis.hypothesis import Evidence, Hypothesis
 from softcheck.diagnosis.points import points
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.view import Shared, View
+from softcheck.policy import Array
 from softcheck.result import Diagnosis
 from softcheck.tables.case import Case
 from softcheck.tally import Tally
+from softcheck.tolerance import Precision
+
+_SHARP = 0.05
+_BY_NUMBERS = 0.1
 
 
 def of_quantity(
@@ -31,10 +36,10 @@ def of_quantity(
             )
 
 
-def _reproduces(what: str, tally: Tally) -> str:
+def _reproduces(what: str, tally: Tally, more: str = "") -> str:
     return (
         f"this reproduces your {what} at {tally.entries - tally.failed} of {tally.entries} "
-        f"entries, worst ratio {tally.spots[0].ratio:.2g}"
+        f"entries{more}, worst ratio {tally.spots[0].ratio:.2g}"
     )
 
 
@@ -47,28 +52,31 @@ def _numbers(tally: Tally) -> dict[str, float]:
 
 
 def explanations(
-    explained: Sequence[tuple[Hypothesis, Tally]], view: View, infinite: int
+    explained: Sequence[tuple[Hypothesis, Evidence]], view: View, profile: Profile
 ) -> Iterator[Diagnosis]:
     """Yield the explanations, and what data would separate them.
 
     Parameters
     ----------
-    explained : sequence of (Hypothesis, Tally)
+    explained : sequence of (Hypothesis, Evidence)
         The best first.
     view : View
-    infinite : int
-        Entries that are not finite, and so could not be compared.
+    profile : Profile
+        Its entries that are not finite could not be compared.
     """
     best = explained[0][0]
     listed = [
-        (made, tally)
-        for made, tally in explained
+        (made, evidence)
+        for made, evidence in explained
         if made is best
         or (made.cost <= best.cost + 1.0 and not any(made.free) and made.precision is None)
     ]
     codes = ["+".join(made.names) for made, _ in listed]
-    for number, (made, tally) in enumerate(listed):
-        message = f"{_said(made, view.shared)}: {_reproduces('gradient', tally)}"
+    infinite, wrong = profile.infinite, profile.failed - profile.infinite
+    for number, (made, evidence) in enumerate(listed):
+        tally = evidence.tally
+        mended = f", {evidence.mended} of the {wrong} wrong ones among them"
+        message = f"{_said(made, view.shared)}: {_reproduces('gradient', tally, mended)}"
         others = [code for code in codes if code != codes[number]]
         if others and number == 0:
             message += (
@@ -81,7 +89,9 @@ def explanations(
             message += f"; {infinite} entries that are not finite were left out"
         if tally.failed:
             message += f"; {tally.failed} further entries are wrong by themselves"
-        evidence = _numbers(tally) | {
+        numbers = _numbers(tally) | {
+            "mended": evidence.mended,
+            "wrong": wrong,
             "codes": [*made.names, *["isolated-entries"] * bool(tally.failed)],
             "scale": float(made.x),
             "alpha": _alpha_of(made, view.shared),
@@ -90,7 +100,7 @@ def explanations(
         yield Diagnosis(
             code=codes[number] + "+isolated-entries" * bool(tally.failed),
             message=message,
-            evidence=evidence,
+            evidence=numbers,
         )
 
 
@@ -106,8 +116,8 @@ def _said(made: Hypothesis, shared: Shared) -> str:
     words = " and ".join(phrase(code) for code in made.names)
     details = [made.formula.variant] if made.formula.variant else []
     if made.precision is not None:
-        details.append(made.precision.value)
-    if made.free.scale:
+        details.append(f"{made.precision.value}; if that is meant, say {_declare(made.precision)}")
+    if made.free.scale or "loss-scaled" in made.codes:
         details.append(f"scale {made.x:.8g} of the declared")
     if made.free.ratio:
         unit = "" if shared.alpha is not None else " of the declared"
@@ -125,6 +135,10 @@ def _separates(made: Sequence[Hypothesis], view: View) -> str:
     elif len({one.codes for one in made}) > 1:
         wanted.append("a batch with another number of states, and another alpha")
     return " and ".join(wanted) or "a larger batch"
+
+
+def _declare(precision: Precision) -> str:
+    return f"--compute-dtype {precision.value}"
 
 
 def _places(case: Case, profile: Profile) -> list[list[int]]:
@@ -166,17 +180,45 @@ def nan(case: Case, profile: Profile) -> Diagnosis:
     )
 
 
-def unexplained(case: Case, view: View, profile: Profile) -> Diagnosis:
-    """Say what can be said where no formula gives the numbers: a stale gradient is near."""
+def not_finite(case: Case, profile: Profile) -> Diagnosis:
+    """Say that many entries are not finite, and all others right."""
+    return Diagnosis(
+        code="not-finite",
+        message=f"{phrase('not-finite')}: {profile.infinite} of {profile.entries}, in "
+        f"{profile.states} of {case.states} states",
+        evidence=_where(case, profile),
+    )
+
+
+def unexplained(case: Case, view: View, profile: Profile, coarse: Precision | None) -> Diagnosis:
+    """Say what can be said where no formula gives the numbers: a stale gradient is near.
+
+    Parameters
+    ----------
+    case : Case
+    view : View
+    profile : Profile
+    coarse : Precision or None
+        What rounds as much as any entry is off.
+    """
     x, y, misfit = _plain_fit(view)
     alpha = y / x * (1.0 if view.shared.alpha is None else view.shared.alpha) if x else None
     evidence = _where(case, profile) | {"scale": x, "alpha": alpha, "misfit": misfit}
+    off = _misfit(view, 1.0, 1.0)
     numbers = (
         f"scale {x:.4g} of the declared, alpha "
         f"{'unknown' if alpha is None else format(alpha, '.4g')}, {100 * misfit:.2g} % of the "
         "gradient's size left over"
     )
-    if misfit < 0.1 and abs(x - 1.0) < 0.1 and profile.sums_wrong == 0:
+    if coarse is not None:
+        numbers += (
+            f"; no difference is larger than the rounding of {coarse.value}: if it was computed "
+            f"in that, say {_declare(coarse)}"
+        )
+        evidence["within_rounding_of"] = coarse.value
+    # What another scale and alpha account for is no matter of the logits.
+    near = _BY_NUMBERS * off < misfit < 0.1 and abs(x - 1.0) < 0.1 and profile.sums_wrong == 0
+    if near and 2 * profile.states > case.states:
         return Diagnosis(
             code="stale",
             message=f"{phrase('stale')}: no formula of the table gives these numbers, but they "
@@ -194,15 +236,33 @@ def unexplained(case: Case, view: View, profile: Profile) -> Diagnosis:
 
 def _plain_fit(view: View) -> tuple[float, float, float]:
     """Return x, y and the relative size of what they leave, by plain least squares."""
+    grad, columns = _columns(view)
+    (x, y), *_ = np.linalg.lstsq(columns, grad, rcond=None)
+    return float(x), float(y), _misfit(view, float(x), float(y))
+
+
+def _misfit(view: View, x: float, y: float) -> float:
+    """Return the size of what a scale and a temperature leave, relative to the gradient's."""
+    grad, columns = _columns(view)
+    size = float(np.linalg.norm(grad))
+    return float(np.linalg.norm(grad - columns @ np.array([x, y]))) / size if size else 0.0
+
+
+def _columns(view: View) -> tuple[Array, Array]:
+    """Return the finite gradient, shape `(entries,)`, and its two parts, `(entries, 2)`."""
     parts = right(view)
-    grad = view.grad * (np.isfinite(view.grad) & (view.legal > 0))
-    grad = np.where(np.isfinite(grad), grad, 0.0)
+    grad = np.where(np.isfinite(view.grad) & (view.legal > 0), view.grad, 0.0)
     factor = view.e.factor
     columns = np.stack([(parts.a * factor).ravel(), (parts.b * factor).ravel()], axis=1)
-    (x, y), *_ = np.linalg.lstsq(columns, grad.ravel(), rcond=None)
-    size = float(np.linalg.norm(grad))
-    left = float(np.linalg.norm(grad.ravel() - columns @ np.array([x, y])))
-    return float(x), float(y), left / size if size else 0.0
+    return grad.ravel(), columns
+
+
+def _is_at(found: fit.Parameter | None, named: float, is_wrong: bool) -> bool:
+    """Whether a fitted number is a named one: a vague number is near to some name by chance."""
+    if found is None or not is_wrong:
+        return named == 1.0
+    sharp = found.tolerance <= _SHARP * abs(found.value - 1.0)
+    return bool(sharp and abs(named - found.value) <= found.tolerance)
 
 
 def of_fit(fitted: fit.Fitted, summary: str, shared: Shared, unit: float) -> Iterator[Diagnosis]:
@@ -216,8 +276,8 @@ def of_fit(fitted: fit.Fitted, summary: str, shared: Shared, unit: float) -> Ite
         point.codes
         for point in points(shared, unit)
         if point.codes
-        and (scale is None or abs(point.scale - x) <= scale.tolerance)
-        and (ratio is None or abs(point.ratio - of_alpha) <= ratio.tolerance)
+        and _is_at(scale, point.scale, wrong_scale)
+        and _is_at(ratio, point.ratio, wrong_alpha)
     ]
     free = ("other-scale",) * wrong_scale + ("other-alpha",) * wrong_alpha
     fewest = min((len(codes) for codes in named), default=0)

@@ -1,14 +1,23 @@
 """Which mistakes can have made a gradient: every row of the table, on a part of the states."""
 
 from collections.abc import Iterator
-from math import isfinite, sqrt
+from math import isfinite, log2, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from softcheck.diagnosis.formulas import PRECISIONS, Formula, Parts, formulas, right
-from softcheck.diagnosis.hypothesis import Free, Hypothesis, Prediction, predict, rounding
-from softcheck.diagnosis.points import Point, points, scales
+from softcheck.diagnosis.hypothesis import (
+    NAMED,
+    Evidence,
+    Free,
+    Hypothesis,
+    Prediction,
+    judge,
+    predict,
+    rounding,
+)
+from softcheck.diagnosis.points import LOSS_SCALES, Point, points, scales
 from softcheck.diagnosis.view import View
 from softcheck.policy import Array
 
@@ -19,7 +28,11 @@ _ROUNDS = 8
 _PATIENCE = 3
 _MISFIT = 0.5
 _SLACK = 2.0
-_SEEN = 4.0
+_LEFT = 0.1  # the largest share of the gradient's squares that an explanation leaves
+_BETTER = 0.25  # the largest share of what Eq. (6) leaves
+_BITS = 10.0  # of evidence for each unit of cost: the table is so long
+_ALIKE = 0.5  # squared correlation
+_NEAR_POWER = 0.02
 _NEAR = 0.8
 _PLAIN = Formula("", right)
 _ZERO = Formula("detached-policy", right)
@@ -164,8 +177,9 @@ def fit(view: View, parts: Parts) -> Fit | None:
             break
     misfit = float(np.sum(np.minimum(1.0, R * R)))
     # Numbers so large that their rounding would cover the gradient explain nothing.
-    good = (np.abs(R) <= 1.0) & (np.abs(grad * weight) >= _SEEN)
-    if np.count_nonzero(good) <= np.count_nonzero(np.abs(R) > 1.0):
+    good = np.abs(R) <= 1.0
+    seen, missed = grad[good] * weight[good], R[good]
+    if 2 * np.count_nonzero(good) <= entries or missed @ missed > _LEFT * (seen @ seen):
         return None
     normal = Normal.of(a * (weight * robust), b * (weight * robust))
     return Fit(x, y, misfit, normal, entries) if isfinite(misfit) else None
@@ -203,15 +217,20 @@ def _of(
     """Yield a formula at the points that its fit allows, and at the fit itself."""
     matched = False
     hidden = not parts.a.any() or not parts.b.any()
+    if formula.cost > NAMED:  # it reads its numbers off the gradient
+        yield Hypothesis(formula, 1.0, 1.0)
+        return
     for point in named:
         if hidden and point.ratio != 1.0:
             continue
         if not found.fits(point.scale, point.scale * point.ratio):
             continue
         made = Hypothesis.at(formula, point)
-        if made.names or formula.code:
-            matched = True
-            yield made
+        if not made.names or _share_wrong(view, predict(view, made, parts)) > STRAY:
+            continue
+        # Where tolerances are wide a point may be within them and yet not be meant.
+        matched = matched or credible(view, made, judge(view, made))
+        yield made
     if matched or not _determined(view, formula):
         return
     for made in _free(view, formula, found, hidden):
@@ -227,6 +246,7 @@ def _free(view: View, formula: Formula, found: Fit, hidden: bool) -> Iterator[Hy
     total = xx + 2.0 * xy + yy
     if total > 0:
         same = ((xx + xy) * x + (xy + yy) * y) / total
+        yield from _loss_scaled(view, formula, same)
         yield Hypothesis(formula, same, same, free=Free(scale=True))
     if hidden:
         return
@@ -238,6 +258,15 @@ def _free(view: View, formula: Formula, found: Fit, hidden: bool) -> Iterator[Hy
         other = x + xy / xx * (y - 1.0)
         yield Hypothesis(formula, other, 1.0, free=Free(scale=True, ratio=True))
     yield Hypothesis(formula, x, y, free=Free(scale=True, ratio=True))
+
+
+def _loss_scaled(view: View, formula: Formula, found: float) -> Iterator[Hypothesis]:
+    """Yield a formula at a named scale times a large power of two, near to the scale found."""
+    for scale, codes in scales(view.shared):
+        power = log2(found / scale) if found / scale > 1.0 else 0.0
+        if round(power) in LOSS_SCALES and abs(power - round(power)) < _NEAR_POWER:
+            x = scale * 2.0 ** round(power)
+            yield Hypothesis(formula, x, x, (*codes, "loss-scaled"))
 
 
 def _determined(view: View, formula: Formula) -> bool:
@@ -258,6 +287,39 @@ def _share_wrong(view: View, prediction: Prediction) -> float:
     return float(np.count_nonzero(wrong)) / max(1, int(np.count_nonzero(seen)))
 
 
+def credible(view: View, made: Hypothesis, evidence: Evidence) -> bool:
+    """Whether what reproduces a gradient explains it, and is no chance or wide tolerance.
+
+    It leaves little of the gradient, much less than Eq. (6) does, and what it mends is more than
+    the assumptions that it makes could bring about. Coarse arithmetic, whose tolerances are
+    wide by themselves, is judged elsewhere.
+    """
+    if made.precision is not None:
+        return True
+    if not evidence.mended or evidence.left > _BETTER * evidence.right:
+        return False
+    if made.is_zero:
+        return evidence.size == 0.0 or not _follows(view)
+    read = made.formula.read(view) * view.wrong_states
+    bits = evidence.bits - read
+    return evidence.left <= _LEFT * evidence.size and bits >= _BITS * made.cost
+
+
+def _follows(view: View) -> bool:
+    """Whether a gradient goes with the right one, or a part of it: then it is no rounding."""
+    _, expected, tolerance, _ = view.of_eq_6
+    a, b = right(view)[:2]
+    with np.errstate(all="ignore"):
+        weight = np.where(np.isfinite(view.grad) & (tolerance > 0), 1.0 / tolerance, 0.0)
+        grad = np.where(weight > 0, view.grad, 0.0) * weight
+        for part in (expected, a * view.e.factor, b * view.e.factor):
+            weighed = np.where(weight > 0, part, 0.0) * weight
+            both = float(np.vdot(grad, weighed)) ** 2
+            if both > _ALIKE * float(np.vdot(grad, grad)) * float(np.vdot(weighed, weighed)):
+                return True
+    return False
+
+
 def survivors(view: View) -> list[Hypothesis]:
     """Return the hypotheses that reproduce all entries of some states, cheapest first.
 
@@ -266,7 +328,8 @@ def survivors(view: View) -> list[Hypothesis]:
     found = []
     for made in suspects(view):
         wrong = _share_wrong(view, predict(view, made))
-        if wrong == 0.0 or (wrong <= STRAY and not made.formula.code and not made.precision):
+        few = wrong <= STRAY and not made.formula.code and not made.precision
+        if (wrong == 0.0 or few) and credible(view, made, judge(view, made)):
             found.append(made)
     kept: list[Hypothesis] = []
     for made in sorted(found, key=lambda made: made.cost):

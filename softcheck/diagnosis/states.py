@@ -17,7 +17,7 @@ from softcheck.tables.case import Case, RawBlock
 SAMPLE = 2**15
 """Entries of the states that the whole table of mistakes is tried on."""
 
-WHOLE = 2**20
+WHOLE = 2**18
 """Up to so many entries the mistakes that need the whole table at once are tried."""
 
 
@@ -41,7 +41,7 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
     places = case.states * case.actions
     keep_all = places <= WHOLE
     stride = max(1, -(-places // SAMPLE))
-    weights, weighted = ExactSum(), 0
+    weights, weighted, largest = ExactSum(), 0, 0.0
     kept: dict[str, list[NDArray[Any]]] = {}
     numbers: list[NDArray[Any]] = []
     for raw in case.blocks(max(1, settings.block_entries // case.actions)):
@@ -49,6 +49,9 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
         if "weights" in raw.arrays:
             weights.add(raw.arrays["weights"].astype(np.float64))
             weighted += int(np.count_nonzero(raw.arrays["weights"]))
+        if "grad" in raw.arrays:
+            sizes = np.abs(raw.arrays["grad"].astype(np.float64))
+            largest = float(sizes.max(initial=largest, where=np.isfinite(sizes)))
         chosen = np.ones(raw.rows, dtype=bool)
         if not keep_all:
             chosen = (states % stride == 0) | np.isin(states, list(worst))
@@ -68,6 +71,7 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
         choice=settings.critics,
         weight_sum=float(weights) if by_state else float(case.states),
         weighted=weighted if by_state else case.states,
+        largest=largest,
     )
     whole = view(case, settings, RawBlock(0, states.size, arrays), states, Buffers(), shared)
     if keep_all:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from softcheck.dumps import Sides, sides
 from softcheck.evaluation import Dump, Evaluation
 from softcheck.policy import Array, Block, Buffers
 from softcheck.settings import CriticChoice
@@ -31,6 +32,8 @@ class Shared:
         How several critics make one Q.
     weight_sum, weighted : float, int
         The sum of the weights, and how many are not 0; as if all were 1 where there are none.
+    largest : float
+        The largest finite |entry| of the dumped gradient, 0 without one.
     """
 
     shape: tuple[int, ...]
@@ -41,6 +44,7 @@ class Shared:
     choice: CriticChoice
     weight_sum: float
     weighted: int
+    largest: float = 0.0
     whole: "list[View]" = field(default_factory=list)
     tables: dict[str, tuple[Array, ...]] = field(default_factory=dict)
 
@@ -101,6 +105,26 @@ class View:
     def grad(self) -> Array:
         """The dumped gradient."""
         return self.e.dumps["gradient"].values
+
+    @cached_property
+    def of_eq_6(self) -> Sides:
+        """The dumped gradient beside Eq. (6)."""
+        with np.errstate(all="ignore"):
+            return Sides(*(array.copy() for array in sides(self.e, "gradient")))
+
+    @cached_property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Where the dumped gradient is not that of Eq. (6)."""
+        actual, expected, tolerance, _ = self.of_eq_6
+        with np.errstate(all="ignore"):
+            right = np.abs(actual - expected) <= tolerance
+        right |= np.isinf(tolerance) & np.isfinite(actual)
+        return ~right
+
+    @property
+    def wrong_states(self) -> int:
+        """How many states have a wrong entry."""
+        return int(np.count_nonzero(self.wrong.any(axis=0)))
 
     @property
     def critics(self) -> list[Array]:
