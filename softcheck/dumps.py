@@ -93,6 +93,8 @@ def _expected_gradient(e: Evaluation) -> Expected:
     size = 2.0 * np.maximum(g.max(axis=0), -g.min(axis=0)) + e.block.alpha
 
     def times(x: Array, factor: Array, quantity: str) -> Array:
+        if (factor == 1.0).all():
+            return x
         return np.multiply(x, factor, out=e.buffers(f"expected.{quantity}", x.shape))
 
     return Expected(
@@ -123,11 +125,13 @@ def dump_tolerance(dump: Dump, expected: Expected) -> Array:
     """Return K E(U_c) + U_s |expected| plus the underflow of either precision, times a factor."""
     computed, stored = dump.computed, dump.stored
     underflow = max(computed.underflow, stored.underflow)
+    # In units of K U_c, so that no product needs an array of its own.
+    unit = DUMP_FACTOR * computed.unit
     tolerance = np.abs(expected.value)
-    tolerance *= stored.unit
-    tolerance += (DUMP_FACTOR * computed.unit) * expected.rounding
-    tolerance += underflow * (1.0 + expected.size)
-    tolerance *= dump.factor
+    tolerance *= stored.unit / unit
+    tolerance += expected.rounding
+    tolerance += (underflow / unit) * (1.0 + expected.size)
+    tolerance *= unit * dump.factor
     return tolerance
 
 

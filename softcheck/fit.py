@@ -34,9 +34,11 @@ FEWEST = 6.0
 _FREEDOM = 20.0  # standard errors from n states are widened by 1 + 20 / n
 
 _GROUP = 64
-_BASIC = ("aa", "ab", "bb", "ar", "br", "|a|", "|b|")
+_BASIC = ("ar", "br", "aa", "ab", "bb", "|a|", "|b|")
 _PAIRS = tuple(combinations_with_replacement(range(5), 2))
 _COUNT = len(_BASIC) + len(_PAIRS)
+"""Sums that are kept: of each quantity, and of the products of each two of the first five."""
+
 _SKETCH = 256
 _COLLINEAR = 1e-12
 _USEFUL = 0.5
@@ -45,7 +47,7 @@ _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass
 class Sums:
-    """Sums over states of several quantities, the same whatever blocks they come in.
+    """Sums over states of quantities and of their products, the same whatever blocks they come in.
 
     States are added in groups of 64 counted from the first state of the case, each in a fixed
     order; a group that two blocks share waits until it is whole.
@@ -68,11 +70,9 @@ class Sums:
 
     @np.errstate(all="ignore")
     def _add_groups(self, columns: Array) -> None:
-        tree = columns.reshape(_COUNT, -1, _GROUP)
-        while tree.shape[-1] > 1:
-            half = tree.shape[-1] // 2
-            tree = tree[..., :half] + tree[..., half:]
-        self.groups.append(tree[..., 0])
+        states = columns.reshape(len(_BASIC), -1, _GROUP)
+        products = [np.einsum("ij,ij->i", states[i], states[j]) for i, j in _PAIRS]
+        self.groups.append(np.vstack([states.sum(axis=-1), *products]))
 
     def _add_to_totals(self) -> None:
         """Add the sums of groups exactly, many at a time, for that is slow."""
@@ -106,7 +106,7 @@ class Sums:
         """Return the sums; the last group of a case need not be whole."""
         self._add_whole()
         for group in sorted({state // _GROUP for state in self.waiting}):
-            columns = np.zeros((_COUNT, _GROUP))
+            columns = np.zeros((len(_BASIC), _GROUP))
             for state in range(group * _GROUP, (group + 1) * _GROUP):
                 if state in self.waiting:
                     columns[:, state % _GROUP] = self.waiting.pop(state)
@@ -161,13 +161,11 @@ class Moments:
         )
         sizes = [sum_over_actions(np.abs(x, out=weight), e.buffers) for x in (a, b)]
         weighed = aa + bb
-        five = (ar, br, aa, ab, bb)
-        pairs = (five[i] * five[j] for i, j in _PAIRS)
         made = cls(
             skipped=int(np.count_nonzero(~finite)),
             states=int(np.count_nonzero(weighed)),
         )
-        made.sums.add(e.start, np.stack([aa, ab, bb, ar, br, *sizes, *pairs]))
+        made.sums.add(e.start, np.stack([ar, br, aa, ab, bb, *sizes]))
         made.sketch = _smallest(weighed[weighed > 0].view(np.uint64) * _HASH)
         return made
 

@@ -354,7 +354,9 @@ def test_a_failure_that_is_float32_rounding_says_so():
     grad = autograd(single["q"], single["logits"], ALPHA)
     given = {**single, "alpha": ALPHA, "grad": grad.astype(np.float64)}
     made = softcheck.verify(**given)
-    assert "--compute-dtype float32" in checks_of(made)["gradient"].reason
+    (diagnosis,) = made.cases[0].diagnosis
+    assert diagnosis.code == "low-precision"
+    assert "--compute-dtype float32" in diagnosis.message
     assert failed(softcheck.verify(**given, compute_dtype="float32")) == []
     assert failed(softcheck.verify(**given, grad_dtype="float32")) == []
 
