@@ -361,6 +361,17 @@ def test_a_failure_that_is_float32_rounding_says_so():
     assert failed(softcheck.verify(**given, grad_dtype="float32")) == []
 
 
+def test_an_intermediate_that_is_float32_rounding_says_so():
+    log_policy = torch.log_softmax(torch.tensor(LOGITS, dtype=torch.float32), dim=-1).double()
+    given = {"q": Q, "logits": LOGITS, "alpha": ALPHA, "log_policy": log_policy}
+    (diagnosis,) = softcheck.verify(**given).cases[0].diagnosis
+    assert diagnosis.code == "first-wrong"
+    assert "say --compute-dtype float32" in diagnosis.message
+    assert failed(softcheck.verify(**given, compute_dtype="float32")) == []
+    (diagnosis,) = softcheck.verify(**given | {"log_policy": 1.001 * log_policy}).cases[0].diagnosis
+    assert "float32" not in diagnosis.message
+
+
 def test_a_case_that_cannot_be_read_leaves_the_others_and_decides_the_verdict(tmp_path):
     good = str(FIXTURES / "positive" / "cliffwalking.npz")
     bad = str(tmp_path / "none.npz")

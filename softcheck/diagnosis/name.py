@@ -104,7 +104,7 @@ def diagnose(
             [intermediates.judge(block, quantity or "", value) for _, value in causes],
         )
 
-    said = list(_first_wrong(failed))
+    said = list(_first_wrong(case, settings, failed, tallies))
     if gradient or causes:
         found = _merged(over_blocks(work))
         said += say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity)
@@ -124,16 +124,27 @@ def _merged(parts: Iterable[_Found]) -> _Found:
     return first
 
 
-def _first_wrong(failed: Sequence[str]) -> Iterator[Diagnosis]:
+def _first_wrong(
+    case: Case, settings: Settings, failed: Sequence[str], tallies: Mapping[str, Tally]
+) -> Iterator[Diagnosis]:
     """Name the first wrong intermediate: everything computed from it may be wrong for its sake."""
     wrong = [name for name in failed if name in DUMPS]
-    if wrong and wrong[0] != "gradient":
-        yield Diagnosis(
-            code="first-wrong",
-            message=f"{wrong[0]} is the first wrong quantity in the order of computation: "
-            "look there",
-            evidence={"quantity": wrong[0], "then_wrong": wrong[1:]},
-        )
+    if not wrong or wrong[0] == "gradient":
+        return
+    message = f"{wrong[0]} is the first wrong quantity in the order of computation: look there"
+    evidence: dict[str, object] = {"quantity": wrong[0], "then_wrong": wrong[1:]}
+    if _is_single(case, settings, wrong[0], tallies[wrong[0]]):
+        message += say.within_rounding(Precision.FLOAT32)
+        evidence["within_rounding_of"] = Precision.FLOAT32.value
+    yield Diagnosis(code="first-wrong", message=message, evidence=evidence)
+
+
+def _is_single(case: Case, settings: Settings, quantity: str, tally: Tally) -> bool:
+    """Whether most of an intermediate is wrong, and none of it more so than in float32."""
+    _, computed = precisions(case, quantity, settings)
+    most = 2 * tally.failed >= tally.entries
+    coarser = Precision.FLOAT32.unit / computed.unit
+    return most and computed is Precision.FLOAT64 and tally.spots[0].ratio <= coarser
 
 
 def _of_gradient(

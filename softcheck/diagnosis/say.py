@@ -137,6 +137,14 @@ def _separates(made: Sequence[Hypothesis], view: View) -> str:
     return " and ".join(wanted) or "a larger batch"
 
 
+def within_rounding(precision: Precision) -> str:
+    """Say that no difference is larger than the rounding of a precision."""
+    return (
+        f"; no difference is larger than the rounding of {precision.value}: if it was computed "
+        f"in that, say {_declare(precision)}"
+    )
+
+
 def _declare(precision: Precision) -> str:
     return f"--compute-dtype {precision.value}"
 
@@ -211,10 +219,7 @@ def unexplained(case: Case, view: View, profile: Profile, coarse: Precision | No
         "gradient's size left over"
     )
     if coarse is not None:
-        numbers += (
-            f"; no difference is larger than the rounding of {coarse.value}: if it was computed "
-            f"in that, say {_declare(coarse)}"
-        )
+        numbers += within_rounding(coarse)
         evidence["within_rounding_of"] = coarse.value
     # What another scale and alpha account for is no matter of the logits.
     near = _BY_NUMBERS * off < misfit < 0.1 and abs(x - 1.0) < 0.1 and profile.sums_wrong == 0
