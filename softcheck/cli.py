@@ -123,7 +123,7 @@ class _AsWritten:
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the arguments and options."""
-        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # that of a command
         for parameter in parameters:
             parameter.get_runtime_param = lambda: self
         return parameters
@@ -240,7 +240,7 @@ def _takes(settings: Mapping[str, Setting]) -> Callable[[_Function], _Function]:
         signature = inspect.signature(command)
         own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
         offered = [_parameter(setting) for setting in settings.values() if setting.option.flag]
-        command.__signature__ = signature.replace(parameters=[*own, *offered])  # type: ignore[attr-defined]
+        command.__signature__ = signature.replace(parameters=[*own, *offered])  # type: ignore[attr-defined]  # Typer reads it
         return command
 
     return decorated

@@ -19,7 +19,7 @@ from softcheck.evaluation import Evaluation
 from softcheck.exact_sum import ExactSum
 from softcheck.policy import Array, Buffers, sum_of_products, sum_over_actions
 from softcheck.tally import Tally, compare, sight
-from softcheck.tolerance import DUMP_FACTOR
+from softcheck.tolerance import DUMP_FACTOR, U
 
 SIGMAS = 6.0
 """How many standard errors are no error."""
@@ -42,6 +42,7 @@ _COUNT = len(_BASIC) + len(_PAIRS)
 _SKETCH = 256
 _COLLINEAR = 1e-12
 _USEFUL = 0.5
+_ROUNDING = 64.0 * U  # of a product of two sums over actions, relative to its size
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -224,6 +225,8 @@ class _Solution(NamedTuple):
 
     departure: Array
     covariance: Array
+    noise: Array
+    """What rounding may hide of the covariance, whose terms cancel."""
     lever: Array
     """How the departures move with the sums of a r and b r, shape `(parameters, 2)`."""
 
@@ -250,9 +253,9 @@ def _solve(values: list[float], along: Array) -> _Solution | None:
     for (i, j), value in zip(_PAIRS, values[len(_BASIC) :], strict=True):
         pairs[i, j] = pairs[j, i] = value
     score = along.T @ np.array([[1.0, 0.0, -dx, -dy, 0.0], [0.0, 1.0, 0.0, -dx, -dy]])
-    return _Solution(
-        departure, inverse @ score @ pairs @ score.T @ inverse, np.abs(inverse @ along.T)
-    )
+    spread = inverse @ score
+    noise = _ROUNDING * (np.abs(spread) @ np.abs(pairs) @ np.abs(spread).T)
+    return _Solution(departure, spread @ pairs @ spread.T, noise, np.abs(inverse @ along.T))
 
 
 @np.errstate(all="ignore")  # what overflows cannot be told
@@ -286,7 +289,8 @@ def fitted(moments: Moments, unit: float) -> Fitted:
     sigmas = SIGMAS * (1.0 + _FREEDOM / max(1.0, carrying))
 
     def parameter(value: float, of: Array, solution: _Solution) -> Parameter:
-        error = sqrt(max(0.0, float(of @ solution.covariance @ of))) * repeats
+        hidden = float(np.abs(of) @ solution.noise @ np.abs(of))
+        error = sqrt(max(0.0, float(of @ solution.covariance @ of)) + hidden) * repeats
         floor = coherent / DUMP_FACTOR * float(np.abs(of) @ solution.lever @ sizes)
         value = float(value)
         return Parameter(value, max(sigmas * error, floor) + 2.0 * unit * abs(value), error)

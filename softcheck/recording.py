@@ -114,7 +114,7 @@ class Captured:
             return
         one = _Pass(self._forwards, None if self._reached() else logits.detach().clone())
         self._passes.append(one)
-        handle = logits.register_hook(partial(self._hear_gradient, one))  # type: ignore[no-untyped-call]  # as torch leaves it
+        handle = logits.register_hook(partial(self._hear_gradient, one))  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._hooks.callback(handle.remove)
 
     def _hear_gradient(self, one: _Pass, grad: "Tensor") -> None:
