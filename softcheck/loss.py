@@ -81,18 +81,20 @@ def change(loss: Loss, t: Array, buffers: Buffers) -> Array:
 def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Array:
     """Return (L(+h) - L(-h)) / 2h, one entry at a time: its logit alone moves by +-h.
 
-    With S = sinh h, C = cosh h - 1 and k = 2 C (1 - p), the terms that the two losses share
-    cancel before anything is rounded: exactly, for any h,
+    With S = sinh h, C = cosh h - 1, m = 1 + C p, which is the mean of the two Z' / Z, and
+    y = p S / m the terms that the two losses share cancel before anything is rounded: exactly,
+    for any h,
 
-        (N'/Z')(h) - (N'/Z')(-h) = 2 p (S u - alpha h (1 + k / 2)) / (1 + p k),
-        log Z'(h) - log Z'(-h) = 2 artanh y,   y = 2 p S / (2 + 2 C - k).
+        (N'/Z')(h) - (N'/Z')(-h) = 2 y / (1 - y^2) (u / m - alpha h ((2 + C) / m - 1) / S),
+        log Z'(h) - log Z'(-h) = 2 artanh y.
 
     Parameters
     ----------
     loss : Loss
     h : float
-        How far the logit moves each way, at most 2^-13: then y < 2^-13, and the first term that
-        is left out of artanh y = y + y^3 / 3 + y^5 / 5 + ... is below 2^-54 of it.
+        How far the logit moves each way, at most 2^-14: then y < 2^-14, and the first terms that
+        are left out of artanh y = y (1 + y^2 / 3 + ...) and 1 / (1 - y^2) = 1 + y^2 + ... are below
+        2^-55 of them.
     out : Array, shape (actions, rows)
         Receives the result.
     buffers : Buffers
@@ -104,48 +106,44 @@ def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Ar
     """
     p, alpha = loss.p, loss.alpha
     S, C = sinh(h), 2.0 * sinh(h / 2.0) ** 2
-    k = np.subtract(1.0, p, out=buffers("scratch", p.shape))
-    k *= 2.0 * C
-    scratch = np.add(k, 2.0, out=buffers("scratch.2", p.shape))
-    scratch *= alpha / 2.0
+    m = np.multiply(p, C, out=buffers("scratch", p.shape))
+    m += 1.0
     quotient = np.multiply(loss.u, -S / h, out=out)
-    quotient += scratch
-    quotient *= p
-    np.multiply(p, k, out=scratch)
-    scratch += 1.0
-    quotient /= scratch
+    quotient += (2.0 + C) * alpha
+    quotient /= m
 
-    y = np.multiply(p, 2.0 * S, out=scratch)
-    np.subtract(2.0 + 2.0 * C, k, out=k)
-    y /= k
-    series = np.multiply(y, y, out=k)
-    series += 3.0
-    series *= y
-    series *= alpha / (3.0 * h)
+    over_S = np.divide(p, m, out=buffers("scratch.2", p.shape))
+    series = np.multiply(over_S, over_S, out=m)
+    series *= S * S
+    series += 1.0
+    quotient *= series
+    # alpha (1 + y^2) of the quotient, and alpha S / h (1 + y^2 / 3) of the logarithm.
+    series *= (1.0 + S / (3.0 * h)) * alpha
+    series += 2.0 * S / (3.0 * h) * alpha
     quotient -= series
+    quotient *= over_S
     return quotient
 
 
-def imaginary_part(loss: Loss, out: Array, buffers: Buffers) -> Array:
+def imaginary_part(loss: Loss, out: Array) -> Array:
     """Return Im L / h with the logit of each entry moved by i h, in pairs of real numbers.
 
     h is so small that h^2 vanishes beside 1. Then exp(i h) = 1 + i h, and beside their real
     parts Z' / Z = 1 and N' / Z = 0 the imaginary ones are, in units of h, p and p (u - alpha);
     the quotient N' / Z' has the imaginary part of N' / Z, and the logarithm, whose imaginary
-    part is the angle of Z', has p.
+    part is the angle of Z', has p. Their factor p is taken out.
 
     Parameters
     ----------
     loss : Loss
     out : Array, shape (actions, rows)
         Receives the result.
-    buffers : Buffers
 
     Returns
     -------
     Array, shape (actions, rows)
     """
-    quotient = np.subtract(loss.alpha, loss.u, out=out)
-    quotient *= loss.p
-    quotient -= np.multiply(loss.p, loss.alpha, out=buffers("scratch", out.shape))
-    return quotient
+    imaginary = np.subtract(loss.alpha, loss.u, out=out)
+    imaginary -= loss.alpha
+    imaginary *= loss.p
+    return imaginary

@@ -21,7 +21,7 @@ _SAFE = -700.0  # pi cannot be 0 from here on
 LONG = 256
 """From so many actions on a block has few rows, and the actions of a state lie side by side."""
 
-_RUN = 16  # so many terms are added one after the other
+_RUN = 18  # so many terms are added one after the other
 _FEW = 4  # and so many runs of products
 
 
@@ -34,7 +34,8 @@ class Buffers:
     """
 
     def __init__(self) -> None:
-        self._arrays: dict[str, Array] = {}
+        self._flat: dict[str, Array] = {}
+        self._shaped: dict[tuple[str, tuple[int, int]], Array] = {}
 
     def __reduce__(self) -> tuple[type["Buffers"], tuple[()]]:
         """Leave the arrays behind: nothing in them is meant for another process."""
@@ -42,11 +43,18 @@ class Buffers:
 
     def __call__(self, name: str, shape: tuple[int, int]) -> Array:
         """Return an array of `(actions, rows)`, allocated only if it has outgrown the last one."""
+        found = self._shaped.get((name, shape))
+        return self._make(name, shape) if found is None else found
+
+    def _make(self, name: str, shape: tuple[int, int]) -> Array:
         size = math.prod(shape)
-        flat = self._arrays.get(name)
+        flat = self._flat.get(name)
         if flat is None or flat.size < size:
-            flat = self._arrays[name] = np.empty(size)
-        return flat[:size].reshape(shape, order="F" if shape[0] >= LONG else "C")
+            flat = self._flat[name] = np.empty(size)
+            self._shaped = {key: array for key, array in self._shaped.items() if key[0] != name}
+        made = flat[:size].reshape(shape, order="F" if shape[0] >= LONG else "C")
+        self._shaped[name, shape] = made
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class Policy:
 def sum_over_actions(x: Array, buffers: Buffers) -> Array:
     """Sum an `(actions, rows)` array over its actions into a new `(rows,)` array.
 
-    Pairwise down to 16 terms, so that at most 15 + log2(actions / 16) roundings, rounded up, lie
+    Pairwise down to 18 terms, so that at most 17 + log2(actions / 18) roundings, rounded up, lie
     on the way of a term (Higham, *Accuracy and Stability of Numerical Algorithms*, section 4.2);
     NumPy adds contiguous terms pairwise too. The order does not depend on the number of rows.
     """

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,10 +24,10 @@ from run import softcheck
 from softcheck.engines import cluster as engine_module
 from softcheck.engines.cluster import Cluster
 from softcheck.engines.local import Threads
-from softcheck.errors import UsageError
+from softcheck.errors import InputError, UsageError
 from softcheck.progress import progress_bar
 from softcheck.settings import Settings
-from softcheck.tables.case import case_from_arrays, open_case
+from softcheck.tables.case import RawBlock, case_from_arrays, open_case
 from softcheck.verification import report, verify_case
 
 ACTIONS = 4
@@ -192,7 +193,9 @@ def test_a_defect_is_no_verdict(engine):
         list(engine.over_blocks(defective, case_from_arrays(tables(10)), 10))
 
 
-def test_results_come_in_the_order_of_the_blocks(engine):
+@pytest.mark.parametrize("which", ["local", "dask"])
+def test_results_come_in_the_order_of_the_blocks(which, engine):
+    engine = Threads(2) if which == "local" else engine
     case = case_from_arrays(tables(64))
 
     def uneven(raw, _buffers):
@@ -201,6 +204,32 @@ def test_results_come_in_the_order_of_the_blocks(engine):
 
     found = [start for part in engine.over_blocks(uneven, case, 2) for start in part]
     assert found == list(range(0, 64, 2))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("wrong", [[2, 5], [5], []])
+def test_the_first_error_wins_whether_a_block_is_wrong_or_cannot_be_read(threads, wrong):
+    class Case:
+        states = 64
+
+        def blocks(self, rows):
+            for start in range(0, 6, rows):
+                yield RawBlock(start, rows, {})
+            raise InputError("6", "the end", "more", "Look.")
+
+    def work(raw, _buffers):
+        time.sleep(0.01)
+        if raw.start in wrong:
+            raise InputError(str(raw.start), "wrong", "right", "Look.")
+        return Rows([raw.start])
+
+    found = []
+    with pytest.raises(InputError) as error:
+        found.extend(chain.from_iterable(Threads(threads).over_blocks(work, Case(), 1)))
+    first = min(wrong, default=6)
+    assert str(error.value).startswith(f"{first}")
+    assert found == list(range(len(found)))
+    assert len(found) <= first
 
 
 @pytest.mark.parametrize("which", ["local", "dask"])

@@ -100,6 +100,17 @@ def in_order(submit: Callable[[_T], Pending[_R]], items: Iterable[_T], window: i
         raise failure
 
 
+def merged(
+    work: Callable[[RawBlock, Buffers], _M], blocks: Iterable[RawBlock], buffers: Buffers
+) -> _M:
+    """Return what the work makes of at least one block, as one."""
+    each = iter(blocks)
+    found = work(next(each), buffers)
+    for raw in each:
+        found.merge(work(raw, buffers))
+    return found
+
+
 def running(
     engine: EngineName, scheduler: str | None, threads: int | None
 ) -> AbstractContextManager[Engine]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from softcheck import __version__
-from softcheck.engines import Mergeable, Piece, in_order
+from softcheck.engines import Mergeable, Piece, in_order, merged
 from softcheck.engines.local import Threads, cores
 from softcheck.errors import InputError, SoftcheckError, UsageError
 from softcheck.policy import Buffers
@@ -150,12 +150,7 @@ def _over_span(job: _Job[_M], span: tuple[int, int]) -> _M:
                 "the very file that was opened here",
                 "Give a path or URL that means the same on every worker.",
             )
-    buffers = Buffers()
-    blocks = job.case.blocks(job.rows, *span)
-    merged = job.work(next(blocks), buffers)
-    for raw in blocks:
-        merged.merge(job.work(raw, buffers))
-    return merged
+    return merged(job.work, job.case.blocks(job.rows, *span), Buffers())
 
 
 def _whole(

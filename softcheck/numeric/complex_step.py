@@ -12,6 +12,6 @@ from softcheck.tolerance import Bounds, Error
 
 def gradient(loss: Loss, bounds: Bounds, buffers: Buffers) -> tuple[Array, Error]:
     """Return the derivative by every logit, shape `(actions, rows)`, and a bound on its error."""
-    value = imaginary_part(loss, buffers("value", loss.p.shape), buffers)
+    value = imaginary_part(loss, buffers("value", loss.p.shape))
     # Its terms are those of Eq. (6), so its rounding is too.
     return value, bounds.rounding
