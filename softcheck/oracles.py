@@ -11,7 +11,7 @@ from softcheck import analytic
 from softcheck import loss as soft_loss
 from softcheck.evaluation import Context, Evaluation
 from softcheck.numeric import central, complex_step, exact, sampled
-from softcheck.policy import Block, Buffers, sum_of_products, sum_over_actions
+from softcheck.policy import Array, Block, Buffers, sum_of_products, sum_over_actions
 from softcheck.tally import Tally
 from softcheck.tolerance import TINY, U, summation
 
@@ -130,38 +130,43 @@ class Suspect(NamedTuple):
         return cls(rank, e.start + row, action, block)
 
 
-EXACT_ENTRIES = 64
-EXACT_TERMS = 20_000
-"""The exact check looks at most at so many entries, made of at most so many terms (but at 2)."""
+EXACT_ENTRIES = 3, 64
+EXACT_TERMS = 64, 8_000
+EXACT_SHARE = 512
+"""The exact check draws 3 to 64 entries at random, but of many actions only as many as have 64 to
+8,000 terms; in between one for 512 states, which takes less time than the checks of these."""
 
 
-def exact_budget(actions: int) -> int:
-    """Return how many entries of states with `actions` actions the exact check may look at."""
-    return max(2, min(EXACT_ENTRIES, EXACT_TERMS // actions))
+def exact_sample(states: int, actions: int) -> int:
+    """Return how many entries of a case the exact check draws at random, at least 1."""
+    fewest, most = (
+        min(entries, terms // actions)
+        for entries, terms in zip(EXACT_ENTRIES, EXACT_TERMS, strict=True)
+    )
+    return max(1, fewest, min(most, states // EXACT_SHARE))
 
 
 def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Context) -> Tally:
-    """Eq. (6) and both numeric methods against 60-digit arithmetic, at chosen entries.
+    """Eq. (6) and both numeric methods against 40-digit arithmetic, at chosen entries.
 
     Parameters
     ----------
     worst : iterable of Suspect
-        The worst entry of each check; the worst of them fill at most half of the budget.
+        The worst entry of each check; of these the worst, fewer than twice as many as are drawn.
     sample : sequence of Suspect
         Entries drawn at random, at least one.
     context : Context
     """
-    budget = exact_budget(len(sample[0].block.q))
     rank = attrgetter("rank")
-    chosen = sorted(worst, key=rank)[: budget // 2] + sorted(sample, key=rank)
-    suspects = list({(each.state, each.action): each for each in chosen}.values())[:budget]
+    chosen = [*sorted(worst, key=rank)[: 2 * len(sample) - 1], *sorted(sample, key=rank)]
+    suspects = [*{(each.state, each.action): each for each in chosen}.values()]
     block = Block(
         np.concatenate([each.block.q for each in suspects], axis=1),
         np.concatenate([each.block.logits for each in suspects], axis=1),
         np.concatenate([each.block.alpha for each in suspects]),
     )
     e = Evaluation(block, 0, np.ones(len(suspects)), None, {}, context, Buffers())
-    truth = np.array([_exact_gradient(suspect) for suspect in suspects])
+    truth = _exact_gradient(suspects)
     at = np.array([suspect.action for suspect in suspects]), np.arange(len(suspects))
     tally = Tally(context.limit)
     with np.errstate(all="ignore"):
@@ -184,12 +189,19 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     return tally
 
 
-def _exact_gradient(suspect: Suspect) -> float:
-    """Return dL/dtheta at a suspect from its legal actions."""
-    block = suspect.block
-    legal = np.flatnonzero(np.isfinite(block.logits[:, 0]))
-    action = legal.tolist().index(suspect.action)
-    (value,) = exact.gradient(
-        block.q[legal, 0].tolist(), block.logits[legal, 0].tolist(), float(block.alpha[0]), [action]
-    )
-    return value
+def _exact_gradient(suspects: Sequence[Suspect]) -> Array:
+    """Return dL/dtheta at each suspect, from the legal actions of its state."""
+    of_state: dict[int, list[int]] = {}
+    for index, suspect in enumerate(suspects):
+        of_state.setdefault(suspect.state, []).append(index)
+    found = np.empty(len(suspects))
+    for indices in of_state.values():
+        block = suspects[indices[0]].block
+        legal = np.flatnonzero(np.isfinite(block.logits[:, 0]))
+        found[indices] = exact.gradient(
+            block.q[legal, 0].tolist(),
+            block.logits[legal, 0].tolist(),
+            float(block.alpha[0]),
+            np.searchsorted(legal, [suspects[index].action for index in indices]).tolist(),
+        )
+    return found

@@ -14,7 +14,7 @@ from softcheck.engines import Engine
 from softcheck.engines.local import Threads
 from softcheck.errors import NothingToCheckError, SoftcheckError
 from softcheck.evaluation import Context
-from softcheck.oracles import check_exact, exact_budget
+from softcheck.oracles import check_exact, exact_sample
 from softcheck.outcome import case_result
 from softcheck.policy import Buffers
 from softcheck.result import Status
@@ -97,7 +97,7 @@ def _fit(case: Case, settings: Settings, moments: fit.Moments) -> Tally:
 def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
     """Choose the entries of the exact check's random sample."""
     generator = np.random.default_rng(settings.seed)
-    size = exact_budget(case.actions)
+    size = exact_sample(case.states, case.actions)
     states = generator.integers(case.states, size=size)
     return sorted(zip(states.tolist(), generator.random(size).tolist(), strict=True))
 

@@ -12,7 +12,8 @@ def evaluation(states, *, dumps=None, limit=100, samples=0, seed=0, start=0):
     q = np.stack([state.q for state in states], axis=1)
     logits = np.stack([state.logits for state in states], axis=1)
     legal = np.isfinite(logits)
-    context = Context(q.size, limit, samples, seed, ((start, 0.5),))
+    sample = [(start, place / 3) for place in range(3)]
+    context = Context(q.size, limit, samples, seed, sample)
     return Evaluation(
         Block(q, logits, np.array([state.alpha for state in states])),
         start,

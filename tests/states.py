@@ -52,8 +52,8 @@ def make(generator, kind, *, actions, logit_scale, offset, q_scale, alpha, maske
     return State(q, logits, alpha)
 
 
-def true_gradient(state):
-    """Return -pi (g - V) at 80 digits, in the leave-one-out form that never cancels."""
+def true_terms(state):
+    """Return the legal actions, and w = exp z and u = Q - alpha z of each at 80 digits."""
     context = mpmath.mp.clone()
     context.dps = DIGITS
     legal = np.flatnonzero(np.isfinite(state.logits))
@@ -63,14 +63,33 @@ def true_gradient(state):
     top = max(theta)
     w = [context.exp(t - top) for t in theta]
     u = [x - alpha * (t - top) for x, t in zip(q, theta, strict=True)]
+    return legal, w, u
+
+
+def true_gradient(state):
+    """Return -pi (g - V) at 80 digits, in the leave-one-out form that never cancels."""
+    legal, w, u = true_terms(state)
     wu = [a * b for a, b in zip(w, u, strict=True)]
-    Z = context.fsum(w)
+    Z = sum(w)
     gradient = np.zeros(len(state.q))
     for i, (Z_others, N_others) in enumerate(
         zip(sums_of_others(w), sums_of_others(wu), strict=True)
     ):
         gradient[legal[i]] = float(-w[i] / Z**2 * (Z_others * u[i] - N_others))
     return gradient
+
+
+def true_size(state):
+    """Return pi (D + sum pi D + alpha), D = |g - V|: what the gradient is made of."""
+    legal, w, u = true_terms(state)
+    Z = sum(w)
+    pi = [a / Z for a in w]
+    mean = sum(p * x for p, x in zip(pi, u, strict=True))
+    D = [abs(x - mean) for x in u]
+    slope = sum(p * d for p, d in zip(pi, D, strict=True))
+    size = np.zeros(len(state.q))
+    size[legal] = [float(p * (d + slope + state.alpha)) for p, d in zip(pi, D, strict=True)]
+    return size
 
 
 def true_loss(state, step=None):

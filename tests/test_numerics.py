@@ -9,7 +9,6 @@ from states import State, make, states, true_gradient, true_loss
 
 from softcheck import checks, dumps, evaluation, loss
 from softcheck.numeric import central, complex_step
-from softcheck.numeric import exact as exact_method
 from softcheck.oracles import check_exact
 from softcheck.tolerance import Precision, U, summation
 
@@ -145,19 +144,6 @@ def test_the_bounds_are_not_a_hundred_times_too_wide():
         assert np.median(np.concatenate(parts)) >= 0.01, name
 
 
-@settings(max_examples=300)
-@given(states(max_actions=12))
-def test_the_exact_method_agrees_with_another_formula_at_more_digits(state):
-    legal = np.flatnonzero(np.isfinite(state.logits))
-    found = exact_method.gradient(
-        state.q[legal].tolist(), state.logits[legal].tolist(), state.alpha, range(len(legal))
-    )
-    # Where the truth cancels, the digits beyond those of a float64 are all that may be left.
-    spread = np.ptp(state.q[legal]) + state.alpha * np.ptp(state.logits[legal])
-    left = 1e-55 * (np.abs(state.q).max() + spread) + 1e-320
-    np.testing.assert_allclose(found, true_gradient(state)[legal], rtol=1e-15, atol=left)
-
-
 @settings(max_examples=TABLES)
 @given(states(max_actions=8), st.integers(0, 1000))
 def test_the_sampled_gradient_stays_in_its_interval(state, seed):
@@ -207,19 +193,6 @@ def test_descent_sees_a_step_uphill(monkeypatch):
     formula = evaluation.analytic.gradient
     monkeypatch.setattr(evaluation.analytic, "gradient", lambda policy, out: -formula(policy, out))
     assert checks.check(evaluations.evaluation([ORDINARY]), "descent").failed == 1
-
-
-def test_the_exact_check_names_the_side_that_is_wrong(monkeypatch):
-    e = evaluations.evaluation([ORDINARY])
-    partial = checks.run(e)
-    monkeypatch.setattr(
-        evaluation.analytic,
-        "gradient",
-        lambda policy, out: -policy.pi * (policy.g - 1.01 * policy.value),
-    )
-    tally = check_exact(partial.suspects.values(), partial.sample, e.context)
-    assert tally.failed
-    assert {spot.about for spot in tally.spots} == {"Eq. (6)"}
 
 
 def test_an_overflow_is_blind_and_no_verdict():

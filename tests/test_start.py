@@ -53,9 +53,9 @@ def modules(code, *arguments, **options):
         ),
         (
             ["verify", GOOD],
-            "numpy, typer, mpmath",
+            "numpy, typer",
             120,
-            {"csv", "json", "numpy.ma", "rich", "sympy", "tomllib"},
+            {"csv", "json", "mpmath", "numpy.ma", "rich", "sympy", "tomllib"},
         ),
         (["derive"], "sympy, typer", 120, {"csv", "json", "numpy", "rich", "tomllib"}),
     ],
