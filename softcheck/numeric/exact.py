@@ -20,18 +20,17 @@ from collections.abc import Sequence
 from math import factorial
 from operator import mul
 
-_STEP = 68  # h = 2^-68
+_STEP = 68
 _UNIT = 6 << 3 * _STEP
-_GROWTH = {
-    sign: _UNIT + sign * (6 << 2 * _STEP) + (3 << _STEP) + sign for sign in (1, -1)
-}  # exp(h) and exp(-h): the terms of their series up to h^3 / 6, in units of h^3 / 6
+_GROWTH = {sign: _UNIT + sign * (6 << 2 * _STEP) + (3 << _STEP) + sign for sign in (1, -1)}
+"""exp(h) and exp(-h), h = 2^-68, in units of h^3 / 6: the terms of their series up to there."""
 
 _VANISHES = -2000
 """Below this shifted logit, pi < 1e-868, and what it adds to a gradient is below 1e-550."""
 
 _BITS = 148
 _HALVINGS = 8
-_LN2 = sum((1 << _BITS + 32 - n) // n for n in range(1, _BITS + 32)) >> 32
+_LOG2 = sum((1 << _BITS + 32 - n) // n for n in range(1, _BITS + 32)) >> 32
 _SERIES = [(1 << _BITS) // factorial(n) for n in reversed(range(14))]
 """1/13! to 1/0!: all that exp needs below log 2 / 256."""
 
@@ -106,7 +105,7 @@ def _exponential(x: int) -> tuple[int, int]:
     1 and k of it by less than 2886; r / 256, the series and its terms by less than 5, which
     squaring takes to 6 * 256. That is less than 2^-135.
     """
-    power, rest = divmod(x, _LN2)
+    power, rest = divmod(x, _LOG2)
     rest >>= _HALVINGS
     value = 0
     for term in _SERIES:

@@ -4,8 +4,10 @@ python tests/benchmarks/peers.py [--json FILE] [--limit SECONDS]
 
 Every checker gets the loss as code and a gradient that was computed elsewhere, and says whether
 they belong together: as its documentation shows, at its default tolerances, and in rows of their
-own at tighter ones. It is stopped after the limit; that is an answer too. Needs the dependency
-group `benchmark`.
+own at tighter ones. It is stopped after the limit; that is an answer too. Once, right tables of
+1000 states, it may take as long as 10 minutes: so the slow ones are timed there, if not judged.
+A number after ~ is extrapolated from the two sizes before it. Needs the dependency group
+`benchmark`.
 """
 
 import argparse
@@ -33,6 +35,8 @@ BORNE = (1000, 100, 10)
 """Numbers of states for planted bugs: a checker is judged at the first that it can bear."""
 
 MANY = 100_000
+COMPARED, PATIENCE = 1000, 600.0
+"""At this number of states every checker is timed, if that takes no more than so many seconds."""
 
 
 @dataclass
@@ -238,13 +242,13 @@ class Judge:
             self._pool.join()
             self._pool = None
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments, limit=None):
         """Return (verdict, seconds), or None where the peer does not end in time."""
         if self._pool is None:
             self._pool = multiprocessing.get_context("spawn").Pool(1)
             self._pool.apply(cell, (self._peer, (2,)))  # imports and compilers
         try:
-            return self._pool.apply_async(cell, (self._peer, arguments)).get(self._limit)
+            return self._pool.apply_async(cell, (self._peer, arguments)).get(limit or self._limit)
         except multiprocessing.TimeoutError:
             self.__exit__()
             return None
@@ -258,7 +262,8 @@ def times_of(judge, limit):
     times = {}
     last, factor = 0.0, 10.0
     for states in SIZES:
-        found = judge(states) if last * factor <= 2 * limit else None
+        allowed = max(limit, PATIENCE) if states == COMPARED else limit
+        found = judge(states, limit=allowed) if last * factor <= 2 * allowed else None
         if found is None:
             break
         if last:
@@ -271,10 +276,11 @@ def judged(peer, limit):
     """Return all that is measured of a peer."""
     with Judge(peer, limit) as judge:
         times = times_of(judge, limit)
-        borne = next((states for states in BORNE if states in times), BORNE[-1])
+        bearable = [states for states, seconds in times.items() if seconds <= limit]
+        borne = next((states for states in BORNE if states in bearable), BORNE[-1])
 
         def verdict(states, *arguments):
-            found = judge(states, *arguments) if states in times else None
+            found = judge(states, *arguments) if states in bearable else None
             return {"states": states, "accepted": None if found is None else found[0]}
 
         bugs, alarms = {}, {}
@@ -308,12 +314,34 @@ def microseconds(seconds, states):
     return f"{seconds / (states * ACTIONS) * 1e6:.3g}"
 
 
-def growth(times):
-    """Return how the time a logit grows when the number of states does, from the two largest."""
-    if len(times) < 2:
-        return "?"
+def exponent(times):
+    """Return the power of the number of states that the time grows with, from the two largest."""
     (few, fast), (many, slow) = list(times.items())[-2:]
-    return f"S^{math.log(slow / many / (fast / few)) / math.log(many / few):.1f}"
+    return math.log(slow / fast) / math.log(many / few)
+
+
+def growth(times):
+    """Return how the time a logit grows when the number of states does."""
+    return f"S^{exponent(times) - 1.0:.1f}" if len(times) > 1 else "?"
+
+
+def time_at(times, states):
+    """Return the time at a number of states and whether that is extrapolated, or None."""
+    if states in times:
+        return times[states], False
+    largest = max(times, default=states)
+    if states != COMPARED or len(times) < 2 or largest > states:
+        return None
+    return times[largest] * (states / largest) ** exponent(times), True
+
+
+def cell_of(times, states, limit):
+    """Return a time a logit as the table has it."""
+    found = time_at(times, states)
+    if found is None:
+        return f"> {limit:g} s"
+    seconds, extrapolated = found
+    return f"{'~ ' if extrapolated else ''}{microseconds(seconds, states)}"
 
 
 def shown(verdict, limit):
@@ -332,12 +360,7 @@ def tables(found, limit):
         times.add_column(f"S = {states:,}", justify="right", no_wrap=True)
     times.add_column("grows like", no_wrap=True)
     for peer, of in found.items():
-        cells = [
-            microseconds(of["seconds"][states], states)
-            if states in of["seconds"]
-            else f"> {limit:g} s"
-            for states in SIZES
-        ]
+        cells = [cell_of(of["seconds"], states, limit) for states in SIZES]
         times.add_row(peer, *cells, growth(of["seconds"]))
     yield times
     bugs = Table(title=f"Bugs caught at S = {BORNE[0]} where no other S is named")
@@ -362,14 +385,15 @@ def goals(found):
     own, yardstick = found["softcheck"]["seconds"], found[YARDSTICK]["seconds"]
     largest = max(own)
     for peer in ("torch gradcheck", "scipy approx_derivative, 3-point", "numdifftools Gradient"):
-        states = max((size for size in found[peer]["seconds"] if size <= 1000), default=None)
-        if states is not None:
-            slow = found[peer]["seconds"][states] / states
-            yield (
-                f"{peer} at S = {states:,}, a logit: {slow / (own[states] / states):.3g} times "
-                f"the time of softcheck there, {slow / (own[largest] / largest):.3g} times that "
-                f"of softcheck at S = {largest:,}"
-            )
+        compared = time_at(found[peer]["seconds"], COMPARED)
+        if compared is None:
+            continue
+        slow, extrapolated = compared[0] / COMPARED, compared[1]
+        yield (
+            f"{peer} at S = {COMPARED:,}{' (extrapolated)' if extrapolated else ''}, a logit: "
+            f"{slow / (own[COMPARED] / COMPARED):.3g} times the time of softcheck there, "
+            f"{slow / (own[largest] / largest):.3g} times that of softcheck at S = {largest:,}"
+        )
     shared = max(set(own) & set(yardstick))
     ratio = own[shared] / yardstick[shared]
     yield f"softcheck at S = {shared:,}: {ratio:.3g} times the time of {YARDSTICK}"
