@@ -87,22 +87,30 @@ def _expected_loss(e: Evaluation) -> Expected:
 
 
 def _expected_gradient(e: Evaluation) -> Expected:
-    factor = np.abs(e.factor)
+    """Eq. (6), with the rounding that logits far from 0 add to that of `tolerance.bounds`.
+
+    Frameworks subtract logsumexp before the maximum, and a logit may have been rounded itself: rho
+    grows by |theta| and mag by alpha |theta|. As |theta| is at most |max theta| + |z|, and rho has
+    |z|, that is |max theta| times the scale, within a factor of 2 that `DUMP_FACTOR` covers.
+    """
+    value, scale, factor = e.gradient, e.scale, np.abs(e.factor)
+    rounding = np.multiply(
+        scale, np.abs(e.block.logits.max(axis=0)), out=e.buffers("value", scale.shape)
+    )
+    rounding += e.bounds.rounding.entries
     # Backward passes weigh g and V by pi one by one.
     g = e.policy.g
     size = 2.0 * np.maximum(g.max(axis=0), -g.min(axis=0)) + e.block.alpha
+    if (e.factor != 1.0).any():
+        value = np.multiply(value, e.factor, out=_buffer(e, "value"))
+        scale = np.multiply(scale, factor, out=_buffer(e, "scale"))
+        rounding *= factor
+        size *= factor
+    return Expected(value, rounding, scale, size)
 
-    def times(x: Array, factor: Array, quantity: str) -> Array:
-        if (factor == 1.0).all():
-            return x
-        return np.multiply(x, factor, out=e.buffers(f"expected.{quantity}", x.shape))
 
-    return Expected(
-        times(e.gradient, e.factor, "value"),
-        times(e.rounded_logits, factor, "rounding"),
-        times(e.scale, factor, "scale"),
-        size * factor,
-    )
+def _buffer(e: Evaluation, quantity: str) -> Array:
+    return e.buffers(f"expected.{quantity}", e.policy.pi.shape)
 
 
 INTERMEDIATES: dict[str, Callable[[Evaluation], Expected]] = {
@@ -122,15 +130,19 @@ _ZERO_WHERE_MASKED = {"policy", "gradient"}
 
 
 def dump_tolerance(dump: Dump, expected: Expected) -> Array:
-    """Return K E(U_c) + U_s |expected| plus the underflow of either precision, times a factor."""
+    """Return K E(U_c) + U_s |expected| plus the underflow of either precision, times a factor.
+
+    Where what was computed is stored as it is, its last rounding is part of E. The array of
+    `expected.rounding` becomes the tolerance.
+    """
     computed, stored = dump.computed, dump.stored
     underflow = max(computed.underflow, stored.underflow)
     # In units of K U_c, so that no product needs an array of its own.
     unit = DUMP_FACTOR * computed.unit
-    tolerance = np.abs(expected.value)
-    tolerance *= stored.unit / unit
-    tolerance += expected.rounding
+    tolerance = expected.rounding
     tolerance += (underflow / unit) * (1.0 + expected.size)
+    if stored.unit > computed.unit:
+        tolerance += (stored.unit / unit) * np.abs(expected.value)
     tolerance *= unit * dump.factor
     return tolerance
 
@@ -151,10 +163,11 @@ def sides(e: Evaluation, name: str) -> Sides:
     tolerance = dump_tolerance(dump, expected)
     # Bounds are of first order: they end where the rounding of a logit moves its exponential
     # by a factor.
-    tolerance[..., dump.computed.unit * e.live_logits.max(axis=0) > 1.0] = np.inf
-    finite = np.isfinite(actual)
-    if not finite.all():
-        tolerance[~finite] = 0.0
+    far = dump.computed.unit * _largest_logit(e) > 1.0
+    if far.any():
+        tolerance[..., far] = np.inf
+    if not np.isfinite(actual.sum()):
+        tolerance[~np.isfinite(actual)] = 0.0
     if e.legal is not None and actual.ndim == 2:
         masked = ~e.legal
         tolerance[masked] = 0.0
@@ -162,6 +175,13 @@ def sides(e: Evaluation, name: str) -> Sides:
         if name not in _ZERO_WHERE_MASKED:
             actual = np.where(masked, 0.0, actual)
     return Sides(actual, value, tolerance, expected.scale)
+
+
+def _largest_logit(e: Evaluation) -> Array:
+    """Return the largest |theta| of an action whose pi is not 0, shape `(rows,)`."""
+    highest = e.block.logits.max(axis=0)
+    largest: Array = np.maximum(np.abs(highest), np.abs(highest - e.policy.depth))
+    return largest
 
 
 def check_dump(e: Evaluation, name: str) -> Tally:

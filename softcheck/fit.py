@@ -7,8 +7,8 @@ entry, and an alpha that is one optimiser step old is seen where every entry pas
 """
 
 from dataclasses import dataclass, field
-from itertools import combinations_with_replacement
 from math import isfinite, sqrt
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from softcheck.dumps import Sides
 from softcheck.evaluation import Evaluation
-from softcheck.exact_sum import ExactSum
-from softcheck.policy import Array, Buffers, sum_of_products, sum_over_actions
+from softcheck.policy import Array, Buffers, sum_of_products
 from softcheck.tally import Tally, compare, sight
 from softcheck.tolerance import DUMP_FACTOR, U
 
@@ -33,13 +32,14 @@ FEWEST = 6.0
 
 _FREEDOM = 20.0  # standard errors from n states are widened by 1 + 20 / n
 
-_GROUP = 64
-_BASIC = ("ar", "br", "aa", "ab", "bb", "|a|", "|b|")
-_PAIRS = tuple(combinations_with_replacement(range(5), 2))
-_COUNT = len(_BASIC) + len(_PAIRS)
-"""Sums that are kept: of each quantity, and of the products of each two of the first five."""
+_COLUMNS = 8
+"""Of each state: 1, sum a r, sum b r, sum a a, sum a b, sum b b, and bounds on sum |a|, sum |b|."""
 
-_SKETCH = 256
+_LINEAR = slice(1, 6)
+_SIZES = slice(6, 8)
+
+_GROUP = 512
+_SKETCH = 128
 _COLLINEAR = 1e-12
 _USEFUL = 0.5
 _ROUNDING = 64.0 * U  # of a product of two sums over actions, relative to its size
@@ -48,72 +48,74 @@ _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass
 class Sums:
-    """Sums over states of quantities and of their products, the same whatever blocks they come in.
+    """Sums over states of products of their columns, the same whatever blocks the states come in.
 
-    States are added in groups of 64 counted from the first state of the case, each in a fixed
-    order; a group that two blocks share waits until it is whole.
+    States are added up in groups of 512 counted from the first state of the case, and groups in
+    pairs, these in pairs again and so on: a sum waits until its sibling is there.
+
+    Attributes
+    ----------
+    tree : dict of (level, number) to array, shape (columns, columns)
+        The sums over 2^level groups.
+    parts : dict of group to array, shape (columns, states)
+        Groups that are not whole, 0 where a state is missing.
     """
 
-    totals: list[ExactSum] = field(default_factory=lambda: [ExactSum() for _ in range(_COUNT)])
-    waiting: dict[int, Array] = field(default_factory=dict)
-    whole: list[Array] = field(default_factory=list)
-    groups: list[Array] = field(default_factory=list)
+    tree: dict[tuple[int, int], Array] = field(default_factory=dict)
+    parts: dict[int, Array] = field(default_factory=dict)
 
     def add(self, start: int, columns: Array) -> None:
-        """Add quantities of the states from `start` on, shape `(quantities, rows)`."""
+        """Add the columns of the states from `start` on."""
         stop = start + columns.shape[1]
         first = min(-(-start // _GROUP) * _GROUP, stop)
         last = max(stop // _GROUP * _GROUP, first)
-        if first < last:
-            self._add_groups(columns[:, first - start : last - start])
-        for state in (*range(start, first), *range(last, stop)):
-            self.waiting[state] = columns[:, state - start].copy()
+        for low, high in ((start, first), (last, stop)):
+            if low < high:
+                part = np.zeros((_COLUMNS, _GROUP))
+                begin = low % _GROUP
+                part[:, begin : begin + high - low] = columns[:, low - start : high - start]
+                self._add_part(low // _GROUP, part)
+        self._add_groups(first // _GROUP, columns[:, first - start : last - start])
 
-    @np.errstate(all="ignore")
-    def _add_groups(self, columns: Array) -> None:
-        states = columns.reshape(len(_BASIC), -1, _GROUP)
-        products = [np.einsum("ij,ij->i", states[i], states[j]) for i, j in _PAIRS]
-        self.groups.append(np.vstack([states.sum(axis=-1), *products]))
+    def _add_part(self, group: int, part: Array) -> None:
+        part = part + self.parts.pop(group, 0.0)
+        if part[0].all():
+            self._add_groups(group, part)
+        else:
+            self.parts[group] = part
 
-    def _add_to_totals(self) -> None:
-        """Add the sums of groups exactly, many at a time, for that is slow."""
-        if self.groups:
-            for total, values in zip(self.totals, np.hstack(self.groups), strict=True):
-                total.add(values)
-        self.groups = []
+    def _add_groups(self, first: int, columns: Array) -> None:
+        for group, products in enumerate(_products(columns), first):
+            self._add_products(0, group, products)
+
+    def _add_products(self, level: int, number: int, products: Array) -> None:
+        while (sibling := self.tree.pop((level, number ^ 1), None)) is not None:
+            level, number, products = level + 1, number // 2, products + sibling
+        self.tree[level, number] = products
 
     def merge(self, other: "Sums") -> None:
         """Add the sums over other states."""
-        for total, more in zip(self.totals, other.totals, strict=True):
-            total.merge(more)
-        self.groups += other.groups
-        if len(self.groups) >= _GROUP:
-            self._add_to_totals()
-        self.waiting |= other.waiting
-        self.whole += other.whole
-        for group in {state // _GROUP for state in other.waiting}:
-            members = range(group * _GROUP, (group + 1) * _GROUP)
-            if all(state in self.waiting for state in members):
-                self.whole += [self.waiting.pop(state) for state in members]
-        if len(self.whole) >= _GROUP * _GROUP:
-            self._add_whole()
+        for (level, number), products in other.tree.items():
+            self._add_products(level, number, products)
+        for group, part in other.parts.items():
+            self._add_part(group, part)
 
-    def _add_whole(self) -> None:
-        if self.whole:
-            self._add_groups(np.stack(self.whole, axis=1))
-        self.whole = []
+    def total(self) -> Array:
+        """Return the sums over all states; the last group of a case need not be whole."""
+        total = np.zeros((_COLUMNS, _COLUMNS))
+        for _, products in sorted(self.tree.items(), key=itemgetter(0)):
+            total += products
+        for _, part in sorted(self.parts.items(), key=itemgetter(0)):
+            total += _products(part)[0]
+        return total
 
-    def values(self) -> list[float]:
-        """Return the sums; the last group of a case need not be whole."""
-        self._add_whole()
-        for group in sorted({state // _GROUP for state in self.waiting}):
-            columns = np.zeros((len(_BASIC), _GROUP))
-            for state in range(group * _GROUP, (group + 1) * _GROUP):
-                if state in self.waiting:
-                    columns[:, state % _GROUP] = self.waiting.pop(state)
-            self._add_groups(columns)
-        self._add_to_totals()
-        return [float(total) for total in self.totals]
+
+@np.errstate(all="ignore")  # what overflows cannot be told
+def _products(columns: Array) -> Array:
+    """Return the sums over each group of the products of each two columns."""
+    groups = columns.reshape(_COLUMNS, -1, _GROUP).swapaxes(0, 1)
+    products: Array = groups @ groups.swapaxes(1, 2)
+    return products
 
 
 @dataclass
@@ -142,32 +144,39 @@ class Moments:
 
         An entry weighs with its tolerance; where that is 0 or infinite it takes no part.
         """
-        shape = gradient.expected.shape
-        a = np.subtract(e.mean(e.block.q), e.block.q, out=e.buffers("fit.a", shape))
-        a *= e.policy.pi
-        a *= e.factor
-        b = np.subtract(gradient.expected, a, out=e.buffers("fit.b", shape))
-        r = np.subtract(gradient.actual, gradient.expected, out=e.buffers("fit.r", shape))
-        weight = np.divide(1.0, gradient.tolerance, out=e.buffers("fit.weight", shape))
-        finite = np.isfinite(r)
-        unused = ~finite | (gradient.tolerance == 0) | (weight == 0)
-        if unused.any():
-            weight[unused] = 0.0
-            r[unused] = 0.0
+        made = cls()
+        actual, expected, tolerance, _ = gradient
+        a, b, r = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2", "scratch.3"))
+        # a and b without the factor of their state, which is left to the sums.
+        weight = np.divide(e.policy.pi, tolerance, out=r)
+        np.subtract(e.mean(e.block.q), e.block.q, out=a)
         a *= weight
-        b *= weight
-        r *= weight
-        aa, ab, bb, ar, br = (
-            sum_of_products(x, y, e.buffers) for x, y in ((a, a), (a, b), (b, b), (a, r), (b, r))
-        )
-        sizes = [sum_over_actions(np.abs(x, out=weight), e.buffers) for x in (a, b)]
-        weighed = aa + bb
-        made = cls(
-            skipped=int(np.count_nonzero(~finite)),
-            states=int(np.count_nonzero(weighed)),
-        )
-        made.sums.add(e.start, np.stack([ar, br, aa, ab, bb, *sizes]))
-        made.sketch = _smallest(weighed[weighed > 0].view(np.uint64) * _HASH)
+        np.divide(e.gradient, tolerance, out=b)
+        b -= a
+        np.subtract(actual, expected, out=r)
+        r /= tolerance
+
+        def product(x: Array, y: Array) -> Array:
+            return sum_of_products(x, y, e.buffers)
+
+        ar = product(a, r)
+        if not np.isfinite(ar).all():
+            finite = np.isfinite(actual - expected)
+            made.skipped = int(np.count_nonzero(~finite))
+            for x in (a, b, r):
+                np.copyto(x, 0.0, where=~finite | (tolerance == 0.0) | np.isinf(tolerance))
+            ar = product(a, r)
+        aa, bb = product(a, a), product(b, b)
+        columns = np.array([np.ones_like(ar), ar, product(b, r), aa, product(a, b), bb, aa, bb])
+        columns[1:3] *= e.factor
+        columns[3:] *= e.factor**2
+        # No sum of magnitudes is larger, by the inequality of Cauchy and Schwarz.
+        columns[_SIZES] = np.sqrt(e.policy.live * columns[_SIZES])
+        made.sums.add(e.start, columns)
+        weighed = columns[3] + columns[5]
+        weighed = weighed[weighed > 0.0]
+        made.states = weighed.size
+        made.sketch = _smallest(weighed.view(np.uint64) * _HASH)
         return made
 
     def merge(self, other: "Moments") -> None:
@@ -187,22 +196,21 @@ class Moments:
 def _smallest(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the smallest different ones, in order.
 
-    They are sorted in part where that will do, for to sort all takes longer than the fit; and not
-    by np.unique, for which NumPy loads its masked arrays.
+    Where most differ, those below a bound will do: to sort all takes longer than the fit.
     """
-    some = 4 * _SKETCH
-    if hashes.size > some:
-        found = _different(np.partition(hashes, some)[:some])
-        if found.size > _SKETCH:
+    if hashes.size > 4 * _SKETCH:
+        found = _different(hashes[hashes < np.uint64(2**64 // hashes.size * 2 * _SKETCH)])
+        if found.size >= _SKETCH:
             return found[:_SKETCH]
     return _different(hashes)[:_SKETCH]
 
 
 def _different(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return each value once, in order."""
+    """Return each value once, in order, without the masked arrays that np.unique loads."""
     ordered = np.sort(hashes)
-    first: NDArray[np.bool_] = np.diff(ordered, prepend=~ordered[:1]) != 0
-    return ordered[first]
+    new = np.ones(ordered.shape, np.bool_)
+    new[1:] = ordered[1:] != ordered[:-1]
+    return ordered[new]
 
 
 class Parameter(NamedTuple):
@@ -231,15 +239,14 @@ class _Solution(NamedTuple):
     """How the departures move with the sums of a r and b r, shape `(parameters, 2)`."""
 
 
-def _solve(values: list[float], along: Array) -> _Solution | None:
+def _solve(total: Array, along: Array) -> _Solution | None:
     """Fit the departure of (x, y) from (1, 1) along the columns of `along`, shape `(2, k)`.
 
     The covariance is that of sums over states (the sandwich of robust regression), for the
     entries of one state share the rounding of its sums.
     """
-    basic = dict(zip(_BASIC, values, strict=False))
-    normal = np.array([[basic["aa"], basic["ab"]], [basic["ab"], basic["bb"]]])
-    reduced = along.T @ normal @ along
+    ar, br, aa, ab, bb = total[0, _LINEAR]
+    reduced = along.T @ np.array([[aa, ab], [ab, bb]]) @ along
     size = np.sqrt(np.diag(reduced))
     if not (np.isfinite(reduced).all() and (size > 0).all()):
         return None
@@ -247,15 +254,13 @@ def _solve(values: list[float], along: Array) -> _Solution | None:
     if np.linalg.det(correlation) < _COLLINEAR:
         return None
     inverse = np.linalg.inv(correlation) / np.outer(size, size)
-    departure = inverse @ along.T @ np.array([basic["ar"], basic["br"]])
+    departure = inverse @ along.T @ np.array([ar, br])
     dx, dy = along @ departure
-    pairs = np.zeros((5, 5))
-    for (i, j), value in zip(_PAIRS, values[len(_BASIC) :], strict=True):
-        pairs[i, j] = pairs[j, i] = value
     score = along.T @ np.array([[1.0, 0.0, -dx, -dy, 0.0], [0.0, 1.0, 0.0, -dx, -dy]])
     spread = inverse @ score
-    noise = _ROUNDING * (np.abs(spread) @ np.abs(pairs) @ np.abs(spread).T)
-    return _Solution(departure, spread @ pairs @ spread.T, noise, np.abs(inverse @ along.T))
+    products = total[_LINEAR, _LINEAR]
+    noise = _ROUNDING * (np.abs(spread) @ np.abs(products) @ np.abs(spread).T)
+    return _Solution(departure, spread @ products @ spread.T, noise, np.abs(inverse @ along.T))
 
 
 @np.errstate(all="ignore")  # what overflows cannot be told
@@ -273,16 +278,10 @@ def fitted(moments: Moments, unit: float) -> Fitted:
     unit : float
         The unit roundoff of what the gradient was computed in.
     """
-    values = moments.sums.values()
-    basic = dict(zip(_BASIC, values, strict=False))
-    sizes = np.array([basic["|a|"], basic["|b|"]])
-    squares = dict(zip(_PAIRS, values[len(_BASIC) :], strict=True))
+    total = moments.sums.total()
     different = moments.different()
     repeats = sqrt(max(1.0, moments.states / max(1.0, different)))
-    leverage = min(
-        (basic[part] ** 2 / squares[k, k] for part, k in (("aa", 2), ("bb", 4)) if squares[k, k]),
-        default=0.0,
-    )
+    leverage = min((total[0, k] ** 2 / total[k, k] for k in (3, 5) if total[k, k]), default=0.0)
     carrying = min(leverage, different)
     # The bounds are of first order; coarse arithmetic leaves more over, and in one direction.
     coherent = COHERENT + sqrt(unit) if carrying >= FEWEST else DUMP_FACTOR
@@ -291,17 +290,17 @@ def fitted(moments: Moments, unit: float) -> Fitted:
     def parameter(value: float, of: Array, solution: _Solution) -> Parameter:
         hidden = float(np.abs(of) @ solution.noise @ np.abs(of))
         error = sqrt(max(0.0, float(of @ solution.covariance @ of)) + hidden) * repeats
-        floor = coherent / DUMP_FACTOR * float(np.abs(of) @ solution.lever @ sizes)
+        floor = coherent / DUMP_FACTOR * float(np.abs(of) @ solution.lever @ total[0, _SIZES])
         value = float(value)
         return Parameter(value, max(sigmas * error, floor) + 2.0 * unit * abs(value), error)
 
-    if (both := _solve(values, np.eye(2))) is not None:
+    if (both := _solve(total, np.eye(2))) is not None:
         x, y = 1.0 + both.departure
         scale = parameter(x, np.array([1.0, 0.0]), both)
         if scale.tolerance < _USEFUL * abs(x):
             ratio = parameter(y / x, np.array([-y / x, 1.0]) / x, both)
             return Fitted(scale, ratio if ratio.tolerance < _USEFUL else None)
-    if (one := _solve(values, np.ones((2, 1)))) is not None:
+    if (one := _solve(total, np.ones((2, 1)))) is not None:
         scale = parameter(1.0 + float(one.departure[0]), np.ones(1), one)
         return Fitted(scale if scale.tolerance < _USEFUL else None, None)
     return Fitted(None, None)
