@@ -93,24 +93,22 @@ def _expected_gradient(e: Evaluation) -> Expected:
     grows by |theta| and mag by alpha |theta|. As |theta| is at most |max theta| + |z|, and rho has
     |z|, that is |max theta| times the scale, within a factor of 2 that `DUMP_FACTOR` covers.
     """
-    value, scale, factor = e.gradient, e.scale, np.abs(e.factor)
-    rounding = np.multiply(
-        scale, np.abs(e.block.logits.max(axis=0)), out=e.buffers("value", scale.shape)
-    )
+
+    def buffer(quantity: str) -> Array:
+        return e.buffers(f"expected.{quantity}", e.policy.pi.shape)
+
+    value, scale, g = e.gradient, e.scale, e.policy.g
+    rounding = np.multiply(scale, np.abs(e.block.logits.max(axis=0)), out=buffer("rounding"))
     rounding += e.bounds.rounding.entries
     # Backward passes weigh g and V by pi one by one.
-    g = e.policy.g
     size = 2.0 * np.maximum(g.max(axis=0), -g.min(axis=0)) + e.block.alpha
     if (e.factor != 1.0).any():
-        value = np.multiply(value, e.factor, out=_buffer(e, "value"))
-        scale = np.multiply(scale, factor, out=_buffer(e, "scale"))
+        factor = np.abs(e.factor)
+        value = np.multiply(value, e.factor, out=buffer("value"))
+        scale = np.multiply(scale, factor, out=buffer("scale"))
         rounding *= factor
         size *= factor
     return Expected(value, rounding, scale, size)
-
-
-def _buffer(e: Evaluation, quantity: str) -> Array:
-    return e.buffers(f"expected.{quantity}", e.policy.pi.shape)
 
 
 INTERMEDIATES: dict[str, Callable[[Evaluation], Expected]] = {

@@ -35,7 +35,7 @@ _FREEDOM = 20.0  # standard errors from n states are widened by 1 + 20 / n
 _COLUMNS = 8
 """Of each state: 1, sum a r, sum b r, sum a a, sum a b, sum b b, and bounds on sum |a|, sum |b|."""
 
-_LINEAR = slice(1, 6)
+_MOMENTS = slice(1, 6)
 _SIZES = slice(6, 8)
 
 _GROUP = 512
@@ -93,6 +93,7 @@ class Sums:
             level, number, products = level + 1, number // 2, products + sibling
         self.tree[level, number] = products
 
+    @np.errstate(all="ignore")  # what overflows cannot be told
     def merge(self, other: "Sums") -> None:
         """Add the sums over other states."""
         for (level, number), products in other.tree.items():
@@ -110,7 +111,6 @@ class Sums:
         return total
 
 
-@np.errstate(all="ignore")  # what overflows cannot be told
 def _products(columns: Array) -> Array:
     """Return the sums over each group of the products of each two columns."""
     groups = columns.reshape(_COLUMNS, -1, _GROUP).swapaxes(0, 1)
@@ -147,11 +147,13 @@ class Moments:
         made = cls()
         actual, expected, tolerance, _ = gradient
         a, b, r = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2", "scratch.3"))
-        # a and b without the factor of their state, which is left to the sums.
-        weight = np.divide(e.policy.pi, tolerance, out=r)
+        weight = e.policy.pi
+        if (e.factor != 1.0).any():
+            weight = np.multiply(weight, e.factor, out=r)
+        weight = np.divide(weight, tolerance, out=r)
         np.subtract(e.mean(e.block.q), e.block.q, out=a)
         a *= weight
-        np.divide(e.gradient, tolerance, out=b)
+        np.divide(expected, tolerance, out=b)
         b -= a
         np.subtract(actual, expected, out=r)
         r /= tolerance
@@ -168,12 +170,10 @@ class Moments:
             ar = product(a, r)
         aa, bb = product(a, a), product(b, b)
         columns = np.array([np.ones_like(ar), ar, product(b, r), aa, product(a, b), bb, aa, bb])
-        columns[1:3] *= e.factor
-        columns[3:] *= e.factor**2
         # No sum of magnitudes is larger, by the inequality of Cauchy and Schwarz.
         columns[_SIZES] = np.sqrt(e.policy.live * columns[_SIZES])
         made.sums.add(e.start, columns)
-        weighed = columns[3] + columns[5]
+        weighed = aa + bb
         weighed = weighed[weighed > 0.0]
         made.states = weighed.size
         made.sketch = _smallest(weighed.view(np.uint64) * _HASH)
@@ -245,7 +245,7 @@ def _solve(total: Array, along: Array) -> _Solution | None:
     The covariance is that of sums over states (the sandwich of robust regression), for the
     entries of one state share the rounding of its sums.
     """
-    ar, br, aa, ab, bb = total[0, _LINEAR]
+    ar, br, aa, ab, bb = total[0, _MOMENTS]
     reduced = along.T @ np.array([[aa, ab], [ab, bb]]) @ along
     size = np.sqrt(np.diag(reduced))
     if not (np.isfinite(reduced).all() and (size > 0).all()):
@@ -258,7 +258,7 @@ def _solve(total: Array, along: Array) -> _Solution | None:
     dx, dy = along @ departure
     score = along.T @ np.array([[1.0, 0.0, -dx, -dy, 0.0], [0.0, 1.0, 0.0, -dx, -dy]])
     spread = inverse @ score
-    products = total[_LINEAR, _LINEAR]
+    products = total[_MOMENTS, _MOMENTS]
     noise = _ROUNDING * (np.abs(spread) @ np.abs(products) @ np.abs(spread).T)
     return _Solution(departure, spread @ products @ spread.T, noise, np.abs(inverse @ along.T))
 

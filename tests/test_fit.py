@@ -1,0 +1,173 @@
+"""The scale and temperature of a gradient, beside what least squares finds by other means."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from softcheck import fit
+from softcheck.blocks import Facts, evaluation
+from softcheck.dumps import sides
+from softcheck.evaluation import Context
+from softcheck.policy import Buffers
+from softcheck.settings import Settings
+from softcheck.tables.case import case_from_arrays
+from softcheck.tolerance import U
+
+ALPHA = 0.25
+
+
+def parts(q, logits, alpha=ALPHA):
+    """Return -J(Q) and alpha J(log pi)."""
+    log_pi = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    log_pi = np.maximum(log_pi, -1e3)  # of a masked action
+    pi = np.exp(log_pi)
+
+    def jacobian(w):
+        return pi * (w - (pi * w).sum(axis=-1, keepdims=True))
+
+    return -jacobian(q), alpha * jacobian(log_pi)
+
+
+def tables(seed, states, actions=5):
+    return np.random.default_rng(seed).normal(size=(2, states, actions))
+
+
+def moments(arrays, rows=None):
+    """Return the moments of a case, and the tolerances of its first block."""
+    case = case_from_arrays({"alpha": ALPHA} | arrays)
+    context = Context(case.states * case.actions, 5)
+    buffers, total, tolerance = Buffers(), fit.Moments(), None
+    for raw in case.blocks(rows or case.states):
+        e = evaluation(case, raw, Settings(), context, buffers, Facts())
+        with np.errstate(all="ignore"):
+            found = sides(e, "gradient")
+            total.merge(fit.Moments.of(e, found))
+        tolerance = found.tolerance.T.copy() if tolerance is None else tolerance
+    return total, tolerance
+
+
+def wrong(seed, states=40, actions=5, masked=False):
+    """Return a case whose gradient has another scale and temperature and noise, and its parts."""
+    q, logits = tables(seed, states, actions)
+    if masked:
+        logits[::3, 1] = -np.inf
+    a, b = parts(q, logits)
+    noise = 1e-3 * np.random.default_rng(seed).normal(size=q.shape)
+    return {"q": q, "logits": logits, "grad": (1.5 * a - 3.0 * b) * (1.0 + noise)}, a, b
+
+
+def by_least_squares(a, b, grad, tolerance):
+    used = np.isfinite(grad) & (tolerance > 0.0)
+    columns = np.stack([a[used], b[used]], axis=1) / tolerance[used, np.newaxis]
+    x, y = np.linalg.lstsq(columns, grad[used] / tolerance[used])[0]
+    return x, y / x
+
+
+@pytest.mark.parametrize("kind", ["plain", "wide", "masked", "not finite", "overflow", "weights"])
+def test_the_fit_is_weighted_least_squares(kind):
+    arrays, a, b = wrong(1, actions=70 if kind == "wide" else 5, masked=kind == "masked")
+    weights = np.ones(40)
+    if kind == "not finite":
+        arrays["grad"][[3, 4], [0, 2]] = np.nan, np.inf
+    elif kind == "overflow":
+        arrays["q"][5, :2] = 1.7e308, -1.7e308
+    elif kind == "weights":
+        weights = np.random.default_rng(2).uniform(0.1, 1.0, size=40)
+        weights[::7] = 0.0
+        arrays |= {"weights": weights, "grad": arrays["grad"] * weights[:, np.newaxis]}
+    total, tolerance = moments(arrays)
+    of_loss = weights[:, np.newaxis]
+    x, ratio = by_least_squares(a * of_loss, b * of_loss, arrays["grad"], tolerance)
+    found = fit.fitted(total, U)
+    assert found.scale.value == pytest.approx(x, rel=1e-9)
+    assert found.ratio.value == pytest.approx(ratio, rel=1e-9)
+    assert total.skipped == {"not finite": 2, "overflow": 1}.get(kind, 0)
+    assert total.states == np.count_nonzero(weights) - (kind == "overflow")
+
+
+def sandwich(a, b, grad, tolerance):
+    """Return the standard error of the scale, clustered by state, from its textbook form."""
+    columns = np.stack([a, b], axis=-1) / tolerance[..., np.newaxis]
+    bread = np.linalg.inv(np.einsum("saj,sak->jk", columns, columns))
+    x = bread @ np.einsum("saj,sa->j", columns, grad / tolerance)
+    scores = np.einsum("saj,sa->sj", columns, grad / tolerance - columns @ x)
+    return math.sqrt((bread @ scores.T @ scores @ bread)[0, 0])
+
+
+def test_the_standard_error_is_that_of_sums_over_states():
+    arrays, a, b = wrong(3, states=300)
+    total, tolerance = moments(arrays)
+    expected = sandwich(a, b, arrays["grad"], tolerance)
+    assert fit.fitted(total, U).scale.error == pytest.approx(expected, rel=1e-6)
+
+
+def test_no_sum_of_magnitudes_is_above_its_bound():
+    arrays, a, b = wrong(4, states=1300)
+    total, tolerance = moments(arrays)
+    for bound, part in zip(total.sums.total()[0, 6:], (a, b), strict=True):
+        size = np.abs(part / tolerance).sum()
+        assert size <= bound <= 1.5 * size
+
+
+@pytest.mark.parametrize("states", [1, 511, 512, 1300, 5000])
+def test_sums_are_the_same_for_any_cut_and_order(states):
+    generator = np.random.default_rng(states)
+    columns = generator.normal(size=(8, states)) * 10.0 ** generator.uniform(-9, 9, size=(8, 1))
+    columns[0] = 1.0
+    totals = []
+    for cuts in (0, 3, 40):
+        edges = [0, *sorted(generator.integers(states, size=cuts)), states]
+        pieces = []
+        for start, stop in itertools.pairwise(edges):
+            pieces.append(fit.Sums())
+            pieces[-1].add(start, columns[:, start:stop])
+        while len(pieces) > 1:
+            first, second = (pieces.pop(generator.integers(len(pieces))) for _ in range(2))
+            first.merge(second)
+            pieces.append(first)
+        totals.append(pieces[0].total())
+    for total in totals:
+        np.testing.assert_array_equal(total, totals[0])
+    for i, j in np.ndindex(8, 8):
+        products = columns[i] * columns[j]
+        error = abs(totals[0][i, j] - math.fsum(products))
+        assert error <= 30 * U * math.fsum(np.abs(products))
+
+
+@pytest.mark.parametrize("different", [1, 7, 100, 3_000, 20_000])
+@pytest.mark.parametrize("rows", [800, 20_000])
+def test_states_that_differ_are_counted(different, rows):
+    q, logits = tables(5, different, 3)
+    a, b = parts(q, logits)
+    arrays = {"q": q, "logits": logits, "grad": a + b}
+    repeated = {name: np.resize(table, (20_000, 3)) for name, table in arrays.items()}
+    total, _ = moments(repeated, rows)
+    assert total.states == 20_000
+    if different <= 100:
+        assert total.different() == different
+    else:
+        assert total.different() == pytest.approx(different, rel=0.3)
+
+
+def test_standard_errors_know_that_states_repeat():
+    arrays, *_ = wrong(6, states=200)
+    once = fit.fitted(moments(arrays)[0], U)
+    repeated = {name: np.tile(table, (25, 1)) for name, table in arrays.items()}
+    many = fit.fitted(moments(repeated)[0], U)
+    assert many.scale.error == pytest.approx(once.scale.error, rel=0.2)
+
+
+def test_a_flipped_sign_of_entropy_is_no_wrong_scale():
+    # Where y is -1 the terms of the covariance cancel, and a standard error of 1e-12 is lost.
+    for seed in range(20):
+        q, logits = tables(seed, 1000)
+        a, b = parts(q, logits)
+        noise = 1e-10 * np.random.default_rng(seed).normal(size=q.shape)
+        grad = (a - b) * (1.0 + noise)
+        total, _ = moments({"q": q, "logits": logits, "grad": grad})
+        check = fit.check(total, ALPHA, U)
+        assert check.failed == 1
+        assert "scale fitted 1.0000000" in check.summary
+        assert "alpha fitted -0.25" in check.summary
