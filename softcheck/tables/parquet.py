@@ -184,7 +184,9 @@ def _dtype(file: File, schema: Any, name: str) -> np.dtype[Any]:
             "a column of numbers",
             f"Convert it; a column of labels needs the name '{STATE}'.",
         )
-    dtype: np.dtype[Any] = np.dtype(inner.to_pandas_dtype())
+    pyarrow = load_extra(file.where, "pyarrow", "parquet")
+    # Before version 20, `to_pandas_dtype` needs pandas.
+    dtype: np.dtype[Any] = pyarrow.array([], inner).to_numpy(zero_copy_only=False).dtype
     return dtype
 
 
