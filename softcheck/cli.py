@@ -25,12 +25,22 @@ from softcheck.output import (
     write,
 )
 from softcheck.result import Status, Verdict
-from softcheck.settings import Document, General, Inputs, Option, Setting, Settings, settings_of
+from softcheck.settings import (
+    Document,
+    General,
+    Inputs,
+    Option,
+    Place,
+    Setting,
+    Settings,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from softcheck.config import Configuration, Values
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Places = TypeVar("_Places", str | None, list[str] | None)
 
 EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.INCONCLUSIVE: 1, Status.ERROR: 2}
 TROUBLE = 2
@@ -51,6 +61,9 @@ _COLOR = Setting(
     "auto",
     Option("Colour: auto, always, never", "Report", "WHEN"),
 )
+
+_PLACE = Setting("place", Place, None, Option("A file or folder", "Arguments"))
+_OFFERED = {setting.flag: setting for setting in (*_VERIFY.values(), *_DERIVE.values(), _COLOR)}
 
 
 def _offered(setting: Setting, judge: Callable[[str], str] | None = None) -> Any:
@@ -75,10 +88,22 @@ def _offered(setting: Setting, judge: Callable[[str], str] | None = None) -> Any
     )
 
 
+def _named(where: str) -> Callable[[_Places], _Places]:
+    """Return what refuses a path without a name, which the system takes for this folder."""
+
+    def judge(places: _Places) -> _Places:
+        for place in [places] if isinstance(places, str) else places or ():
+            _PLACE.read(place, where, text=True)
+        return places
+
+    return judge
+
+
 Config = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
+        callback=_named("--config"),
         envvar="SOFTCHECK_CONFIG",
         help="Configuration [the nearest upwards]",
         rich_help_panel="Run",
@@ -131,6 +156,15 @@ class _AsWritten:
     def coerce(self, value: object, **_: object) -> object:
         """Convert a value, as Typer asks for."""
         return value
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what was given; whatever is refused says by which command."""
+        try:
+            return super().parse_args(ctx, args)  # type: ignore[misc, no-any-return]  # that of a command
+        except TyperException as error:
+            if getattr(error, "ctx", self) is None:
+                vars(error)["ctx"] = ctx
+            raise
 
 
 class _Command(_AsWritten, Command):
@@ -229,6 +263,9 @@ def _refusal(error: TyperException) -> str:
         like = nearest(option.strip("-"), [name[2:] for name in error.possibilities or ()])
         hint = f"Did you mean '--{like}'?" if like else f"See {command} --help."
         return str(UsageError(option, "an unknown option", f"one that {command} has", hint))
+    setting = _OFFERED.get(vars(error).get("option_name", ""))
+    if setting is not None and not setting.is_switch:
+        return str(UsageError(setting.flag, "no value", setting.expected, "Give it one."))
     said = printable(error.format_message())
     return said if said.endswith("?") else f"{said.rstrip('.')}. See {command} --help."
 
@@ -328,6 +365,7 @@ def verify(
         list[str] | None,
         typer.Argument(
             metavar="CASE",
+            callback=_named("CASE"),
             help="A file of named arrays (.npz .json .csv .safetensors .h5 .parquet .pt), or a "
             "folder with one file a name; by default the cases of the configuration file",
             rich_help_panel="Arguments",
@@ -414,6 +452,7 @@ def derive(
         str | None,
         typer.Argument(
             metavar="FILE",
+            callback=_named("FILE"),
             help="LaTeX, also inside of Markdown or plain text; by default the derivation of "
             "Eq. (6) that comes with softcheck",
             rich_help_panel="Arguments",
@@ -430,7 +469,10 @@ def derive(
     on: Annotated[
         str | None,
         typer.Option(
-            metavar="CASE", help="Also evaluate every proved line on a case", rich_help_panel="Run"
+            metavar="CASE",
+            callback=_named("--on"),
+            help="Also evaluate every proved line on a case",
+            rich_help_panel="Run",
         ),
     ] = None,
     exit_zero: ExitZero = False,
@@ -527,6 +569,7 @@ def selftest(
         str | None,
         typer.Argument(
             metavar="CASE",
+            callback=_named("CASE"),
             help="Data to plant mistakes in; by default data that comes with softcheck",
             rich_help_panel="Arguments",
         ),

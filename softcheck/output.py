@@ -192,7 +192,9 @@ def _report_file(option: str) -> ReportFile:
     except (OSError, RuntimeError) as error:
         raise _refused(option, error) from error
     if not os.access(path.parent, os.W_OK | os.X_OK) or not _may_replace(path):
-        raise OutputError(where, "no right to write", "it", "Change permissions or the file.")
+        raise OutputError(
+            where, "no right to write there", "a place that may be written", "Choose another file."
+        )
     return ReportFile(option, form, path)
 
 

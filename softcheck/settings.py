@@ -25,8 +25,13 @@ Heading: TypeAlias = Literal["Arguments", "Arrays", "Verdict", "Report", "Run"]
 """Under which `--help` has an option, in this order."""
 
 Whole: TypeAlias = Annotated[int, Meta(description="a whole number")]
-Natural: TypeAlias = Annotated[int, Meta(ge=0, description="a whole number of at least 0")]
+Natural: TypeAlias = Annotated[
+    int, Meta(ge=0, le=2**63 - 1, description="a whole number of at least 0, below 2^63")
+]
 Positive: TypeAlias = Annotated[int, Meta(ge=1, description="a whole number of at least 1")]
+Threads: TypeAlias = Annotated[
+    int, Meta(ge=1, le=1024, description="a whole number of at least 1, at most 1024")
+]
 Factor: TypeAlias = Annotated[
     float, Meta(gt=0, le=1000, description="a number above 0, at most 1000")
 ]
@@ -139,9 +144,10 @@ class Setting:
         try:
             return msgspec.convert(plain, self.type, strict=not text)
         except msgspec.ValidationError as error:
-            found = str(plain) if text else spelled(plain)
+            given = ", ".join(plain) if text and isinstance(plain, list) else str(plain)
+            found = f"'{given}'" if text else spelled(plain)
             hint = did_you_mean(str(plain), self.choices, "Change it.")
-            raise UsageError(where, f"'{found}'" if text else found, self.expected, hint) from error
+            raise UsageError(where, found, self.expected, hint) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +212,7 @@ class Settings:
         Positive, Option("Findings listed for each check", "Report", "N", variable=True)
     ] = 5
     threads: Annotated[
-        Positive | None,
+        Threads | None,
         Option("Threads to work on", "Run", "N", "one for each core", variable=True),
     ] = None
     block_entries: int = BLOCK_ENTRIES

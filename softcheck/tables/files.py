@@ -245,9 +245,13 @@ def load_extra(where: str, module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        package = module.partition(".")[0]
+        found = f"no package {package}, which this needs"
+        if not isinstance(error, ModuleNotFoundError) or error.name not in {package, module}:
+            found = f"the package {package}, which this needs, broken ({error})"
         raise InputError(
             where,
-            f"no package {module}, which this needs",
+            found,
             "it to be installed",
             f"Run: pip install 'softcheck[{extra}]'.",
         ) from error

@@ -274,7 +274,7 @@ def test_text_gives_back_every_float(numbers, tmp_path_factory):
     ("name", "module", "extra"),
     [
         ("case.h5", "h5py", "hdf5"),
-        ("case.parquet", "pyarrow.parquet", "parquet"),
+        ("case.parquet", "pyarrow", "parquet"),
         ("case.pt", "torch", "torch"),
         ("bfloat16.safetensors", "ml_dtypes", "safetensors"),
     ],

@@ -1,0 +1,80 @@
+"""What somebody new to the program gets wrong first."""
+
+import sys
+
+import pytest
+from fixture_cases import FIXTURES
+from run import softcheck
+
+from softcheck.errors import InputError
+from softcheck.tables.files import load_extra
+
+GOOD = FIXTURES / "positive" / "cliffwalking.npz"
+
+
+def refused(*arguments):
+    """Return the one line with which the program refuses."""
+    run = softcheck(*arguments)
+    assert run.code == 2
+    assert run.err.count("\n") == 1
+    return run.err.removeprefix("softcheck: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("--color", "one of auto, always, never"),
+        ("--reduction", "one of sum, none, mean, mean-all"),
+        ("--threads", "a whole number of at least 1, at most 1024"),
+        ("--alpha", 'a number or a path such as "run.npz::q"'),
+    ],
+)
+def test_an_option_without_its_value_says_what_values_there_are(option, expected):
+    assert refused("verify", GOOD, option) == (
+        f"{option}: found no value, expected {expected}. Give it one."
+    )
+
+
+def test_what_is_refused_says_of_which_command_to_read_the_help():
+    assert refused("verify", GOOD, "--config").endswith("See softcheck verify --help.")
+    assert refused("explain", "--help=1").endswith("See softcheck explain --help.")
+    assert refused("verify", "--strict=1").endswith("See softcheck verify --help.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (["verify", ""], "CASE"),
+        (["verify", GOOD, ""], "CASE"),
+        (["verify", GOOD, "--config", ""], "--config"),
+        (["verify", "--q", ""], "--q"),
+        (["derive", ""], "FILE"),
+        (["derive", "--on", ""], "--on"),
+        (["selftest", ""], "CASE"),
+    ],
+)
+def test_an_empty_path_is_no_name_of_this_folder(arguments, where):
+    """As where a variable of a script is not set."""
+    assert refused(*arguments).startswith(f"{where}: found '', expected a path")
+
+
+@pytest.mark.parametrize("option", ["--samples", "--seed", "--threads"])
+def test_a_number_that_no_machine_can_mean_is_refused(option):
+    assert f"{option}: found '{10**23}', expected a whole number" in refused(
+        "verify", GOOD, "--samples=1", option, 10**23
+    )
+
+
+def test_a_missing_package_has_the_name_it_is_installed_by(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.types", None)
+    with pytest.raises(InputError, match="found no package pyarrow, which this needs") as error:
+        load_extra("a.parquet", "pyarrow.types", "parquet")
+    assert error.value.hint == "Run: pip install 'softcheck[parquet]'."
+
+
+def test_a_package_that_is_there_and_broken_is_not_called_missing(tmp_path, monkeypatch):
+    (tmp_path / "damaged.py").write_text("import of_which_this_part_is_missing")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"broken \(No module named 'of_which"):
+        load_extra("a.h5", "damaged", "hdf5")
