@@ -190,6 +190,7 @@ class _Signalled(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
+        self.number = number
         self.code = 128 + number  # as shells count
 
 
@@ -228,6 +229,10 @@ def _signals() -> Iterator[None]:
         if signal.getsignal(number) is not signal.SIG_IGN
     }
 
+    def start() -> None:
+        for number in former:
+            signal.signal(number, end)
+
     def restore() -> None:
         for number, handler in former.items():
             signal.signal(number, handler)
@@ -236,12 +241,23 @@ def _signals() -> Iterator[None]:
         restore()
         raise _Signalled(number)
 
-    for number in former:
-        signal.signal(number, end)
+    def unraisable(what: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(what.exc_value, _Signalled):
+            report(what)
+            return
+        # A finalizer was under way, out of which nothing is raised: once more, when it is over.
+        from threading import Timer
+
+        start()
+        Timer(0.01, signal.raise_signal, [what.exc_value.number]).start()
+
+    report, sys.unraisablehook = sys.unraisablehook, unraisable
+    start()
     try:
         yield
     finally:
         restore()
+        sys.unraisablehook = report
 
 
 def _complain(code: int, message: str) -> int:

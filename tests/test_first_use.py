@@ -1,5 +1,7 @@
 """What somebody new to the program gets wrong first."""
 
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -78,3 +80,29 @@ def test_a_package_that_is_there_and_broken_is_not_called_missing(tmp_path, monk
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match=r"broken \(No module named 'of_which"):
         load_extra("a.h5", "damaged", "hdf5")
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_a_finalizer_is_not_lost(sent, code):
+    """Python drops what is raised there, as it is in the callback of a weak reference."""
+    script = f"""
+import os, sys, weakref
+from softcheck.__main__ import main
+
+class Mortal:
+    pass
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "softcheck.verification":
+            sys.meta_path.remove(self)
+            mortal = Mortal()
+            reference = weakref.ref(mortal, lambda _: os.kill(os.getpid(), {int(sent)}))
+            del mortal
+
+sys.meta_path.insert(0, Finder())
+sys.argv = ["softcheck", "verify", {str(GOOD)!r}]
+main()
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (code, b"", b"")
