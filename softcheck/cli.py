@@ -1,6 +1,8 @@
 """The command line, and the only place that knows exit codes."""
 
 import inspect
+import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +47,8 @@ _Places = TypeVar("_Places", str | None, list[str] | None)
 EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.INCONCLUSIVE: 1, Status.ERROR: 2}
 TROUBLE = 2
 INTERNAL = 3
+_UNWRAPPED = 1000
+"""Columns that no description of an option fills."""
 QUIET = 2
 """How often -q silences everything."""
 
@@ -165,6 +169,14 @@ class _AsWritten:
             if getattr(error, "ctx", self) is None:
                 vars(error)["ctx"] = ctx
             raise
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return what may come next; Typer reads Rich's markup in what it does, and wraps it."""
+        os.environ["COLUMNS"] = str(_UNWRAPPED)
+        items: list[Any] = super().shell_complete(ctx, incomplete)  # type: ignore[misc]  # as above
+        for item in items:
+            item.help = re.sub(r"(?=\[[a-z])", r"\\", item.help or "")
+        return items
 
 
 class _Command(_AsWritten, Command):

@@ -106,3 +106,20 @@ main()
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (code, b"", b"")
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completion_has_a_whole_description_for_each_option_at_any_width(shell, monkeypatch):
+    for name, value in {
+        "_SOFTCHECK_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": "softcheck verify --",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COLUMNS": "30",
+    }.items():
+        monkeypatch.setenv(name, value)
+    run = softcheck()
+    assert (run.code, run.err) == (0, "")
+    lines = run.out.replace("_arguments '*: :((", "").replace("\\\\:", ":").splitlines()
+    assert all(line.lstrip('"').startswith("--") for line in lines)
+    assert any("Reduction over states: sum, none, mean, mean-all [sum]" in line for line in lines)
+    assert any("Axis of the actions [-1]" in line for line in lines)

@@ -181,6 +181,7 @@ def test_completion_offers_commands_options_choices_and_leaves_files_to_the_shel
         assert (run.code, run.err) == (0, "")
         return run.out.split()
 
+    monkeypatch.setenv("COLUMNS", "80")  # which completion widens
     monkeypatch.setenv("_SOFTCHECK_COMPLETE", "complete_bash")
     assert offered("ver") == ["verify"]
     assert offered("verify", "--tol") == ["--tolerance-factor"]
