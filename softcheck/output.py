@@ -47,6 +47,7 @@ def style(color: str, verbosity: int) -> Style:
         verbosity=verbosity,
         color=colored(color, sys.stdout),
         width=shutil.get_terminal_size().columns if terminal else _PIPE_WIDTH,
+        wraps=terminal,
     )
 
 

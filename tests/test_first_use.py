@@ -1,14 +1,17 @@
 """What somebody new to the program gets wrong first."""
 
+import re
 import signal
 import subprocess
 import sys
 
 import pytest
+import reports
 from fixture_cases import FIXTURES
 from run import softcheck
 
 from softcheck.errors import InputError
+from softcheck.report import FORMATS, Style
 from softcheck.tables.files import load_extra
 
 GOOD = FIXTURES / "positive" / "cliffwalking.npz"
@@ -123,3 +126,19 @@ def test_completion_has_a_whole_description_for_each_option_at_any_width(shell, 
     assert all(line.lstrip('"').startswith("--") for line in lines)
     assert any("Reduction over states: sum, none, mean, mean-all [sum]" in line for line in lines)
     assert any("Axis of the actions [-1]" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", reports.EVERY)
+def test_at_a_terminal_sentences_wrap_between_words_and_nothing_is_lost(name):
+    def rendered(**how):
+        return FORMATS["text"].verification(reports.EVERY[name], Style(width=40, **how))
+
+    seen = rendered(wraps=True)
+    assert seen.split() == rendered().split()
+    for row in seen.splitlines():
+        assert len(row) <= 40 or len(row.split()) == 1, row
+    if name == "failed":
+        assert max(map(len, rendered().splitlines())) > 80, "a log has whole sentences"
+    colored = rendered(wraps=True, color=True)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == seen
+    assert colored != seen

@@ -21,11 +21,14 @@ class Style:
         Whether escape codes may colour it.
     width : int
         Columns; numbers are never cut to fit.
+    wraps : bool
+        Whether a sentence wider than that goes on in the next row; in a log it is one line.
     """
 
     verbosity: int = 0
     color: bool = False
     width: int = 100
+    wraps: bool = False
 
 
 @dataclass(frozen=True)

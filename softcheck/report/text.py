@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softcheck.report import Style
+from softcheck.report.console import console_on, print_line
 from softcheck.report.words import (
     explained,
     index,
@@ -36,21 +37,11 @@ _UNBOUNDED = 100_000
 def render(report: Report, style: Style) -> str:
     """Return a verdict line a case, a row a check, the worst findings and what they mean."""
     out = io.StringIO()
-    console = Console(
-        file=out,
-        width=style.width,
-        force_terminal=style.color,
-        no_color=not style.color,
-        color_system="standard" if style.color else None,
-        markup=False,
-        highlight=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    console = console_on(out, style)
     for case in report.cases:
         _case(console, case, style.verbosity)
     if len(report.cases) > 1 and style.verbosity >= 0:
-        _line(console, _verdict(report.status), f"  {tally(report)}")
+        print_line(console, _verdict(report.status), f"  {tally(report)}")
     # Rich fills a table's last column up with blanks.
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
@@ -58,14 +49,14 @@ def render(report: Report, style: Style) -> str:
 def _case(console: Console, case: Case, verbosity: int) -> None:
     if verbosity < 0:
         if case.findings:
-            _line(console, name(case.name))
+            print_line(console, name(case.name))
             _findings(console, case.findings)
         return
-    _line(console, _verdict(case.status), f"  {name(case.name)}")
+    print_line(console, _verdict(case.status), f"  {name(case.name)}")
     if case.status is Status.ERROR:
-        _line(console, f"  {case.status.advice}\n")
+        print_line(console, f"  {case.status.advice}\n")
         return
-    _line(console, f"  {shape_of(case)}{_alpha(case)}")
+    print_line(console, f"  {shape_of(case)}{_alpha(case)}")
     if verbosity > 0:
         _givens(console, case)
     console.print()
@@ -77,15 +68,15 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
     )
     for check in case.checks:
         if check.reason and (check.status is not Status.PASSED or verbosity > 0):
-            _line(console, f"\n{check.name} {check.status.value}: {sentence(check.reason)}.")
+            print_line(console, f"\n{check.name} {check.status.value}: {sentence(check.reason)}.")
     if case.findings:
         console.print()
         _findings(console, case.findings)
     for diagnosis in case.diagnosis:
-        _line(console, f"\n{explained(diagnosis)}.")
+        print_line(console, f"\n{explained(diagnosis)}.")
     for note in case.notes:
-        _line(console, f"\nnote: {sentence(note)}")
-    _line(console, f"\n{case.status.advice}\n")
+        print_line(console, f"\nnote: {sentence(note)}")
+    print_line(console, f"\n{case.status.advice}\n")
 
 
 def _check_row(check: Check) -> tuple[Text | str, ...]:
@@ -126,8 +117,8 @@ def _givens(console: Console, case: Case) -> None:
     for given in case.inputs:
         source = "::".join(name(part) for part in (given.path, given.key) if part is not None)
         digest = f"  sha256 {given.sha256}" if given.sha256 else ""
-        _line(console, f"  {given.role}: {source} {given.dtype} {given.shape}{digest}")
-    _line(console, f"  {', '.join(f'{key} {value}' for key, value in case.settings.items())}")
+        print_line(console, f"  {given.role}: {source} {given.dtype} {given.shape}{digest}")
+    print_line(console, f"  {', '.join(f'{key} {value}' for key, value in case.settings.items())}")
 
 
 def _alpha(case: Case) -> str:
@@ -137,11 +128,6 @@ def _alpha(case: Case) -> str:
 
 def _verdict(status: Status) -> Text:
     return Text(status.value.upper(), _COLORS[status])
-
-
-def _line(console: Console, *parts: Text | str) -> None:
-    """Print a line that the console neither wraps nor cuts."""
-    console.print(Text.assemble(*parts), soft_wrap=True)
 
 
 def _grid(
@@ -177,9 +163,9 @@ def _flow(console: Console, parts: Sequence[Text]) -> None:
     line = Text()
     for part in parts:
         if line and len(line) + 2 + len(part) > console.width:
-            _line(console, line)
+            print_line(console, line)
             line = Text("  ")
         elif line:
             line.append("  ")
         line.append_text(part)
-    _line(console, line)
+    print_line(console, line)
