@@ -38,7 +38,10 @@ _OF_A_CASE = {
     if setting.option.heading != "Run"
 }
 _OF_ALL = settings_of(Inputs, Settings, General, Document)
-_ELSEWHERE = {"path": "It belongs to a case: put it under [[case]]."} | dict.fromkeys(
+_ELSEWHERE = {
+    "path": "It belongs to a case: put it under [[case]].",
+    "tool": f"Headings have tool.softcheck in {_SHARED} only: leave it out.",
+} | dict.fromkeys(
     _OF_ALL.keys() - _OF_A_CASE.keys(), "It is for all cases: put it above the first [[case]]."
 )
 """What to do about a key in the wrong one of the two tables."""
@@ -283,7 +286,8 @@ def _section(file: str) -> tuple[str, str, Mapping[str, Any]] | None:
         ) from error
     if Path(file).name != _SHARED:
         return file, f"{file}::", table
-    table = table.get("tool", {}).get("softcheck")
+    tools = table.get("tool")
+    table = tools.get("softcheck") if isinstance(tools, dict) else None
     if table is None:
         return None
     if not isinstance(table, dict):

@@ -42,6 +42,9 @@ Address: TypeAlias = Annotated[
     str, Meta(min_length=1, description='an address such as "tcp://127.0.0.1:8786"')
 ]
 Places: TypeAlias = Annotated[list[Place], Meta(min_length=1, description="a list of them")]
+ReportFiles: TypeAlias = Annotated[
+    list[str], Meta(min_length=1, description='a list such as ["junit:softcheck.xml"]')
+]
 Names: TypeAlias = Annotated[
     dict[str, str], Meta(description='a table such as { grad = "actor_grad" }')
 ]
@@ -114,7 +117,7 @@ class Setting:
     @property
     def is_list(self) -> bool:
         """Whether it may have several values."""
-        return Places in _parts(self.type)
+        return not {Places, ReportFiles}.isdisjoint(_parts(self.type))
 
     @property
     def expected(self) -> str:
@@ -240,7 +243,7 @@ class General:
         Option("A running Dask cluster", "Run", "ADDRESS", "one of this machine", variable=True),
     ] = None
     report: Annotated[
-        Places | None, Option("Write the report to a file too", "Report", "FORM:FILE")
+        ReportFiles | None, Option("Write the report to a file too", "Report", "FORM:FILE")
     ] = None
 
 

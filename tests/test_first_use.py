@@ -142,3 +142,18 @@ def test_at_a_terminal_sentences_wrap_between_words_and_nothing_is_lost(name):
     colored = rendered(wraps=True, color=True)
     assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == seen
     assert colored != seen
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("softcheck.toml", 'report = "json:x"', 'expected a list such as ["junit:softcheck.xml"]'),
+        ("softcheck.toml", "[tool.softcheck]\nstrict = true", "only: leave it out."),
+        ("pyproject.toml", "tool = 3", "found no case"),
+        ("pyproject.toml", "[tool]\nsoftcheck = 3", "found 3, expected a table"),
+    ],
+)
+def test_a_slip_in_the_configuration_is_answered(name, text, says, tmp_path, monkeypatch):
+    (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert says in refused("verify")
