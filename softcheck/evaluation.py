@@ -18,7 +18,6 @@ from softcheck.tolerance import (
     U,
     bounds,
     live_magnitude,
-    rounded_logits,
     scale,
 )
 
@@ -118,11 +117,6 @@ class Evaluation:
         """|theta|, 0 where pi is 0."""
         out = self.buffers("live_logits", self.policy.pi.shape)
         return live_magnitude(self.block.logits, self.policy, out)
-
-    @cached_property
-    def rounded_logits(self) -> Array:
-        """The rounding in units of U where the logits were rounded too, as in a dump."""
-        return rounded_logits(self.policy, self.loss, self.live_logits, self.bounds, self.buffers)
 
     @cached_property
     def gradient(self) -> Array:

@@ -87,7 +87,7 @@ def check_descent(e: Evaluation) -> Tally:
     gradient, alpha, bounds = e.gradient, e.block.alpha, e.bounds
     slope = bounds.slope + 2.0 * U * bounds.total
     curvature = 3.0 * slope + alpha
-    eta = 1.0 / (16.0 * np.where(curvature > 0, curvature, 1.0))
+    eta = 1.0 / (16.0 * np.maximum(curvature, TINY))
     step = np.multiply(gradient, -eta, out=e.buffers("value", gradient.shape))
     norm2 = sum_of_products(gradient, gradient, e.buffers)
     rounding = 3.0 * eta * slope * (bounds.total + summation(len(step)) * alpha)

@@ -167,20 +167,3 @@ def scale(policy: Policy, loss: Loss, shared: Bounds, out: Array) -> Array:
     out += shared.size
     out *= policy.pi
     return out
-
-
-def rounded_logits(
-    policy: Policy, loss: Loss, logits: Array, shared: Bounds, buffers: Buffers
-) -> Array:
-    """Return the rounding, in units of U, of Eq. (6) where the logits were rounded themselves.
-
-    That is what was computed elsewhere: frameworks subtract logsumexp before the maximum. In
-    `bounds` rho grows by |theta| and mag by alpha |theta|; `logits` are those magnitudes.
-    """
-    more = np.abs(loss.u, out=buffers("bounds.logits", policy.z.shape))
-    more += loss.alpha
-    more *= logits
-    more += sum_of_products(policy.pi, more, buffers)
-    more *= policy.pi
-    more += shared.rounding.entries
-    return more
