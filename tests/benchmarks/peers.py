@@ -4,10 +4,10 @@ python tests/benchmarks/peers.py [--json FILE] [--limit SECONDS]
 
 Every checker gets the loss as code and a gradient that was computed elsewhere, and says whether
 they belong together: as its documentation shows, at its default tolerances, and in rows of their
-own at tighter ones. It is stopped after the limit; that is an answer too. Once, right tables of
-1000 states, it may take as long as 10 minutes: so the slow ones are timed there, if not judged.
-A number after ~ is extrapolated from the two sizes before it. Needs the dependency group
-`benchmark`.
+own at tighter ones. It is stopped after the limit; that is an answer too. Only right tables of 1000
+states have 10 minutes, so that the slow ones are timed there too; where even that is not enough, a
+number after ~ follows the growth between the two sizes before it, which is less than comes. Needs
+the dependency group `benchmark`.
 """
 
 import argparse
