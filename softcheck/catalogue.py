@@ -7,6 +7,10 @@ from importlib.resources import files
 import msgspec
 
 EQ_6 = "dL/dtheta = -p (g - V), g = Q - alpha log p, V = sum p g"
+LETTERS = (
+    "G is the gradient found, T the right one; p = pi, l = log pi, J(w) = p (w - sum p w); "
+    "A actions, B states."
+)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -17,7 +21,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     wrong: str
     wrong_line: str
     right_line: str
-    seen: str
+    seen: str = ""
     right: str = EQ_6
 
 

@@ -2,7 +2,7 @@
 
 from textwrap import fill
 
-from softcheck.catalogue import Entry, entries
+from softcheck.catalogue import LETTERS, Entry, entries
 from softcheck.errors import UsageError, did_you_mean, printable
 
 _WIDTH = 88
@@ -43,9 +43,11 @@ def _text(code: str, entry: Entry) -> str:
         f"  wrong  {entry.wrong}",
         f"  right  {entry.right}",
         "",
+        fill(LETTERS, _WIDTH),
+        "",
         f"  - {entry.wrong_line}",
         f"  + {entry.right_line}",
-        "",
-        f"Seen: {entry.seen}",
     ]
+    if entry.seen:
+        lines += ["", f"Seen: {entry.seen}"]
     return "\n".join(lines) + "\n"

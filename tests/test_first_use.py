@@ -157,3 +157,10 @@ def test_a_slip_in_the_configuration_is_answered(name, text, says, tmp_path, mon
     (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     assert says in refused("verify")
+
+
+def test_text_in_another_encoding_is_told_by_its_bytes(tmp_path):
+    for name, command in {"note.tex": "derive", "case.json": "verify"}.items():
+        path = tmp_path / name
+        path.write_bytes("{é}".encode("latin-1"))
+        assert "found the byte 0xe9 at 1, expected text in UTF-8" in refused(command, path)

@@ -293,8 +293,11 @@ def reading(
 
 def decode(where: str, data: bytes) -> str:
     """Return text in UTF-8, without its byte order mark."""
-    with reading(where, "text in UTF-8", "Save the file as UTF-8."):
+    try:
         return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = f"the byte 0x{error.object[error.start]:02x} at {error.start}"
+        raise InputError(where, found, "text in UTF-8", "Save the file as UTF-8.") from error
 
 
 def too_large(where: str, size: int, limit: int) -> InputError:

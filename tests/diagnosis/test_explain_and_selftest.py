@@ -14,7 +14,7 @@ def test_every_code_is_explained(code):
     run = softcheck("explain", code)
     assert run.code == 0
     assert run.out.startswith(f"{code}: ")
-    for part in ("  wrong  ", "  right  ", "  - ", "  + ", "Seen: "):
+    for part in ("  wrong  ", "  right  ", "  - ", "  + ", "p = pi, l = log pi"):
         assert part in run.out
 
 
