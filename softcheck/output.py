@@ -186,6 +186,8 @@ def _report_file(option: str) -> ReportFile:
         raise UsageError(where, f"'{name}'", f"one of {', '.join(FORMATS)}", hint)
     try:
         path = Path(place).resolve()
+        if path.is_symlink():  # Python 3.13 returns it; earlier ones raise
+            raise OutputError(where, "a symlink loop", "a file", "Choose another file.")
         if (path.exists() and not path.is_file()) or place.endswith(os.sep):
             raise OutputError(where, "no regular file", "a file", "Choose a file.")
         if not path.parent.is_dir():
