@@ -185,14 +185,14 @@ def _report_file(option: str) -> ReportFile:
         hint = did_you_mean(name, FORMATS, "Choose one of them.")
         raise UsageError(where, f"'{name}'", f"one of {', '.join(FORMATS)}", hint)
     try:
-        path = Path(place).resolve()
-        if path.is_symlink():  # Python 3.13 returns it; earlier ones raise
+        path = Path(os.path.realpath(place))
+        if path.is_symlink():
             raise OutputError(where, "a symlink loop", "a file", "Choose another file.")
         if (path.exists() and not path.is_file()) or place.endswith(os.sep):
             raise OutputError(where, "no regular file", "a file", "Choose a file.")
         if not path.parent.is_dir():
             raise OutputError(where, "no such folder", "a folder that exists", "Make it first.")
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise _refused(option, error) from error
     if not os.access(path.parent, os.W_OK | os.X_OK) or not _may_replace(path):
         raise OutputError(

@@ -87,8 +87,8 @@ def _writer(path: str) -> Write:
 @contextmanager
 def _opened(path: str) -> Iterator[IO[bytes]]:
     """Open the file of a case, which takes the place of what is there once all is written."""
-    target = Path(path).resolve()
-    if target.exists() and not target.is_file():
+    target = Path(os.path.realpath(path))
+    if (target.exists() or target.is_symlink()) and not target.is_file():  # a loop of links too
         raise OutputError(
             path, "no regular file there", "a file, or nothing", "Choose another path."
         )

@@ -10,7 +10,8 @@ import reports
 from fixture_cases import FIXTURES
 from run import softcheck
 
-from softcheck.errors import InputError
+from softcheck import save_case
+from softcheck.errors import InputError, OutputError
 from softcheck.report import FORMATS, Style
 from softcheck.tables.files import load_extra
 
@@ -164,3 +165,11 @@ def test_text_in_another_encoding_is_told_by_its_bytes(tmp_path):
         path = tmp_path / name
         path.write_bytes("{é}".encode("latin-1"))
         assert "found the byte 0xe9 at 1, expected text in UTF-8" in refused(command, path)
+
+
+def test_a_case_is_not_saved_at_a_loop_of_links(tmp_path):
+    loop = tmp_path / "case.npz"
+    loop.symlink_to(loop)
+    with pytest.raises(OutputError, match="no regular file there"):
+        save_case(loop, q=[[1.0, 2.0]], logits=[[0.0, 1.0]], alpha=0.1)
+    assert loop.is_symlink()
