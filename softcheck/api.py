@@ -4,7 +4,7 @@ from typing import Any, Unpack
 
 from numpy.typing import ArrayLike
 
-from softcheck.errors import SoftcheckError
+from softcheck.errors import SoftcheckError, UsageError
 from softcheck.report.assertion import render
 from softcheck.result import Report, Status
 from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
@@ -109,6 +109,13 @@ def assert_gradient(
         Where the arrays are not what a verification can be made of.
     """
     __tracebackhide__ = True
+    if grad is None:
+        raise UsageError(
+            "grad",
+            "None",
+            "the gradient under test",
+            "Call backward() first, and before it logits.retain_grad().",
+        )
     try:
         (case,) = verify(q=q, logits=logits, grad=grad, alpha=alpha, **options).cases
     except SoftcheckError as error:

@@ -4,14 +4,16 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 import reports
+import torch
 from fixture_cases import FIXTURES
 from run import softcheck
 
-from softcheck import save_case
-from softcheck.errors import InputError, OutputError
+from softcheck import assert_gradient, save_case
+from softcheck.errors import InputError, OutputError, UsageError
 from softcheck.report import FORMATS, Style
 from softcheck.tables.files import load_extra
 
@@ -173,3 +175,13 @@ def test_a_case_is_not_saved_at_a_loop_of_links(tmp_path):
     with pytest.raises(OutputError, match="no regular file there"):
         save_case(loop, q=[[1.0, 2.0]], logits=[[0.0, 1.0]], alpha=0.1)
     assert loop.is_symlink()
+
+
+def test_a_gradient_that_was_never_computed_is_no_right_one():
+    logits = torch.zeros(2, 3, requires_grad=True) * 1  # no leaf, so that it keeps no gradient
+    logits.sum().backward()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's, which a training log drowns
+        grad = logits.grad
+    with pytest.raises(UsageError, match="grad: found None, expected the gradient under test"):
+        assert_gradient(q=torch.ones(2, 3), logits=logits, grad=grad, alpha=0.2)
