@@ -60,6 +60,9 @@ class Threads:
         self, work: Callable[[RawBlock, Buffers], _M], case: Case, rows: int
     ) -> Iterator[_M]:
         """Yield what `work` makes of a few neighbouring blocks at a time, merged."""
+        if self._threads == 1 or case.states <= rows:
+            yield from map(work, case.blocks(rows), repeat(Buffers()))
+            return
         idle: SimpleQueue[Buffers] = SimpleQueue()
         for _ in range(self._threads):
             idle.put(Buffers())

@@ -7,9 +7,7 @@ python tests/benchmarks/kernel.py
 
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from queue import SimpleQueue
 from typing import ClassVar
 
 import ml_dtypes
@@ -17,6 +15,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from softcheck import blocks, checks
+from softcheck.engines.local import Threads
 from softcheck.evaluation import Context
 from softcheck.policy import Buffers
 from softcheck.settings import Settings
@@ -39,26 +38,20 @@ class Kernel:
         self.case = case_from_arrays(arrays | {"alpha": 0.2})
         self.settings = Settings(**settings)
         self.context = Context(self.case.states * self.case.actions, 5)
-        self.threads = threads
-        self.idle = SimpleQueue()
-        for _ in range(threads):
-            self.idle.put(Buffers())
+        self.engine = Threads(threads)
 
-    def block(self, raw):
+    def block(self, raw, buffers):
         """Run the checks of one block."""
-        buffers = self.idle.get()
-        e = blocks.evaluation(self.case, raw, self.settings, self.context, buffers, blocks.Facts())
-        found = checks.run(e)
-        self.idle.put(buffers)
-        return found
+        return checks.run(
+            blocks.evaluation(self.case, raw, self.settings, self.context, buffers, blocks.Facts())
+        )
 
     def __call__(self):
         """Run them all."""
         rows = max(1, self.settings.block_entries // self.case.actions)
         total = checks.Partial()
-        with ThreadPoolExecutor(self.threads) as pool:
-            for found in pool.map(self.block, self.case.blocks(rows)):
-                total.merge(found)
+        for found in self.engine.over_blocks(self.block, self.case, rows):
+            total.merge(found)
         if any(tally.failed for tally in total.tallies.values()):
             raise SystemExit("a right gradient failed")
 
