@@ -7,7 +7,7 @@ entry, and an alpha that is one optimiser step old is seen where every entry pas
 """
 
 from dataclasses import dataclass, field
-from math import isfinite, sqrt
+from math import isfinite, log, sqrt
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ _MOMENTS = slice(1, 6)
 _SIZES = slice(6, 8)
 
 _GROUP = 512
-_SKETCH = 128
+_BITS = 14
 _COLLINEAR = 1e-12
 _USEFUL = 0.5
 _ROUNDING = 64.0 * U  # of a product of two sums over actions, relative to its size
@@ -129,14 +129,15 @@ class Moments:
         Entries that are not finite and took no part.
     states : int
         States that took part.
-    sketch : array of uint64
-        The smallest hashes of states: how many of them differ (a table often repeats them).
+    seen : array of bool
+        Which bins the hashes of states fall in: how many states differ (a table often repeats
+        them).
     """
 
     sums: Sums = field(default_factory=Sums)
     skipped: int = 0
     states: int = 0
-    sketch: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    seen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(1 << _BITS, np.bool_))
 
     @classmethod
     def of(cls, e: Evaluation, gradient: Sides) -> "Moments":
@@ -176,7 +177,8 @@ class Moments:
         weighed = aa + bb
         weighed = weighed[weighed > 0.0]
         made.states = weighed.size
-        made.sketch = _smallest(weighed.view(np.uint64) * _HASH)
+        bins = (weighed.view(np.uint64) * _HASH) >> np.uint64(64 - _BITS)
+        made.seen[bins.view(np.int64)] = True  # NumPy takes these for indices as they are
         return made
 
     def merge(self, other: "Moments") -> None:
@@ -184,33 +186,17 @@ class Moments:
         self.sums.merge(other.sums)
         self.skipped += other.skipped
         self.states += other.states
-        self.sketch = _smallest(np.concatenate([self.sketch, other.sketch]))
+        self.seen |= other.seen
 
     def different(self) -> float:
-        """Return about how many states differ from one another."""
-        if self.sketch.size < _SKETCH:
-            return float(self.sketch.size)
-        return (_SKETCH - 1) * 2.0**64 / float(self.sketch[-1])
+        """Return about how many states differ from one another, at most 160,000.
 
-
-def _smallest(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the smallest different ones, in order.
-
-    Where most differ, those below a bound will do: to sort all takes longer than the fit.
-    """
-    if hashes.size > 4 * _SKETCH:
-        found = _different(hashes[hashes < np.uint64(2**64 // hashes.size * 2 * _SKETCH)])
-        if found.size >= _SKETCH:
-            return found[:_SKETCH]
-    return _different(hashes)[:_SKETCH]
-
-
-def _different(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return each value once, in order, without the masked arrays that np.unique loads."""
-    ordered = np.sort(hashes)
-    new = np.ones(ordered.shape, np.bool_)
-    new[1:] = ordered[1:] != ordered[:-1]
-    return ordered[new]
+        Of n bins, k states leave n exp(-k / n) empty (Whang et al., *A linear-time probabilistic
+        counting algorithm for database applications*, 1990). More states than can be counted
+        make standard errors look larger, but these are below the floor long before.
+        """
+        empty = max(1, self.seen.size - int(self.seen.sum()))
+        return self.seen.size * log(self.seen.size / empty)
 
 
 class Parameter(NamedTuple):
