@@ -41,7 +41,7 @@ def _expected_policy(e: Evaluation) -> Expected:
 
 def _expected_log_policy(e: Evaluation) -> Expected:
     # Not `policy.log_pi`, which ends at a floor.
-    log_pi = e.block.logits - e.block.logits.max(axis=0) - e.policy.log_Z
+    log_pi = e.block.logits - e.policy.highest - e.policy.log_Z
     scale = 1.0 + np.abs(log_pi)
     return Expected(log_pi, _log_policy_rounding(e) + 2.0 * scale, scale, scale)
 
@@ -97,11 +97,11 @@ def _expected_gradient(e: Evaluation) -> Expected:
     def buffer(quantity: str) -> Array:
         return e.buffers(f"expected.{quantity}", e.policy.pi.shape)
 
-    value, scale, g = e.gradient, e.scale, e.policy.g
-    rounding = np.multiply(scale, np.abs(e.block.logits.max(axis=0)), out=buffer("rounding"))
+    value, scale, policy = e.gradient, e.scale, e.policy
+    rounding = np.multiply(scale, np.abs(policy.highest), out=buffer("rounding"))
     rounding += e.bounds.rounding.entries
     # Backward passes weigh g and V by pi one by one.
-    size = 2.0 * np.maximum(g.max(axis=0), -g.min(axis=0)) + e.block.alpha
+    size = 2.0 * (np.abs(policy.value) + e.bounds.largest) + e.block.alpha
     if (e.factor != 1.0).any():
         factor = np.abs(e.factor)
         value = np.multiply(value, e.factor, out=buffer("value"))
@@ -177,8 +177,8 @@ def sides(e: Evaluation, name: str) -> Sides:
 
 def _largest_logit(e: Evaluation) -> Array:
     """Return the largest |theta| of an action whose pi is not 0, shape `(rows,)`."""
-    highest = e.block.logits.max(axis=0)
-    largest: Array = np.maximum(np.abs(highest), np.abs(highest - e.policy.depth))
+    highest, depth = e.policy.highest, e.policy.depth
+    largest: Array = np.maximum(np.abs(highest), np.abs(highest - depth))
     return largest
 
 

@@ -82,6 +82,8 @@ class Policy:
     ----------
     z, pi, log_pi : Array, shape (actions, rows)
         z = logits - max (at least `FLOOR`), pi = exp(z) / Z, log pi = z - log Z.
+    highest : Array, shape (rows,)
+        The largest logit.
     log_Z : Array, shape (rows,)
         Z = sum exp z is in [1, actions].
     depth : Array, shape (rows,)
@@ -97,6 +99,7 @@ class Policy:
     z: Array
     pi: Array
     log_pi: Array
+    highest: Array
     log_Z: Array
     depth: Array
     live: NDArray[np.intp]
@@ -152,7 +155,8 @@ def evaluate(block: Block, buffers: Buffers) -> Policy:
     def buffer(quantity: str) -> Array:
         return buffers(f"policy.{quantity}", shape)
 
-    z = np.subtract(block.logits, block.logits.max(axis=0), out=buffer("z"))
+    highest = block.logits.max(axis=0)
+    z = np.subtract(block.logits, highest, out=buffer("z"))
     lowest = z.min(axis=0)
     live = np.full(shape[1], shape[0])
     sunk = lowest.min() < _SAFE
@@ -169,4 +173,4 @@ def evaluate(block: Block, buffers: Buffers) -> Policy:
     g = np.multiply(log_pi, block.alpha, out=buffer("g"))
     np.subtract(block.q, g, out=g)
     value = sum_of_products(pi, g, buffers)
-    return Policy(z, pi, log_pi, log_Z, -lowest, live, g, value)
+    return Policy(z, pi, log_pi, highest, log_Z, -lowest, live, g, value)

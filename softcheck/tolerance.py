@@ -92,14 +92,17 @@ class Bounds:
         Bounds |computed - true| of Eq. (6).
     total : Array, shape (rows,)
         The sum of its entries over the actions.
+    largest : Array, shape (rows,)
+        max D; D = |g - V|.
     slope, size : Array, shape (rows,)
-        sum pi D, which is the sum of |gradient|, and that + alpha; D = |g - V|.
+        sum pi D, which is the sum of |gradient|, and that + alpha.
     weighted : Error
         pi (D + 5 alpha).
     """
 
     rounding: Error
     total: Array
+    largest: Array
     slope: Array
     size: Array
     weighted: Error
@@ -158,7 +161,7 @@ def bounds(block: Block, policy: Policy, loss: Loss, buffers: Buffers) -> Bounds
     relative = (shared + 5.0 * reach * alpha) / size + reach + policy.depth * share
     relative += underflow * np.exp(policy.depth + policy.log_Z) / size
     total = mean + shared + shape[0] * underflow
-    return Bounds(Error(rounding, relative), total, slope, size, Error(weighted, share))
+    return Bounds(Error(rounding, relative), total, largest, slope, size, Error(weighted, share))
 
 
 def scale(policy: Policy, loss: Loss, shared: Bounds, out: Array) -> Array:
