@@ -168,10 +168,10 @@ class Evaluation:
         Entries are looked at only where that bound does not show that none of a state is blind.
         """
         resolution = unit * relative
-        unclear = np.flatnonzero(~(resolution < 1.0))
-        if not unclear.size:
+        is_clear = resolution < 1.0
+        if is_clear.all():
             return Sight(int(self.policy.live.sum()), 0, histogram(resolution))
-        clear = np.flatnonzero(resolution < 1.0)
+        clear, unclear = np.flatnonzero(is_clear), np.flatnonzero(~is_clear)
         rest = sight(unit * tolerance[:, unclear], self.scale[:, unclear], self.buffers)
         return Sight(
             int(self.policy.live[clear].sum()) + rest.live,

@@ -133,8 +133,9 @@ def sight(tolerance: Array, scale: Array, buffers: Buffers) -> Sight:
     tolerance, scale = np.atleast_2d(tolerance, scale)
     resolution = np.divide(tolerance, scale, out=buffers("tally.resolution", scale.shape))
     worst, live, blind = resolution.max(axis=0), scale.size, 0
-    unclear = np.flatnonzero(~(worst < 1.0))
-    if unclear.size:
+    clear = worst < 1.0
+    if not clear.all():
+        unclear = np.flatnonzero(~clear)
         resolution = resolution[:, unclear]
         dead = scale[:, unclear] == 0.0
         resolution[dead] = 0.0
@@ -217,14 +218,10 @@ def _first_place(ratio: Array, extremes: Array, across: int) -> tuple[int, int]:
     `extremes` are the largest sizes along the axis `across`.
     """
     worst = extremes.max()
-    found = []
-    for line in np.flatnonzero(extremes == worst).tolist():
-        values = ratio[line] if across else ratio[:, line]
-        at = int((np.abs(values) == worst).argmax())
-        if not across:
-            return line, at
-        found.append((at, line))
-    return min(found)
+    lines = (extremes == worst).nonzero()[0].tolist()
+    if not across:
+        return lines[0], int(np.abs(ratio[:, lines[0]]).argmax())
+    return min((int(np.abs(ratio[line]).argmax()), line) for line in lines)
 
 
 def _settle(ratio: Array, actual: Array, expected: Array, tolerance: Array) -> None:
