@@ -89,14 +89,15 @@ def check_descent(e: Evaluation) -> Tally:
     curvature = 3.0 * slope + alpha
     eta = 1.0 / (16.0 * np.maximum(curvature, TINY))
     step = np.multiply(gradient, -eta, out=e.buffers("value", gradient.shape))
-    norm2 = sum_of_products(gradient, gradient, e.buffers)
+    fall = sum_of_products(gradient, step, e.buffers)
+    share = bounds.size * np.exp(-e.policy.log_Z)
     rounding = 3.0 * eta * slope * (bounds.total + summation(len(step)) * alpha)
     return e.compare(
         soft_loss.change(e.loss, step, e.buffers),
-        -eta * norm2,
-        eta * norm2 / 8.0 + U * rounding + TINY * (1.0 + bounds.size),
+        fall,
+        U * rounding + TINY * (1.0 + bounds.size) - fall / 8.0,
         # At least eta times the sum of scale^2, as the largest pi is 1 / Z.
-        eta * (norm2 + (bounds.size * np.exp(-e.policy.log_Z)) ** 2),
+        eta * share * share - fall,
         entries=eta.size,
     )
 

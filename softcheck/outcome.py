@@ -33,6 +33,8 @@ def case_result(
             "legal by the mask but masked by a logit of -inf, and so counted as masked: "
             f"{facts.disagreements}"
         )
+    if "grad" not in case.tables:
+        notes.append("no gradient was given, so none was verified but Eq. (6) itself")
     status = max((check.status for check in found), key=lambda status: status.severity)
     if settings.strict and notes:
         status = max(status, Status.FAILED, key=lambda status: status.severity)
@@ -97,7 +99,10 @@ def _check_result(case: Case, settings: Settings, name: str, tally: Tally) -> re
         )
         if worst.about:
             reason += f"; the worst: {worst.about}"
-    elif tally.live and tally.blind == tally.live:
+    elif not tally.live:
+        status = Status.INCONCLUSIVE
+        reason = "there is nothing to see: all that the entries are made of is 0"
+    elif tally.blind == tally.live:
         status = Status.INCONCLUSIVE
         reason = f"all {tally.live} live entries are blind: their tolerance exceeds their scale"
     elif tally.blind:

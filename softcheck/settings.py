@@ -33,7 +33,7 @@ Threads: TypeAlias = Annotated[
     int, Meta(ge=1, le=1024, description="a whole number of at least 1, at most 1024")
 ]
 Factor: TypeAlias = Annotated[
-    float, Meta(gt=0, le=1000, description="a number above 0, at most 1000")
+    float, Meta(ge=0.001, le=1000, description="a number from 0.001 to 1000")
 ]
 Number: TypeAlias = Annotated[float, Meta(description="a number")]
 Switch: TypeAlias = Annotated[bool, Meta(description="true or false")]

@@ -189,9 +189,16 @@ def test_a_gradient_that_hides_behind_rounding_is_inconclusive():
     assert made.status is Status.INCONCLUSIVE
 
 
-def test_where_there_is_nothing_to_see_zero_passes_and_anything_else_fails():
+def test_where_there_is_nothing_to_see_zero_proves_nothing_and_anything_else_fails():
     q, logits = np.ones((3, 4)), table(3, 4)
-    assert failed(softcheck.verify(q=q, logits=logits, alpha=0.0, grad=np.zeros((3, 4)))) == []
+    blank = softcheck.verify(q=q, logits=logits, alpha=0.0, grad=np.zeros((3, 4)))
+    unweighted = softcheck.verify(
+        q=Q, logits=LOGITS, alpha=ALPHA, grad=np.zeros_like(Q), weights=np.zeros(Q.shape[:-1])
+    )
+    for made in (blank, unweighted):
+        assert checks_of(made)["gradient"].status is Status.INCONCLUSIVE
+        assert made.status is Status.INCONCLUSIVE
+    assert "nothing to see" in checks_of(unweighted)["gradient"].reason
     grad = np.full((3, 4), 1e-6)
     assert failed(softcheck.verify(q=q, logits=logits, alpha=0.0, grad=grad)) == ["gradient"]
     one = {"q": table(5, 1), "logits": table(5, 1), "alpha": 0.3}
@@ -206,9 +213,22 @@ def test_strict_fails_on_blind_entries_and_on_notes():
     lenient, strict = softcheck.verify(**given), softcheck.verify(**given, strict=True)
     assert checks_of(lenient)["gradient"].blind == 2
     assert (lenient.status, strict.status) == (Status.PASSED, Status.FAILED)
-    given = {"q": Q, "logits": LOGITS, "log_alpha": -1.0}
-    assert softcheck.verify(**given).status is Status.PASSED
-    assert softcheck.verify(**given, strict=True).status is Status.FAILED
+    named = {"q": Q, "logits": LOGITS, "grad": GRAD, "log_alpha": np.log(ALPHA)}
+    no_gradient = {"q": Q, "logits": LOGITS, "alpha": ALPHA}
+    for given, said in ((named, "exponential"), (no_gradient, "no gradient was given")):
+        (note,) = softcheck.verify(**given).cases[0].notes
+        assert said in note
+        assert softcheck.verify(**given).status is Status.PASSED
+        assert softcheck.verify(**given, strict=True).status is Status.FAILED
+    given = {"q": Q, "logits": LOGITS, "grad": GRAD, "alpha": ALPHA}
+    assert softcheck.verify(**given, strict=True).status is Status.PASSED
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-100, 1e100, 1e140])
+def test_a_right_gradient_passes_whatever_its_unit(size):
+    made = softcheck.verify(q=Q * size, logits=LOGITS, alpha=ALPHA * size, grad=GRAD * size)
+    assert failed(made) == []
+    assert checks_of(made)["descent"].blind == 0
 
 
 def test_behind_a_mask_anything_may_stand():
