@@ -147,13 +147,17 @@ class Evaluation:
         return self._compare(actual, expected, tolerance, seen, 1.0, entries, about)
 
     def compare_gradient(self, value: Array, error: Error, about: str = "") -> Tally:
-        """Compare `gradient` with the value and the bound that another method has for it."""
+        """Compare `gradient` with the value and the bound that another method has for it.
+
+        The bound becomes the tolerance, in its own array.
+        """
         own = self.bounds.rounding
         if error is own:
             return self._compare(
                 self.gradient, value, own.entries, self._own_sight, 2.0 * U, None, about
             )
-        tolerance = np.add(error.entries, own.entries, out=self.buffers("scratch.2", value.shape))
+        tolerance = error.entries
+        tolerance += own.entries
         seen = self._sight(tolerance, error.relative + own.relative, U)
         return self._compare(self.gradient, value, tolerance, seen, U, None, about)
 

@@ -147,7 +147,7 @@ class Moments:
         """
         made = cls()
         actual, expected, tolerance, _ = gradient
-        a, b, r = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2", "scratch.3"))
+        a, b, r = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2", "value"))
         weight = e.policy.pi
         if (e.factor != 1.0).any():
             weight = np.multiply(weight, e.factor, out=r)

@@ -80,8 +80,8 @@ class Policy:
 
     Attributes
     ----------
-    z, pi, log_pi : Array, shape (actions, rows)
-        z = logits - max (at least `FLOOR`), pi = exp(z) / Z, log pi = z - log Z.
+    z, pi : Array, shape (actions, rows)
+        z = logits - max (at least `FLOOR`), pi = exp(z) / Z.
     highest : Array, shape (rows,)
         The largest logit.
     log_Z : Array, shape (rows,)
@@ -98,13 +98,17 @@ class Policy:
 
     z: Array
     pi: Array
-    log_pi: Array
     highest: Array
     log_Z: Array
     depth: Array
     live: NDArray[np.intp]
     g: Array
     value: Array
+
+    @property
+    def log_pi(self) -> Array:
+        """The logarithm of pi, z - log Z, shape `(actions, rows)`."""
+        return self.z - self.log_Z
 
 
 def sum_over_actions(x: Array, buffers: Buffers) -> Array:
@@ -169,8 +173,8 @@ def evaluate(block: Block, buffers: Buffers) -> Policy:
         lowest = np.min(z, axis=0, where=pi > 0.0, initial=0.0)
         live = np.count_nonzero(pi, axis=0)
     log_Z = np.log(Z)
-    log_pi = np.subtract(z, log_Z, out=buffer("log_pi"))
-    g = np.multiply(log_pi, block.alpha, out=buffer("g"))
+    g = np.subtract(z, log_Z, out=buffer("g"))
+    g *= block.alpha
     np.subtract(block.q, g, out=g)
     value = sum_of_products(pi, g, buffers)
-    return Policy(z, pi, log_pi, highest, log_Z, -lowest, live, g, value)
+    return Policy(z, pi, highest, log_Z, -lowest, live, g, value)

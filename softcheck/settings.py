@@ -49,7 +49,7 @@ Names: TypeAlias = Annotated[
     dict[str, str], Meta(description='a table such as { grad = "actor_grad" }')
 ]
 
-BLOCK_ENTRIES = 81_920
+BLOCK_ENTRIES = 122_880
 """Entries of a block: NumPy calls so long that two threads seldom wait for the interpreter, and
 the twenty or so buffers of a thread are still in the processor's cache."""
 

@@ -131,7 +131,7 @@ def sight(tolerance: Array, scale: Array, buffers: Buffers) -> Sight:
     that is not finite sees nothing; where the scale is 0 there is nothing to see.
     """
     tolerance, scale = np.atleast_2d(tolerance, scale)
-    resolution = np.divide(tolerance, scale, out=buffers("tally.resolution", scale.shape))
+    resolution = np.divide(tolerance, scale, out=buffers("scratch.2", scale.shape))
     worst, live, blind = resolution.max(axis=0), scale.size, 0
     clear = worst < 1.0
     if not clear.all():
@@ -185,7 +185,7 @@ def compare(
     actual, expected, tolerance = (
         x[np.newaxis] if x.ndim == 1 else x for x in (actual, expected, tolerance)
     )
-    ratio = np.subtract(actual, expected, out=buffers("tally.ratio", actual.shape))
+    ratio = np.subtract(actual, expected, out=buffers("scratch.2", actual.shape))
     ratio /= tolerance
     failed = 0
     # Along what lies side by side, for that is quickest.

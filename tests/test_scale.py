@@ -195,13 +195,14 @@ def test_ten_times_the_states_take_no_more_memory_to_read(write, folder):
     assert peaks[1] < 200
 
 
-def test_a_gigabyte_is_verified_in_200_megabytes(folder):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_gigabyte_is_verified_in_200_megabytes(threads, folder):
     peaks = []
     for times in (6, 60):
         place = folder / str(times)
         place.mkdir()
         write_npy(place, times, tile())
-        printed, megabytes = peak(VERIFY, "verify", place, "--alpha=0.2", "--threads=1")
+        printed, megabytes = peak(VERIFY, "verify", place, "--alpha=0.2", f"--threads={threads}")
         assert printed[-1] == "0"
         peaks.append(megabytes)
     assert sum(file.stat().st_size for file in place.iterdir()) > 1e9
