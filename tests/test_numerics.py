@@ -106,6 +106,20 @@ def test_the_change_of_the_loss_rounds_as_the_descent_check_says(state, size, se
     assert abs(found - float(truth)) <= bound + 1e-300
 
 
+@settings(max_examples=300, deadline=None)
+@given(states(max_actions=6), st.sampled_from([2.0**-14, 2.0**-17, 2.0**-20]))
+def test_the_central_difference_is_that_of_two_losses_at_any_step(state, h):
+    e = evaluations.evaluation([state])
+    with np.errstate(all="ignore"):
+        found = loss.central_difference(e.loss, h, np.empty_like(e.gradient), e.buffers)[:, 0]
+        bound = U * (e.bounds.rounding.entries + 16.0 * e.bounds.weighted.entries)[:, 0]
+    steps = np.eye(len(state.q)) * h
+    for action in np.flatnonzero(e.policy.pi[:, 0] > 1e-40):  # the truth has 80 digits
+        step = steps[action]
+        truth = (true_loss(state, step) - true_loss(state, -step)) / (2.0 * h)
+        assert not abs(found[action] - float(truth)) > bound[action]
+
+
 @pytest.mark.parametrize("actions", [300, 2000])
 @pytest.mark.parametrize("kind", ["any", "near-optimal", "saturated"])
 def test_states_of_many_actions_keep_to_the_bounds_too(actions, kind):
