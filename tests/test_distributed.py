@@ -139,7 +139,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(workers, tmp_path):
     arrays = tables(30_000)
     arrays["grad"][::777] += 1e-9
     case = open_case(str(write(tmp_path / "case", arrays)), {})
-    settings = Settings(block_entries=64)
+    settings = Settings(block_entries=64, samples=50)  # slow enough to be met at work
     done, killed = [], []
 
     with running(workers) as client:

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import repeat
+from itertools import repeat, takewhile
 from queue import SimpleQueue
+from threading import Event
 from typing import TypeVar
 
 from softcheck.engines import Mergeable, Piece, in_order, merged
@@ -67,10 +68,12 @@ class Threads:
         for _ in range(self._threads):
             idle.put(Buffers())
 
+        ended = Event()
+
         def with_buffers(batch: Sequence[RawBlock]) -> _M:
             buffers = idle.get()
             try:
-                return merged(work, batch, buffers)
+                return merged(work, takewhile(lambda _: not ended.is_set(), batch), buffers)
             finally:
                 idle.put(buffers)
 
@@ -83,7 +86,8 @@ class Threads:
         try:
             yield from in_order(submit, batches, self._threads + 1)
         finally:
-            # A block that is under way ends by itself; nobody who interrupts waits for it.
+            # Who interrupts waits for the blocks that are under way, and for no other.
+            ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
     def ahead(
