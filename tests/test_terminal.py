@@ -33,11 +33,15 @@ def environment(**variables):
 def on_a_terminal(*arguments, columns=80, **variables):
     """Start the program on a terminal; return it, and where to read what it shows.
 
-    A run counts as long from its beginning, so that its progress is shown.
+    A run counts as long from its beginning, so that its progress is shown; and it heeds a closed
+    terminal, also where the tests themselves run under nohup.
     """
     controller, terminal = pty.openpty()
     ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    impatient = "from softcheck import progress, __main__; progress.PATIENCE = 0.0; __main__.main()"
+    impatient = (
+        "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+        "from softcheck import progress, __main__; progress.PATIENCE = 0.0; __main__.main()"
+    )
     run = subprocess.Popen(
         [sys.executable, "-c", impatient, *map(str, arguments)],
         stdin=terminal,
