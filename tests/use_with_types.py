@@ -19,5 +19,6 @@ def use() -> None:
         captured.record(loss=tensor.sum())
     softcheck.assert_gradient(**captured.arrays, reduction="mean")
     assert_type(softcheck.verify(q=table, logits=array, alpha=1).status, softcheck.Status)
+    # An unused "ignore" is an error to mypy: these two have to be refused.
     softcheck.verify(q=table, logits=table, alpha=1, reduction="average")  # type: ignore[arg-type]
     softcheck.save_case("a.npz", q=table, logits=table, weigths=table)  # type: ignore[call-arg]

@@ -3,9 +3,8 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import repeat, takewhile
+from itertools import repeat
 from queue import SimpleQueue
-from threading import Event
 from typing import TypeVar
 
 from softcheck.engines import Mergeable, Piece, in_order, merged
@@ -68,12 +67,10 @@ class Threads:
         for _ in range(self._threads):
             idle.put(Buffers())
 
-        ended = Event()
-
         def with_buffers(batch: Sequence[RawBlock]) -> _M:
             buffers = idle.get()
             try:
-                return merged(work, takewhile(lambda _: not ended.is_set(), batch), buffers)
+                return merged(work, batch, buffers)
             finally:
                 idle.put(buffers)
 
@@ -86,8 +83,7 @@ class Threads:
         try:
             yield from in_order(submit, batches, self._threads + 1)
         finally:
-            # Who interrupts waits for the blocks that are under way, and for no other.
-            ended.set()
+            # What is under way ends by itself; nobody who interrupts waits for it.
             pool.shutdown(wait=False, cancel_futures=True)
 
     def ahead(

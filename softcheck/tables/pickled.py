@@ -82,8 +82,8 @@ class _Array(np.ndarray[Any, np.dtype[Any]]):
             or min(shape, default=0) < 0
         ):
             raise pickle.UnpicklingError("an array whose data do not fit its shape")
-        # NumPy's stubs ask for a np.bool, which NumPy itself refuses.
-        super().__setstate__((1, shape, dtype, bool(fortran), data))  # type: ignore[arg-type]
+        state = (1, shape, dtype, bool(fortran), data)
+        super().__setstate__(state)  # type: ignore[arg-type]  # stubs ask for what NumPy refuses
 
 
 class _Unpickler(pickle.Unpickler):
