@@ -18,10 +18,11 @@ from softcheck.tables.sources import Memory, in_blocks
 from softcheck.tables.table import Array, Contents, Load, Runs, Table, states_of, where_is
 
 _NUMBERED = re.compile(
-    r"(?P<name>.+?)[-._](?P<number>[0-9]+)"
+    r"((?P<name>.+?)[-._])?(?P<number>[0-9]+)"
     r"(-of-(?P<total>[0-9]+)|-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-c000(\.[a-z0-9]+)?)?"
 )
-"""A name and a number; a total as Hugging Face writes it, or what Spark puts behind."""
+"""A name if there is one, and a number; a total as Hugging Face writes it, or what Spark puts
+behind."""
 
 
 def shards(files: Sequence[File]) -> tuple[dict[tuple[str, str], Files], list[File]]:
@@ -37,14 +38,15 @@ def shards(files: Sequence[File]) -> tuple[dict[tuple[str, str], Files], list[Fi
         if match is None or file.suffix not in FORMATS or role_of(file.stem):
             others.append(file)
         else:
-            numbered.setdefault((match["name"], file.suffix), []).append(
+            numbered.setdefault((match["name"] or "", file.suffix), []).append(
                 (int(match["number"]), file)
             )
     sets = {}
     for (name, suffix), members in numbered.items():
         in_order = [file for _, file in sorted(members, key=lambda member: member[0])]
-        folder, mark = in_order[0].where.removesuffix(in_order[0].name), in_order[0].name[len(name)]
-        where = f"{folder}{name}{mark}*{suffix}"
+        first = in_order[0]
+        mark = first.name[len(name)] if name else ""
+        where = f"{first.where.removesuffix(first.name)}{name}{mark}*{suffix}"
         sets[name, suffix] = Files(where, name, [(file.name, file) for file in in_order])
     return sets, others
 

@@ -72,6 +72,13 @@ def test_numbered_files_of_all_roles_in_every_format(name, states):
     check_runs(partial(open_case, ".", {}, allow_pickle=True), states)
 
 
+def test_a_number_is_name_enough_for_a_shard_of_all_roles(states):
+    by_case("{}.npz", states)
+    check_runs(partial(open_case, ".", {}), states)
+    Path("1.npz").unlink()
+    assert "*.npz: found no number 1, but 2" in refused(".")
+
+
 def test_a_folder_can_be_the_array_of_a_role(states):
     Path("q").mkdir()
     by_role("q/part.{1}.npy", {"q": states["q"]})
