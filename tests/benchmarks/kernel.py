@@ -22,6 +22,7 @@ from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
 
 ROUNDS = 5
+OF_LOGITS = ("complex-step", "central-difference", "invariants")
 SHAPES = [(1_000_000, 2), (8_000, 250), (500, 4_000), (15, 150_000)]
 
 
@@ -32,9 +33,13 @@ def tables(states, actions):
 
 
 class Kernel:
-    """All checks but the exact one over the blocks of a case, on some threads."""
+    """The checks over the blocks of a case, on some threads.
 
-    def __init__(self, arrays, threads, **settings):
+    All but the exact one; or of them those of every logit alone, which leaves out `descent`.
+    """
+
+    def __init__(self, arrays, threads, *, of_logits=False, **settings):
+        self.of_logits = of_logits
         self.case = case_from_arrays(arrays | {"alpha": 0.2})
         self.settings = Settings(**settings)
         self.context = Context(self.case.states * self.case.actions, 5)
@@ -42,9 +47,10 @@ class Kernel:
 
     def block(self, raw, buffers):
         """Run the checks of one block."""
-        return checks.run(
-            blocks.evaluation(self.case, raw, self.settings, self.context, buffers, blocks.Facts())
-        )
+        e = blocks.evaluation(self.case, raw, self.settings, self.context, buffers, blocks.Facts())
+        if self.of_logits:
+            return checks.Partial({name: checks.check(e, name) for name in OF_LOGITS})
+        return checks.run(e)
 
     def __call__(self):
         """Run them all."""
@@ -142,28 +148,47 @@ def where_time_goes(kernel):
     print(f"  {'all':20} {sum(least.values()) / entries * 1e9:5.2f} ns")
 
 
-def main():
-    """Print the ratios, then where the time goes, then what other shapes cost."""
+def measured():
+    """Return what each ratio is of, beside what, the ratios by name, and the kernel they are of."""
     q, logits = tables(1_000_000, 18)
     given = {"q": q, "logits": logits}
-    pair, one, two = in_turn(partial(scipy_pair, logits), Kernel(given, 1), Kernel(given, 2))
-    print(f"scipy softmax + log_softmax {pair / q.size * 1e9:5.1f} ns a logit")
-    print(f"one thread {one / pair:.2f} of that, two threads {two / pair:.2f}")
+    kernels = {
+        f"{what}, {threads} {'thread' if threads == 1 else 'threads'}": Kernel(
+            given, threads, of_logits=of_logits
+        )
+        for what, of_logits in (("checks of every logit", True), ("those and descent", False))
+        for threads in (1, 2)
+    }
+    pair, *times = in_turn(partial(scipy_pair, logits), *kernels.values())
+    ratios = {
+        what: {"beside": "scipy softmax + log_softmax", "ratio": seconds_of / pair}
+        for what, seconds_of in zip(kernels, times, strict=True)
+    }
     # Beside other work the processor's time says more than the clock on the wall.
-    kernels = [
-        Kernel({name: array.astype(dtype) for name, array in given.items()}, 1)
+    kernels = {
+        dtype.__name__: Kernel({name: array.astype(dtype) for name, array in given.items()}, 1)
         for dtype in (np.float64, np.float32, ml_dtypes.bfloat16)
-    ]
-    runs = [partial(scipy_pair, logits), *kernels]
-    pair, one, single, brain = in_turn(*runs, clock=time.process_time)
-    print(f"processor time, one thread: {one / pair:.2f} of scipy's")
-    print(f"float32 {single / one:.2f}, bfloat16 {brain / one:.2f} of float64")
-    where_time_goes(kernels[0])
-    cost = one / q.size
+    }
+    of_dtype = dict(zip(kernels, in_turn(*kernels.values(), clock=time.process_time), strict=True))
+    one = of_dtype.pop("float64")
+    for name, seconds_of in of_dtype.items():
+        ratios[name] = {"beside": "float64", "ratio": seconds_of / one}
     for states, actions in SHAPES:
-        q, logits = tables(states, actions)
-        (other,) = in_turn(Kernel({"q": q, "logits": logits}, 1), clock=time.process_time)
-        print(f"{actions:>7} actions: {other / q.size / cost:.2f} of the cost a logit at 18")
+        other_q, other_logits = tables(states, actions)
+        other = Kernel({"q": other_q, "logits": other_logits}, 1)
+        (seconds_of,) = in_turn(other, clock=time.process_time)
+        ratio = seconds_of / other_q.size / (one / q.size)
+        ratios[f"{actions:,} actions, a logit"] = {"beside": "18 actions", "ratio": ratio}
+    ratios["scipy"] = {"beside": "ns a logit", "ratio": pair / q.size * 1e9}
+    return ratios, kernels["float64"]
+
+
+def main():
+    """Print the ratios, and where the time goes."""
+    ratios, kernel = measured()
+    for what, of in ratios.items():
+        print(f"{of['ratio']:6.2f}  {what}, beside {of['beside']}")
+    where_time_goes(kernel)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Gradient checkers side by side on one loss: time a logit, bugs caught, false alarms.
 
-python tests/benchmarks/peers.py [--json FILE] [--limit SECONDS]
+python tests/benchmarks/peers.py [--limit SECONDS]
 
 Every checker gets the loss as code and a gradient that was computed elsewhere, and says whether
 they belong together: as its documentation shows, at its default tolerances, and in rows of their
@@ -11,7 +11,6 @@ the dependency group `benchmark`.
 """
 
 import argparse
-import json
 import math
 import multiprocessing
 import os
@@ -399,26 +398,34 @@ def goals(found):
     yield f"softcheck at S = {shared:,}: {ratio:.3g} times the time of {YARDSTICK}"
 
 
-def main():
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", metavar="FILE", type=Path)
-    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60.0)
-    chosen = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else 132)
+def measured(console, limit):
+    """Return all that is measured of all peers, by their names."""
     found = {}
     for peer in PEERS:
         with console.status(peer):
-            found[peer] = judged(peer, chosen.limit)
-    about = machine()
-    console.print(", ".join(f"{name} {value}" for name, value in about.items()), highlight=False)
-    for table in tables(found, chosen.limit):
+            found[peer] = judged(peer, limit)
+    return found
+
+
+def show(console, found, limit):
+    """Print the tables, and how far they are from the goals."""
+    for table in tables(found, limit):
         console.print(table)
-    said = list(goals(found))
-    console.print(*said, sep="\n", highlight=False)
-    if chosen.json:
-        measured = {"machine": about, "limit": chosen.limit, "peers": found, "goals": said}
-        chosen.json.write_text(json.dumps(measured, indent=1) + "\n")
+    console.print(*goals(found), sep="\n", highlight=False)
+
+
+def wide_console():
+    """Return a console on which the tables fit, if it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else 132)
+
+
+def main():
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60.0)
+    limit = parser.parse_args().limit
+    console = wide_console()
+    show(console, measured(console, limit), limit)
 
 
 if __name__ == "__main__":

@@ -35,12 +35,9 @@ def measure(command, environment):
     return time.perf_counter() - begun, usage.ru_utime + usage.ru_stime
 
 
-def main():
-    """Print a line a pair of commands."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    print(f"medians of {count} pairs; milliseconds, wall and processor")
-    print(f"{'softcheck':<12}{'wall':>6}{'cpu':>6}   {'beside':<36}{'wall':>6}{'cpu':>6}", end="")
-    print(f"{'ratio':>8}{'cpu':>6}{'goal':>6}")
+def measured(count=15):
+    """Return by argument the medians over pairs: milliseconds and ratios, wall and processor."""
+    found = {}
     with tempfile.TemporaryDirectory() as compiled:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -57,8 +54,29 @@ def main():
             )
             ratios = [(run[0] / run[2], run[1] / run[3]) for run in runs]
             ratio, of_cpu = (statistics.median(each) for each in zip(*ratios, strict=True))
-            print(f"{arguments[0]:<12}{wall:>6.0f}{cpu:>6.0f}   {imports:<36}", end="")
-            print(f"{wall_of:>6.0f}{cpu_of:>6.0f}{ratio:>8.2f}{of_cpu:>6.2f}{goal:>6.1f}")
+            found[arguments[0]] = {
+                "beside": imports,
+                "wall": wall,
+                "cpu": cpu,
+                "wall beside": wall_of,
+                "cpu beside": cpu_of,
+                "ratio": ratio,
+                "cpu ratio": of_cpu,
+                "goal": goal,
+            }
+    return found
+
+
+def main():
+    """Print a line a pair of commands."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    print(f"medians of {count} pairs; milliseconds, wall and processor")
+    print(f"{'softcheck':<12}{'wall':>6}{'cpu':>6}   {'beside':<36}{'wall':>6}{'cpu':>6}", end="")
+    print(f"{'ratio':>8}{'cpu':>6}{'goal':>6}")
+    for argument, of in measured(count).items():
+        print(f"{argument:<12}{of['wall']:>6.0f}{of['cpu']:>6.0f}   {of['beside']:<36}", end="")
+        print(f"{of['wall beside']:>6.0f}{of['cpu beside']:>6.0f}", end="")
+        print(f"{of['ratio']:>8.2f}{of['cpu ratio']:>6.2f}{of['goal']:>6.1f}")
 
 
 if __name__ == "__main__":

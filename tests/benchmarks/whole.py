@@ -2,13 +2,12 @@
 
 python tests/benchmarks/whole.py [STATES] [RUNS]
 
-Both read q, logits and grad from .npy files, of STATES x 18 float64. Prints the wall time, the
-processor time and the peak memory of each, in pairs so that both meet the same machine; then what
+Both read q, logits and grad from .npy files, of STATES x 18 float64. Measures the wall time, the
+processor time and the peak memory of each, in pairs so that both meet the same machine; and what
 reading, hashing and laying out take of it.
 """
 
 import hashlib
-import json
 import os
 import statistics
 import subprocess
@@ -101,10 +100,8 @@ def layers(folder):
     return seconds
 
 
-def main():
-    """Print a line a measure, and all of it as JSON."""
-    states = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    runs = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+def measured(states=1_000_000, runs=5):
+    """Return medians by who ran, by what was measured; of the ratios those of the pairs."""
     with tempfile.TemporaryDirectory() as name:
         write(Path(name), states)
         commands = {
@@ -125,11 +122,15 @@ def main():
             for what in pairs[0]["scipy"]
         }
         found["layers"] = layers(Path(name))
-    for who, figures in found.items():
+    return found
+
+
+def main():
+    """Print a line a measure."""
+    for who, figures in measured(*map(int, sys.argv[1:])).items():
         print(
             f"{who:>10}  " + "  ".join(f"{what} {figure:.3f}" for what, figure in figures.items())
         )
-    print(json.dumps({"states": states, "actions": ACTIONS, **found}))
 
 
 if __name__ == "__main__":
