@@ -48,12 +48,12 @@ def main():
     chosen = parser.parse_args()
     console = peers.wide_console()
     found = {"machine": peers.machine()}
+    with console.status("whole"):  # first, for what this process holds counts as a child's peak
+        found["whole"] = whole.measured()
     with console.status("start"):
         found["start"] = start.measured()
     with console.status("kernel"):
         found["kernel"], _ = kernel.measured()
-    with console.status("whole"):
-        found["whole"] = whole.measured()
     found["peers"] = peers.measured(console, chosen.limit)
 
     said = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
