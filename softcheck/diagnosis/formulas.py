@@ -98,6 +98,15 @@ def _baseline_without_entropy(view: View) -> Parts:
     return _usual(view, -view.J(view.q), view.alpha * view.p * view.log_p)
 
 
+def _uniform_baseline(view: View) -> Parts:
+    """-p (g - mean g): the mean over the legal actions, not that under p."""
+
+    def less_mean(w: Array) -> Array:
+        return w - (view.legal * w).sum(axis=0) / view.legal.sum(axis=0)
+
+    return _usual(view, -view.p * less_mean(view.q), view.alpha * view.p * less_mean(view.log_p))
+
+
 def _diagonal_jacobian(view: View) -> Parts:
     """-p (1 - p) g. Seen: libnd4j#440, mobula#3."""
     diagonal = view.p * (1.0 - view.p)
@@ -488,6 +497,7 @@ FORMULAS = (
     Formula("", right),
     Formula("missing-baseline", _missing_baseline),
     Formula("baseline-without-entropy", _baseline_without_entropy),
+    Formula("uniform-baseline", _uniform_baseline),
     Formula("diagonal-jacobian", _diagonal_jacobian),
     Formula("missing-policy-weight", _missing_policy_weight),
     Formula("unweighted-sum", _unweighted_sum),

@@ -111,6 +111,17 @@ def test_relative_noise_is_not_called_low_precision(dtype):
         assert "no difference is larger than the rounding of" in diagnosis.message
 
 
+def test_a_wrong_baseline_is_not_called_rounding_of_bfloat16():
+    for seed in range(5):
+        given = right(seed, states=60, actions=6, spread=1.0)
+        policy = np.exp(given["logits"] - np.log(np.exp(given["logits"]).sum(-1, keepdims=True)))
+        g = given["q"] - given["alpha"] * np.log(policy)
+        given["grad"] = -policy * (g - np.median(g, axis=-1, keepdims=True))
+        (diagnosis,) = diagnoses(given)
+        assert diagnosis.code == "unexplained"
+        assert "rounding" not in diagnosis.message
+
+
 def test_float32_in_a_float64_table_is_low_precision_and_says_what_to_declare():
     given = {
         name: np.asarray(table, dtype=np.float64) for name, table in right(7, "float32").items()
