@@ -102,7 +102,8 @@ def _uniform_baseline(view: View) -> Parts:
     """-p (g - mean g): the mean over the legal actions, not that under p."""
 
     def less_mean(w: Array) -> Array:
-        return w - (view.legal * w).sum(axis=0) / view.legal.sum(axis=0)
+        mean: Array = (view.legal * w).sum(axis=0) / view.legal.sum(axis=0)
+        return w - mean
 
     return _usual(view, -view.p * less_mean(view.q), view.alpha * view.p * less_mean(view.log_p))
 
