@@ -139,23 +139,25 @@ def test_a_worker_killed_in_the_middle_changes_nothing(workers, tmp_path):
     arrays = tables(30_000)
     arrays["grad"][::777] += 1e-9
     case = open_case(str(write(tmp_path / "case", arrays)), {})
-    settings = Settings(block_entries=64, samples=50)  # slow enough to be met at work
-    done, killed = [], []
+    settings = Settings(block_entries=64)
+    done, killed = [], tmp_path / "killed"
+
+    class Deadly(Cluster):
+        """Kills the worker that is first at the middle of the case."""
+
+        def over_blocks(self, work, case, rows):
+            def deadly(raw, buffers):
+                if raw.start <= 15_000 < raw.start + raw.rows and not killed.exists():
+                    killed.write_text(str(os.getpid()))
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return work(raw, buffers)
+
+            return super().over_blocks(deadly, case, rows)
 
     with running(workers) as client:
-
-        def kill(_what, states, _total):
-            """Kill a worker that is at work once the first results are in."""
-            done.append(states)
-            at_work = [worker for worker, tasks in client.processing().items() if tasks]
-            if at_work and not killed:
-                killed.extend(client.run(os.getpid, workers=at_work[:1]).values())
-                os.kill(killed[0], signal.SIGKILL)
-
-        made = verify_case(case, settings, kill, Cluster(client, ""))
+        made = verify_case(case, settings, lambda *of: done.append(of), Deadly(client, ""))
         pids = set(client.run(os.getpid).values())
-    assert killed
-    assert killed[0] not in pids
+    assert int(killed.read_text()) not in pids
     assert len(done) > 2
     assert text(made) == text(verify_case(case, settings))
 
