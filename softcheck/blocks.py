@@ -130,13 +130,14 @@ def check_of(role: str) -> str:
 
 def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buffers) -> Dump:
     """Return what was dumped for a block, with its precisions."""
+    finite = False
     if role in case.scalars:
         values = np.array(case.scalars[role], dtype=np.float64)
     elif raw.arrays[role].ndim == 2:
-        values, _ = _table(case, raw, role, buffers)
+        values, finite = _table(case, raw, role, buffers)
     else:
         values = _of_states(case, raw, role)
-    return Dump(values, *precisions(case, role, settings), settings.tolerance_factor)
+    return Dump(values, *precisions(case, role, settings), settings.tolerance_factor, finite)
 
 
 def _of_states(case: Case, raw: RawBlock, role: str) -> Array:

@@ -81,8 +81,9 @@ def run(e: Evaluation) -> Partial:
         elif name == "gradient":
             with np.errstate(all="ignore"):
                 found = sides(e, name)
-                _record(partial, name, compare_sides(e, found), e)
-                partial.moments = fit.Moments.of(e, found)
+                ratio = found.ratio(e.buffers("value", found.actual.shape))
+                _record(partial, name, compare_sides(e, found, ratio), e)
+                partial.moments = fit.Moments.of(e, found, ratio)
         else:
             _record(partial, name, check(e, name), e)
     sample = e.context.sample

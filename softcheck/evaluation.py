@@ -21,6 +21,8 @@ from softcheck.tolerance import (
     scale,
 )
 
+_BOTH = 2.0 * U  # both sides of a comparison may err
+
 
 @dataclass(frozen=True, slots=True)
 class Dump:
@@ -33,12 +35,15 @@ class Dump:
         What it was rounded to, and what it was computed in.
     factor : float
         What the user multiplies its tolerance by.
+    finite : bool
+        Whether all values are known to be finite.
     """
 
     values: Array
     stored: Precision
     computed: Precision
     factor: float = 1.0
+    finite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,11 @@ class Evaluation:
         """How many actions are legal in the block."""
         return self.block.q.size if self.legal is None else int(np.count_nonzero(self.legal))
 
+    @cached_property
+    def live_entries(self) -> int:
+        """How many entries have a pi that is not 0."""
+        return int(self.policy.live.sum()) if self.policy.deep else self.policy.pi.size
+
     def compare(
         self,
         actual: Array,
@@ -141,42 +151,36 @@ class Evaluation:
         *,
         entries: int | None = None,
         about: str = "",
+        ratio: Array | None = None,
     ) -> Tally:
         """Compare two sides of this block, see `tally.compare`; by default its legal entries."""
         seen = sight(tolerance, scale, self.buffers)
-        return self._compare(actual, expected, tolerance, seen, 1.0, entries, about)
+        return self._compare(actual, expected, tolerance, seen, 1.0, entries, about, ratio)
 
     def compare_gradient(self, value: Array, error: Error, about: str = "") -> Tally:
-        """Compare `gradient` with the value and the bound that another method has for it.
+        """Compare `gradient` with what another method has for it.
 
-        The bound becomes the tolerance, in its own array.
+        `error` bounds that of the method, which is no less than that of `gradient`.
         """
-        own = self.bounds.rounding
-        if error is own:
-            return self._compare(
-                self.gradient, value, own.entries, self._own_sight, 2.0 * U, None, about
-            )
-        tolerance = error.entries
-        tolerance += own.entries
-        seen = self._sight(tolerance, error.relative + own.relative, U)
-        return self._compare(self.gradient, value, tolerance, seen, U, None, about)
+        seen = self._own_sight if error is self.bounds.rounding else self._sight(error)
+        return self._compare(self.gradient, value, error.entries, seen, _BOTH, None, about)
 
     @cached_property
     def _own_sight(self) -> Sight:
-        """What is seen within twice the rounding of `gradient`."""
-        return self._sight(*self.bounds.rounding, 2.0 * U)
+        """What is seen where the other side errs by no more than `gradient`."""
+        return self._sight(self.bounds.rounding)
 
-    def _sight(self, tolerance: Array, relative: Array, unit: float) -> Sight:
-        """Return what a comparison with `gradient` sees; `relative` bounds tolerance over scale.
+    def _sight(self, error: Error) -> Sight:
+        """Return what a comparison with `gradient` sees if either side errs by `error`.
 
-        Entries are looked at only where that bound does not show that none of a state is blind.
+        Entries are looked at only where `relative` does not show that none of a state is blind.
         """
-        resolution = unit * relative
+        resolution = _BOTH * error.relative
+        if resolution.max() < 1.0:
+            return Sight(self.live_entries, 0, histogram(resolution))
         is_clear = resolution < 1.0
-        if is_clear.all():
-            return Sight(int(self.policy.live.sum()), 0, histogram(resolution))
         clear, unclear = np.flatnonzero(is_clear), np.flatnonzero(~is_clear)
-        rest = sight(unit * tolerance[:, unclear], self.scale[:, unclear], self.buffers)
+        rest = sight(_BOTH * error.entries[:, unclear], self.scale[:, unclear], self.buffers)
         return Sight(
             int(self.policy.live[clear].sum()) + rest.live,
             rest.blind,
@@ -192,6 +196,7 @@ class Evaluation:
         unit: float,
         entries: int | None,
         about: str,
+        ratio: Array | None = None,
     ) -> Tally:
         return compare(
             actual,
@@ -204,4 +209,5 @@ class Evaluation:
             start=self.start,
             limit=self.context.limit,
             about=about,
+            ratio=ratio,
         )

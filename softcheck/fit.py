@@ -140,31 +140,36 @@ class Moments:
     seen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(1 << _BITS, np.bool_))
 
     @classmethod
-    def of(cls, e: Evaluation, gradient: Sides) -> "Moments":
+    def of(cls, e: Evaluation, gradient: Sides, r: Array) -> "Moments":
         """Return the moments of one block.
 
         An entry weighs with its tolerance; where that is 0 or infinite it takes no part.
+
+        Parameters
+        ----------
+        e : Evaluation
+        gradient : Sides
+        r : Array, shape (actions, rows)
+            Their ratio.
         """
         made = cls()
         actual, expected, tolerance, _ = gradient
-        a, b, r = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2", "value"))
+        a, b = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2"))
         weight = e.policy.pi
         if (e.factor != 1.0).any():
-            weight = np.multiply(weight, e.factor, out=r)
-        weight = np.divide(weight, tolerance, out=r)
+            weight = np.multiply(weight, e.factor, out=b)
+        weight = np.divide(weight, tolerance, out=b)
         np.subtract(e.mean(e.block.q), e.block.q, out=a)
         a *= weight
         np.divide(expected, tolerance, out=b)
         b -= a
-        np.subtract(actual, expected, out=r)
-        r /= tolerance
 
         def product(x: Array, y: Array) -> Array:
             return sum_of_products(x, y, e.buffers)
 
         ar = product(a, r)
         if not np.isfinite(ar).all():
-            finite = np.isfinite(actual - expected)
+            finite, r = np.isfinite(actual - expected), r.copy()
             made.skipped = int(np.count_nonzero(~finite))
             for x in (a, b, r):
                 np.copyto(x, 0.0, where=~finite | (tolerance == 0.0) | np.isinf(tolerance))

@@ -105,23 +105,22 @@ def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Ar
         Entry (a, s) belongs to state s after only its logit a was moved.
     """
     p, alpha = loss.p, loss.alpha
-    S, C = sinh(h), 2.0 * sinh(h / 2.0) ** 2
-    m = np.multiply(p, C, out=buffers("scratch", p.shape))
-    m += 1.0
-    quotient = np.multiply(loss.u, -S / h, out=out)
-    quotient += (2.0 + C) * alpha
+    # m and with it y are kept in units that turn y^2 into h^2 t^2, whose factor is exact.
+    unit, C = h / sinh(h), 2.0 * sinh(h / 2.0) ** 2
+    m = np.multiply(p, C * unit, out=buffers("scratch", p.shape))
+    m += unit
+    quotient = np.multiply(loss.u, -unit * h * h, out=out)
+    quotient += ((2.0 + C) * unit * unit * h * h) * alpha
     quotient /= m
-
-    over_S = np.divide(p, m, out=buffers("scratch.2", p.shape))
-    series = np.multiply(over_S, over_S, out=m)
-    series *= S * S
-    series += 1.0
+    t = np.divide(p, m, out=buffers("scratch.2", p.shape))
+    series = np.multiply(t, t, out=m)
+    series += 1.0 / (h * h)
+    # Off go alpha (1 + y^2) of the quotient and, in units of h / S, alpha (1 + y^2 / 3) of the
+    # logarithm: alpha (1 + y^2) / 3 here, and the other 2 alpha / 3 below.
+    quotient -= ((unit + 1.0 / 3.0) * h * h) * alpha
     quotient *= series
-    # alpha (1 + y^2) of the quotient, and alpha S / h (1 + y^2 / 3) of the logarithm.
-    series *= (1.0 + S / (3.0 * h)) * alpha
-    series += 2.0 * S / (3.0 * h) * alpha
-    quotient -= series
-    quotient *= over_S
+    quotient -= (2.0 / 3.0) * alpha
+    quotient *= t
     return quotient
 
 

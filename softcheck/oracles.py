@@ -47,7 +47,7 @@ def _sum_is_zero(e: Evaluation) -> Tally:
     total, size = sum_over_actions(e.gradient, e.buffers), e.bounds.size
     return e.compare(
         total,
-        np.zeros_like(total),
+        np.zeros(total.shape),
         U * (e.bounds.total + summation(len(e.gradient)) * size),
         2.0 * size - e.block.alpha,
         entries=total.size,
@@ -126,8 +126,10 @@ class Suspect(NamedTuple):
     @classmethod
     def of(cls, e: Evaluation, rank: tuple[float, int, int], row: int, action: int) -> "Suspect":
         """Copy a state out of the buffers of its block."""
-        column = slice(row, row + 1)
-        block = Block(*(x[..., column].copy() for x in (e.block.q, e.block.logits, e.block.alpha)))
+        given, column = e.block, slice(row, row + 1)
+        block = Block(
+            given.q[:, column].copy(), given.logits[:, column].copy(), given.alpha[column].copy()
+        )
         return cls(rank, e.start + row, action, block)
 
 

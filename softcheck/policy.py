@@ -88,6 +88,8 @@ class Policy:
         Z = sum exp z is in [1, actions].
     depth : Array, shape (rows,)
         The largest |z| of an action whose pi is not 0.
+    deep : bool
+        Whether there may be an action whose pi is 0.
     live : array of int, shape (rows,)
         How many actions have a pi that is not 0.
     g : Array, shape (actions, rows)
@@ -101,6 +103,7 @@ class Policy:
     highest: Array
     log_Z: Array
     depth: Array
+    deep: bool
     live: NDArray[np.intp]
     g: Array
     value: Array
@@ -163,13 +166,13 @@ def evaluate(block: Block, buffers: Buffers) -> Policy:
     z = np.subtract(block.logits, highest, out=buffer("z"))
     lowest = z.min(axis=0)
     live = np.full(shape[1], shape[0])
-    sunk = lowest.min() < _SAFE
-    if sunk:
+    deep = bool(lowest.min() < _SAFE)
+    if deep:
         np.maximum(z, FLOOR, out=z)
     pi = np.exp(z, out=buffer("pi"))
     Z = sum_over_actions(pi, buffers)
     pi /= Z
-    if sunk:
+    if deep:
         lowest = np.min(z, axis=0, where=pi > 0.0, initial=0.0)
         live = np.count_nonzero(pi, axis=0)
     log_Z = np.log(Z)
@@ -177,4 +180,4 @@ def evaluate(block: Block, buffers: Buffers) -> Policy:
     g *= block.alpha
     np.subtract(block.q, g, out=g)
     value = sum_of_products(pi, g, buffers)
-    return Policy(z, pi, highest, log_Z, -lowest, live, g, value)
+    return Policy(z, pi, highest, log_Z, -lowest, deep, live, g, value)

@@ -130,12 +130,13 @@ def sight(tolerance: Array, scale: Array, buffers: Buffers) -> Sight:
     Both have the shape (actions, rows), or (rows,) for a quantity of whole states. A tolerance
     that is not finite sees nothing; where the scale is 0 there is nothing to see.
     """
-    tolerance, scale = np.atleast_2d(tolerance, scale)
+    if scale.ndim == 1:
+        tolerance, scale = tolerance[np.newaxis], scale[np.newaxis]
     resolution = np.divide(tolerance, scale, out=buffers("scratch.2", scale.shape))
-    worst, live, blind = resolution.max(axis=0), scale.size, 0
-    clear = worst < 1.0
-    if not clear.all():
-        unclear = np.flatnonzero(~clear)
+    worst = resolution.max(axis=0) if len(scale) > 1 else resolution[0]
+    live, blind = scale.size, 0
+    if not worst.max() < 1.0:  # so too if there is a NaN
+        unclear = np.flatnonzero(~(worst < 1.0))
         resolution = resolution[:, unclear]
         dead = scale[:, unclear] == 0.0
         resolution[dead] = 0.0
@@ -159,6 +160,7 @@ def compare(
     start: int,
     limit: int,
     about: str = "",
+    ratio: Array | None = None,
 ) -> Tally:
     """Compare two sides of a block, entry by entry.
 
@@ -180,21 +182,24 @@ def compare(
         How many failed spots to keep.
     about : str
         Passed on to the spots.
+    ratio : Array, optional
+        (actual - expected) / tolerance, where it is known already.
     """
     by_action = actual.ndim == 2
-    actual, expected, tolerance = (
-        x[np.newaxis] if x.ndim == 1 else x for x in (actual, expected, tolerance)
-    )
-    ratio = np.subtract(actual, expected, out=buffers("scratch.2", actual.shape))
-    ratio /= tolerance
+    if not by_action:
+        actual, expected, tolerance = (x[np.newaxis] for x in (actual, expected, tolerance))
+    if ratio is None:
+        ratio = np.subtract(actual, expected, out=buffers("scratch.2", actual.shape))
+        ratio /= tolerance
     failed = 0
     # Along what lies side by side, for that is quickest.
     across = 0 if len(ratio) > 1 and ratio.strides[0] == ratio.itemsize else 1
-    extremes = np.maximum(ratio.max(axis=across), -ratio.min(axis=across))
-    if extremes.max() <= unit:  # not so if there is a NaN
-        places = [_first_place(ratio, extremes, across)]
+    highest, lowest = ratio.max(axis=across), ratio.min(axis=across)
+    worst = max(highest.max(), -lowest.min())
+    if worst <= unit:  # not so if there is a NaN
+        places = [_first_place(ratio, highest, lowest, worst, across)]
     else:
-        _settle(ratio, actual, expected, tolerance)
+        ratio = _settled(ratio, actual, expected, tolerance)
         failed = int(np.count_nonzero(ratio > unit))
         places = _worst_places(ratio, max(1, min(failed, limit)))
     spots = [
@@ -212,23 +217,33 @@ def compare(
     return Tally(limit, entries, failed, seen.live, seen.blind, spots, seen.histogram.copy())
 
 
-def _first_place(ratio: Array, extremes: Array, across: int) -> tuple[int, int]:
-    """Return (row, action) of the first worst state, and its first worst action.
+def _first_place(
+    ratio: Array, highest: Array, lowest: Array, worst: float, across: int
+) -> tuple[int, int]:
+    """Return (row, action) of the first state with the worst ratio, and its first such action.
 
-    `extremes` are the largest sizes along the axis `across`.
+    `highest` and `lowest` are the extremes along the axis `across`, `worst` the largest size.
     """
-    worst = extremes.max()
-    lines = (extremes == worst).nonzero()[0].tolist()
+    if not worst:
+        return 0, 0
+    lines = ((highest == worst) | (lowest == -worst)).nonzero()[0].tolist()
     if not across:
         return lines[0], int(np.abs(ratio[:, lines[0]]).argmax())
-    return min((int(np.abs(ratio[line]).argmax()), line) for line in lines)
+    rows = [
+        (int(find(ratio[line])), line)
+        for line in lines
+        for find, extreme in ((np.argmax, highest[line]), (np.argmin, -lowest[line]))
+        if extreme == worst
+    ]
+    return min(rows)
 
 
-def _settle(ratio: Array, actual: Array, expected: Array, tolerance: Array) -> None:
-    """Make `ratio` positive, and where it is not finite 0 if right or blind, else infinite."""
-    np.abs(ratio, out=ratio)
+def _settled(ratio: Array, actual: Array, expected: Array, tolerance: Array) -> Array:
+    """Return the size of `ratio`, and where it is not finite 0 if right or blind, else infinite."""
+    settled: Array = np.abs(ratio)
     wrong = np.isfinite(tolerance) & (actual != expected)
-    np.copyto(ratio, np.where(wrong, np.inf, 0.0), where=~np.isfinite(ratio))
+    np.copyto(settled, np.where(wrong, np.inf, 0.0), where=~np.isfinite(settled))
+    return settled
 
 
 def _worst_places(ratio: Array, count: int) -> list[tuple[int, int]]:

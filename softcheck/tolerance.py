@@ -111,7 +111,7 @@ class Bounds:
 def live_magnitude(logits: Array, policy: Policy, out: Array) -> Array:
     """Return |theta| in `out`, 0 where the weight of the action is 0 and its logit is no matter."""
     np.abs(logits, out=out)
-    if policy.live.min() < len(logits):
+    if policy.deep:
         np.copyto(out, 0.0, where=policy.pi == 0.0)
     return out
 
@@ -145,7 +145,8 @@ def bounds(block: Block, policy: Policy, loss: Loss, buffers: Buffers) -> Bounds
     largest = D.max(axis=0)
     slope = sum_of_products(policy.pi, D, buffers)
     size = slope + alpha
-    weighted = np.add(D, 5.0 * alpha, out=D)
+    fivefold = 5.0 * alpha
+    weighted = np.add(D, fivefold, out=D)
     weighted *= policy.pi
     rounding = np.subtract(reach, policy.z, out=buffers("bounds.rounding", shape))
     rounding *= weighted
@@ -153,20 +154,31 @@ def bounds(block: Block, policy: Policy, loss: Loss, buffers: Buffers) -> Bounds
     shared = mean + (reach - 2.0) * np.abs(policy.value)
     shared += alpha * (6.0 - 10.0 * reach + 8.0 * policy.log_Z)
     rounding += np.multiply(policy.pi, shared, out=buffers("scratch", shape))
-    underflow = TINY / U * (1.0 + largest + size)
-    rounding += underflow
+    total = mean + shared
 
     # Over pi (D + size), at the worst D, z and pi that the state may have.
-    share = np.maximum(5.0 * alpha / size, 1.0)
-    relative = (shared + 5.0 * reach * alpha) / size + reach + policy.depth * share
-    relative += underflow * np.exp(policy.depth + policy.log_Z) / size
-    total = mean + shared + shape[0] * underflow
+    share = np.maximum(fivefold / size, 1.0)
+    relative = (shared + reach * fivefold) / size + reach + policy.depth * share
+
+    if not _is_far_from_underflow(policy, largest, size):
+        underflow = TINY / U * (1.0 + largest + size)
+        rounding += underflow
+        total += shape[0] * underflow
+        relative += underflow * np.exp(policy.depth + policy.log_Z) / size
     return Bounds(Error(rounding, relative), total, largest, slope, size, Error(weighted, share))
+
+
+def _is_far_from_underflow(policy: Policy, largest: Array, size: Array) -> bool:
+    """Return whether room for underflow is too small to change a digit of any bound of a block.
+
+    Every bound is at least pi times `size`, and pi at least exp(-depth) / actions.
+    """
+    least = np.exp(-policy.depth.max()) / len(policy.pi) * size.min()
+    return not policy.deep and bool(TINY / U * (1.0 + largest.max() + size.max()) < U / 4.0 * least)
 
 
 def scale(policy: Policy, loss: Loss, shared: Bounds, out: Array) -> Array:
     """Return pi (D + sum pi D + alpha): what the gradient of an entry is made of."""
-    np.abs(loss.u, out=out)
-    out += shared.size
-    out *= policy.pi
+    np.multiply(policy.pi, shared.size - 5.0 * loss.alpha, out=out)
+    out += shared.weighted.entries
     return out

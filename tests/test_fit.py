@@ -43,7 +43,8 @@ def moments(arrays, rows=None):
         e = evaluation(case, raw, Settings(), context, buffers, Facts())
         with np.errstate(all="ignore"):
             found = sides(e, "gradient")
-            total.merge(fit.Moments.of(e, found))
+            ratio = found.ratio(np.empty_like(found.expected))
+            total.merge(fit.Moments.of(e, found, ratio))
         tolerance = found.tolerance.T.copy() if tolerance is None else tolerance
     return total, tolerance
 

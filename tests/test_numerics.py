@@ -47,6 +47,20 @@ def test_no_false_alarm_and_the_right_gradient_passes(state):
 
 
 @settings(max_examples=TABLES)
+@given(states(), st.sampled_from([-1.0, -300.0, -600.0, -740.0]))
+def test_a_bound_does_not_depend_on_the_company_of_its_state(state, low):
+    """Room for underflow is left out of blocks that are far from it, where it changes no digit."""
+    actions = len(state.logits)
+    logits = np.where(np.arange(actions) == 0, 0.0, low)
+    other = State(np.linspace(0.0, 1.0, actions), logits, 1e-300 if low < -1.0 else 1.0)
+    alone, beside = (evaluations.evaluation(block).bounds for block in ([state], [state, other]))
+    for name in ("rounding", "weighted"):
+        for one, two in zip(getattr(alone, name), getattr(beside, name), strict=True):
+            np.testing.assert_array_equal(one[..., 0], two[..., 0], name)
+    np.testing.assert_array_equal(alone.total, beside.total[:1])
+
+
+@settings(max_examples=TABLES)
 @given(states(), st.integers(0, 2**32 - 1), st.sampled_from([4.0, -4.0, 1e3]))
 def test_a_planted_error_of_four_tolerances_is_caught_where_it_is(state, seed, size):
     generator = np.random.default_rng(seed)

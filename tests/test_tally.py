@@ -57,6 +57,17 @@ def test_what_is_not_finite(actual, expected, tolerance, failed):
     assert found.blind == (0 if math.isfinite(tolerance) else 1) or tolerance == 1.0
 
 
+def test_a_known_ratio_is_taken_and_left_as_it_is():
+    ratio = np.array([[-3.0, 0.5, np.nan]])
+    one, kept = np.ones((1, 3)), ratio.copy()
+    found = compare(
+        one, 2.0 * one, one, sight(one, one, Buffers()), Buffers(),
+        entries=3, start=0, limit=5, ratio=ratio,
+    )  # fmt: skip
+    assert [(spot.state, spot.ratio) for spot in found.spots] == [(2, np.inf), (0, 3.0)]
+    np.testing.assert_array_equal(ratio, kept)
+
+
 def test_ties_go_to_the_first_in_the_order_of_the_table():
     wrong = tally(np.ones((3, 4)), np.zeros((3, 4)), np.full((3, 4), 0.5), limit=5)
     assert [(s.state, s.action) for s in wrong.spots] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]

@@ -6,7 +6,7 @@ from softcheck.loss import Loss, central_difference
 from softcheck.policy import Array, Buffers
 from softcheck.tolerance import Bounds, Error, U
 
-STEP = 2.0**-17
+STEP = 2.0**-18
 """A power of two near U^(1/3), the step for losses that are rounded as a whole."""
 
 _LOCAL = 1.0001 * (STEP * STEP / 6.0 + 16.0 * U) / U
@@ -32,7 +32,7 @@ def gradient(loss: Loss, bounds: Bounds, buffers: Buffers) -> tuple[Array, Error
     """
     shape = loss.p.shape
     value = central_difference(loss, STEP, buffers("value", shape), buffers)
-    # e^h and alpha h s are below 1.00001 and 2^-17 of what they stand beside.
+    # e^h and alpha h s are below 1.00001 and 2^-18 of what they stand beside.
     error = np.multiply(bounds.weighted.entries, _LOCAL, out=buffers("scratch", shape))
     error += bounds.rounding.entries
     return value, Error(error, _LOCAL * bounds.weighted.relative + bounds.rounding.relative)
