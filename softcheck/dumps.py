@@ -9,7 +9,7 @@ import numpy as np
 from softcheck.evaluation import Dump, Evaluation
 from softcheck.exact_sum import ExactSum
 from softcheck.policy import Array, Buffers
-from softcheck.tally import Tally, compare, sight
+from softcheck.tally import Tally, compare, over_tolerance, sight
 from softcheck.tolerance import DUMP_FACTOR, summation
 
 
@@ -154,10 +154,8 @@ class Sides(NamedTuple):
     scale: Array
 
     def ratio(self, out: Array) -> Array:
-        """Return (actual - expected) / tolerance in `out`."""
-        np.subtract(self.actual, self.expected, out=out)
-        out /= self.tolerance
-        return out
+        """Return what `over_tolerance` makes of them, in `out`."""
+        return over_tolerance(self.actual, self.expected, self.tolerance, out)
 
 
 def sides(e: Evaluation, name: str) -> Sides:

@@ -148,6 +148,13 @@ def sight(tolerance: Array, scale: Array, buffers: Buffers) -> Sight:
     return Sight(live, blind, histogram(worst))
 
 
+def over_tolerance(actual: Array, expected: Array, tolerance: Array, out: Array) -> Array:
+    """Return (actual - expected) / tolerance in `out`."""
+    np.subtract(actual, expected, out=out)
+    out /= tolerance
+    return out
+
+
 def compare(
     actual: Array,
     expected: Array,
@@ -183,14 +190,13 @@ def compare(
     about : str
         Passed on to the spots.
     ratio : Array, optional
-        (actual - expected) / tolerance, where it is known already.
+        What `over_tolerance` makes of them, where it is known already.
     """
     by_action = actual.ndim == 2
     if not by_action:
         actual, expected, tolerance = (x[np.newaxis] for x in (actual, expected, tolerance))
     if ratio is None:
-        ratio = np.subtract(actual, expected, out=buffers("scratch.2", actual.shape))
-        ratio /= tolerance
+        ratio = over_tolerance(actual, expected, tolerance, buffers("scratch.2", actual.shape))
     failed = 0
     # Along what lies side by side, for that is quickest.
     across = 0 if len(ratio) > 1 and ratio.strides[0] == ratio.itemsize else 1
