@@ -114,12 +114,12 @@ def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Arra
 
 
 def _factor(case: Case, raw: RawBlock, settings: Settings) -> Array:
-    """Return what multiplies the loss of each state."""
-    factor = np.full(raw.rows, REDUCTIONS[settings.reduction](case.states, case.actions))
+    """Return what multiplies the loss of each state, shape `(rows,)`, or `(1,)` if they share it."""
+    factor = np.array([REDUCTIONS[settings.reduction](case.states, case.actions)])
     if "weights" in case.tables:
         weights = _of_states(case, raw, "weights")
         _require(case, raw, "weights", np.isfinite(weights), None)
-        factor *= weights
+        factor = factor * weights
     return factor
 
 
@@ -141,9 +141,9 @@ def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buf
 
 
 def _of_states(case: Case, raw: RawBlock, role: str) -> Array:
-    """Return a quantity of the states of a block, shape `(rows,)`."""
+    """Return a quantity of the states of a block, shape `(rows,)`, or `(1,)` if they share it."""
     if role in case.scalars:
-        return np.full(raw.rows, case.scalars[role], dtype=np.float64)
+        return np.array([case.scalars[role]], dtype=np.float64)
     return raw.arrays[role].astype(np.float64)
 
 

@@ -88,7 +88,7 @@ def run(e: Evaluation) -> Partial:
             _record(partial, name, check(e, name), e)
     sample = e.context.sample
     first = bisect_left(sample, (e.start, 0.0))
-    last = bisect_left(sample, (e.start + e.block.alpha.size, 0.0))
+    last = bisect_left(sample, (e.start + e.block.rows, 0.0))
     for state, position in sample[first:last]:
         row = state - e.start
         legal = np.flatnonzero(np.isfinite(e.block.logits[:, row]))

@@ -212,7 +212,7 @@ class ReducedLoss:
     @classmethod
     def of(cls, e: Evaluation) -> "ReducedLoss":
         """Return the part of one block."""
-        part = cls(e.dumps["loss"], states=e.block.alpha.size)
+        part = cls(e.dumps["loss"], states=e.block.rows)
         expected = _expected_loss(e)
         part.value.add(expected.value)
         part.rounding.add(expected.rounding)

@@ -79,7 +79,7 @@ class Evaluation:
     block : Block
     start : int
         The number of the block's first state in the case.
-    factor : Array, shape (rows,)
+    factor : Array, shape (rows,), or (1,) where all states share it
         What reduction and weights multiply the loss of each state by.
     legal : array of bool, shape (actions, rows), or None where every action is legal
     dumps : mapping of role to Dump

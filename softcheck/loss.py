@@ -39,7 +39,7 @@ class Loss:
     ----------
     p, u : Array, shape (actions, rows)
         exp(z) / Z, and Q - alpha z less its mean N / Z.
-    alpha : Array, shape (rows,)
+    alpha : Array, shape (rows,), or (1,) where all states share it
         The temperature.
     """
 

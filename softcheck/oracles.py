@@ -126,11 +126,7 @@ class Suspect(NamedTuple):
     @classmethod
     def of(cls, e: Evaluation, rank: tuple[float, int, int], row: int, action: int) -> "Suspect":
         """Copy a state out of the buffers of its block."""
-        given, column = e.block, slice(row, row + 1)
-        block = Block(
-            given.q[:, column].copy(), given.logits[:, column].copy(), given.alpha[column].copy()
-        )
-        return cls(rank, e.start + row, action, block)
+        return cls(rank, e.start + row, action, e.block.state(row))
 
 
 EXACT_ENTRIES = 3, 64

@@ -65,13 +65,24 @@ class Block:
     ----------
     q, logits : Array, shape (actions, rows)
         Finite at legal actions; at a masked action q is 0 and the logit is -inf.
-    alpha : Array, shape (rows,)
+    alpha : Array, shape (rows,), or (1,) where all states share it
         The temperature, finite and >= 0.
     """
 
     q: Array
     logits: Array
     alpha: Array
+
+    @property
+    def rows(self) -> int:
+        """How many states it holds."""
+        return self.q.shape[1]
+
+    def state(self, row: int) -> "Block":
+        """Return a copy of one state."""
+        column = slice(row, row + 1)
+        alpha = self.alpha[column] if self.alpha.size > 1 else self.alpha
+        return Block(self.q[:, column].copy(), self.logits[:, column].copy(), alpha.copy())
 
 
 @dataclass(frozen=True, slots=True)
