@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from softcheck.dumps import DUMPS
 from softcheck.errors import InputError
 from softcheck.evaluation import Context, Dump, Evaluation
-from softcheck.policy import Array, Block, Buffers
+from softcheck.policy import LINE, Array, Block, Buffers
 from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import is_critic
@@ -30,6 +30,12 @@ CRITICS: dict[CriticChoice, Callable[[Sequence[Array]], Array]] = {
     "first": lambda tables: tables[0],
 }
 """How several critics make one Q."""
+
+
+def rows_of_block(settings: Settings, actions: int) -> int:
+    """Return how many states of so many actions a block has: whole cache lines, where it can."""
+    rows = settings.block_entries // actions
+    return rows - rows % LINE or max(1, rows)
 
 
 @dataclass
@@ -114,7 +120,7 @@ def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Arra
 
 
 def _factor(case: Case, raw: RawBlock, settings: Settings) -> Array:
-    """Return what multiplies the loss of each state, shape `(rows,)`, or `(1,)` if they share it."""
+    """Return what multiplies the loss, shape `(rows,)`, or `(1,)` if all states share it."""
     factor = np.array([REDUCTIONS[settings.reduction](case.states, case.actions)])
     if "weights" in case.tables:
         weights = _of_states(case, raw, "weights")

@@ -17,7 +17,7 @@ This file knows no derivative.
 """
 
 from dataclasses import dataclass
-from math import sinh
+from math import sinh, sqrt
 
 import numpy as np
 
@@ -73,7 +73,8 @@ def change(loss: Loss, t: Array, buffers: Buffers) -> Array:
     weight *= loss.p
     growth = sum_over_actions(weight, buffers)
     reward = sum_of_products(weight, loss.u, buffers)
-    entropy = sum_of_products(weight, t, buffers) + sum_of_products(loss.p, t, buffers)
+    weight += loss.p
+    entropy = sum_of_products(weight, t, buffers)
     quotient = (reward - loss.alpha * entropy) / (1.0 + growth)
     return -(quotient + loss.alpha * np.log1p(growth))
 
@@ -92,9 +93,9 @@ def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Ar
     ----------
     loss : Loss
     h : float
-        How far the logit moves each way, at most 2^-14: then y < 2^-14, and the first terms that
-        are left out of artanh y = y (1 + y^2 / 3 + ...) and 1 / (1 - y^2) = 1 + y^2 + ... are below
-        2^-55 of them.
+        How far the logit moves each way, at most 2^-14: then C p < 2^-29 and y^2 < 2^-28, and what
+        is left out of 1 / m = 1 - C p + ..., 1 / (1 - y^2) = 1 + (p S)^2 + ... and
+        artanh y = y (1 + (p S)^2 / 3 + ...) is below 2^-55 of them.
     out : Array, shape (actions, rows)
         Receives the result.
     buffers : Buffers
@@ -105,22 +106,22 @@ def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Ar
         Entry (a, s) belongs to state s after only its logit a was moved.
     """
     p, alpha = loss.p, loss.alpha
-    # m and with it y are kept in units that turn y^2 into h^2 t^2, whose factor is exact.
-    unit, C = h / sinh(h), 2.0 * sinh(h / 2.0) ** 2
-    m = np.multiply(p, C * unit, out=buffers("scratch", p.shape))
-    m += unit
-    quotient = np.multiply(loss.u, -unit * h * h, out=out)
-    quotient += ((2.0 + C) * unit * unit * h * h) * alpha
-    quotient /= m
-    t = np.divide(p, m, out=buffers("scratch.2", p.shape))
-    series = np.multiply(t, t, out=m)
-    series += 1.0 / (h * h)
-    # Off go alpha (1 + y^2) of the quotient and, in units of h / S, alpha (1 + y^2 / 3) of the
-    # logarithm: alpha (1 + y^2) / 3 here, and the other 2 alpha / 3 below.
-    quotient -= ((unit + 1.0 / 3.0) * h * h) * alpha
+    S, C = sinh(h), 2.0 * sinh(h / 2.0) ** 2
+    # 1 / m in a unit whose square makes up for that of the series, S^2, and for the h / S of y.
+    unit = S * sqrt(S / h)
+    inverse = np.multiply(p, -C * unit, out=buffers("scratch", p.shape))
+    inverse += unit
+    series = np.multiply(p, p, out=buffers("scratch.2", p.shape))
+    series += 1.0 / (S * S)
+    quotient = np.subtract(((2.0 + C) * h / S) * alpha, loss.u, out=out)
+    quotient *= inverse
+    # Off go alpha h / S (1 + y^2) of the quotient and alpha (1 + y^2 / 3) of the logarithm: of the
+    # latter alpha (1 + y^2) / 3 here, and the other 2 alpha / 3 below.
+    quotient -= (unit * (h / S + 1.0 / 3.0)) * alpha
     quotient *= series
-    quotient -= (2.0 / 3.0) * alpha
-    quotient *= t
+    quotient -= (2.0 / 3.0 * unit / (S * S)) * alpha
+    quotient *= p
+    quotient *= inverse
     return quotient
 
 

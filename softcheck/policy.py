@@ -21,6 +21,10 @@ _SAFE = -700.0  # pi cannot be 0 from here on
 LONG = 256
 """From so many actions on a block has few rows, and the actions of a state lie side by side."""
 
+LINE = 8
+"""So many numbers make a cache line. A processor takes a line at a time: where an array begins in
+the middle of one, much of it is read twice."""
+
 _RUN = 18  # so many terms are added one after the other
 _FEW = 4  # and so many runs of products
 
@@ -50,7 +54,9 @@ class Buffers:
         size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size:
-            flat = self._flat[name] = np.empty(size)
+            room = np.empty(size + LINE)
+            start = -(room.ctypes.data // room.itemsize) % LINE
+            flat = self._flat[name] = room[start : start + size]
             self._shaped = {key: array for key, array in self._shaped.items() if key[0] != name}
         made = flat[:size].reshape(shape, order="F" if shape[0] >= LONG else "C")
         self._shaped[name, shape] = made
@@ -76,7 +82,8 @@ class Block:
     @property
     def rows(self) -> int:
         """How many states it holds."""
-        return self.q.shape[1]
+        rows: int = self.q.shape[1]
+        return rows
 
     def state(self, row: int) -> "Block":
         """Return a copy of one state."""

@@ -8,7 +8,7 @@ from functools import partial as partially
 import numpy as np
 
 from softcheck import __version__, checks, fit, result
-from softcheck.blocks import Facts, evaluation, precisions
+from softcheck.blocks import Facts, evaluation, precisions, rows_of_block
 from softcheck.dumps import DUMPS
 from softcheck.engines import Engine
 from softcheck.engines.local import Threads
@@ -64,9 +64,8 @@ def verify_case(
         places, settings.max_findings, settings.samples, settings.seed, _sample(case, settings)
     )
     engine = engine or Threads(settings.threads)
-    over_blocks = partially(
-        engine.over_blocks, case=case, rows=max(1, settings.block_entries // case.actions)
-    )
+    rows = rows_of_block(settings, case.actions)
+    over_blocks = partially(engine.over_blocks, case=case, rows=rows)
     found = _Part()
     for part in over_blocks(partially(_checked, case, settings, context)):
         found.merge(part)

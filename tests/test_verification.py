@@ -11,8 +11,10 @@ from fixture_cases import FIXTURES, walk
 
 import softcheck
 from softcheck import Status
-from softcheck.blocks import CRITICS, REDUCTIONS
+from softcheck.blocks import CRITICS, REDUCTIONS, Facts, evaluation, rows_of_block
 from softcheck.errors import InputError, NothingToCheckError, UsageError
+from softcheck.evaluation import Context
+from softcheck.policy import Buffers
 from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables.case import case_from_arrays, open_case
 from softcheck.verification import report, verify_case
@@ -54,6 +56,30 @@ def findings_of(made):
 def test_registries_and_choices_name_the_same_things():
     assert set(REDUCTIONS) == set(get_args(Reduction))
     assert set(CRITICS) == set(get_args(CriticChoice))
+
+
+@pytest.mark.parametrize("grad", [GRAD, GRAD + 1e-3 * Q])
+def test_what_is_the_same_for_all_states_may_be_given_for_each(grad):
+    arrays = {"q": Q, "logits": LOGITS, "grad": grad, "alpha": ALPHA}
+    each = np.ones(Q.shape[:-1])
+    shared, *others = (
+        [
+            check
+            for check in verify_case(case_from_arrays(arrays | given), Settings()).checks
+            if check.name != "fit"  # which says an alpha of each state in another unit
+        ]
+        for given in ({}, {"weights": each}, {"weights": each, "alpha": ALPHA * each})
+    )
+    assert others == [shared, shared]
+
+
+@pytest.mark.parametrize("actions", [1, 18, 250])
+def test_every_action_of_a_block_begins_on_a_cache_line(actions):
+    ones = np.ones((2_000, actions))
+    case = case_from_arrays({"q": ones, "logits": ones, "alpha": 0.2})
+    raw = next(case.blocks(rows_of_block(Settings(block_entries=10_007), actions)))
+    e = evaluation(case, raw, Settings(), Context(1, 1), Buffers(), Facts())
+    assert not any(row.ctypes.data % 64 for x in (e.block.q, e.gradient) for row in x)
 
 
 @pytest.mark.parametrize("fixture", walk("negative")[::6], ids=lambda f: f.path.name)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.blocks import REDUCTIONS, Facts, evaluation
+from softcheck.blocks import REDUCTIONS, Facts, evaluation, rows_of_block
 from softcheck.diagnosis.view import Shared, View
 from softcheck.evaluation import Context
 from softcheck.exact_sum import ExactSum
@@ -44,7 +44,7 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
     weights, weighted, largest = ExactSum(), 0, 0.0
     kept: dict[str, list[NDArray[Any]]] = {}
     numbers: list[NDArray[Any]] = []
-    for raw in case.blocks(max(1, settings.block_entries // case.actions)):
+    for raw in case.blocks(rows_of_block(settings, case.actions)):
         states = np.arange(raw.start, raw.start + raw.rows)
         if "weights" in raw.arrays:
             weights.add(raw.arrays["weights"].astype(np.float64))

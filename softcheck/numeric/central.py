@@ -22,7 +22,7 @@ def gradient(loss: Loss, bounds: Bounds, buffers: Buffers) -> tuple[Array, Error
         |d^3 L| <= e^h (pi_a D_a + 2 alpha s + alpha h s).
 
     Rounding has two parts. What is given to the difference (z, pi, u) is off by what moves the
-    quotient as it moves Eq. (6). Its own arithmetic is less than sixteen roundings of terms of at
+    quotient as it moves Eq. (6). Its own arithmetic is at most sixteen roundings of terms of at
     most pi_a (D_a + 2 alpha) together. `Bounds.weighted` is at least pi_a (D_a + 2 alpha).
 
     Returns

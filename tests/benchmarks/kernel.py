@@ -54,7 +54,7 @@ class Kernel:
 
     def __call__(self):
         """Run them all."""
-        rows = max(1, self.settings.block_entries // self.case.actions)
+        rows = blocks.rows_of_block(self.settings, self.case.actions)
         total = checks.Partial()
         for found in self.engine.over_blocks(self.block, self.case, rows):
             total.merge(found)
@@ -116,7 +116,7 @@ class CountedBuffers(Buffers):
 
 def where_time_goes(kernel):
     """Print what each step of one block costs, and how often it passes over the block."""
-    rows = kernel.settings.block_entries // kernel.case.actions
+    rows = blocks.rows_of_block(kernel.settings, kernel.case.actions)
     raw = next(kernel.case.blocks(rows))
     arguments = (kernel.case, raw, kernel.settings, kernel.context)
     entries = raw.rows * kernel.case.actions
