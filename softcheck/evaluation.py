@@ -1,8 +1,10 @@
 """A block of states with the quantities that its checks share, each computed when it is needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,17 @@ from softcheck.tolerance import (
     scale,
 )
 
+_T = TypeVar("_T")
+
 _BOTH = 2.0 * U  # both sides of a comparison may err
+
+
+class Once(cached_property[_T]):
+    """A `cached_property` for one thread: in Python 3.11 that has a lock, one for all instances."""
+
+    def __init__(self, func: Callable[[Any], _T]) -> None:
+        super().__init__(func)
+        self.lock = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,35 +107,35 @@ class Evaluation:
     context: Context
     buffers: Buffers
 
-    @cached_property
+    @Once
     def policy(self) -> Policy:
         """The softmax quantities."""
         return evaluate(self.block, self.buffers)
 
-    @cached_property
+    @Once
     def loss(self) -> soft_loss.Loss:
         """The terms of the loss."""
         return soft_loss.terms(self.block, self.policy, self.buffers)
 
-    @cached_property
+    @Once
     def bounds(self) -> Bounds:
         """The rounding of Eq. (6) in float64, from the logits as they are."""
         return bounds(self.block, self.policy, self.loss, self.buffers)
 
-    @cached_property
+    @Once
     def scale(self) -> Array:
         """What the gradient of each entry is made of."""
         return scale(
             self.policy, self.loss, self.bounds, self.buffers("scale", self.policy.pi.shape)
         )
 
-    @cached_property
+    @Once
     def live_logits(self) -> Array:
         """|theta|, 0 where pi is 0."""
         out = self.buffers("live_logits", self.policy.pi.shape)
         return live_magnitude(self.block.logits, self.policy, out)
 
-    @cached_property
+    @Once
     def gradient(self) -> Array:
         """Eq. (6), shape `(actions, rows)`."""
         return analytic.gradient(self.policy, self.buffers("gradient", self.policy.pi.shape))
@@ -137,7 +149,7 @@ class Evaluation:
         """How many actions are legal in the block."""
         return self.block.q.size if self.legal is None else int(np.count_nonzero(self.legal))
 
-    @cached_property
+    @Once
     def live_entries(self) -> int:
         """How many entries have a pi that is not 0."""
         return int(self.policy.live.sum()) if self.policy.deep else self.policy.pi.size
@@ -165,7 +177,7 @@ class Evaluation:
         seen = self._own_sight if error is self.bounds.rounding else self._sight(error)
         return self._compare(self.gradient, value, error.entries, seen, _BOTH, None, about)
 
-    @cached_property
+    @Once
     def _own_sight(self) -> Sight:
         """What is seen where the other side errs by no more than `gradient`."""
         return self._sight(self.bounds.rounding)

@@ -1,6 +1,8 @@
 """From cases to verdicts: givens, reductions, intermediates, and one report from any cutting."""
 
 import dataclasses
+from itertools import count
+from threading import Barrier
 from typing import get_args
 
 import msgspec
@@ -14,7 +16,7 @@ from softcheck import Status
 from softcheck.blocks import CRITICS, REDUCTIONS, Facts, evaluation, rows_of_block
 from softcheck.errors import InputError, NothingToCheckError, UsageError
 from softcheck.evaluation import Context
-from softcheck.policy import Buffers
+from softcheck.policy import Buffers, evaluate
 from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables.case import case_from_arrays, open_case
 from softcheck.verification import report, verify_case
@@ -71,6 +73,19 @@ def test_what_is_the_same_for_all_states_may_be_given_for_each(grad):
         for given in ({}, {"weights": each}, {"weights": each, "alpha": ALPHA * each})
     )
     assert others == [shared, shared]
+
+
+def test_threads_do_not_wait_for_the_quantities_of_each_others_blocks(monkeypatch):
+    both, numbers = Barrier(2, timeout=30), count()
+
+    def meet(*given):
+        if next(numbers) < 2:  # the exact check comes alone
+            both.wait()
+        return evaluate(*given)
+
+    monkeypatch.setattr("softcheck.evaluation.evaluate", meet)
+    case = case_from_arrays({"q": Q, "logits": LOGITS, "alpha": ALPHA})
+    assert verify_case(case, Settings(threads=2, block_entries=96)).status is Status.PASSED
 
 
 @pytest.mark.parametrize("actions", [1, 18, 250])
