@@ -189,7 +189,7 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
         _, expected, unit, _ = view.of_eq_6
         away = np.abs(grad - expected)
         weight = np.where(reproduced & (unit > 0) & np.isfinite(unit), 1.0 / unit, 0.0)
-        left = _squares(error, weight)
+        left, size = _squares(error, weight), _squares(grad, weight)
         # Bounds are for the worst case: what is left over tells the usual error.
         usual = unit * np.sqrt(left / max(1, int(np.count_nonzero(weight))))
         grain = view.dump.stored.unit * np.abs(grad)
@@ -204,15 +204,16 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
             bits=float(np.clip(bits, 0.0, _MOST_BITS).sum()),
             left=left,
             right=_squares(away, weight),
-            size=_squares(grad, weight),
-            grain=_squares(grain, weight),
+            size=size,
+            grain=view.dump.stored.unit**2 * size,
             unrounded=unrounded,
         )
 
 
 def _squares(part: Array, weight: Array) -> float:
     product = np.where(weight > 0, part, 0.0) * weight
-    return float(np.vdot(product, product))
+    # np.vdot would set the threads of a linear algebra library against those that work on blocks.
+    return float(np.einsum("ar,ar->", product, product))
 
 
 def _unrounded(values: Array, precision: Precision) -> int:
