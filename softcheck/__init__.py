@@ -4,11 +4,11 @@ TYPE_CHECKING = False  # what type checkers know to be true; typing takes 5 ms
 if TYPE_CHECKING:
     from softcheck.api import assert_gradient, verify
     from softcheck.errors import SoftcheckError
-    from softcheck.recording import capture
     from softcheck.result import Report, Status
-    from softcheck.saving import save_case
+    from softcheck.training.recording import capture
+    from softcheck.training.saving import save_case
+    from softcheck.version import __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "Report",
     "SoftcheckError",
@@ -24,9 +24,10 @@ _HOMES = {
     "Report": "softcheck.result",
     "SoftcheckError": "softcheck.errors",
     "Status": "softcheck.result",
+    "__version__": "softcheck.version",
     "assert_gradient": "softcheck.api",
-    "capture": "softcheck.recording",
-    "save_case": "softcheck.saving",
+    "capture": "softcheck.training.recording",
+    "save_case": "softcheck.training.saving",
     "verify": "softcheck.api",
 }
 

@@ -26,10 +26,10 @@ def main() -> "NoReturn":
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
 
-    from softcheck import cli
+    from softcheck.command.main import main as run
 
     try:
-        cli.main()
+        run()
     except SystemExit as end:
         if isinstance(end.code, int) and end.code > SIGNALLED:
             os._exit(end.code)  # all is tidied up, and threads are not waited for

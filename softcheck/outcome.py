@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 
 from softcheck import result
-from softcheck.blocks import Facts
-from softcheck.dumps import DUMPS
-from softcheck.oracles import ORACLES
+from softcheck.checks.blocks import Facts
+from softcheck.checks.dumps import DUMPS
+from softcheck.checks.oracles import ORACLES
+from softcheck.checks.tally import Spot, Tally
 from softcheck.result import Status
 from softcheck.settings import Settings
 from softcheck.tables.case import Case
-from softcheck.tally import Spot, Tally
 
 
 def case_result(

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.catalogue import entries
+from softcheck.checks.dumps import sides
+from softcheck.checks.evaluation import Dump
+from softcheck.diagnosis.catalogue import entries
 from softcheck.diagnosis.formulas import Formula, formulas, right
 from softcheck.diagnosis.points import points
 from softcheck.diagnosis.states import SAMPLE, part
 from softcheck.diagnosis.view import View
-from softcheck.dumps import sides
-from softcheck.evaluation import Dump
-from softcheck.policy import Array
+from softcheck.gradient.policy import Array
+from softcheck.gradient.tolerance import Precision
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, case_from_arrays
-from softcheck.tolerance import Precision
 from softcheck.verification import verify_case
 
 EVERYWHERE = "everywhere"

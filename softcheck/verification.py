@@ -4,23 +4,28 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial as partially
+from operator import add
+from typing import Annotated
 
 import numpy as np
 
-from softcheck import __version__, checks, fit, result
-from softcheck.blocks import Facts, evaluation, precisions, rows_of_block
-from softcheck.dumps import DUMPS
+from softcheck import result
+from softcheck.checks import every, fit
+from softcheck.checks.blocks import Facts, evaluation, precisions, rows_of_block
+from softcheck.checks.dumps import DUMPS
+from softcheck.checks.evaluation import Context
+from softcheck.checks.merging import Merging, merged
+from softcheck.checks.oracles import check_exact, exact_sample
+from softcheck.checks.tally import Tally
 from softcheck.engines import Engine
 from softcheck.engines.local import Threads
 from softcheck.errors import NothingToCheckError, SoftcheckError
-from softcheck.evaluation import Context
-from softcheck.oracles import check_exact, exact_sample
+from softcheck.gradient.policy import Buffers
 from softcheck.outcome import case_result
-from softcheck.policy import Buffers
 from softcheck.result import Status
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
-from softcheck.tally import Tally
+from softcheck.version import __version__
 
 Progress = Callable[[str, int, int], None]
 """Called with what is counted ("cases", or "states" of one of them), the number done, and of how
@@ -80,7 +85,7 @@ def verify_case(
     tallies["exact"] = check_exact(partial.suspects.values(), partial.sample, context)
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(name in tallies and tallies[name].failed for name in (*DUMPS, "fit")):
-        from softcheck.diagnosis import diagnose
+        from softcheck.diagnosis.name import diagnose
 
         diagnosis = diagnose(case, settings, tallies, partial.moments, facts.masked, over_blocks)
     return case_result(case, settings, tallies, facts, diagnosis)
@@ -102,19 +107,12 @@ def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
 
 
 @dataclass
-class _Part:
+class _Part(Merging):
     """What was found in some blocks."""
 
-    partial: checks.Partial = field(default_factory=checks.Partial)
-    facts: Facts = field(default_factory=Facts)
-    states: int = 0
-
-    def merge(self, other: "_Part") -> None:
-        """Add what was found in other blocks."""
-        self.partial.merge(other.partial)
-        self.facts.masked += other.facts.masked
-        self.facts.disagreements += other.facts.disagreements
-        self.states += other.states
+    partial: Annotated[every.Partial, merged] = field(default_factory=every.Partial)
+    facts: Annotated[Facts, merged] = field(default_factory=Facts)
+    states: Annotated[int, add] = 0
 
 
 def _checked(
@@ -123,7 +121,7 @@ def _checked(
     """Run the checks on a block."""
     facts = Facts()
     made = evaluation(case, raw, settings, context, buffers, facts)
-    return _Part(checks.run(made), facts, raw.rows)
+    return _Part(every.run(made), facts, raw.rows)
 
 
 def report(

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from softcheck.evaluation import Context, Dump, Evaluation
-from softcheck.policy import Block, Buffers
-from softcheck.tolerance import Precision
+from softcheck.checks.evaluation import Context, Dump, Evaluation
+from softcheck.gradient.policy import Block, Buffers
+from softcheck.gradient.tolerance import Precision
 
 
 def evaluation(states, *, dumps=None, limit=100, samples=0, seed=0, start=0):

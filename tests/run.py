@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import schemas
 
-from softcheck.cli import main
+from softcheck.command.main import main
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def test_samples_and_seed():
 
 
 def test_verbose_trouble_shows_the_traceback(monkeypatch):
-    monkeypatch.setattr("softcheck.cli.write", lambda *_: 1 / 0)
+    monkeypatch.setattr("softcheck.command.main.write", lambda *_: 1 / 0)
     quiet, loud = softcheck("verify", GOOD), softcheck("verify", GOOD, "-vv")
     assert (quiet.code, loud.code) == (3, 3)
     assert "internal error: ZeroDivisionError" in quiet.err
@@ -123,7 +123,7 @@ def test_help_and_version_are_quick_and_light():
     heavy = {"numpy", "sympy", "rich", "mpmath", "h5py", "pyarrow", "torch", "scipy"}
     script = (
         "import sys; sys.argv[1:] = ['--version']\n"
-        "from softcheck.cli import main\n"
+        "from softcheck.command.main import main\n"
         "try: main()\n"
         "except SystemExit as stop: assert stop.code == 0\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
@@ -137,7 +137,7 @@ def test_help_and_version_are_quick_and_light():
 def test_verify_loads_no_format_it_does_not_read():
     script = (
         f"import sys; sys.argv[1:] = ['verify', {str(GOOD)!r}]\n"
-        "from softcheck.cli import main\n"
+        "from softcheck.command.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"

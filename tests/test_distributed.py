@@ -21,11 +21,11 @@ import pytest
 from fixture_cases import walk
 from run import softcheck
 
+from softcheck.command.progress import progress_bar
 from softcheck.engines import cluster as engine_module
 from softcheck.engines.cluster import Cluster
 from softcheck.engines.local import Threads
 from softcheck.errors import InputError, UsageError
-from softcheck.progress import progress_bar
 from softcheck.settings import Settings
 from softcheck.tables.case import RawBlock, case_from_arrays, open_case
 from softcheck.verification import report, verify_case
@@ -252,7 +252,7 @@ def test_the_bar_has_a_line_for_cases_and_one_for_states(monkeypatch):
         def isatty(self):
             return True
 
-    monkeypatch.setattr("softcheck.progress.PATIENCE", 0.0)
+    monkeypatch.setattr("softcheck.command.progress.PATIENCE", 0.0)
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
     with progress_bar(color=False) as update:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from states import State, make, states, true_gradient, true_size
 
-from softcheck import checks, evaluation
-from softcheck.numeric import exact
-from softcheck.oracles import check_exact, exact_sample
+from softcheck.checks import evaluation, every
+from softcheck.checks.oracles import check_exact, exact_sample
+from softcheck.gradient.numeric import exact
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
 from softcheck.verification import verify_case
@@ -103,7 +103,7 @@ def test_entries_get_the_exact_values_of_their_own_states():
         q[masked], logits[masked] = 0.0, -np.inf
         two.append(State(q, logits, 0.3))
     e = evaluations.evaluation(two)
-    partial = checks.run(e)
+    partial = every.run(e)
     tally = check_exact(partial.suspects.values(), partial.sample, e.context)
     assert tally.failed == 0
     assert tally.entries > 3 * 3  # by three methods, beside three of the first state
@@ -115,7 +115,7 @@ def test_the_exact_check_names_the_side_that_is_wrong(monkeypatch):
         "any", actions=5, logit_scale=1.0, offset=0.0, q_scale=2.0, alpha=0.3, masked=0.0,
     )  # fmt: skip
     e = evaluations.evaluation([state])
-    partial = checks.run(e)
+    partial = every.run(e)
     monkeypatch.setattr(
         evaluation.analytic,
         "gradient",

@@ -6,14 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from softcheck import fit
-from softcheck.blocks import Facts, evaluation
-from softcheck.dumps import sides
-from softcheck.evaluation import Context
-from softcheck.policy import Buffers
+from softcheck.checks import fit
+from softcheck.checks.blocks import Facts, evaluation
+from softcheck.checks.dumps import sides
+from softcheck.checks.evaluation import Context
+from softcheck.gradient.policy import Buffers
+from softcheck.gradient.tolerance import U
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
-from softcheck.tolerance import U
 
 ALPHA = 0.25
 

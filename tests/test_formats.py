@@ -429,7 +429,7 @@ def test_the_worst_case_comes_first_on_a_page():
 def test_junitparser_is_not_loaded_where_no_junit_is_asked_for():
     script = (
         "import sys; sys.argv[1:] = ['derive', '-qq']\n"
-        "from softcheck.cli import main\n"
+        "from softcheck.command.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print('junitparser' in sys.modules)"

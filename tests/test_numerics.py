@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from states import State, make, states, true_gradient, true_loss
 
-from softcheck import checks, dumps, evaluation, loss
-from softcheck.numeric import central, complex_step
-from softcheck.oracles import check_exact
-from softcheck.tolerance import Precision, U, summation
+from softcheck.checks import dumps, evaluation, every
+from softcheck.checks.oracles import check_exact
+from softcheck.gradient import loss
+from softcheck.gradient.numeric import central, complex_step
+from softcheck.gradient.tolerance import Precision, U, summation
 
 TABLES = 5000
 
@@ -41,7 +42,7 @@ def test_no_false_alarm_and_the_right_gradient_passes(state):
     e = evaluations.evaluation(
         [state], dumps={"gradient": evaluations.float64_dump(true_gradient(state)[:, np.newaxis])}
     )
-    partial = checks.run(e)
+    partial = every.run(e)
     partial.tallies["exact"] = check_exact(partial.suspects.values(), partial.sample, e.context)
     assert {name: t.spots[0] for name, t in partial.tallies.items() if t.failed} == {}
 
@@ -69,7 +70,7 @@ def test_a_planted_error_of_four_tolerances_is_caught_where_it_is(state, seed, s
         e = evaluations.evaluation([state])
         both = sides(e)
         e.gradient[action, 0] += size * sum(both[of][1][action, 0] for of in ("eq6", name))
-        tally = checks.check(e, name)
+        tally = every.check(e, name)
         assert tally.failed == 1
         assert tally.spots[0].action == action
 
@@ -84,7 +85,7 @@ def test_a_planted_error_in_a_dump_is_caught_where_it_is(state, seed, size):
     tolerance = dumps.dump_tolerance(right.dumps["gradient"], dumps.DUMPS["gradient"](right))
     wrong = gradient.copy()
     wrong[action, 0] += size * tolerance[action, 0]
-    tally = checks.check(
+    tally = every.check(
         evaluations.evaluation([state], dumps={"gradient": evaluations.float64_dump(wrong)}),
         "gradient",
     )
@@ -145,7 +146,7 @@ def test_states_of_many_actions_keep_to_the_bounds_too(actions, kind):
     e = evaluations.evaluation([state])
     for name, (value, error) in sides(e).items():
         assert np.all(np.abs(value[:, 0] - truth) <= error[:, 0]), name
-    assert not any(tally.failed for tally in checks.run(e).tallies.values())
+    assert not any(tally.failed for tally in every.run(e).tallies.values())
 
 
 def test_the_bounds_are_not_a_hundred_times_too_wide():
@@ -176,7 +177,7 @@ def test_the_bounds_are_not_a_hundred_times_too_wide():
 @given(states(max_actions=8), st.integers(0, 1000))
 def test_the_sampled_gradient_stays_in_its_interval(state, seed):
     e = evaluations.evaluation([state], samples=200, seed=seed)
-    assert checks.check(e, "sampled").failed == 0
+    assert every.check(e, "sampled").failed == 0
 
 
 def test_the_sampled_check_sees_a_flipped_sign():
@@ -186,7 +187,7 @@ def test_the_sampled_check_sees_a_flipped_sign():
     )
     e = evaluations.evaluation([state], samples=10_000)
     np.negative(e.gradient, out=e.gradient)
-    assert checks.check(e, "sampled").failed == 4
+    assert every.check(e, "sampled").failed == 4
 
 
 ORDINARY = make(
@@ -212,7 +213,7 @@ ORDINARY = make(
 )
 def test_invariants_see_a_formula_that_breaks_them(monkeypatch, about, wrong):
     monkeypatch.setattr(evaluation.analytic, "gradient", lambda policy, out: wrong(policy))
-    tally = checks.check(evaluations.evaluation([ORDINARY]), "invariants")
+    tally = every.check(evaluations.evaluation([ORDINARY]), "invariants")
     assert tally.failed
     assert any(about in spot.about for spot in tally.spots)
 
@@ -220,12 +221,12 @@ def test_invariants_see_a_formula_that_breaks_them(monkeypatch, about, wrong):
 def test_descent_sees_a_step_uphill(monkeypatch):
     formula = evaluation.analytic.gradient
     monkeypatch.setattr(evaluation.analytic, "gradient", lambda policy, out: -formula(policy, out))
-    assert checks.check(evaluations.evaluation([ORDINARY]), "descent").failed == 1
+    assert every.check(evaluations.evaluation([ORDINARY]), "descent").failed == 1
 
 
 def test_an_overflow_is_blind_and_no_verdict():
     state = State(np.array([1e308, -1e308]), np.array([0.0, 1.0]), 1.0)
-    for name, tally in checks.run(evaluations.evaluation([state])).tallies.items():
+    for name, tally in every.run(evaluations.evaluation([state])).tallies.items():
         if name != "descent":
             assert (tally.failed, tally.blind) == (0, tally.live), name
 
@@ -234,7 +235,7 @@ def test_an_overflow_is_blind_and_no_verdict():
 def test_a_number_that_is_none_fails_even_where_the_check_is_blind(value):
     state = State(np.array([1e308, -1e308, 0.0]), np.array([0.0, 1.0, 2.0]), 1.0)
     dump = evaluations.float64_dump(np.full((3, 1), value))
-    tally = checks.check(evaluations.evaluation([state], dumps={"gradient": dump}), "gradient")
+    tally = every.check(evaluations.evaluation([state], dumps={"gradient": dump}), "gradient")
     assert tally.failed == 3
 
 
@@ -244,5 +245,5 @@ def test_the_gradient_of_a_masked_action_is_zero(value, failed):
     gradient = true_gradient(state)[:, np.newaxis]
     gradient[1] = value
     dump = (gradient, Precision.FLOAT32)
-    tally = checks.check(evaluations.evaluation([state], dumps={"gradient": dump}), "gradient")
+    tally = every.check(evaluations.evaluation([state], dumps={"gradient": dump}), "gradient")
     assert tally.failed == failed

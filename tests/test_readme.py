@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from run import softcheck
 
-from softcheck.cli import EXIT_CODES, INTERNAL, TROUBLE
-from softcheck.config import configuration
+from softcheck.command.config import configuration
+from softcheck.command.main import EXIT_CODES, INTERNAL, TROUBLE
 from softcheck.report import FORMATS
 
 ROOT = Path(__file__).parents[1]

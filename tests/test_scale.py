@@ -165,7 +165,7 @@ _ = case.inputs
 
 VERIFY = """
 import sys
-from softcheck.cli import main
+from softcheck.command.main import main
 try:
     main()
 except SystemExit as stop:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softcheck.exact_sum import ExactSum
-from softcheck.policy import LONG, Buffers, sum_of_products, sum_over_actions
-from softcheck.tally import Tally, compare, sight
-from softcheck.tolerance import summation
+from softcheck.checks.exact_sum import ExactSum
+from softcheck.checks.tally import Tally, compare, sight
+from softcheck.gradient.policy import LONG, Buffers, sum_of_products, sum_over_actions
+from softcheck.gradient.tolerance import summation
 
 finite = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=True)
 

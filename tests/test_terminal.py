@@ -40,7 +40,8 @@ def on_a_terminal(*arguments, columns=80, **variables):
     ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     impatient = (
         "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
-        "from softcheck import progress, __main__; progress.PATIENCE = 0.0; __main__.main()"
+        "from softcheck import __main__; from softcheck.command import progress; "
+        "progress.PATIENCE = 0.0; __main__.main()"
     )
     run = subprocess.Popen(
         [sys.executable, "-c", impatient, *map(str, arguments)],
@@ -340,11 +341,11 @@ def test_an_interrupted_run_waits_for_no_block(tmp_path):
     np.savez(tmp_path / "case.npz", q=np.zeros((400_000, 2)), logits=np.zeros((400_000, 2)))
     script = f"""
 import sys, time
-from softcheck import checks
+from softcheck.checks import every
 def sleep(_):
     print("block", flush=True)
     time.sleep(90)
-checks.run = sleep
+every.run = sleep
 sys.argv = ["softcheck", "verify", {str(tmp_path / "case.npz")!r}, "--alpha=1", "--threads=1"]
 from softcheck.__main__ import main
 main()

@@ -13,10 +13,10 @@ from fixture_cases import FIXTURES, walk
 
 import softcheck
 from softcheck import Status
-from softcheck.blocks import CRITICS, REDUCTIONS, Facts, evaluation, rows_of_block
+from softcheck.checks.blocks import CRITICS, REDUCTIONS, Facts, evaluation, rows_of_block
+from softcheck.checks.evaluation import Context
 from softcheck.errors import InputError, NothingToCheckError, UsageError
-from softcheck.evaluation import Context
-from softcheck.policy import Buffers, evaluate
+from softcheck.gradient.policy import Buffers, evaluate
 from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables.case import case_from_arrays, open_case
 from softcheck.verification import report, verify_case
@@ -83,7 +83,7 @@ def test_threads_do_not_wait_for_the_quantities_of_each_others_blocks(monkeypatc
             both.wait()
         return evaluate(*given)
 
-    monkeypatch.setattr("softcheck.evaluation.evaluate", meet)
+    monkeypatch.setattr("softcheck.checks.evaluation.evaluate", meet)
     case = case_from_arrays({"q": Q, "logits": LOGITS, "alpha": ALPHA})
     assert verify_case(case, Settings(threads=2, block_entries=96)).status is Status.PASSED
 

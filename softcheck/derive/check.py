@@ -3,21 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from softcheck import __version__, result
-from softcheck.derive.claims import Equality, Line, Reading, placed
-from softcheck.derive.evaluate import NoValueError
+from softcheck import result
 from softcheck.derive.expr import Num, Sym
 from softcheck.derive.givens import Context, Given, context
+from softcheck.derive.kernel.normal_form import Lemma
 from softcheck.derive.ladder import Gap, Ladder, Proof, lemma
 from softcheck.derive.limits import WORK
-from softcheck.derive.normal_form import Lemma
-from softcheck.derive.notation.vocabulary import is_fixed
-from softcheck.derive.reader import read
-from softcheck.derive.refute import Claim, Refutation, refute
+from softcheck.derive.points.evaluate import NoValueError
+from softcheck.derive.points.refute import Claim, Refutation, refute
+from softcheck.derive.points.witness import confirm
+from softcheck.derive.reading.claims import Equality, Line, Reading, placed
+from softcheck.derive.reading.notation.vocabulary import is_fixed
+from softcheck.derive.reading.reader import read
 from softcheck.derive.spell import latex, unicode
-from softcheck.derive.witness import confirm
 from softcheck.errors import InputError, NothingToCheckError
 from softcheck.result import Verdict
+from softcheck.version import __version__
 
 Witness = Callable[[Claim], tuple[int, ...]]
 """The second engine: the numbers of actions at which it agrees that a claim holds."""
@@ -87,7 +88,7 @@ def check(
         If there is no equality.
     InputError
         If `givens` holds something else than definitions.
-    softcheck.derive.witness.DisagreementError
+    softcheck.derive.points.witness.DisagreementError
         If the two engines contradict each other.
     """
     extra = None if givens is None else _definitions(givens)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from softcheck.derive.claims import Reading, Stated
 from softcheck.derive.expr import (
     ONE,
     Definition,
@@ -17,14 +16,15 @@ from softcheck.derive.expr import (
     symbols,
     walk,
 )
+from softcheck.derive.kernel.normal_form import Facts, NormalForm
+from softcheck.derive.kernel.terms import OutsideError
 from softcheck.derive.limits import ORDER
-from softcheck.derive.normal_form import Facts, NormalForm
-from softcheck.derive.notation.cursor import Scope
-from softcheck.derive.notation.grammar import parse
-from softcheck.derive.notation.vocabulary import CONSTANTS, DIVERGENCE, TABLES, is_fixed
+from softcheck.derive.reading.claims import Reading, Stated
+from softcheck.derive.reading.notation.cursor import Scope
+from softcheck.derive.reading.notation.grammar import parse
+from softcheck.derive.reading.notation.vocabulary import CONSTANTS, DIVERGENCE, TABLES, is_fixed
+from softcheck.derive.reading.tokens import tokenize
 from softcheck.derive.spell import latex
-from softcheck.derive.terms import OutsideError
-from softcheck.derive.tokens import tokenize
 
 Source = Literal["default", "document", "givens"]
 

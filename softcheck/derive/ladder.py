@@ -13,10 +13,10 @@ from typing import Literal
 
 from softcheck.derive.expr import Condition, Diff, Expr, Log, Mul, Sym, symbols
 from softcheck.derive.givens import Context
-from softcheck.derive.normal_form import Assumption, Facts, Lemma, NormalForm
-from softcheck.derive.polynomials import renamed
+from softcheck.derive.kernel.normal_form import Assumption, Facts, Lemma, NormalForm
+from softcheck.derive.kernel.polynomials import renamed
+from softcheck.derive.kernel.terms import Index, OutsideError, Product
 from softcheck.derive.spell import unicode
-from softcheck.derive.terms import Index, OutsideError, Product
 from softcheck.derive.writing import formula
 
 

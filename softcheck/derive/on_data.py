@@ -14,21 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck import result
-from softcheck.blocks import Facts, given_block
+from softcheck.checks.blocks import Facts, given_block
 from softcheck.derive.check import Checked, Decision
-from softcheck.derive.claims import Line, placed
-from softcheck.derive.evaluate import Evaluation
 from softcheck.derive.expr import Condition, Expect, Expr, Mul, Num, Sym, free_indices, symbols
 from softcheck.derive.limits import CHOICES
-from softcheck.derive.notation.vocabulary import CONSTANTS
+from softcheck.derive.points.evaluate import Evaluation
+from softcheck.derive.reading.claims import Line, placed
+from softcheck.derive.reading.notation.vocabulary import CONSTANTS
 from softcheck.derive.rounded import ARITHMETIC, EXACT, Array, Rounded
 from softcheck.errors import NothingToCheckError
-from softcheck.numeric.sampled import FAMILY_ERROR
-from softcheck.policy import Block, Buffers
+from softcheck.gradient.numeric.sampled import FAMILY_ERROR
+from softcheck.gradient.policy import Block, Buffers
+from softcheck.gradient.tolerance import U
 from softcheck.result import Status, Verdict
 from softcheck.settings import Settings
 from softcheck.tables.case import Case
-from softcheck.tolerance import U
 
 _ENTRIES = 20_000
 """About how many table entries are evaluated at once."""
@@ -255,7 +255,7 @@ class _Run:
     ) -> Rounded:
         """Return scale times the mean of `body` over drawn actions, and Bernstein's interval.
 
-        See `softcheck.numeric.sampled` for the interval.
+        See `softcheck.gradient.numeric.sampled` for the interval.
         """
         samples = self.settings.samples
         actions, rows = self.legal.shape

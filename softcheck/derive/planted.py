@@ -11,8 +11,8 @@ from functools import partial
 from softcheck.derive import built_in
 from softcheck.derive.check import Checked
 from softcheck.derive.check import check as check_text
-from softcheck.derive.refute import Claim
-from softcheck.derive.witness import confirm
+from softcheck.derive.points.refute import Claim
+from softcheck.derive.points.witness import confirm
 from softcheck.result import Verdict
 
 

@@ -11,8 +11,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.derive.jets import Arithmetic
-from softcheck.tolerance import TINY, U
+from softcheck.derive.points.jets import Arithmetic
+from softcheck.gradient.tolerance import TINY, U
 
 Array = NDArray[np.float64]
 

@@ -19,9 +19,9 @@ from softcheck.derive.expr import (
     Sum,
     Sym,
 )
-from softcheck.derive.polynomials import Polynomial, filled
-from softcheck.derive.products import filled_sum
-from softcheck.derive.terms import (
+from softcheck.derive.kernel.polynomials import Polynomial, filled
+from softcheck.derive.kernel.products import filled_sum
+from softcheck.derive.kernel.terms import (
     Atom,
     Component,
     Exponential,

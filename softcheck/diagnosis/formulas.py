@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.diagnosis.view import View
-from softcheck.policy import FLOOR, Array
-from softcheck.tolerance import Precision, summation
+from softcheck.gradient.policy import FLOOR, Array
+from softcheck.gradient.tolerance import Precision, summation
 
 Tables: TypeAlias = tuple[Array, ...]
 

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from softcheck.checks.tally import Tally
 from softcheck.diagnosis.formulas import Formula, Parts
 from softcheck.diagnosis.points import Point
 from softcheck.diagnosis.view import View
-from softcheck.policy import Array
-from softcheck.tally import Tally
-from softcheck.tolerance import DUMP_FACTOR, Precision
+from softcheck.gradient.policy import Array
+from softcheck.gradient.tolerance import DUMP_FACTOR, Precision
 
 NAMED, FREE = 1.0, 2.0
 """What a named mistake and a free number cost: the cheapest explanation comes first."""

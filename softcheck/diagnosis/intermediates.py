@@ -5,11 +5,11 @@ from math import log
 
 import numpy as np
 
+from softcheck.checks.dumps import sides
+from softcheck.checks.tally import Tally
 from softcheck.diagnosis.formulas import EPSILONS, over_states
 from softcheck.diagnosis.view import View
-from softcheck.dumps import sides
-from softcheck.policy import Array
-from softcheck.tally import Tally
+from softcheck.gradient.policy import Array
 
 Value = Callable[[View], Array]
 

@@ -11,8 +11,10 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from softcheck import fit
-from softcheck.blocks import precisions
+from softcheck.checks import fit
+from softcheck.checks.blocks import precisions
+from softcheck.checks.dumps import DUMPS, INTERMEDIATES
+from softcheck.checks.tally import Tally
 from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import Evidence, Hypothesis, judge
 from softcheck.diagnosis.profile import Profile
@@ -20,13 +22,11 @@ from softcheck.diagnosis.sieve import STRAY, credible, survivors
 from softcheck.diagnosis.states import part
 from softcheck.diagnosis.states import view as view_of
 from softcheck.diagnosis.view import View
-from softcheck.dumps import DUMPS, INTERMEDIATES
-from softcheck.policy import Buffers
+from softcheck.gradient.policy import Buffers
+from softcheck.gradient.tolerance import Precision
 from softcheck.result import Diagnosis
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
-from softcheck.tally import Tally
-from softcheck.tolerance import Precision
 
 FEW = 8
 """How many explanations are followed through all states."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softcheck.diagnosis.view import Shared
-from softcheck.tolerance import Precision
+from softcheck.gradient.tolerance import Precision
 
 LOSS_SCALES = range(8, 33)
 """The powers of two that loss scalers multiply by."""

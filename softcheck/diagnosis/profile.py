@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from softcheck.diagnosis.view import View
-from softcheck.policy import Array, sum_over_actions
+from softcheck.gradient.policy import Array, sum_over_actions
 
 LISTED = 20
 """How many wrong entries are listed."""

@@ -4,18 +4,18 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from softcheck import fit
-from softcheck.catalogue import phrase
+from softcheck.checks import fit
+from softcheck.checks.tally import Tally
+from softcheck.diagnosis.catalogue import phrase
 from softcheck.diagnosis.formulas import right
 from softcheck.diagnosis.hypothesis import Evidence, Hypothesis
 from softcheck.diagnosis.points import points
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.view import Shared, View
-from softcheck.policy import Array
+from softcheck.gradient.policy import Array
+from softcheck.gradient.tolerance import Precision
 from softcheck.result import Diagnosis
 from softcheck.tables.case import Case
-from softcheck.tally import Tally
-from softcheck.tolerance import Precision
 
 _SHARP = 0.05
 _BY_NUMBERS = 0.1

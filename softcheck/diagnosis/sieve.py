@@ -19,7 +19,7 @@ from softcheck.diagnosis.hypothesis import (
 )
 from softcheck.diagnosis.points import LOSS_SCALES, Point, points, scales
 from softcheck.diagnosis.view import View
-from softcheck.policy import Array
+from softcheck.gradient.policy import Array
 
 STRAY = 0.02
 """Up to this share of wrong entries a gradient counts as right but for them."""

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.blocks import REDUCTIONS, Facts, evaluation, rows_of_block
+from softcheck.checks.blocks import REDUCTIONS, Facts, evaluation, rows_of_block
+from softcheck.checks.evaluation import Context
+from softcheck.checks.exact_sum import ExactSum
 from softcheck.diagnosis.view import Shared, View
-from softcheck.evaluation import Context
-from softcheck.exact_sum import ExactSum
-from softcheck.policy import Buffers
+from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 

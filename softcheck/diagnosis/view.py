@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.dumps import Sides, sides
-from softcheck.evaluation import Dump, Evaluation
-from softcheck.policy import Array, Block, Buffers
+from softcheck.checks.dumps import Sides, sides
+from softcheck.checks.evaluation import Dump, Evaluation
+from softcheck.gradient.policy import Array, Block, Buffers
+from softcheck.gradient.tolerance import live_magnitude, summation
 from softcheck.settings import CriticChoice
-from softcheck.tolerance import live_magnitude, summation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, Self, TypeAlias, TypeVar
 
 from softcheck.errors import SoftcheckError, UsageError
-from softcheck.policy import Buffers
+from softcheck.gradient.policy import Buffers
 from softcheck.settings import EngineName, Settings
 from softcheck.tables.case import Case, RawBlock
 

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from softcheck import __version__
 from softcheck.engines import Mergeable, Piece, in_order, merged
 from softcheck.engines.local import Threads, cores
 from softcheck.errors import InputError, SoftcheckError, UsageError
-from softcheck.policy import Buffers
+from softcheck.gradient.policy import Buffers
 from softcheck.settings import BLOCK_ENTRIES, Settings
 from softcheck.tables.case import Case, RawBlock
+from softcheck.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from softcheck.engines import Mergeable, Piece, in_order, merged
 from softcheck.errors import SoftcheckError
-from softcheck.policy import Buffers
+from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 

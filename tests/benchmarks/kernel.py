@@ -14,10 +14,10 @@ import ml_dtypes
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from softcheck import blocks, checks
+from softcheck.checks import blocks, every
+from softcheck.checks.evaluation import Context
 from softcheck.engines.local import Threads
-from softcheck.evaluation import Context
-from softcheck.policy import Buffers
+from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
 
@@ -49,13 +49,13 @@ class Kernel:
         """Run the checks of one block."""
         e = blocks.evaluation(self.case, raw, self.settings, self.context, buffers, blocks.Facts())
         if self.of_logits:
-            return checks.Partial({name: checks.check(e, name) for name in OF_LOGITS})
-        return checks.run(e)
+            return every.Partial({name: every.check(e, name) for name in OF_LOGITS})
+        return every.run(e)
 
     def __call__(self):
         """Run them all."""
         rows = blocks.rows_of_block(self.settings, self.case.actions)
-        total = checks.Partial()
+        total = every.Partial()
         for found in self.engine.over_blocks(self.block, self.case, rows):
             total.merge(found)
         if any(tally.failed for tally in total.tallies.values()):
@@ -126,9 +126,9 @@ def where_time_goes(kernel):
         e = blocks.evaluation(*arguments, buffers, blocks.Facts())
         for name in ("policy", "loss", "gradient", "bounds"):
             yield name, partial(getattr, e, name)
-        for name in checks.ORACLES:
+        for name in every.ORACLES:
             if name != "sampled":
-                yield name, partial(checks.check, e, name)
+                yield name, partial(every.check, e, name)
 
     least, counted = {}, {}
     buffers = Buffers()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from softcheck.policy import Buffers
+from softcheck.gradient.policy import Buffers
 from softcheck.settings import BLOCK_ENTRIES
 from softcheck.tables import open_case
 

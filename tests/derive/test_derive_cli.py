@@ -146,6 +146,6 @@ def test_markup_and_control_characters_of_a_document_are_data(paper):
 
 def test_nothing_heavy_is_imported_for_the_version():
     heavy = ("sympy", "mpmath", "numpy")
-    code = f"import sys, softcheck.cli; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, softcheck.command.main; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

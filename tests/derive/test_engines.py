@@ -4,10 +4,11 @@ import pytest
 import run
 import sympy
 
-from softcheck.derive import planted, witness
+from softcheck.derive import planted
 from softcheck.derive.check import check, report
-from softcheck.derive.normal_form import NormalForm
-from softcheck.derive.polynomials import constant
+from softcheck.derive.kernel.normal_form import NormalForm
+from softcheck.derive.kernel.polynomials import constant
+from softcheck.derive.points import witness
 from softcheck.derive.spell import unicode
 from softcheck.derive.writing import formula
 from softcheck.result import Verdict

@@ -5,15 +5,15 @@ import mpmath
 from hypothesis import HealthCheck, assume, given, settings
 from rewriting import DEFINITIONS, Maker, makers
 
-from softcheck.derive.evaluate import Evaluation
 from softcheck.derive.expr import free_indices
 from softcheck.derive.givens import Context
-from softcheck.derive.jets import Arithmetic
+from softcheck.derive.kernel.normal_form import NormalForm
+from softcheck.derive.kernel.terms import OutsideError
 from softcheck.derive.ladder import Ladder
-from softcheck.derive.normal_form import NormalForm
-from softcheck.derive.refute import Claim, refute
-from softcheck.derive.terms import OutsideError
-from softcheck.derive.witness import confirm
+from softcheck.derive.points.evaluate import Evaluation
+from softcheck.derive.points.jets import Arithmetic
+from softcheck.derive.points.refute import Claim, refute
+from softcheck.derive.points.witness import confirm
 from softcheck.derive.writing import formula
 
 EXAMPLES = 2000

@@ -6,7 +6,7 @@ import pytest
 
 from softcheck.derive.check import check, report
 from softcheck.derive.expr import Diff, Sum, Sym
-from softcheck.derive.normal_form import Facts, NormalForm
+from softcheck.derive.kernel.normal_form import Facts, NormalForm
 from softcheck.result import Verdict
 
 P, R, U = Verdict.PROVED, Verdict.REFUTED, Verdict.UNKNOWN

@@ -7,10 +7,11 @@ import torch
 from fixture_cases import walk
 
 import softcheck
-from softcheck import Status, checks, fit
-from softcheck.blocks import Facts, evaluation
-from softcheck.evaluation import Context
-from softcheck.policy import Buffers
+from softcheck import Status
+from softcheck.checks import dumps, fit
+from softcheck.checks.blocks import Facts, evaluation
+from softcheck.checks.evaluation import Context
+from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays, open_case
 from softcheck.verification import verify_case
@@ -75,8 +76,8 @@ def checked(arrays):
     context = Context(case.states * case.actions, 5, sample=())
     e = evaluation(case, raw, Settings(), context, Buffers(), Facts())
     with np.errstate(all="ignore"):
-        sides = checks.sides(e, "gradient")
-        gradient = checks.compare_sides(e, sides)
+        sides = dumps.sides(e, "gradient")
+        gradient = dumps.compare_sides(e, sides)
         moments = fit.Moments.of(e, sides, sides.ratio(np.empty_like(sides.expected)))
     unit = e.dumps["gradient"].computed.unit
     return gradient, fit.check(moments, float(case.scalars["alpha"]), unit)

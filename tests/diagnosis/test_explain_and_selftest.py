@@ -6,7 +6,7 @@ import pytest
 from fixture_cases import FIXTURES, walk
 from run import softcheck
 
-from softcheck.catalogue import entries
+from softcheck.diagnosis.catalogue import entries
 
 
 @pytest.mark.parametrize("code", entries())

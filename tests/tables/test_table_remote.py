@@ -20,7 +20,7 @@ from test_table_runs import check_runs
 from test_table_shards import by_role, save_zarr
 from typer.testing import CliRunner
 
-from softcheck.cli import app
+from softcheck.command.main import app
 from softcheck.errors import SoftcheckError
 from softcheck.tables import open_case, remote
 

@@ -1,0 +1,1 @@
+"""What is compared, and how much of it was seen."""

@@ -1,0 +1,215 @@
+"""Blocks of a case as the checks take them: givens checked, actions first, float64."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import add
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softcheck.checks.dumps import DUMPS
+from softcheck.checks.evaluation import Context, Dump, Evaluation
+from softcheck.checks.merging import Merging
+from softcheck.errors import InputError
+from softcheck.gradient.policy import LINE, Array, Block, Buffers
+from softcheck.gradient.tolerance import Precision
+from softcheck.settings import CriticChoice, Reduction, Settings
+from softcheck.tables.case import Case, RawBlock
+from softcheck.tables.roles import is_critic
+
+REDUCTIONS: dict[Reduction, Callable[[int, int], float]] = {
+    "none": lambda _states, _actions: 1.0,
+    "sum": lambda _states, _actions: 1.0,
+    "mean": lambda states, _actions: 1.0 / states,
+    "mean-all": lambda states, actions: 1.0 / (states * actions),
+}
+"""How the loss over a batch was reduced, to the factor of each state's loss."""
+
+CRITICS: dict[CriticChoice, Callable[[Sequence[Array]], Array]] = {
+    "min": np.minimum.reduce,
+    "mean": lambda tables: np.mean(tables, axis=0),
+    "first": lambda tables: tables[0],
+}
+"""How several critics make one Q."""
+
+
+def rows_of_block(settings: Settings, actions: int) -> int:
+    """Return how many states of so many actions a block has: whole cache lines, where it can."""
+    rows = settings.block_entries // actions
+    return rows - rows % LINE or max(1, rows)
+
+
+@dataclass
+class Facts(Merging):
+    """What was seen while blocks were prepared."""
+
+    masked: Annotated[int, add] = 0
+    disagreements: Annotated[int, add] = 0
+
+
+def evaluation(
+    case: Case,
+    raw: RawBlock,
+    settings: Settings,
+    context: Context,
+    buffers: Buffers,
+    facts: Facts,
+) -> Evaluation:
+    """Check the givens of a block and lay them out, beside what was dumped."""
+    block, legal = given_block(case, raw, settings, buffers, facts)
+    return Evaluation(
+        block,
+        raw.start,
+        _factor(case, raw, settings),
+        legal,
+        {
+            check_of(role): _dump(case, raw, role, settings, buffers)
+            for role in case.tables
+            if check_of(role) in DUMPS
+        },
+        context,
+        buffers,
+    )
+
+
+def given_block(
+    case: Case, raw: RawBlock, settings: Settings, buffers: Buffers, facts: Facts
+) -> tuple[Block, NDArray[np.bool_] | None]:
+    """Check the givens of a block and lay them out actions first, in float64.
+
+    Returns
+    -------
+    block : Block
+    legal : array of bool, shape (actions, rows), or None where every action is legal
+
+    Raises
+    ------
+    InputError
+        Where a given is no number that a loss can have.
+    """
+    logits, finite = _table(case, raw, "logits", buffers)
+    legal = _legal(case, raw, logits, facts, finite)
+    if legal is not None:
+        np.copyto(logits, -np.inf, where=~legal)
+    critics = []
+    for role in (role for role in case.tables if role == "q" or is_critic(role)):
+        critic, finite = _table(case, raw, role, buffers)
+        if not finite:
+            _require(case, raw, role, np.isfinite(critic), legal)
+        if legal is not None:
+            np.copyto(critic, 0.0, where=~legal)
+        critics.append(critic)
+    q = critics[0] if len(critics) == 1 else CRITICS[settings.critics](critics)
+
+    alpha = _of_states(case, raw, "alpha")
+    _require(case, raw, "alpha", np.isfinite(alpha) & (alpha >= 0), None)
+    return Block(q, logits, alpha), legal
+
+
+def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Array, bool]:
+    """Return a table of a block, actions first, and whether it is known to be finite.
+
+    A sum is finite only if all of its terms are. It reads the table in order, which the transposed
+    copy does not: with the sum before it, both together take less than the copy alone.
+    """
+    table = raw.arrays[role]
+    out = buffers(f"given.{role}", (case.actions, raw.rows))
+    with np.errstate(all="ignore"):
+        finite = bool(np.isfinite(table.sum(dtype=np.float64)))
+    np.copyto(out, table.T)
+    return out, finite
+
+
+def _factor(case: Case, raw: RawBlock, settings: Settings) -> Array:
+    """Return what multiplies the loss, shape `(rows,)`, or `(1,)` if all states share it."""
+    factor = np.array([REDUCTIONS[settings.reduction](case.states, case.actions)])
+    if "weights" in case.tables:
+        weights = _of_states(case, raw, "weights")
+        _require(case, raw, "weights", np.isfinite(weights), None)
+        factor = factor * weights
+    return factor
+
+
+def check_of(role: str) -> str:
+    """Return the name of the check of a dumped role."""
+    return "gradient" if role == "grad" else role
+
+
+def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buffers) -> Dump:
+    """Return what was dumped for a block, with its precisions."""
+    finite = False
+    if role in case.scalars:
+        values = np.array(case.scalars[role], dtype=np.float64)
+    elif raw.arrays[role].ndim == 2:
+        values, finite = _table(case, raw, role, buffers)
+    else:
+        values = _of_states(case, raw, role)
+    return Dump(values, *precisions(case, role, settings), settings.tolerance_factor, finite)
+
+
+def _of_states(case: Case, raw: RawBlock, role: str) -> Array:
+    """Return a quantity of the states of a block, shape `(rows,)`, or `(1,)` if they share it."""
+    if role in case.scalars:
+        return np.array([case.scalars[role]], dtype=np.float64)
+    return raw.arrays[role].astype(np.float64)
+
+
+def precisions(case: Case, role: str, settings: Settings) -> tuple[Precision, Precision]:
+    """Return what a dump was rounded to and what it was computed in."""
+    stored = Precision.of(case.tables[role].dtype)
+    if role == "grad" and settings.grad_dtype is not None:
+        stored = Precision(settings.grad_dtype)
+    computed = Precision(settings.compute_dtype) if settings.compute_dtype else stored
+    return stored, computed
+
+
+def _legal(
+    case: Case, raw: RawBlock, logits: Array, facts: Facts, finite: bool
+) -> NDArray[np.bool_] | None:
+    """Return where an action is legal, or None if all are: the mask and the logit must allow it."""
+    allowed = raw.arrays["mask"].T.astype(np.bool_) if "mask" in raw.arrays else None
+    if allowed is None and finite:
+        return None
+    open_ = logits != -np.inf
+    legal: NDArray[np.bool_] = open_ if allowed is None else allowed & open_
+    if allowed is not None:
+        facts.disagreements += int(np.count_nonzero(allowed & ~open_))
+    _require(case, raw, "logits", np.isfinite(logits) | (logits == -np.inf), allowed)
+    facts.masked += int(np.count_nonzero(~legal))
+    empty = np.flatnonzero(~legal.any(axis=0))
+    if empty.size:
+        role = "mask" if allowed is not None else "logits"
+        raise InputError(
+            case.place(role, raw.start + int(empty[0])),
+            "a state without a legal action",
+            "at least one",
+            "Leave such states out of the dump.",
+        )
+    return legal
+
+
+def _require(
+    case: Case, raw: RawBlock, role: str, right: NDArray[np.bool_], legal: NDArray[np.bool_] | None
+) -> None:
+    """Raise InputError at the first legal entry that is not right."""
+    wrong = ~right if legal is None else legal & ~right
+    if not wrong.any():
+        return
+    row, *action = (int(i) for i in np.argwhere(wrong.T)[0])
+    expected, hint = {
+        "alpha": ("a finite number that is not negative", "Check how the temperature was dumped."),
+        "weights": ("a finite number", "Check how the weights were dumped."),
+        "logits": ("a finite number or -inf", "Mask the action (--mask) or fix the dump."),
+    }.get(role, ("a finite number", "Mask the action (--mask) or fix the dump."))
+    if role in case.scalars:
+        where, value = case.tables[role].where, case.scalars[role]
+    else:
+        where = case.place(role, raw.start + row, *action)
+        value = raw.arrays[role][(row, *action)]
+    raise InputError(where, _spelled(value), expected, hint)
+
+
+def _spelled(number: Any) -> str:
+    """Return a number as people write it."""
+    return "NaN" if np.isnan(number) else repr(float(number))

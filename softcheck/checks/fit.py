@@ -1,0 +1,342 @@
+"""The scale and the temperature that a dumped gradient really has, from all of its entries.
+
+With a = -J(Q) and b = alpha J(log pi), times what reduction and weights make of a state's loss,
+the true gradient is a + b. Here G = x a + y b is fitted by least squares: rounding errors of
+different states are nearly independent, so x and y / x come out far sharper than any single
+entry, and an alpha that is one optimiser step old is seen where every entry passes.
+"""
+
+from dataclasses import dataclass, field
+from math import isfinite, log, sqrt
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softcheck.checks.dumps import Sides
+from softcheck.checks.evaluation import Evaluation
+from softcheck.checks.tally import Tally, compare, sight
+from softcheck.gradient.policy import Array, Buffers, sum_of_products
+from softcheck.gradient.tolerance import DUMP_FACTOR, U
+
+SIGMAS = 6.0
+"""How many standard errors are no error."""
+
+COHERENT = 1.0 / 24.0
+"""The part of its rounding bound by which all entries may err in one direction: sums that run
+naively, a rounded temperature and an exponential function of its own are the same everywhere."""
+
+FEWEST = 6.0
+"""Below so many states that carry the fit, its standard errors are not trusted."""
+
+_FREEDOM = 20.0  # standard errors from n states are widened by 1 + 20 / n
+
+_COLUMNS = 8
+"""Of each state: 1, sum a r, sum b r, sum a a, sum a b, sum b b, and bounds on sum |a|, sum |b|."""
+
+_MOMENTS = slice(1, 6)
+_SIZES = slice(6, 8)
+
+_GROUP = 512
+_BITS = 14
+_COLLINEAR = 1e-12
+_USEFUL = 0.5
+_ROUNDING = 64.0 * U  # of a product of two sums over actions, relative to its size
+_HASH = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass
+class Sums:
+    """Sums over states of products of their columns, the same whatever blocks the states come in.
+
+    States are added up in groups of 512 counted from the first state of the case, and groups in
+    pairs, these in pairs again and so on: a sum waits until its sibling is there.
+
+    Attributes
+    ----------
+    tree : dict of (level, number) to array, shape (columns, columns)
+        The sums over 2^level groups.
+    parts : dict of group to array, shape (columns, states)
+        Groups that are not whole, 0 where a state is missing.
+    """
+
+    tree: dict[tuple[int, int], Array] = field(default_factory=dict)
+    parts: dict[int, Array] = field(default_factory=dict)
+
+    def add(self, start: int, columns: Array) -> None:
+        """Add the columns of the states from `start` on."""
+        stop = start + columns.shape[1]
+        first = min(-(-start // _GROUP) * _GROUP, stop)
+        last = max(stop // _GROUP * _GROUP, first)
+        for low, high in ((start, first), (last, stop)):
+            if low < high:
+                part = np.zeros((_COLUMNS, _GROUP))
+                begin = low % _GROUP
+                part[:, begin : begin + high - low] = columns[:, low - start : high - start]
+                self._add_part(low // _GROUP, part)
+        self._add_groups(first // _GROUP, columns[:, first - start : last - start])
+
+    def _add_part(self, group: int, part: Array) -> None:
+        part = part + self.parts.pop(group, 0.0)
+        if part[0].all():
+            self._add_groups(group, part)
+        else:
+            self.parts[group] = part
+
+    def _add_groups(self, first: int, columns: Array) -> None:
+        for group, products in enumerate(_products(columns), first):
+            self._add_products(0, group, products)
+
+    def _add_products(self, level: int, number: int, products: Array) -> None:
+        while (sibling := self.tree.pop((level, number ^ 1), None)) is not None:
+            level, number, products = level + 1, number // 2, products + sibling
+        self.tree[level, number] = products
+
+    @np.errstate(all="ignore")  # what overflows cannot be told
+    def merge(self, other: "Sums") -> None:
+        """Add the sums over other states."""
+        for (level, number), products in other.tree.items():
+            self._add_products(level, number, products)
+        for group, part in other.parts.items():
+            self._add_part(group, part)
+
+    def total(self) -> Array:
+        """Return the sums over all states; the last group of a case need not be whole."""
+        total = np.zeros((_COLUMNS, _COLUMNS))
+        for _, products in sorted(self.tree.items(), key=itemgetter(0)):
+            total += products
+        for _, part in sorted(self.parts.items(), key=itemgetter(0)):
+            total += _products(part)[0]
+        return total
+
+
+def _products(columns: Array) -> Array:
+    """Return the sums over each group of the products of each two columns."""
+    groups = columns.reshape(_COLUMNS, -1, _GROUP).swapaxes(0, 1)
+    products: Array = groups @ groups.swapaxes(1, 2)
+    return products
+
+
+@dataclass
+class Moments:
+    """The weighted moments of G against a and b over some states; they merge in any order.
+
+    Attributes
+    ----------
+    sums : Sums
+    skipped : int
+        Entries that are not finite and took no part.
+    states : int
+        States that took part.
+    seen : array of bool
+        Which bins the hashes of states fall in: how many states differ (a table often repeats
+        them).
+    """
+
+    sums: Sums = field(default_factory=Sums)
+    skipped: int = 0
+    states: int = 0
+    seen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(1 << _BITS, np.bool_))
+
+    @classmethod
+    def of(cls, e: Evaluation, gradient: Sides, r: Array) -> "Moments":
+        """Return the moments of one block.
+
+        An entry weighs with its tolerance; where that is 0 or infinite it takes no part.
+
+        Parameters
+        ----------
+        e : Evaluation
+        gradient : Sides
+        r : Array, shape (actions, rows)
+            Their ratio.
+        """
+        made = cls()
+        actual, expected, tolerance, _ = gradient
+        a, b = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2"))
+        weight = e.policy.pi
+        if (e.factor != 1.0).any():
+            weight = np.multiply(weight, e.factor, out=b)
+        weight = np.divide(weight, tolerance, out=b)
+        np.subtract(e.mean(e.block.q), e.block.q, out=a)
+        a *= weight
+        np.divide(expected, tolerance, out=b)
+        b -= a
+
+        def product(x: Array, y: Array) -> Array:
+            return sum_of_products(x, y, e.buffers)
+
+        ar = product(a, r)
+        if not np.isfinite(ar).all():
+            finite, r = np.isfinite(actual - expected), r.copy()
+            made.skipped = int(np.count_nonzero(~finite))
+            for x in (a, b, r):
+                np.copyto(x, 0.0, where=~finite | (tolerance == 0.0) | np.isinf(tolerance))
+            ar = product(a, r)
+        aa, bb = product(a, a), product(b, b)
+        columns = np.array([np.ones_like(ar), ar, product(b, r), aa, product(a, b), bb, aa, bb])
+        # No sum of magnitudes is larger, by the inequality of Cauchy and Schwarz.
+        columns[_SIZES] = np.sqrt(e.policy.live * columns[_SIZES])
+        made.sums.add(e.start, columns)
+        weighed = aa + bb
+        weighed = weighed[weighed > 0.0]
+        made.states = weighed.size
+        bins = (weighed.view(np.uint64) * _HASH) >> np.uint64(64 - _BITS)
+        made.seen[bins.view(np.int64)] = True  # NumPy takes these for indices as they are
+        return made
+
+    def merge(self, other: "Moments") -> None:
+        """Add the moments of other states."""
+        self.sums.merge(other.sums)
+        self.skipped += other.skipped
+        self.states += other.states
+        self.seen |= other.seen
+
+    def different(self) -> float:
+        """Return about how many states differ from one another, at most 160,000.
+
+        Of n bins, k states leave n exp(-k / n) empty (Whang et al., *A linear-time probabilistic
+        counting algorithm for database applications*, 1990). More states than can be counted
+        make standard errors look larger, but these are below the floor long before.
+        """
+        empty = max(1, self.seen.size - int(self.seen.sum()))
+        return self.seen.size * log(self.seen.size / empty)
+
+
+class Parameter(NamedTuple):
+    """One fitted number: what was found, by how much it may be off, and its standard error."""
+
+    value: float
+    tolerance: float
+    error: float
+
+
+class Fitted(NamedTuple):
+    """x and y / x of a gradient, each in units of what was declared; None where data hide it."""
+
+    scale: Parameter | None
+    ratio: Parameter | None
+
+
+class _Solution(NamedTuple):
+    """A least-squares solution: the departures from 1, and what they follow from."""
+
+    departure: Array
+    covariance: Array
+    noise: Array
+    """What rounding may hide of the covariance, whose terms cancel."""
+    lever: Array
+    """How the departures move with the sums of a r and b r, shape `(parameters, 2)`."""
+
+
+def _solve(total: Array, along: Array) -> _Solution | None:
+    """Fit the departure of (x, y) from (1, 1) along the columns of `along`, shape `(2, k)`.
+
+    The covariance is that of sums over states (the sandwich of robust regression), for the
+    entries of one state share the rounding of its sums.
+    """
+    ar, br, aa, ab, bb = total[0, _MOMENTS]
+    reduced = along.T @ np.array([[aa, ab], [ab, bb]]) @ along
+    size = np.sqrt(np.diag(reduced))
+    if not (np.isfinite(reduced).all() and (size > 0).all()):
+        return None
+    correlation = reduced / np.outer(size, size)
+    if np.linalg.det(correlation) < _COLLINEAR:
+        return None
+    inverse = np.linalg.inv(correlation) / np.outer(size, size)
+    departure = inverse @ along.T @ np.array([ar, br])
+    dx, dy = along @ departure
+    score = along.T @ np.array([[1.0, 0.0, -dx, -dy, 0.0], [0.0, 1.0, 0.0, -dx, -dy]])
+    spread = inverse @ score
+    products = total[_MOMENTS, _MOMENTS]
+    noise = _ROUNDING * (np.abs(spread) @ np.abs(products) @ np.abs(spread).T)
+    return _Solution(departure, spread @ products @ spread.T, noise, np.abs(inverse @ along.T))
+
+
+@np.errstate(all="ignore")  # what overflows cannot be told
+def fitted(moments: Moments, unit: float) -> Fitted:
+    """Return x and y / x with their tolerances.
+
+    The tolerance is the larger of `SIGMAS` standard errors and what rounding can do in one
+    direction: `COHERENT` of the bounds of all entries together, and the rounding of alpha and
+    of the scale themselves.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the whole case.
+    unit : float
+        The unit roundoff of what the gradient was computed in.
+    """
+    total = moments.sums.total()
+    different = moments.different()
+    repeats = sqrt(max(1.0, moments.states / max(1.0, different)))
+    leverage = min((total[0, k] ** 2 / total[k, k] for k in (3, 5) if total[k, k]), default=0.0)
+    carrying = min(leverage, different)
+    # The bounds are of first order; coarse arithmetic leaves more over, and in one direction.
+    coherent = COHERENT + sqrt(unit) if carrying >= FEWEST else DUMP_FACTOR
+    sigmas = SIGMAS * (1.0 + _FREEDOM / max(1.0, carrying))
+
+    def parameter(value: float, of: Array, solution: _Solution) -> Parameter:
+        hidden = float(np.abs(of) @ solution.noise @ np.abs(of))
+        error = sqrt(max(0.0, float(of @ solution.covariance @ of)) + hidden) * repeats
+        floor = coherent / DUMP_FACTOR * float(np.abs(of) @ solution.lever @ total[0, _SIZES])
+        value = float(value)
+        return Parameter(value, max(sigmas * error, floor) + 2.0 * unit * abs(value), error)
+
+    if (both := _solve(total, np.eye(2))) is not None:
+        x, y = 1.0 + both.departure
+        scale = parameter(x, np.array([1.0, 0.0]), both)
+        if scale.tolerance < _USEFUL * abs(x):
+            ratio = parameter(y / x, np.array([-y / x, 1.0]) / x, both)
+            return Fitted(scale, ratio if ratio.tolerance < _USEFUL else None)
+    if (one := _solve(total, np.ones((2, 1)))) is not None:
+        scale = parameter(1.0 + float(one.departure[0]), np.ones(1), one)
+        return Fitted(scale if scale.tolerance < _USEFUL else None, None)
+    return Fitted(None, None)
+
+
+def check(moments: Moments, alpha: float | None, unit: float) -> Tally:
+    """Compare the fitted scale and temperature with the declared ones.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the whole case.
+    alpha : float or None
+        The temperature, or None if it differs by state: then it is compared in units of itself.
+    unit : float
+        The unit roundoff of what the gradient was computed in.
+    """
+    found = fitted(moments, unit)
+    declared = 1.0 if alpha is None else alpha
+    said = []
+    rows = []
+    for name, parameter, true in (("scale", found.scale, 1.0), ("alpha", found.ratio, declared)):
+        if parameter is None:
+            said.append(f"{name} cannot be told from this data")
+            rows.append((true, true, 1.0, 0.0))
+            continue
+        value, tolerance, error = (number * true for number in parameter)
+        unit_of = " times the declared" if name == "scale" or alpha is None else ""
+        beside = "" if unit_of else f", declared {true!r}"
+        said.append(f"{name} fitted {_spelled(value, error)}{unit_of}{beside}")
+        rows.append((value, true, tolerance, true))
+    if moments.skipped:
+        said.append(f"{moments.skipped} entries that are not finite were left out")
+    actual, expected, tolerances, scale = np.array(rows).T.copy()
+    with np.errstate(divide="ignore"):  # there is nothing to see of what cannot be told
+        seen = sight(tolerances, scale, Buffers())
+        tally = compare(actual, expected, tolerances, seen, Buffers(), entries=2, start=0, limit=2)
+    tally.spots = [spot._replace(state=None, about=said[spot.state or 0]) for spot in tally.spots]
+    tally.summary = "; ".join(said)
+    return tally
+
+
+def _spelled(value: float, error: float) -> str:
+    """Return a fitted number with as many digits as its standard error leaves it."""
+    if not (isfinite(value) and isfinite(error)) or error <= 0.0:
+        return f"{value:.12g}"
+    digits = max(0, 1 - int(np.floor(np.log10(error))))
+    return f"{value:.{min(digits, 17)}f} +- {error:.1g}"

@@ -1,0 +1,261 @@
+"""The outcome of a check over some entries; outcomes of disjoint entries merge in any order."""
+
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softcheck.gradient.policy import Array, Buffers
+
+_MANTISSA_BITS = 4  # a bin of the histogram is a sixteenth of a power of two
+_SHIFT = 52 - _MANTISSA_BITS
+_LOWEST = (1023 - 60) << _MANTISSA_BITS
+_BLIND = 1023 << _MANTISSA_BITS
+_BINS = _BLIND - _LOWEST + 1
+_RANK = attrgetter("rank")
+
+
+class Spot(NamedTuple):
+    """One entry that stands out. Spots sort worst first, then in the order of the table.
+
+    `ratio` is error over tolerance and infinite where either value is not finite; `action` is
+    None for a quantity of a whole state, `state` too for one of the whole case; `about` says
+    what was compared if the check compares several things.
+    """
+
+    ratio: float
+    state: int | None
+    action: int | None
+    actual: float
+    expected: float
+    tolerance: float
+    about: str = ""
+
+    @property
+    def rank(self) -> tuple[float, int, int]:
+        """The sort key."""
+        state = -1 if self.state is None else self.state
+        return -self.ratio, state, -1 if self.action is None else self.action
+
+
+@dataclass
+class Tally:
+    """Counts, the worst spots and the resolution of a check.
+
+    Attributes
+    ----------
+    entries, failed : int
+        How many were compared, and how many differ by more than their tolerance.
+    live, blind : int
+        How many entries have something to see, and how many of these have a tolerance as large
+        as their scale.
+    spots : list of Spot
+        The worst one, and further ones only as far as they failed; worst first.
+    histogram : array of int, shape (bins,)
+        Of the resolution of each state, the worst tolerance over scale of its live entries: bin 0
+        holds the states without one, the last one those with a blind entry.
+    limit : int
+        How many spots are kept.
+    summary : str
+        What the report should say of the outcome as a whole.
+    """
+
+    limit: int
+    entries: int = 0
+    failed: int = 0
+    live: int = 0
+    blind: int = 0
+    spots: list[Spot] = field(default_factory=list)
+    histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
+    summary: str = ""
+
+    def resolution(self) -> tuple[float, float] | None:
+        """Return the median and the worst over the states, rounded up to a bin's edge."""
+        counts = np.cumsum(self.histogram[1:])
+        if not counts[-1]:
+            return None
+        median = int(np.searchsorted(counts, (counts[-1] + 1) // 2)) + 1
+        worst = int(np.flatnonzero(self.histogram)[-1])
+        return _upper_edge(median), _upper_edge(worst)
+
+    def merge(self, other: "Tally") -> None:
+        """Add the outcome over other entries."""
+        self.entries += other.entries
+        self.failed += other.failed
+        self.live += other.live
+        self.blind += other.blind
+        self.histogram += other.histogram
+        self.spots = _keep(sorted(self.spots + other.spots, key=_RANK), self.limit)
+
+
+def _keep(spots: list[Spot], limit: int) -> list[Spot]:
+    """Return the worst spot, and the failed ones up to `limit`."""
+    failed = [spot for spot in spots[:limit] if spot.ratio > 1]
+    return failed or spots[:1]
+
+
+def _upper_edge(index: int) -> float:
+    """Return the upper edge of a bin of the histogram; infinite for the last."""
+    if index == _BINS - 1:
+        return float("inf")
+    bits = np.uint64(_LOWEST + index + 1) << np.uint64(_SHIFT)
+    return float(bits.view(np.float64))
+
+
+class Sight(NamedTuple):
+    """How much a comparison sees of some states; see `Tally`."""
+
+    live: int
+    blind: int
+    histogram: NDArray[np.int64]
+
+
+def histogram(resolution: Array) -> NDArray[np.int64]:
+    """Count the resolutions of states, shape `(rows,)`, by their leading bits.
+
+    What is below the lowest bin has nothing to see.
+    """
+    bins = np.minimum(resolution, 1.0).view(np.int64)
+    bins >>= _SHIFT
+    bins -= _LOWEST
+    np.maximum(bins, 0, out=bins)
+    return np.bincount(bins, minlength=_BINS)
+
+
+def sight(tolerance: Array, scale: Array, buffers: Buffers) -> Sight:
+    """Return how much a comparison within `tolerance` sees of quantities of the size `scale`.
+
+    Both have the shape (actions, rows), or (rows,) for a quantity of whole states. A tolerance
+    that is not finite sees nothing; where the scale is 0 there is nothing to see.
+    """
+    if scale.ndim == 1:
+        tolerance, scale = tolerance[np.newaxis], scale[np.newaxis]
+    resolution = np.divide(tolerance, scale, out=buffers("scratch.2", scale.shape))
+    worst = resolution.max(axis=0) if len(scale) > 1 else resolution[0]
+    live, blind = scale.size, 0
+    if not worst.max() < 1.0:  # so too if there is a NaN
+        unclear = np.flatnonzero(~(worst < 1.0))
+        resolution = resolution[:, unclear]
+        dead = scale[:, unclear] == 0.0
+        resolution[dead] = 0.0
+        unseen = ~(resolution < 1.0)
+        resolution[unseen] = np.inf
+        worst[unclear] = resolution.max(axis=0)
+        live -= int(np.count_nonzero(dead))
+        blind = int(np.count_nonzero(unseen))
+    return Sight(live, blind, histogram(worst))
+
+
+def over_tolerance(actual: Array, expected: Array, tolerance: Array, out: Array) -> Array:
+    """Return (actual - expected) / tolerance in `out`."""
+    np.subtract(actual, expected, out=out)
+    out /= tolerance
+    return out
+
+
+def compare(
+    actual: Array,
+    expected: Array,
+    tolerance: Array,
+    seen: Sight,
+    buffers: Buffers,
+    *,
+    unit: float = 1.0,
+    entries: int,
+    start: int,
+    limit: int,
+    about: str = "",
+    ratio: Array | None = None,
+) -> Tally:
+    """Compare two sides of a block, entry by entry.
+
+    Parameters
+    ----------
+    actual, expected : Array, shape (actions, rows), or (rows,) for a quantity of whole states
+    tolerance : Array, same shape
+        The largest error that is no error, in units of `unit`. Where it is not finite the entry
+        is blind, and where it is 0 the values must be equal.
+    seen : Sight
+        How much that sees.
+    unit : float
+        A power of two.
+    entries : int
+        How many of the compared places count.
+    start : int
+        The number of the first state.
+    limit : int
+        How many failed spots to keep.
+    about : str
+        Passed on to the spots.
+    ratio : Array, optional
+        What `over_tolerance` makes of them, where it is known already.
+    """
+    by_action = actual.ndim == 2
+    if not by_action:
+        actual, expected, tolerance = (x[np.newaxis] for x in (actual, expected, tolerance))
+    if ratio is None:
+        ratio = over_tolerance(actual, expected, tolerance, buffers("scratch.2", actual.shape))
+    failed = 0
+    # Along what lies side by side, for that is quickest.
+    across = 0 if len(ratio) > 1 and ratio.strides[0] == ratio.itemsize else 1
+    highest, lowest = ratio.max(axis=across), ratio.min(axis=across)
+    worst = max(highest.max(), -lowest.min())
+    if worst <= unit:  # not so if there is a NaN
+        places = [_first_place(ratio, highest, lowest, worst, across)]
+    else:
+        ratio = _settled(ratio, actual, expected, tolerance)
+        failed = int(np.count_nonzero(ratio > unit))
+        places = _worst_places(ratio, max(1, min(failed, limit)))
+    spots = [
+        Spot(
+            abs(float(ratio[action, row])) / unit,
+            start + row,
+            action if by_action else None,
+            float(actual[action, row]),
+            float(expected[action, row]),
+            float(tolerance[action, row]) * unit,
+            about,
+        )
+        for row, action in places
+    ]
+    return Tally(limit, entries, failed, seen.live, seen.blind, spots, seen.histogram.copy())
+
+
+def _first_place(
+    ratio: Array, highest: Array, lowest: Array, worst: float, across: int
+) -> tuple[int, int]:
+    """Return (row, action) of the first state with the worst ratio, and its first such action.
+
+    `highest` and `lowest` are the extremes along the axis `across`, `worst` the largest size.
+    """
+    if not worst:
+        return 0, 0
+    lines = ((highest == worst) | (lowest == -worst)).nonzero()[0].tolist()
+    if not across:
+        return lines[0], int(np.abs(ratio[:, lines[0]]).argmax())
+    rows = [
+        (int(find(ratio[line])), line)
+        for line in lines
+        for find, extreme in ((np.argmax, highest[line]), (np.argmin, -lowest[line]))
+        if extreme == worst
+    ]
+    return min(rows)
+
+
+def _settled(ratio: Array, actual: Array, expected: Array, tolerance: Array) -> Array:
+    """Return the size of `ratio`, and where it is not finite 0 if right or blind, else infinite."""
+    settled: Array = np.abs(ratio)
+    wrong = np.isfinite(tolerance) & (actual != expected)
+    np.copyto(settled, np.where(wrong, np.inf, 0.0), where=~np.isfinite(settled))
+    return settled
+
+
+def _worst_places(ratio: Array, count: int) -> list[tuple[int, int]]:
+    """Return (row, action) of the `count` largest ratios, worst first, ties in table order."""
+    by_state = ratio.T
+    threshold = np.partition(by_state, by_state.size - count, axis=None)[-count]
+    rows, actions = np.nonzero(by_state >= threshold)
+    order = np.argsort(-by_state[rows, actions], kind="stable")[:count]
+    return [(int(rows[i]), int(actions[i])) for i in order]

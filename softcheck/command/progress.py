@@ -1,0 +1,49 @@
+"""A progress bar on stderr for long runs, on a terminal only."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from softcheck.command.output import is_live
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PATIENCE = 1.0
+"""Seconds after which a run counts as long."""
+
+
+@contextmanager
+def progress_bar(color: bool) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Give a callable that takes what is counted, the number done and their total.
+
+    Off a terminal, give None.
+    """
+    if not is_live(sys.stderr):
+        yield None
+        return
+    begun = monotonic()
+    bar: Progress | None = None
+    tasks: dict[str, TaskID] = {}
+
+    def update(what: str, done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            if monotonic() - begun < PATIENCE:
+                return
+            from rich.console import Console
+            from rich.progress import Progress
+
+            bar = Progress(console=Console(stderr=True, no_color=not color), transient=True)
+            bar.start()
+        if what not in tasks:
+            tasks[what] = bar.add_task(what)
+        bar.update(tasks[what], completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        if bar is not None:
+            bar.stop()

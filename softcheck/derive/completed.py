@@ -1,0 +1,60 @@
+"""The completed derivation: the term that was left out written down, as LaTeX to paste."""
+
+from collections.abc import Iterator
+
+from softcheck.derive.check import Checked, Decision
+from softcheck.derive.expr import Add, Sym
+from softcheck.derive.ladder import Gap
+from softcheck.derive.reading.claims import Line
+from softcheck.derive.spell import latex
+
+_REASONS = {
+    "definition": r"by the definition of ${}$",
+    "lemma": "by the formula of {}",
+    "one": r"because $\sum_b {}(b) = 1$",
+}
+
+
+def explained(checked: Checked) -> str:
+    """Return an `aligned` environment for each chain that leaves a term out; else a comment."""
+    parts = []
+    for position, decision in enumerate(checked.decisions):
+        gap = decision.proof and decision.proof.gap
+        if gap:
+            parts.append("\n".join(_completed(checked, position, decision, gap)))
+    return "\n\n".join(parts) + "\n" if parts else "% No step leaves a term out.\n"
+
+
+def _completed(checked: Checked, position: int, decision: Decision, gap: Gap) -> Iterator[str]:
+    equality = decision.equality
+    left, right = equality.left.formula, equality.right.formula
+    yield f"% line {equality.source_line}: the term that is left out, and why it is 0"
+    yield r"\begin{aligned}"
+    yield f"{latex(left)} &= {latex(Add((right, gap.term)))} \\\\"
+    yield r"&\quad \text{in which} \\"
+    yield f"{latex(gap.term)} {_proof(gap)} \\\\"
+    yield r"&\quad \text{so that} \\"
+    chain = [equality.right, *_following(checked, position)]
+    lines = [latex(line.tree) for line in chain if line.tree is not None]
+    yield f"{latex(left)} &= " + " \\\\\n&= ".join(lines)
+    yield r"\end{aligned}"
+
+
+def _proof(gap: Gap) -> str:
+    steps = []
+    for stage in gap.stages:
+        name = stage.by.name if stage.by.kind == "lemma" else latex(Sym(stage.by.name))
+        reason = _REASONS[stage.by.kind].format(name)
+        steps.append(rf"&= {latex(stage.left)} && \text{{{reason}}}")
+    return " \\\\\n".join(steps)
+
+
+def _following(checked: Checked, position: int) -> list[Line]:
+    """Return the lines that the chain goes on with."""
+    lines = []
+    line = checked.decisions[position].equality.right
+    for decision in checked.decisions[position + 1 :]:
+        if decision.equality.left is line:
+            line = decision.equality.right
+            lines.append(line)
+    return lines

@@ -1,0 +1,262 @@
+"""Counterexamples: a small point found by search, then certified by interval arithmetic."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+
+from softcheck.derive.expr import Condition, Definition, Expr, Sym, free_indices, symbols, walk
+from softcheck.derive.limits import OPERATIONS
+from softcheck.derive.points.evaluate import Evaluation, NoValueError
+from softcheck.derive.points.jets import Arithmetic, Number
+
+DIGITS = 30
+"""Decimal digits of the intervals."""
+
+_VISIBLE = 1e-7
+"""Relative difference from which a point is worth certifying."""
+
+_SIZES = (2, 3, 1, 4)
+_ACTIONS_TRIED = 81
+
+_TABLES: tuple[tuple[int, ...], ...] = (
+    (0, 1, -1, 2),
+    (1, 3, 2, -1),
+    (2, 0, 1, -2),
+    (-1, 1, 3, 0),
+    (0, -2, 1, 1),
+)
+"""Whole numbers for the entries of a table; not uniform, and no two tables get the same ones."""
+
+_SHARES: tuple[tuple[tuple[int, ...], ...], ...] = (
+    ((1,), (1, 3), (1, 2, 5), (1, 2, 5, 8)),
+    ((1,), (3, 1), (5, 1, 2), (2, 8, 1, 5)),
+    ((1,), (5, 3), (2, 1, 1), (4, 1, 2, 1)),
+)
+"""Shares that add up to a power of two, for constants that add up to 1."""
+
+_POSITIVE = (Fraction(2), Fraction(1, 2), Fraction(1), Fraction(3))
+_SCALARS = (Fraction(3), Fraction(-1), Fraction(2), Fraction(1, 2))
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where two sides are compared.
+
+    Attributes
+    ----------
+    actions : int
+        n.
+    tables : mapping of name to the value of each entry
+        By the actions of an entry, counted from 0; a scalar has the entry ().
+    indices : mapping of free action to action, counted from 0
+    """
+
+    actions: int
+    tables: Mapping[str, Mapping[tuple[int, ...], Fraction]]
+    indices: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Refutation:
+    """A point at which two sides differ, for certain.
+
+    Attributes
+    ----------
+    point : Point
+    left, right : float
+        The sides.
+    low, high : float
+        Between these lies the difference; 0 does not.
+    """
+
+    point: Point
+    left: float
+    right: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Two sides, and what is assumed.
+
+    Attributes
+    ----------
+    left, right : Expr
+    definitions : mapping of name to Definition
+    conditions : tuple of Condition
+    positive, ones : set of str
+        Free symbols that are positive, and that add up to 1.
+    """
+
+    left: Expr
+    right: Expr
+    definitions: Mapping[str, Definition]
+    conditions: tuple[Condition, ...]
+    positive: frozenset[str]
+    ones: frozenset[str]
+
+
+def refute(claim: Claim) -> Refutation | None:
+    """Return a certified counterexample, or None if the search finds none.
+
+    Raises
+    ------
+    NoValueError
+        If the sides have no value at any point.
+    """
+    budget = OPERATIONS
+    for point in points(claim):
+        evaluation = _floats(claim, point, budget)
+        try:
+            left = evaluation(claim.left, point.indices)
+            right = evaluation(claim.right, point.indices)
+        except (ZeroDivisionError, ValueError, OverflowError):
+            budget = evaluation.budget
+            continue
+        except NoValueError:
+            if evaluation.budget < 0:
+                return None
+            raise
+        budget = evaluation.budget
+        if not abs(left - right) <= _VISIBLE * (1e-3 + abs(left) + abs(right)):
+            found = certified(claim, point)
+            if found is not None:
+                return found
+    return None
+
+
+def _floats(claim: Claim, point: Point, budget: int) -> Evaluation:
+    arithmetic = Arithmetic(float, math.exp, math.log)
+    return Evaluation(
+        point.actions, arithmetic, _leaf(point, arithmetic), claim.definitions, budget=budget
+    )
+
+
+def _leaf(point: Point, arithmetic: Arithmetic) -> Callable[[str, tuple[int, ...]], Number | None]:
+    def leaf(name: str, at: tuple[int, ...]) -> Number | None:
+        value = point.tables.get(name, {}).get(at)
+        return None if value is None else arithmetic.number(value)
+
+    return leaf
+
+
+def certified(claim: Claim, point: Point) -> Refutation | None:
+    """Return the two sides at a point if interval arithmetic tells them apart."""
+    left, right = enclosures(claim, point, DIGITS)
+    difference = left - right
+    low, high = difference.a, difference.b
+    if not (low > 0 or high < 0):
+        return None
+    return Refutation(point, float(left.mid), float(right.mid), float(low.a), float(high.b))
+
+
+def enclosures(claim: Claim, point: Point, digits: int) -> tuple[Number, Number]:
+    """Return intervals that contain the two sides at a point.
+
+    Raises
+    ------
+    NoValueError
+        Where a symbol has no value, or a side is not defined.
+    """
+    from mpmath.ctx_iv import MPIntervalContext
+
+    context = MPIntervalContext()
+    context.dps = digits
+
+    def number(value: Fraction) -> Number:
+        return context.mpf(value.numerator) / context.mpf(value.denominator)
+
+    def log(value: Number) -> Number:
+        if not value.a > 0:
+            raise NoValueError("a logarithm of what may not be positive")
+        return context.log(value)
+
+    arithmetic = Arithmetic(number, context.exp, log)
+    evaluation = Evaluation(point.actions, arithmetic, _leaf(point, arithmetic), claim.definitions)
+    return evaluation(claim.left, point.indices), evaluation(claim.right, point.indices)
+
+
+def points(claim: Claim) -> Iterator[Point]:
+    """Yield points that meet the conditions, small and plain ones first."""
+    free = free_actions(claim)
+    arities = _arities(claim)
+    sizes = [actions for actions in _SIZES if actions >= fewest_actions(claim)]
+    for attempt in range(len(_TABLES)):
+        for actions in sizes:
+            tables = {
+                name: _values(claim, name, arity, order, attempt, actions)
+                for order, (name, arity) in enumerate(sorted(arities.items()))
+            }
+            choices = product(range(actions), repeat=len(free))
+            for count, chosen in enumerate(choices):
+                if count == _ACTIONS_TRIED:
+                    break
+                indices = dict(zip(free, chosen, strict=True))
+                if _allowed(claim.conditions, indices):
+                    yield Point(actions, tables, indices)
+
+
+def free_actions(claim: Claim) -> list[str]:
+    """Return the names of the actions that a claim and its conditions speak of."""
+    named = free_indices(claim.left) | free_indices(claim.right)
+    for condition in claim.conditions:
+        if condition.relation != ">":
+            named |= {condition.left, condition.right}
+    return sorted(index for index in named if not index.isdigit())
+
+
+def fewest_actions(claim: Claim) -> int:
+    """Return the largest action that a claim gives by its number, at least 1."""
+    named = free_indices(claim.left) | free_indices(claim.right)
+    return max([1, *(int(index) for index in named if index.isdigit())])
+
+
+def _allowed(conditions: Sequence[Condition], indices: Mapping[str, int]) -> bool:
+    def action(name: str) -> int | None:
+        return int(name) - 1 if name.isdigit() else indices.get(name)
+
+    for condition in conditions:
+        left, right = action(condition.left), action(condition.right)
+        if condition.relation == ">" or left is None or right is None:
+            continue
+        if (left == right) != (condition.relation == "="):
+            return False
+    return True
+
+
+def _arities(claim: Claim) -> dict[str, int]:
+    """Return the free symbols of a claim and its definitions, and how many actions each takes."""
+    arities: dict[str, int] = {}
+    pending = [claim.left, claim.right]
+    seen: set[str] = set()
+    while pending:
+        tree = pending.pop()
+        for node in walk(tree):
+            if isinstance(node, Sym) and node.name not in claim.definitions:
+                arities[node.name] = len(node.args)
+        for name in symbols(tree) - seen:
+            seen.add(name)
+            if name in claim.definitions:
+                pending.append(claim.definitions[name].body)
+    return arities
+
+
+def _values(
+    claim: Claim, name: str, arity: int, order: int, attempt: int, actions: int
+) -> Mapping[tuple[int, ...], Fraction]:
+    positive = name in claim.positive
+    if arity == 0:
+        choices = _POSITIVE if positive else _SCALARS
+        return {(): choices[attempt % len(choices)]}
+    if name in claim.ones and arity == 1:
+        shares = _SHARES[attempt % len(_SHARES)][actions - 1]
+        return {(i,): Fraction(share, sum(shares)) for i, share in enumerate(shares)}
+    row = _TABLES[(attempt + order) % len(_TABLES)]
+    values = {}
+    for place, at in enumerate(product(range(actions), repeat=arity)):
+        value = Fraction(row[place % len(row)] + place // len(row))
+        values[at] = abs(value) + 1 if positive else value
+    return values

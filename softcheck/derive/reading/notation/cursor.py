@@ -1,0 +1,192 @@
+"""A place in a row of tokens, and what is known there beside them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from softcheck.derive.expr import Expr
+from softcheck.derive.reading.notation.vocabulary import OUTSIDE
+from softcheck.derive.reading.tokens import ReadError, Token
+
+OPENERS = {"(": ")", "[": "]", "{": "}"}
+
+
+@dataclass(frozen=True)
+class Brace:
+    """A part of a formula that a brace marks.
+
+    Attributes
+    ----------
+    body : Expr
+    marked, label : list of Token
+        The part, and what stands at the brace.
+    bound : set of str
+        The actions that sums around it bind.
+    """
+
+    body: Expr
+    marked: list[Token]
+    label: list[Token]
+    bound: frozenset[str]
+
+
+@dataclass
+class Scope:
+    """What is known beside the tokens, and what is found beside the tree.
+
+    Attributes
+    ----------
+    letters : set of str
+        Letters that name an action in this document, beyond those that always do.
+    arities : mapping of name to int
+        How many actions the quantities take whose meaning is known so far.
+    entry : str or None
+        The action of which a formula of whole tables is one entry.
+    bound : list of str
+        The actions that sums around the place bind.
+    braces : list of Brace
+        The parts that are marked by a brace.
+    sizes, sets : set of str
+        The letters that were read as the number of actions, and as their set.
+    marks : dict of name to set of str
+        The decorations that were left out of a name, and under "the state" what was read as it.
+    depth : int
+        Brackets that are open.
+    """
+
+    letters: frozenset[str] = frozenset()
+    arities: Mapping[str, int] = field(default_factory=dict)
+    entry: str | None = None
+    bound: list[str] = field(default_factory=list)
+    braces: list[Brace] = field(default_factory=list)
+    sizes: set[str] = field(default_factory=set)
+    sets: set[str] = field(default_factory=set)
+    marks: dict[str, set[str]] = field(default_factory=dict)
+    depth: int = 0
+
+
+class Cursor:
+    """Tokens that are taken one after the other.
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+    scope : Scope
+        Shared with all cursors over parts of the same formula.
+    at : int
+        Where the document stands, for the error of an empty expression.
+    """
+
+    def __init__(self, tokens: Sequence[Token], scope: Scope, at: int) -> None:
+        self.tokens = list(tokens)
+        self.scope = scope
+        self.at = tokens[-1].end if tokens else at
+        self.i = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left."""
+        return self.i >= len(self.tokens)
+
+    def peek(self, ahead: int = 0) -> Token:
+        """Return a token without taking it; beyond the last there is an empty one."""
+        place = self.i + ahead
+        return (
+            self.tokens[place] if place < len(self.tokens) else Token("end", "", self.at, self.at)
+        )
+
+    def take(self) -> Token:
+        """Return the next token and go on."""
+        token = self.peek()
+        self.i += 1
+        return token
+
+    def sees(self, *texts: str, kind: str = "sign", ahead: int = 0) -> bool:
+        """Tell whether one of some tokens comes."""
+        token = self.peek(ahead)
+        return token.kind == kind and token.text in texts
+
+    def commands(self, *texts: str) -> bool:
+        """Tell whether one of some commands comes."""
+        return self.sees(*texts, kind="command")
+
+    def refuse(self, expected: str) -> ReadError:
+        """Return the error of the token that comes."""
+        token = self.peek()
+        if token.kind == "end":
+            return ReadError(f"the formula ends where {expected} was expected", token.start)
+        if token.kind in ("command", "font") and token.text in OUTSIDE:
+            return ReadError(f"{OUTSIDE[token.text]} is outside what can be decided", token.start)
+        return ReadError(f"{shown(token)} not understood, expected {expected}", token.start)
+
+    def end(self) -> None:
+        """Refuse whatever is left over."""
+        if not self.done:
+            raise self.refuse("an operator or the end of the formula")
+
+    def group(self) -> list[Token]:
+        """Take a braced group, or one token as TeX does, and return its content."""
+        if not self.sees("{"):
+            if self.done:
+                raise self.refuse("an argument")
+            token = self.take()
+            if token.kind != "number" or len(token.text) == 1:
+                return [token]
+            if not token.text[0].isdigit():
+                raise ReadError("put this number in braces", token.start)
+            # Without braces TeX takes one digit.
+            self.i -= 1
+            self.tokens[self.i] = replace(token, text=token.text[1:], start=token.start + 1)
+            return [replace(token, text=token.text[0])]
+        return self.inside(self.take())
+
+    def inside(self, opener: Token) -> list[Token]:
+        """Return the tokens up to the bracket that closes `opener`, which was just taken."""
+        closers = [OPENERS[opener.text]]
+        escaped = [opener.kind == "command"]
+        first = self.i
+        while not self.done:
+            token = self.take()
+            if token.kind not in ("sign", "command"):
+                continue
+            plain = token.kind == "sign"
+            if token.text in OPENERS and (plain or token.text == "{"):
+                closers.append(OPENERS[token.text])
+                escaped.append(not plain)
+            elif token.text in (")", "]", "}") and (plain or token.text == "}"):
+                if token.text != closers.pop() or plain == escaped.pop():
+                    raise ReadError(f"{shown(token)} closes another bracket", token.start)
+                if not closers:
+                    return list(self.tokens[first : self.i - 1])
+        raise ReadError(f"{shown(opener)} does not close", opener.start)
+
+    def nested(self, tokens: Sequence[Token]) -> Self:
+        """Return a cursor over a part of the tokens."""
+        return type(self)(tokens, self.scope, self.peek(-1).end)
+
+
+def shown(token: Token) -> str:
+    """Return a token for a message."""
+    text = f"\\{token.text}" if token.kind == "command" else token.text
+    return repr(text).replace("\\\\", "\\")
+
+
+def spelled(tokens: Sequence[Token]) -> str:
+    """Return the texts of tokens, one behind the other."""
+    return "".join(token.text for token in tokens).strip()
+
+
+def split(tokens: Sequence[Token], separators: set[str]) -> list[list[Token]]:
+    """Split at separators outside of brackets."""
+    parts: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        if token.kind in ("sign", "command"):
+            depth += (token.text in OPENERS) - (token.text in (")", "]", "}"))
+            double_bar = token.kind == "command" and token.text == "|"
+            if depth == 0 and (token.text in separators or double_bar):
+                if parts[-1] or token.text != "|":
+                    parts.append([])
+                continue
+        parts[-1].append(token)
+    return parts

@@ -1,0 +1,86 @@
+r"""Formulas of whole tables, such as `Q / \alpha`, and one entry of them."""
+
+from softcheck.derive.expr import (
+    Add,
+    Div,
+    Exp,
+    Expr,
+    Log,
+    Mul,
+    Num,
+    Pow,
+    Size,
+    Sym,
+    free_indices,
+    walk,
+)
+from softcheck.derive.reading.notation.cursor import Scope
+from softcheck.derive.reading.notation.vocabulary import CONSTANTS, TABLES
+from softcheck.derive.reading.tokens import ReadError
+
+
+def entry(x: Expr, index: str, scope: Scope, at: int, *, vector: bool) -> Expr:
+    """Return the entry of a formula of whole tables at an action.
+
+    Parameters
+    ----------
+    x : Expr
+        Quantities without an action are tables or scalars.
+    index : str
+    scope : Scope
+    at : int
+        Where the formula stands, for the error.
+    vector : bool
+        Whether there must be a table in it.
+
+    Raises
+    ------
+    ReadError
+        Where it is not clear whether a name stands for a table or for one number.
+    """
+    names = {node.name for node in walk(x) if isinstance(node, Sym) and not node.args}
+    unclear = {name for name in names if arity(name, scope) is None}
+    tables = {name for name in names if arity(name, scope) == 1}
+    if vector and not tables and len(unclear) == 1:
+        tables, unclear = unclear, set()
+    if unclear:
+        name = min(unclear)
+        raise ReadError(
+            f"it is not clear whether {name} is one number or one an action, write {name}(a)", at
+        )
+    if vector and (not tables or free_indices(x) - {*scope.bound}):
+        raise ReadError("a whole table was expected here, not an entry of one", at)
+    return _at(x, index, tables, at)
+
+
+def arity(name: str, scope: Scope) -> int | None:
+    """Return how many actions a name takes, if that is known."""
+    if name in scope.arities:
+        return scope.arities[name]
+    if name in CONSTANTS:
+        return 0
+    policy = name.partition("_")[0].rstrip("*'") in ("π", "p")
+    return 1 if name in TABLES or policy or name == "A_soft" else None
+
+
+def _at(x: Expr, index: str, tables: set[str], at: int) -> Expr:
+    match x:
+        case Sym(name, ()) if name in tables:
+            return Sym(name, (index,))
+        case Add(terms):
+            return Add(tuple(_at(term, index, tables, at) for term in terms))
+        case Mul(factors):
+            return Mul(tuple(_at(factor, index, tables, at) for factor in factors))
+        case Div(over, under):
+            return Div(_at(over, index, tables, at), _at(under, index, tables, at))
+        case Pow(base, exponent):
+            return Pow(_at(base, index, tables, at), exponent)
+        case Exp(of):
+            return Exp(_at(of, index, tables, at))
+        case Log(of):
+            return Log(_at(of, index, tables, at))
+        case Num() | Size() | Sym():
+            return x
+    if any(isinstance(node, Sym) and node.name in tables and not node.args for node in walk(x)):
+        raise ReadError("a whole table inside of a sum or a derivative, write out its entries", at)
+    return x

@@ -1,0 +1,206 @@
+"""Softmax quantities of a block of states: log pi, pi, g, V and what they are made of.
+
+A block holds `rows` states as arrays of shape `(actions, rows)`: actions first, so that every
+sum over actions adds contiguous rows. All arithmetic is float64.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+Entries: TypeAlias = Array  # (actions, rows)
+States: TypeAlias = Array  # (rows,)
+PerState: TypeAlias = Array  # (rows,), or (1,) where all states share it
+Quantity: TypeAlias = Array  # (actions, rows), or (rows,) for what is one number a state
+Flags: TypeAlias = NDArray[np.bool_]  # (actions, rows)
+
+FLOOR = -750.0
+"""Shifted logits end here: exp of anything below -745.2 is 0, and 0 times finite stays 0."""
+
+_SAFE = -700.0  # pi cannot be 0 from here on
+
+LONG = 256
+"""From so many actions on a block has few rows, and the actions of a state lie side by side."""
+
+LINE = 8
+"""So many numbers make a cache line. A processor takes a line at a time: where an array begins in
+the middle of one, much of it is read twice."""
+
+_RUN = 18  # so many terms are added one after the other
+_FEW = 4  # and so many runs of products
+
+
+class Buffers:
+    """Scratch arrays of one thread, by name, kept from block to block.
+
+    An array is valid until the same name is asked for again; its content is then arbitrary. What
+    a check computes is called `value`, and what it needs on the way `scratch`: an array that is
+    still in the cache costs half of one that is not.
+    """
+
+    def __init__(self) -> None:
+        self._flat: dict[str, Array] = {}
+        self._shaped: dict[tuple[str, tuple[int, int]], Array] = {}
+
+    def __reduce__(self) -> tuple[type["Buffers"], tuple[()]]:
+        """Leave the arrays behind: nothing in them is meant for another process."""
+        return Buffers, ()
+
+    def __call__(self, name: str, shape: tuple[int, int]) -> Array:
+        """Return an array of `(actions, rows)`, allocated only if it has outgrown the last one."""
+        found = self._shaped.get((name, shape))
+        return self._make(name, shape) if found is None else found
+
+    def _make(self, name: str, shape: tuple[int, int]) -> Array:
+        size = math.prod(shape)
+        flat = self._flat.get(name)
+        if flat is None or flat.size < size:
+            room = np.empty(size + LINE)
+            start = -(room.ctypes.data // room.itemsize) % LINE
+            flat = self._flat[name] = room[start : start + size]
+            self._shaped = {key: array for key, array in self._shaped.items() if key[0] != name}
+        made = flat[:size].reshape(shape, order="F" if shape[0] >= LONG else "C")
+        self._shaped[name, shape] = made
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The givens of `rows` states.
+
+    Attributes
+    ----------
+    q, logits : Array, shape (actions, rows)
+        Finite at legal actions; at a masked action q is 0 and the logit is -inf.
+    alpha : Array, shape (rows,), or (1,) where all states share it
+        The temperature, finite and >= 0.
+    """
+
+    q: Array
+    logits: Array
+    alpha: Array
+
+    @property
+    def rows(self) -> int:
+        """How many states it holds."""
+        rows: int = self.q.shape[1]
+        return rows
+
+    def state(self, row: int) -> "Block":
+        """Return a copy of one state."""
+        column = slice(row, row + 1)
+        alpha = self.alpha[column] if self.alpha.size > 1 else self.alpha
+        return Block(self.q[:, column].copy(), self.logits[:, column].copy(), alpha.copy())
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The softmax policy of a block and its soft values.
+
+    Attributes
+    ----------
+    z, pi : Array, shape (actions, rows)
+        z = logits - max (at least `FLOOR`), pi = exp(z) / Z.
+    highest : Array, shape (rows,)
+        The largest logit.
+    log_Z : Array, shape (rows,)
+        Z = sum exp z is in [1, actions].
+    depth : Array, shape (rows,)
+        The largest |z| of an action whose pi is not 0.
+    deep : bool
+        Whether there may be an action whose pi is 0.
+    live : array of int, shape (rows,)
+        How many actions have a pi that is not 0.
+    g : Array, shape (actions, rows)
+        Q - alpha log pi.
+    value : Array, shape (rows,)
+        V = sum pi g.
+    """
+
+    z: Array
+    pi: Array
+    highest: Array
+    log_Z: Array
+    depth: Array
+    deep: bool
+    live: NDArray[np.intp]
+    g: Array
+    value: Array
+
+    @property
+    def log_pi(self) -> Array:
+        """The logarithm of pi, z - log Z, shape `(actions, rows)`."""
+        return self.z - self.log_Z
+
+
+def sum_over_actions(x: Array, buffers: Buffers) -> Array:
+    """Sum an `(actions, rows)` array over its actions into a new `(rows,)` array.
+
+    Pairwise down to 18 terms, so that at most 17 + log2(actions / 18) roundings, rounded up, lie
+    on the way of a term (Higham, *Accuracy and Stability of Numerical Algorithms*, section 4.2);
+    NumPy adds contiguous terms pairwise too. The order does not depend on the number of rows.
+    """
+    count, rows = x.shape
+    if rows == 1 and count < LONG:  # NumPy would take the terms for contiguous ones
+        return sum_over_actions(np.repeat(x, 2, axis=1), buffers)[:1]
+    tree = x if count < LONG else np.asfortranarray(x)
+    while _RUN < count < LONG:
+        half = count // 2
+        kept = count - half
+        pairs = buffers("sum", (kept, rows)) if tree is x else tree
+        np.add(tree[:half], tree[kept:count], out=pairs[:half])
+        if kept > half and tree is x:
+            pairs[half] = x[half]
+        tree, count = pairs, kept
+    total: Array = tree[:count].sum(axis=0)
+    return total
+
+
+def sum_of_products(x: Array, y: Array, buffers: Buffers) -> Array:
+    """Return sum_a x(a) y(a), shape `(rows,)`, with no more roundings than `sum_over_actions`.
+
+    With x = pi that is the expectation of y under the policy.
+    """
+    count, rows = x.shape
+    parts = -(-count // _RUN)
+    if parts > _FEW:
+        return sum_over_actions(np.multiply(x, y, out=buffers("product", x.shape)), buffers)
+    if rows == 1:
+        return sum_of_products(np.repeat(x, 2, axis=1), np.repeat(y, 2, axis=1), buffers)[:1]
+    run = -(-count // parts)
+    total: Array = np.einsum("ar,ar->r", x[:run], y[:run])
+    for start in range(run, count, run):
+        total += np.einsum("ar,ar->r", x[start : start + run], y[start : start + run])
+    return total
+
+
+def evaluate(block: Block, buffers: Buffers) -> Policy:
+    """Return the policy and soft values of `block`."""
+    shape = block.logits.shape
+
+    def buffer(quantity: str) -> Array:
+        return buffers(f"policy.{quantity}", shape)
+
+    highest = block.logits.max(axis=0)
+    z = np.subtract(block.logits, highest, out=buffer("z"))
+    lowest = z.min(axis=0)
+    live = np.full(shape[1], shape[0])
+    deep = bool(lowest.min() < _SAFE)
+    if deep:
+        np.maximum(z, FLOOR, out=z)
+    pi = np.exp(z, out=buffer("pi"))
+    Z = sum_over_actions(pi, buffers)
+    pi /= Z
+    if deep:
+        lowest = np.min(z, axis=0, where=pi > 0.0, initial=0.0)
+        live = np.count_nonzero(pi, axis=0)
+    log_Z = np.log(Z)
+    g = np.subtract(z, log_Z, out=buffer("g"))
+    g *= block.alpha
+    np.subtract(block.q, g, out=g)
+    value = sum_of_products(pi, g, buffers)
+    return Policy(z, pi, highest, log_Z, -lowest, deep, live, g, value)

@@ -1,0 +1,191 @@
+"""How far a right gradient may be off: rounding bounds, an entry at a time.
+
+Errors of Eq. (6) scale with pi(a) (|g(a)| + sum pi |g|), not with the gradient: near
+theta = Q / alpha the gradient cancels, and a relative tolerance would reject right code. The
+bounds here are first order in the unit roundoff U, from the standard model of arithmetic
+(Higham, *Accuracy and Stability of Numerical Algorithms*, chapter 2) applied to
+
+    z = theta - max,  w = exp z,  pi = w / sum w,  g = Q - alpha log pi,  -pi (g - sum pi g).
+"""
+
+import enum
+from dataclasses import dataclass
+from math import log2
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from softcheck.gradient.loss import Loss
+from softcheck.gradient.policy import (
+    Array,
+    Block,
+    Buffers,
+    Policy,
+    sum_of_products,
+    sum_over_actions,
+)
+
+DUMP_FACTOR = 16.0
+"""Tolerance of a dumped value in units of its bound. Right gradients of public frameworks stay
+below 13 (`torch.distributions.Categorical`, which clamps) and mostly below 2."""
+
+
+class Precision(enum.Enum):
+    """A floating-point format: its unit roundoff, and below what it may return zero.
+
+    float32 and bfloat16 flush subnormal numbers on accelerators; float16 does not.
+    """
+
+    FLOAT64 = "float64"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+    @classmethod
+    def of(cls, dtype: np.dtype[Any]) -> "Precision":
+        """Return the precision of numbers stored as `dtype`; integers count as float64."""
+        return cls(dtype.name) if dtype.name in _ROUNDING else cls.FLOAT64
+
+    @property
+    def unit(self) -> float:
+        """The unit roundoff."""
+        return _ROUNDING[self.value][0]
+
+    @property
+    def underflow(self) -> float:
+        """The size below which a result may be 0."""
+        return _ROUNDING[self.value][1]
+
+
+_ROUNDING = {
+    "float64": (2.0**-53, 2.0**-1022),
+    "float32": (2.0**-24, 2.0**-126),
+    "bfloat16": (2.0**-8, 2.0**-126),
+    "float16": (2.0**-11, 2.0**-24),
+}
+
+
+U = Precision.FLOAT64.unit
+TINY = Precision.FLOAT64.underflow
+
+
+def summation(actions: int) -> float:
+    """Return n: a sum over `actions` terms errs by at most n U times the sum of magnitudes.
+
+    The smaller of a plain running sum's n and that of a pairwise, blocked or compensated one,
+    with room for the roundings of the terms themselves.
+    """
+    return min(actions + 4.0, 10.0 + 2.0 * log2(actions))
+
+
+class Error(NamedTuple):
+    """A bound on errors, in units of U.
+
+    `entries`, shape `(actions, rows)`, bounds the error of each entry; `relative`, shape
+    `(rows,)`, bounds it over `scale` at every action of a state whose pi is not 0.
+    """
+
+    entries: Array
+    relative: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The size of a state's gradient and the size of the rounding in it.
+
+    Attributes
+    ----------
+    rounding : Error
+        Bounds |computed - true| of Eq. (6).
+    total : Array, shape (rows,)
+        The sum of its entries over the actions.
+    largest : Array, shape (rows,)
+        max D; D = |g - V|.
+    slope, size : Array, shape (rows,)
+        sum pi D, which is the sum of |gradient|, and that + alpha.
+    weighted : Error
+        pi (D + 5 alpha).
+    """
+
+    rounding: Error
+    total: Array
+    largest: Array
+    slope: Array
+    size: Array
+    weighted: Error
+
+
+def live_magnitude(logits: Array, policy: Policy, out: Array) -> Array:
+    """Return |theta| in `out`, 0 where the weight of the action is 0 and its logit is no matter."""
+    np.abs(logits, out=out)
+    if policy.deep:
+        np.copyto(out, 0.0, where=policy.pi == 0.0)
+    return out
+
+
+@np.errstate(all="ignore")  # what overflows is blind, and where there is no size nothing is seen
+def bounds(block: Block, policy: Policy, loss: Loss, buffers: Buffers) -> Bounds:
+    """Return the bounds on Eq. (6) in float64 for every entry of a block.
+
+    With rho = |z| + 3 (what z, exp and the quotient add to the relative error of pi),
+    D = |g - V| = |u|, mag = |Q| + alpha (3 + |z| + 3 |log pi|) (what z, log pi, the product and
+    the difference add to the error of g) and n of `summation`,
+
+        E_a = U pi_a [ (rho_a + n) D_a + mag_a + sum_j pi_j (mag_j + rho_j D_j + n |g_j|) ].
+
+    As Q = g + alpha log pi, |g| <= D + |V| and |log pi| = |z| + log Z, that is at most
+
+        U pi_a [ T_a + sum_j pi_j T_j + (n + 2) |V| + 2 alpha (3 + 4 log Z - 5 (n + 4)) ],
+        T = (|z| + n + 4) (D + 5 alpha),
+
+    which is what is returned, with room for underflow.
+
+    Parameters
+    ----------
+    block, policy, loss
+        One block and its quantities.
+    buffers : Buffers
+    """
+    shape, alpha = policy.z.shape, block.alpha
+    reach = summation(shape[0]) + 4.0
+    D = np.abs(loss.u, out=buffers("bounds.weighted", shape))
+    largest = D.max(axis=0)
+    slope = sum_of_products(policy.pi, D, buffers)
+    size = slope + alpha
+    fivefold = 5.0 * alpha
+    weighted = np.add(D, fivefold, out=D)
+    weighted *= policy.pi
+    rounding = np.subtract(reach, policy.z, out=buffers("bounds.rounding", shape))
+    rounding *= weighted
+    mean = sum_over_actions(rounding, buffers)
+    shared = mean + (reach - 2.0) * np.abs(policy.value)
+    shared += alpha * (6.0 - 10.0 * reach + 8.0 * policy.log_Z)
+    rounding += np.multiply(policy.pi, shared, out=buffers("scratch", shape))
+    total = mean + shared
+
+    # Over pi (D + size), at the worst D, z and pi that the state may have.
+    share = np.maximum(fivefold / size, 1.0)
+    relative = (shared + reach * fivefold) / size + reach + policy.depth * share
+
+    if not _is_far_from_underflow(policy, largest, size):
+        underflow = TINY / U * (1.0 + largest + size)
+        rounding += underflow
+        total += shape[0] * underflow
+        relative += underflow * np.exp(policy.depth + policy.log_Z) / size
+    return Bounds(Error(rounding, relative), total, largest, slope, size, Error(weighted, share))
+
+
+def _is_far_from_underflow(policy: Policy, largest: Array, size: Array) -> bool:
+    """Return whether room for underflow is too small to change a digit of any bound of a block.
+
+    Every bound is at least pi times `size`, and pi at least exp(-depth) / actions.
+    """
+    least = np.exp(-policy.depth.max()) / len(policy.pi) * size.min()
+    return not policy.deep and bool(TINY / U * (1.0 + largest.max() + size.max()) < U / 4.0 * least)
+
+
+def scale(policy: Policy, loss: Loss, shared: Bounds, out: Array) -> Array:
+    """Return pi (D + sum pi D + alpha): what the gradient of an entry is made of."""
+    np.multiply(policy.pi, shared.size - 5.0 * loss.alpha, out=out)
+    out += shared.weighted.entries
+    return out

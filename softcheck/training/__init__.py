@@ -1,0 +1,1 @@
+"""Cases from inside a training step."""
