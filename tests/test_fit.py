@@ -10,6 +10,7 @@ from softcheck.checks import fit
 from softcheck.checks.blocks import Facts, evaluation
 from softcheck.checks.dumps import sides
 from softcheck.checks.evaluation import Context
+from softcheck.checks.merging import merged
 from softcheck.gradient.policy import Buffers
 from softcheck.gradient.tolerance import U
 from softcheck.settings import Settings
@@ -38,13 +39,13 @@ def moments(arrays, rows=None):
     """Return the moments of a case, and the tolerances of its first block."""
     case = case_from_arrays({"alpha": ALPHA} | arrays)
     context = Context(case.states * case.actions, 5)
-    buffers, total, tolerance = Buffers(), fit.Moments(), None
+    buffers, total, tolerance = Buffers(), None, None
     for raw in case.blocks(rows or case.states):
         e = evaluation(case, raw, Settings(), context, buffers, Facts())
         with np.errstate(all="ignore"):
             found = sides(e, "gradient")
             ratio = found.ratio(np.empty_like(found.expected))
-            total.merge(fit.Moments.of(e, found, ratio))
+            total = merged(total, fit.Moments.of(e, found, ratio))
         tolerance = found.tolerance.T.copy() if tolerance is None else tolerance
     return total, tolerance
 
@@ -81,7 +82,7 @@ def test_the_fit_is_weighted_least_squares(kind):
     total, tolerance = moments(arrays)
     of_loss = weights[:, np.newaxis]
     x, ratio = by_least_squares(a * of_loss, b * of_loss, arrays["grad"], tolerance)
-    found = fit.fitted(total, U)
+    found = fit.fitted(total)
     assert found.scale.value == pytest.approx(x, rel=1e-9)
     assert found.ratio.value == pytest.approx(ratio, rel=1e-9)
     assert total.skipped == {"not finite": 2, "overflow": 1}.get(kind, 0)
@@ -101,7 +102,7 @@ def test_the_standard_error_is_that_of_sums_over_states():
     arrays, a, b = wrong(3, states=300)
     total, tolerance = moments(arrays)
     expected = sandwich(a, b, arrays["grad"], tolerance)
-    assert fit.fitted(total, U).scale.error == pytest.approx(expected, rel=1e-3)
+    assert fit.fitted(total).scale.error == pytest.approx(expected, rel=1e-3)
 
 
 def test_no_sum_of_magnitudes_is_above_its_bound():
@@ -151,9 +152,9 @@ def test_states_that_differ_are_counted(different, rows):
 
 def test_standard_errors_know_that_states_repeat():
     arrays, *_ = wrong(6, states=200)
-    once = fit.fitted(moments(arrays)[0], U)
+    once = fit.fitted(moments(arrays)[0])
     repeated = {name: np.tile(table, (25, 1)) for name, table in arrays.items()}
-    many = fit.fitted(moments(repeated)[0], U)
+    many = fit.fitted(moments(repeated)[0])
     assert many.scale.error == pytest.approx(once.scale.error, rel=0.2)
 
 
@@ -165,7 +166,7 @@ def test_a_flipped_sign_of_entropy_is_no_wrong_scale():
         noise = 1e-10 * np.random.default_rng(seed).normal(size=q.shape)
         grad = (a - b) * (1.0 + noise)
         total, _ = moments({"q": q, "logits": logits, "grad": grad})
-        check = fit.check(total, ALPHA, U)
+        check = fit.check(total, ALPHA)
         assert check.failed == 1
         assert "scale fitted 1.0000000" in check.summary
         assert "alpha fitted -0.25" in check.summary
