@@ -65,10 +65,8 @@ def run(e: Evaluation) -> Partial:
     for name in ORACLES:
         if name != "sampled" or e.context.samples:
             _record(partial, name, check(e, name), e)
-    for name in DUMPS:
-        if name not in e.dumps:
-            continue
-        if e.dumps[name].values.ndim == 0:
+    for name, dump in e.dumps.items():
+        if dump.values.ndim == 0:
             partial.totals[name] = Total.of(e, name)
         elif name == "gradient":
             found = sides(e, name)

@@ -1,18 +1,21 @@
 """The scale and temperature of a gradient, beside what least squares finds by other means."""
 
+import functools
 import itertools
 import math
 
+import evaluations
 import numpy as np
 import pytest
+from states import State, true_gradient
 
-from softcheck.checks import fit
+from softcheck.checks import every, fit
 from softcheck.checks.blocks import Facts, evaluation
 from softcheck.checks.dumps import sides
 from softcheck.checks.evaluation import Context
 from softcheck.checks.merging import merged
 from softcheck.gradient.policy import Buffers
-from softcheck.gradient.tolerance import U
+from softcheck.gradient.tolerance import Precision, U
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
 
@@ -170,3 +173,70 @@ def test_a_flipped_sign_of_entropy_is_no_wrong_scale():
         assert check.failed == 1
         assert "scale fitted 1.0000000" in check.summary
         assert "alpha fitted -0.25" in check.summary
+
+
+RIGHT = {
+    Precision.FLOAT64: 3.5e-16,
+    Precision.FLOAT32: 1.8e-7,
+    Precision.BFLOAT16: 1.2e-2,
+    Precision.FLOAT16: 1.4e-3,
+}
+"""About three roundings, all in one direction, as sums that run naively leave them: no mistake."""
+
+WRONG = {
+    Precision.FLOAT64: 1.3e-15,
+    Precision.FLOAT32: 4e-7,
+    Precision.BFLOAT16: 6e-2,
+    Precision.FLOAT16: 5e-3,
+}
+"""Far less than one entry shows, in which more than a hundred roundings are tolerated: a scale so
+far from 1 is a mistake, and so is twice that for alpha."""
+
+
+@functools.cache
+def drawn(states):
+    """Return states, and the two parts of their gradients by 80-digit arithmetic."""
+    generator = np.random.default_rng(5)
+    given = [State(*generator.normal(size=(2, 4)), 0.3) for _ in range(states)]
+    a = np.stack([true_gradient(State(s.q, s.logits, 0.0)) for s in given], axis=1)
+    return given, a, np.stack([true_gradient(s) for s in given], axis=1) - a
+
+
+def scaled(x, y, precision, states):
+    """Return the outcome of the fit of x a + y b."""
+    given, a, b = drawn(states)
+    dump = x * a + y * b, precision
+    found = every.run(evaluations.evaluation(given, dumps={"gradient": dump}))
+    assert not found.tallies["gradient"].failed
+    return fit.check(found.moments, 0.3)
+
+
+@pytest.mark.parametrize("states", [12, 200])
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_rounding_may_leave_in_one_direction_passes_and_more_does_not(precision, sign, states):
+    right, wrong = 1.0 + sign * RIGHT[precision], 1.0 + sign * WRONG[precision]
+    assert scaled(right, right, precision, states).failed == 0
+    (of_scale,) = [s for s in scaled(wrong, wrong, precision, states).spots if s.ratio > 1]
+    assert of_scale.about.startswith("scale fitted")
+    farther = 1.0 + 2.5 * sign * WRONG[precision]
+    assert any(
+        spot.ratio > 1 and spot.about.startswith("alpha fitted")
+        for spot in scaled(1.0, farther, precision, states).spots
+    )
+
+
+def test_a_scale_eight_standard_errors_from_one_is_no_noise():
+    """As wide as `SIGMAS` says: 6 standard errors, of which chance exceeds one in 5e8."""
+    q, logits = tables(7, 3000)
+    a, b = parts(q, logits)
+    noise = 1e-3 * np.random.default_rng(8).normal(size=q.shape)
+    grad = (a + b) * (1.0 + noise)
+    total, tolerance = moments({"q": q, "logits": logits, "grad": grad})
+    error = sandwich(a, b, grad, tolerance)
+    x, _ = by_least_squares(a, b, grad, tolerance)
+    assert abs(x - 1.0) < 3.0 * error
+    assert fit.check(total, ALPHA).failed == 0
+    total, _ = moments({"q": q, "logits": logits, "grad": grad * (1.0 + 9.3e-5)})
+    assert 7.0 * error < abs(x + 9.3e-5 - 1.0) < 10.0 * error
+    assert fit.check(total, ALPHA).failed == 1
