@@ -5,15 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from states import State, make, states, true_gradient, true_loss
+from states import TABLES, State, make, states, true_gradient, true_loss
 
 from softcheck.checks import dumps, evaluation, every
 from softcheck.checks.oracles import check_exact
 from softcheck.gradient import loss
 from softcheck.gradient.numeric import central, complex_step
 from softcheck.gradient.tolerance import Precision, U, summation
-
-TABLES = 5000
 
 
 def sides(e):
@@ -107,7 +105,7 @@ def test_what_a_comparison_is_said_to_see_is_no_better_than_what_it_sees(state):
             assert not np.any(seen > error.relative[0] * (1 + 1e-9))
 
 
-@settings(max_examples=500)
+@settings(max_examples=TABLES // 2)
 @given(states(max_actions=12), st.floats(-9, -2), st.integers(0, 2**32 - 1))
 def test_the_change_of_the_loss_rounds_as_the_descent_check_says(state, size, seed):
     e = evaluations.evaluation([state])
@@ -121,7 +119,7 @@ def test_the_change_of_the_loss_rounds_as_the_descent_check_says(state, size, se
     assert abs(found - float(truth)) <= bound + 1e-300
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=TABLES // 3)
 @given(states(max_actions=6), st.sampled_from([2.0**-14, 2.0**-17, 2.0**-20]))
 def test_the_central_difference_is_that_of_two_losses_at_any_step(state, h):
     e = evaluations.evaluation([state])
