@@ -8,7 +8,6 @@ import msgspec
 from softcheck import result
 from softcheck.checks.blocks import Facts
 from softcheck.checks.dumps import DUMPS
-from softcheck.checks.oracles import ORACLES
 from softcheck.checks.tally import Spot, Tally
 from softcheck.result import Status
 from softcheck.settings import Settings
@@ -23,47 +22,57 @@ def case_result(
     diagnosis: tuple[result.Diagnosis, ...] = (),
 ) -> result.Case:
     """Put the outcome of every check into records."""
-    order = [*ORACLES, "exact", *DUMPS, "fit"]
-    found = tuple(
-        _check_result(case, settings, name, tallies[name]) for name in order if name in tallies
-    )
-    notes = [*case.notes]
-    if facts.disagreements:
-        notes.append(
-            "legal by the mask but masked by a logit of -inf, and so counted as masked: "
-            f"{facts.disagreements}"
-        )
-    if "grad" not in case.tables:
-        notes.append("no gradient was given, so none was verified but Eq. (6) itself")
-    status = max((check.status for check in found), key=lambda status: status.severity)
-    if settings.strict and notes:
-        status = max(status, Status.FAILED, key=lambda status: status.severity)
-    if settings.tolerance_factor != 1.0 and case.tables.keys() & {"grad", *DUMPS}:
-        # Said to whoever reads the report; to --strict it is no doubt, for it was asked for.
-        notes.append(
-            f"the tolerance of what was dumped is multiplied by {settings.tolerance_factor:g}, "
-            "as was asked for"
-        )
+    checks = tuple(_check_result(case, settings, *named) for named in tallies.items())
+    doubts = _doubts(case, facts)
     return result.Case(
         name=case.name,
-        status=status,
+        status=_worst(
+            *(check.status for check in checks),
+            *[Status.FAILED] * bool(settings.strict and doubts),
+        ),
         inputs=case.inputs,
         settings=_settings_of(case, settings),
         states=case.states,
         actions=case.actions,
         entries=case.states * case.actions - facts.masked,
         masked=facts.masked,
-        checks=found,
+        checks=checks,
         findings=tuple(
             _finding(case, name, spot)
-            for name in order
-            if name in tallies
-            for spot in tallies[name].spots
+            for name, tally in tallies.items()
+            for spot in tally.spots
             if spot.ratio > 1
         ),
         diagnosis=diagnosis,
-        notes=tuple(notes),
+        notes=(*doubts, *_asked_for(case, settings)),
     )
+
+
+def _worst(*statuses: Status) -> Status:
+    return max(statuses, key=lambda status: status.severity)
+
+
+def _doubts(case: Case, facts: Facts) -> list[str]:
+    """Return the notes that are a failure to `--strict`."""
+    doubts = [*case.notes]
+    if facts.disagreements:
+        doubts.append(
+            "legal by the mask but masked by a logit of -inf, and so counted as masked: "
+            f"{facts.disagreements}"
+        )
+    if "grad" not in case.tables:
+        doubts.append("no gradient was given, so none was verified but Eq. (6) itself")
+    return doubts
+
+
+def _asked_for(case: Case, settings: Settings) -> list[str]:
+    """Return the notes on what was asked for, said to whoever reads the report; no doubts."""
+    if settings.tolerance_factor == 1.0 or not case.tables.keys() & {"grad", *DUMPS}:
+        return []
+    return [
+        f"the tolerance of what was dumped is multiplied by {settings.tolerance_factor:g}, "
+        "as was asked for"
+    ]
 
 
 def _settings_of(case: Case, settings: Settings) -> dict[str, Any]:
@@ -86,27 +95,7 @@ def _settings_of(case: Case, settings: Settings) -> dict[str, Any]:
 
 def _check_result(case: Case, settings: Settings, name: str, tally: Tally) -> result.Check:
     """Give a tally its verdict and the reason for it."""
-    status, reason = Status.PASSED, ""
-    worst = tally.spots[0]
-    if tally.summary:
-        status = Status.FAILED if tally.failed else Status.PASSED
-        reason = tally.summary
-    elif tally.failed:
-        status = Status.FAILED
-        share = 100.0 * tally.failed / tally.entries
-        reason = (
-            f"{tally.failed} of {tally.entries} ({share:.3g} %) differ by more than their tolerance"
-        )
-        if worst.about:
-            reason += f"; the worst: {worst.about}"
-    elif not tally.live:
-        status = Status.INCONCLUSIVE
-        reason = "there is nothing to see: all that the entries are made of is 0"
-    elif tally.blind == tally.live:
-        status = Status.INCONCLUSIVE
-        reason = f"all {tally.live} live entries are blind: their tolerance exceeds their scale"
-    elif tally.blind:
-        reason = f"{tally.blind} of {tally.live} live entries are blind"
+    status, reason = _verdict(tally)
     if settings.strict and tally.blind and status is not Status.FAILED:
         status = Status.FAILED
         reason += " (--strict)"
@@ -117,10 +106,31 @@ def _check_result(case: Case, settings: Settings, name: str, tally: Tally) -> re
         entries=tally.entries,
         failed=tally.failed,
         blind=tally.blind,
-        worst=_discrepancy(case, worst),
+        worst=_discrepancy(case, tally.spots[0]),
         resolution=resolution and result.Resolution(median=resolution[0], worst=resolution[1]),
         reason=reason,
     )
+
+
+def _verdict(tally: Tally) -> tuple[Status, str]:
+    """Return what a tally means, and why where that has to be said."""
+    if tally.summary:
+        return Status.FAILED if tally.failed else Status.PASSED, tally.summary
+    if tally.failed:
+        share = 100.0 * tally.failed / tally.entries
+        about = tally.spots[0].about
+        return Status.FAILED, (
+            f"{tally.failed} of {tally.entries} ({share:.3g} %) differ by more than their tolerance"
+            + (f"; the worst: {about}" if about else "")
+        )
+    if not tally.live:
+        return Status.INCONCLUSIVE, "there is nothing to see: all that the entries are made of is 0"
+    if tally.blind == tally.live:
+        return Status.INCONCLUSIVE, (
+            f"all {tally.live} live entries are blind: their tolerance exceeds their scale"
+        )
+    blind = f"{tally.blind} of {tally.live} live entries are blind"
+    return Status.PASSED, blind if tally.blind else ""
 
 
 def _location(case: Case, spot: Spot) -> tuple[int, ...]:

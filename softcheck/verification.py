@@ -10,13 +10,11 @@ from typing import Annotated
 import numpy as np
 
 from softcheck import result
-from softcheck.checks import every, fit
-from softcheck.checks.blocks import Facts, evaluation, precisions, rows_of_block
-from softcheck.checks.dumps import DUMPS
+from softcheck.checks import every
+from softcheck.checks.blocks import Facts, evaluation, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.checks.merging import Merging, merged
-from softcheck.checks.oracles import check_exact, exact_sample
-from softcheck.checks.tally import Tally
+from softcheck.checks.oracles import exact_sample
 from softcheck.engines import Engine
 from softcheck.engines.local import Threads
 from softcheck.errors import NothingToCheckError, SoftcheckError
@@ -77,25 +75,14 @@ def verify_case(
         if progress is not None:
             progress("states", found.states, states)
     partial, facts = found.partial, found.facts
-    tallies = dict(partial.tallies)
-    if partial.total is not None:
-        tallies["loss"] = partial.total.tally()
-    if partial.moments is not None:
-        tallies["fit"] = _fit(case, settings, partial.moments)
-    tallies["exact"] = check_exact(partial.suspects.values(), partial.sample, context)
+    alpha = case.scalars.get("alpha")
+    tallies = every.outcome(partial, context, None if alpha is None else float(alpha))
     diagnosis: tuple[result.Diagnosis, ...] = ()
-    if any(name in tallies and tallies[name].failed for name in (*DUMPS, "fit")):
+    if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
         from softcheck.diagnosis.name import diagnose
 
         diagnosis = diagnose(case, settings, tallies, partial.moments, facts.masked, over_blocks)
     return case_result(case, settings, tallies, facts, diagnosis)
-
-
-def _fit(case: Case, settings: Settings, moments: fit.Moments) -> Tally:
-    """Compare the fitted scale and temperature of the dumped gradient with the declared ones."""
-    alpha = case.scalars.get("alpha")
-    _, computed = precisions(case, "grad", settings)
-    return fit.check(moments, None if alpha is None else float(alpha), computed.unit)
 
 
 def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:

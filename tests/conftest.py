@@ -7,4 +7,5 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("softcheck")
+settings.register_profile("thorough", settings.get_profile("softcheck"), max_examples=500)
+settings.load_profile("softcheck")  # --hypothesis-profile=thorough, as .ci/lowest, draws five times

@@ -5,9 +5,13 @@ from itertools import accumulate
 
 import mpmath
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 DIGITS = 80
+
+TABLES = 10 * settings.default.max_examples
+"""How many states a property is tested with: 1,000, and 5,000 with the profile `thorough`."""
 
 
 @dataclass(frozen=True)

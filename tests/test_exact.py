@@ -5,7 +5,7 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from states import State, make, states, true_gradient, true_size
+from states import TABLES, State, make, states, true_gradient, true_size
 
 from softcheck.checks import evaluation, every
 from softcheck.checks.oracles import check_exact, exact_sample
@@ -15,7 +15,7 @@ from softcheck.tables.case import case_from_arrays
 from softcheck.verification import verify_case
 
 
-@settings(max_examples=1000)
+@settings(max_examples=TABLES)
 @given(states(max_actions=12))
 def test_the_exact_method_agrees_with_another_formula_at_more_digits(state):
     found = exactly(state)

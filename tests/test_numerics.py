@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from states import State, make, states, true_gradient, true_loss
+from states import TABLES, State, make, states, true_gradient, true_loss
 
 from softcheck.checks import dumps, evaluation, every
 from softcheck.checks.oracles import check_exact
@@ -13,17 +13,15 @@ from softcheck.gradient import loss
 from softcheck.gradient.numeric import central, complex_step
 from softcheck.gradient.tolerance import Precision, U, summation
 
-TABLES = 5000
-
 
 def sides(e):
     """Return value and bound of Eq. (6) and of both numeric methods."""
     with np.errstate(all="ignore"):
-        given = e.loss, e.bounds, e.buffers
-        found = {"eq6": (e.gradient, U * e.bounds.rounding.entries)}
+        given = e.terms, e.bounds, e.buffers
+        found = {"eq6": (e.gradient, U * e.bounds.rounding.each)}
         for name, method in (("complex-step", complex_step), ("central-difference", central)):
             value, error = method.gradient(*given)
-            found[name] = value.copy(), U * error.entries
+            found[name] = value.copy(), U * error.each
         return found
 
 
@@ -100,34 +98,34 @@ def test_what_a_comparison_is_said_to_see_is_no_better_than_what_it_sees(state):
     live = (e.scale[:, 0] > 0) & (e.policy.pi[:, 0] > 0)
     with np.errstate(all="ignore"):
         for _, error in (
-            complex_step.gradient(e.loss, e.bounds, e.buffers),
-            central.gradient(e.loss, e.bounds, e.buffers),
+            complex_step.gradient(e.terms, e.bounds, e.buffers),
+            central.gradient(e.terms, e.bounds, e.buffers),
         ):
-            seen = error.entries[live, 0] / e.scale[live, 0]
+            seen = error.each[live, 0] / e.scale[live, 0]
             assert not np.any(seen > error.relative[0] * (1 + 1e-9))
 
 
-@settings(max_examples=500)
+@settings(max_examples=TABLES // 2)
 @given(states(max_actions=12), st.floats(-9, -2), st.integers(0, 2**32 - 1))
 def test_the_change_of_the_loss_rounds_as_the_descent_check_says(state, size, seed):
     e = evaluations.evaluation([state])
     generator = np.random.default_rng(seed)
     step = generator.normal(size=e.gradient.shape) * 10.0**size
     with np.errstate(all="ignore"):
-        found = loss.change(e.loss, step, e.buffers)[0]
+        found = loss.change(e.terms, step, e.buffers)[0]
     entropy = summation(len(step)) * state.alpha
     bound = 3.0 * U * np.abs(step).max() * (e.bounds.total[0] + entropy)
     truth = true_loss(state, step[:, 0]) - true_loss(state)
     assert abs(found - float(truth)) <= bound + 1e-300
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=TABLES // 3)
 @given(states(max_actions=6), st.sampled_from([2.0**-14, 2.0**-17, 2.0**-20]))
 def test_the_central_difference_is_that_of_two_losses_at_any_step(state, h):
     e = evaluations.evaluation([state])
     with np.errstate(all="ignore"):
-        found = loss.central_difference(e.loss, h, np.empty_like(e.gradient), e.buffers)[:, 0]
-        bound = U * (e.bounds.rounding.entries + 16.0 * e.bounds.weighted.entries)[:, 0]
+        found = loss.central_difference(e.terms, h, np.empty_like(e.gradient), e.buffers)[:, 0]
+        bound = U * (e.bounds.rounding.each + 16.0 * e.bounds.weighted.each)[:, 0]
     steps = np.eye(len(state.q)) * h
     for action in np.flatnonzero(e.policy.pi[:, 0] > 1e-40):  # the truth has 80 digits
         step = steps[action]

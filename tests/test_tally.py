@@ -57,6 +57,17 @@ def test_what_is_not_finite(actual, expected, tolerance, failed):
     assert found.blind == (0 if math.isfinite(tolerance) else 1) or tolerance == 1.0
 
 
+@pytest.mark.parametrize(("tolerance", "blind"), [(0.9, 0), (1.0, 1), (1.5, 1), (np.nan, 1)])
+@pytest.mark.parametrize("company", [0.0, 5.0])
+def test_an_entry_is_blind_from_where_its_tolerance_is_its_scale(tolerance, blind, company):
+    """Whatever stands beside it; and what has no scale is not blind, for there is nothing."""
+    tolerances, scale = np.array([[tolerance, 0.5], [company, 0.5]]), np.ones((2, 2))
+    scale[1, 0] = 0.0
+    with np.errstate(all="ignore"):
+        seen = sight(tolerances, scale, Buffers())
+    assert (seen.live, seen.blind) == (3, blind)
+
+
 def test_a_known_ratio_is_taken_and_left_as_it_is():
     ratio = np.array([[-3.0, 0.5, np.nan]])
     one, kept = np.ones((1, 3)), ratio.copy()

@@ -12,7 +12,7 @@ from softcheck.checks.dumps import DUMPS
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.merging import Merging
 from softcheck.errors import InputError
-from softcheck.gradient.policy import LINE, Array, Block, Buffers
+from softcheck.gradient.policy import LINE, Array, Block, Buffers, Flags
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables.case import Case, RawBlock
@@ -75,7 +75,7 @@ def evaluation(
 
 def given_block(
     case: Case, raw: RawBlock, settings: Settings, buffers: Buffers, facts: Facts
-) -> tuple[Block, NDArray[np.bool_] | None]:
+) -> tuple[Block, Flags | None]:
     """Check the givens of a block and lay them out actions first, in float64.
 
     Returns

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from operator import add
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from softcheck.checks.evaluation import Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
+from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, over_tolerance, sight
-from softcheck.gradient.policy import Array, Buffers
-from softcheck.gradient.tolerance import DUMP_FACTOR, summation
+from softcheck.gradient.policy import Buffers, Entries, Quantity, States
+from softcheck.gradient.tolerance import summation
 
 
 class Expected(NamedTuple):
@@ -20,13 +22,13 @@ class Expected(NamedTuple):
     same before it is weighted by pi, for underflow of pi; the largest of each state will do.
     """
 
-    value: Array
-    rounding: Array
-    scale: Array
-    size: Array
+    value: Quantity
+    rounding: Quantity
+    scale: Quantity
+    size: Quantity
 
 
-def _log_policy_rounding(e: Evaluation) -> Array:
+def _log_policy_rounding(e: Evaluation) -> Entries:
     """z, log Z, the logits themselves and the difference: see `tolerance.bounds` for rho."""
     policy, logits = e.policy, e.live_logits
     rho = logits - policy.z + 3.0
@@ -91,15 +93,15 @@ def _expected_gradient(e: Evaluation) -> Expected:
 
     Frameworks subtract logsumexp before the maximum, and a logit may have been rounded itself: rho
     grows by |theta| and mag by alpha |theta|. As |theta| is at most |max theta| + |z|, and rho has
-    |z|, that is |max theta| times the scale, within a factor of 2 that `DUMP_FACTOR` covers.
+    |z|, that is |max theta| times the scale, within a factor of 2 that K covers.
     """
 
-    def buffer(quantity: str) -> Array:
+    def buffer(quantity: str) -> Entries:
         return e.buffers(f"expected.{quantity}", e.policy.pi.shape)
 
     value, scale, policy = e.gradient, e.scale, e.policy
     rounding = np.multiply(scale, np.abs(policy.highest), out=buffer("rounding"))
-    rounding += e.bounds.rounding.entries
+    rounding += e.bounds.rounding.each
     # Backward passes weigh g and V by pi one by one.
     size = 2.0 * (np.abs(policy.value) + e.bounds.largest) + e.block.alpha
     if (e.factor != 1.0).any():
@@ -127,18 +129,17 @@ DUMPS = INTERMEDIATES | {"gradient": _expected_gradient}
 _ZERO_WHERE_MASKED = {"policy", "gradient"}
 
 
-def dump_tolerance(dump: Dump, expected: Expected) -> Array:
-    """Return K E(U_c) + U_s |expected| plus the underflow of either precision, times a factor.
+def dump_tolerance(dump: Dump, expected: Expected) -> Quantity:
+    """Return K E(U_c) + U_s |expected| plus the underflow of either precision, times its factor.
 
     Where what was computed is stored as it is, its last rounding is part of E. The array of
     `expected.rounding` becomes the tolerance.
     """
     computed, stored = dump.computed, dump.stored
-    underflow = max(computed.underflow, stored.underflow)
     # In units of K U_c, so that no product needs an array of its own.
-    unit = DUMP_FACTOR * computed.unit
+    unit = computed.tolerated
     tolerance = expected.rounding
-    tolerance += (underflow / unit) * (1.0 + expected.size)
+    tolerance += (computed.underflow_as(stored) / unit) * (1.0 + expected.size)
     if stored.unit > computed.unit:
         tolerance += (stored.unit / unit) * np.abs(expected.value)
     tolerance *= unit * dump.factor
@@ -148,12 +149,12 @@ def dump_tolerance(dump: Dump, expected: Expected) -> Array:
 class Sides(NamedTuple):
     """A dumped quantity, what it should be, and how they compare; 0 tolerates no difference."""
 
-    actual: Array
-    expected: Array
-    tolerance: Array
-    scale: Array
+    actual: Quantity
+    expected: Quantity
+    tolerance: Quantity
+    scale: Quantity
 
-    def ratio(self, out: Array) -> Array:
+    def ratio(self, out: Quantity) -> Quantity:
         """Return what `over_tolerance` makes of them, in `out`."""
         return over_tolerance(self.actual, self.expected, self.tolerance, out)
 
@@ -179,10 +180,10 @@ def sides(e: Evaluation, name: str) -> Sides:
     return Sides(actual, value, tolerance, expected.scale)
 
 
-def _largest_logit(e: Evaluation) -> Array:
-    """Return the largest |theta| of an action whose pi is not 0, shape `(rows,)`."""
+def _largest_logit(e: Evaluation) -> States:
+    """Return the largest |theta| of an action whose pi is not 0."""
     highest, depth = e.policy.highest, e.policy.depth
-    largest: Array = np.maximum(np.abs(highest), np.abs(highest - depth))
+    largest: States = np.maximum(np.abs(highest), np.abs(highest - depth))
     return largest
 
 
@@ -191,7 +192,7 @@ def check_dump(e: Evaluation, name: str) -> Tally:
     return compare_sides(e, sides(e, name))
 
 
-def compare_sides(e: Evaluation, found: Sides, ratio: Array | None = None) -> Tally:
+def compare_sides(e: Evaluation, found: Sides, ratio: Quantity | None = None) -> Tally:
     """Compare the sides of a dumped quantity: every place counts, a masked one must be 0.
 
     `ratio` is theirs, where it is known already.
@@ -200,31 +201,23 @@ def compare_sides(e: Evaluation, found: Sides, ratio: Array | None = None) -> Ta
 
 
 @dataclass
-class ReducedLoss:
-    """The dumped loss of a whole case, against the sum of what each state contributes."""
+class Total(Merging):
+    """What was dumped as one number, against the sum of what each state of the case adds to it."""
 
-    dump: Dump
-    states: int = 0
-    value: ExactSum = field(default_factory=ExactSum)
-    rounding: ExactSum = field(default_factory=ExactSum)
-    scale: ExactSum = field(default_factory=ExactSum)
+    dump: Annotated[Dump, kept]
+    states: Annotated[int, add]
+    value: Annotated[ExactSum, merged] = field(default_factory=ExactSum)
+    rounding: Annotated[ExactSum, merged] = field(default_factory=ExactSum)
+    scale: Annotated[ExactSum, merged] = field(default_factory=ExactSum)
 
     @classmethod
-    def of(cls, e: Evaluation) -> "ReducedLoss":
+    def of(cls, e: Evaluation, name: str) -> "Total":
         """Return the part of one block."""
-        part = cls(e.dumps["loss"], states=e.block.rows)
-        expected = _expected_loss(e)
+        part, expected = cls(e.dumps[name], e.block.rows), DUMPS[name](e)
         part.value.add(expected.value)
         part.rounding.add(expected.rounding)
         part.scale.add(expected.scale)
         return part
-
-    def merge(self, other: "ReducedLoss") -> None:
-        """Add the part of other blocks."""
-        self.states += other.states
-        self.value.merge(other.value)
-        self.rounding.merge(other.rounding)
-        self.scale.merge(other.scale)
 
     def tally(self) -> Tally:
         """Compare the two totals; summing over the states rounds too."""

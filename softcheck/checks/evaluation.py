@@ -7,12 +7,22 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softcheck.checks.tally import Sight, Tally, compare, histogram, sight
 from softcheck.gradient import analytic
-from softcheck.gradient import loss as soft_loss
-from softcheck.gradient.policy import Array, Block, Buffers, Policy, evaluate, sum_of_products
+from softcheck.gradient.loss import Terms
+from softcheck.gradient.policy import (
+    Block,
+    Buffers,
+    Entries,
+    Flags,
+    PerState,
+    Policy,
+    Quantity,
+    States,
+    evaluate,
+    sum_of_products,
+)
 from softcheck.gradient.tolerance import (
     Bounds,
     Error,
@@ -42,7 +52,8 @@ class Dump:
 
     Attributes
     ----------
-    values : Array, shape (actions, rows) or (rows,)
+    values : Quantity
+        Of no dimension where it is one number for the whole case.
     stored, computed : Precision
         What it was rounded to, and what it was computed in.
     factor : float
@@ -51,7 +62,7 @@ class Dump:
         Whether all values are known to be finite.
     """
 
-    values: Array
+    values: Quantity
     stored: Precision
     computed: Precision
     factor: float = 1.0
@@ -91,18 +102,18 @@ class Evaluation:
     block : Block
     start : int
         The number of the block's first state in the case.
-    factor : Array, shape (rows,), or (1,) where all states share it
+    factor : PerState
         What reduction and weights multiply the loss of each state by.
-    legal : array of bool, shape (actions, rows), or None where every action is legal
-    dumps : mapping of role to Dump
+    legal : Flags, or None where every action is legal
+    dumps : mapping of check to Dump
     context : Context
     buffers : Buffers
     """
 
     block: Block
     start: int
-    factor: Array
-    legal: NDArray[np.bool_] | None
+    factor: PerState
+    legal: Flags | None
     dumps: Mapping[str, Dump]
     context: Context
     buffers: Buffers
@@ -113,35 +124,35 @@ class Evaluation:
         return evaluate(self.block, self.buffers)
 
     @Once
-    def loss(self) -> soft_loss.Loss:
+    def terms(self) -> Terms:
         """The terms of the loss."""
-        return soft_loss.terms(self.block, self.policy, self.buffers)
+        return Terms.of(self.block, self.policy, self.buffers)
 
     @Once
     def bounds(self) -> Bounds:
         """The rounding of Eq. (6) in float64, from the logits as they are."""
-        return bounds(self.block, self.policy, self.loss, self.buffers)
+        return bounds(self.block, self.policy, self.terms, self.buffers)
 
     @Once
-    def scale(self) -> Array:
+    def scale(self) -> Entries:
         """What the gradient of each entry is made of."""
         return scale(
-            self.policy, self.loss, self.bounds, self.buffers("scale", self.policy.pi.shape)
+            self.policy, self.terms, self.bounds, self.buffers("scale", self.policy.pi.shape)
         )
 
     @Once
-    def live_logits(self) -> Array:
+    def live_logits(self) -> Entries:
         """|theta|, 0 where pi is 0."""
         out = self.buffers("live_logits", self.policy.pi.shape)
         return live_magnitude(self.block.logits, self.policy, out)
 
     @Once
-    def gradient(self) -> Array:
-        """Eq. (6), shape `(actions, rows)`."""
+    def gradient(self) -> Entries:
+        """Eq. (6)."""
         return analytic.gradient(self.policy, self.buffers("gradient", self.policy.pi.shape))
 
-    def mean(self, x: Array) -> Array:
-        """Return the expectation of x under the policy, shape `(rows,)`."""
+    def mean(self, x: Entries) -> States:
+        """Return the expectation of x under the policy."""
         return sum_of_products(self.policy.pi, x, self.buffers)
 
     @property
@@ -156,26 +167,26 @@ class Evaluation:
 
     def compare(
         self,
-        actual: Array,
-        expected: Array,
-        tolerance: Array,
-        scale: Array,
+        actual: Quantity,
+        expected: Quantity,
+        tolerance: Quantity,
+        scale: Quantity,
         *,
         entries: int | None = None,
         about: str = "",
-        ratio: Array | None = None,
+        ratio: Quantity | None = None,
     ) -> Tally:
         """Compare two sides of this block, see `tally.compare`; by default its legal entries."""
         seen = sight(tolerance, scale, self.buffers)
         return self._compare(actual, expected, tolerance, seen, 1.0, entries, about, ratio)
 
-    def compare_gradient(self, value: Array, error: Error, about: str = "") -> Tally:
+    def compare_gradient(self, value: Entries, error: Error, about: str = "") -> Tally:
         """Compare `gradient` with what another method has for it.
 
         `error` bounds that of the method, which is no less than that of `gradient`.
         """
         seen = self._own_sight if error is self.bounds.rounding else self._sight(error)
-        return self._compare(self.gradient, value, error.entries, seen, _BOTH, None, about)
+        return self._compare(self.gradient, value, error.each, seen, _BOTH, None, about)
 
     @Once
     def _own_sight(self) -> Sight:
@@ -192,7 +203,7 @@ class Evaluation:
             return Sight(self.live_entries, 0, histogram(resolution))
         is_clear = resolution < 1.0
         clear, unclear = np.flatnonzero(is_clear), np.flatnonzero(~is_clear)
-        rest = sight(_BOTH * error.entries[:, unclear], self.scale[:, unclear], self.buffers)
+        rest = sight(_BOTH * error.each[:, unclear], self.scale[:, unclear], self.buffers)
         return Sight(
             int(self.policy.live[clear].sum()) + rest.live,
             rest.blind,
@@ -201,14 +212,14 @@ class Evaluation:
 
     def _compare(
         self,
-        actual: Array,
-        expected: Array,
-        tolerance: Array,
+        actual: Quantity,
+        expected: Quantity,
+        tolerance: Quantity,
         seen: Sight,
         unit: float,
         entries: int | None,
         about: str,
-        ratio: Array | None = None,
+        ratio: Quantity | None = None,
     ) -> Tally:
         return compare(
             actual,

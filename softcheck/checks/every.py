@@ -6,32 +6,44 @@ tolerance derived for the entry.
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from operator import attrgetter
+from operator import add, attrgetter
+from typing import Annotated
 
 import numpy as np
 
 from softcheck.checks import fit
-from softcheck.checks.dumps import DUMPS, ReducedLoss, check_dump, compare_sides, sides
-from softcheck.checks.evaluation import Evaluation
-from softcheck.checks.oracles import ORACLES, Suspect
+from softcheck.checks.dumps import DUMPS, Total, check_dump, compare_sides, sides
+from softcheck.checks.evaluation import Context, Evaluation
+from softcheck.checks.merging import Merging, by_key, merged
+from softcheck.checks.oracles import ORACLES, Suspect, check_exact
 from softcheck.checks.tally import Tally
 
+OF_DUMPS = (*DUMPS, "fit")
+"""The checks of what was dumped: where one fails, something has gone wrong elsewhere."""
 
+CHECKS = (*ORACLES, "exact", *OF_DUMPS)
+"""The name of every check, in the order of the report."""
+
+
+@np.errstate(all="ignore")  # what overflows is blind, and counted
 def check(e: Evaluation, name: str) -> Tally:
     """Run one check of a block, by its name in `ORACLES` or `DUMPS`."""
-    with np.errstate(all="ignore"):  # what overflows is blind, and counted
-        return ORACLES[name](e) if name in ORACLES else check_dump(e, name)
+    return ORACLES[name](e) if name in ORACLES else check_dump(e, name)
+
+
+def _worse(mine: Suspect, other: Suspect) -> Suspect:
+    return min(mine, other, key=attrgetter("rank"))
 
 
 @dataclass
-class Partial:
+class Partial(Merging):
     """What the checks found in some blocks.
 
     Attributes
     ----------
     tallies : dict of check to Tally
-    total : ReducedLoss or None
-        The part of a loss that was dumped as one number.
+    totals : dict of check to Total
+        Of what was dumped as one number.
     suspects : dict of check to the worst entry it has seen
     moments : fit.Moments or None
         What the dumped gradient tells of its scale and temperature.
@@ -39,51 +51,28 @@ class Partial:
         The entries of the random sample.
     """
 
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    total: ReducedLoss | None = None
-    moments: fit.Moments | None = None
-    suspects: dict[str, Suspect] = field(default_factory=dict)
-    sample: list[Suspect] = field(default_factory=list)
-
-    def merge(self, other: "Partial") -> None:
-        """Add what was found in other blocks."""
-        for name, tally in other.tallies.items():
-            if name in self.tallies:
-                self.tallies[name].merge(tally)
-            else:
-                self.tallies[name] = tally
-        if self.total is not None and other.total is not None:
-            self.total.merge(other.total)
-        else:
-            self.total = self.total or other.total
-        if self.moments is not None and other.moments is not None:
-            self.moments.merge(other.moments)
-        else:
-            self.moments = self.moments or other.moments
-        for name, suspect in other.suspects.items():
-            rival = self.suspects.get(name, suspect)
-            self.suspects[name] = min(suspect, rival, key=attrgetter("rank"))
-        self.sample += other.sample
+    tallies: Annotated[dict[str, Tally], by_key(merged)] = field(default_factory=dict)
+    totals: Annotated[dict[str, Total], by_key(merged)] = field(default_factory=dict)
+    moments: Annotated[fit.Moments | None, merged] = None
+    suspects: Annotated[dict[str, Suspect], by_key(_worse)] = field(default_factory=dict)
+    sample: Annotated[list[Suspect], add] = field(default_factory=list)
 
 
+@np.errstate(all="ignore")
 def run(e: Evaluation) -> Partial:
     """Run every check of one block but the exact one, and set entries aside for that."""
     partial = Partial()
     for name in ORACLES:
         if name != "sampled" or e.context.samples:
             _record(partial, name, check(e, name), e)
-    for name in DUMPS:
-        if name not in e.dumps:
-            continue
-        if e.dumps[name].values.ndim == 0:
-            with np.errstate(all="ignore"):
-                partial.total = ReducedLoss.of(e)
+    for name, dump in e.dumps.items():
+        if dump.values.ndim == 0:
+            partial.totals[name] = Total.of(e, name)
         elif name == "gradient":
-            with np.errstate(all="ignore"):
-                found = sides(e, name)
-                ratio = found.ratio(e.buffers("value", found.actual.shape))
-                _record(partial, name, compare_sides(e, found, ratio), e)
-                partial.moments = fit.Moments.of(e, found, ratio)
+            found = sides(e, name)
+            ratio = found.ratio(e.buffers("value", found.actual.shape))
+            _record(partial, name, compare_sides(e, found, ratio), e)
+            partial.moments = fit.Moments.of(e, found, ratio)
         else:
             _record(partial, name, check(e, name), e)
     sample = e.context.sample
@@ -108,3 +97,21 @@ def _record(partial: Partial, name: str, tally: Tally, e: Evaluation) -> None:
     if action is None or not np.isfinite(e.block.logits[action, row]):
         action = int(e.block.logits[:, row].argmax())
     partial.suspects[name] = Suspect.of(e, worst.rank, row, action)
+
+
+def outcome(found: Partial, context: Context, alpha: float | None) -> dict[str, Tally]:
+    """Return the outcome of every check of a case, in the order of `CHECKS`.
+
+    Parameters
+    ----------
+    found : Partial
+        Of all blocks.
+    context : Context
+    alpha : float or None
+        The temperature, or None if it differs by state.
+    """
+    tallies = found.tallies | {name: total.tally() for name, total in found.totals.items()}
+    tallies["exact"] = check_exact(found.suspects.values(), found.sample, context)
+    if found.moments is not None:
+        tallies["fit"] = fit.check(found.moments, alpha)
+    return {name: tallies[name] for name in sorted(tallies, key=CHECKS.index)}

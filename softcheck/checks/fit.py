@@ -8,17 +8,22 @@ entry, and an alpha that is one optimiser step old is seen where every entry pas
 
 from dataclasses import dataclass, field
 from math import isfinite, log, sqrt
-from operator import itemgetter
-from typing import NamedTuple
+from operator import add, itemgetter, or_
+from typing import Annotated, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.checks.dumps import Sides
 from softcheck.checks.evaluation import Evaluation
+from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, sight
-from softcheck.gradient.policy import Array, Buffers, sum_of_products
-from softcheck.gradient.tolerance import DUMP_FACTOR, U
+from softcheck.gradient.policy import Array, Buffers, Entries, States, sum_of_products
+from softcheck.gradient.tolerance import Precision, U
+
+Columns: TypeAlias = Array  # (columns, states)
+Products: TypeAlias = Array  # (columns, columns)
+Bins: TypeAlias = NDArray[np.bool_]  # (bins,)
 
 SIGMAS = 6.0
 """How many standard errors are no error."""
@@ -55,16 +60,16 @@ class Sums:
 
     Attributes
     ----------
-    tree : dict of (level, number) to array, shape (columns, columns)
+    tree : dict of (level, number) to Products
         The sums over 2^level groups.
-    parts : dict of group to array, shape (columns, states)
+    parts : dict of group to Columns
         Groups that are not whole, 0 where a state is missing.
     """
 
-    tree: dict[tuple[int, int], Array] = field(default_factory=dict)
-    parts: dict[int, Array] = field(default_factory=dict)
+    tree: dict[tuple[int, int], Products] = field(default_factory=dict)
+    parts: dict[int, Columns] = field(default_factory=dict)
 
-    def add(self, start: int, columns: Array) -> None:
+    def add(self, start: int, columns: Columns) -> None:
         """Add the columns of the states from `start` on."""
         stop = start + columns.shape[1]
         first = min(-(-start // _GROUP) * _GROUP, stop)
@@ -77,31 +82,31 @@ class Sums:
                 self._add_part(low // _GROUP, part)
         self._add_groups(first // _GROUP, columns[:, first - start : last - start])
 
-    def _add_part(self, group: int, part: Array) -> None:
+    def _add_part(self, group: int, part: Columns) -> None:
         part = part + self.parts.pop(group, 0.0)
         if part[0].all():
             self._add_groups(group, part)
         else:
             self.parts[group] = part
 
-    def _add_groups(self, first: int, columns: Array) -> None:
+    def _add_groups(self, first: int, columns: Columns) -> None:
         for group, products in enumerate(_products(columns), first):
             self._add_products(0, group, products)
 
-    def _add_products(self, level: int, number: int, products: Array) -> None:
+    def _add_products(self, level: int, number: int, products: Products) -> None:
         while (sibling := self.tree.pop((level, number ^ 1), None)) is not None:
             level, number, products = level + 1, number // 2, products + sibling
         self.tree[level, number] = products
 
     @np.errstate(all="ignore")  # what overflows cannot be told
     def merge(self, other: "Sums") -> None:
-        """Add the sums over other states."""
+        """Add the sums over other states: not field by field, for groups become whole."""
         for (level, number), products in other.tree.items():
             self._add_products(level, number, products)
         for group, part in other.parts.items():
             self._add_part(group, part)
 
-    def total(self) -> Array:
+    def total(self) -> Products:
         """Return the sums over all states; the last group of a case need not be whole."""
         total = np.zeros((_COLUMNS, _COLUMNS))
         for _, products in sorted(self.tree.items(), key=itemgetter(0)):
@@ -111,36 +116,39 @@ class Sums:
         return total
 
 
-def _products(columns: Array) -> Array:
-    """Return the sums over each group of the products of each two columns."""
+def _products(columns: Columns) -> Array:
+    """Return of each group the sums of the products of each two columns."""
     groups = columns.reshape(_COLUMNS, -1, _GROUP).swapaxes(0, 1)
     products: Array = groups @ groups.swapaxes(1, 2)
     return products
 
 
 @dataclass
-class Moments:
+class Moments(Merging):
     """The weighted moments of G against a and b over some states; they merge in any order.
 
     Attributes
     ----------
+    computed : Precision
+        What the gradient was computed in.
     sums : Sums
     skipped : int
         Entries that are not finite and took no part.
     states : int
         States that took part.
-    seen : array of bool
+    seen : Bins
         Which bins the hashes of states fall in: how many states differ (a table often repeats
         them).
     """
 
-    sums: Sums = field(default_factory=Sums)
-    skipped: int = 0
-    states: int = 0
-    seen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(1 << _BITS, np.bool_))
+    computed: Annotated[Precision, kept]
+    sums: Annotated[Sums, merged] = field(default_factory=Sums)
+    skipped: Annotated[int, add] = 0
+    states: Annotated[int, add] = 0
+    seen: Annotated[Bins, or_] = field(default_factory=lambda: np.zeros(1 << _BITS, np.bool_))
 
     @classmethod
-    def of(cls, e: Evaluation, gradient: Sides, r: Array) -> "Moments":
+    def of(cls, e: Evaluation, gradient: Sides, r: Entries) -> "Moments":
         """Return the moments of one block.
 
         An entry weighs with its tolerance; where that is 0 or infinite it takes no part.
@@ -149,10 +157,10 @@ class Moments:
         ----------
         e : Evaluation
         gradient : Sides
-        r : Array, shape (actions, rows)
+        r : Entries
             Their ratio.
         """
-        made = cls()
+        made = cls(e.dumps["gradient"].computed)
         actual, expected, tolerance, _ = gradient
         a, b = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2"))
         weight = e.policy.pi
@@ -164,7 +172,7 @@ class Moments:
         np.divide(expected, tolerance, out=b)
         b -= a
 
-        def product(x: Array, y: Array) -> Array:
+        def product(x: Entries, y: Entries) -> States:
             return sum_of_products(x, y, e.buffers)
 
         ar = product(a, r)
@@ -185,13 +193,6 @@ class Moments:
         bins = (weighed.view(np.uint64) * _HASH) >> np.uint64(64 - _BITS)
         made.seen[bins.view(np.int64)] = True  # NumPy takes these for indices as they are
         return made
-
-    def merge(self, other: "Moments") -> None:
-        """Add the moments of other states."""
-        self.sums.merge(other.sums)
-        self.skipped += other.skipped
-        self.states += other.states
-        self.seen |= other.seen
 
     def different(self) -> float:
         """Return about how many states differ from one another, at most 160,000.
@@ -230,7 +231,7 @@ class _Solution(NamedTuple):
     """How the departures move with the sums of a r and b r, shape `(parameters, 2)`."""
 
 
-def _solve(total: Array, along: Array) -> _Solution | None:
+def _solve(total: Products, along: Array) -> _Solution | None:
     """Fit the departure of (x, y) from (1, 1) along the columns of `along`, shape `(2, k)`.
 
     The covariance is that of sums over states (the sandwich of robust regression), for the
@@ -255,33 +256,26 @@ def _solve(total: Array, along: Array) -> _Solution | None:
 
 
 @np.errstate(all="ignore")  # what overflows cannot be told
-def fitted(moments: Moments, unit: float) -> Fitted:
+def fitted(moments: Moments) -> Fitted:
     """Return x and y / x with their tolerances.
 
     The tolerance is the larger of `SIGMAS` standard errors and what rounding can do in one
     direction: `COHERENT` of the bounds of all entries together, and the rounding of alpha and
     of the scale themselves.
-
-    Parameters
-    ----------
-    moments : Moments
-        Of the whole case.
-    unit : float
-        The unit roundoff of what the gradient was computed in.
     """
-    total = moments.sums.total()
+    total, unit, K = moments.sums.total(), moments.computed.unit, moments.computed.factor
     different = moments.different()
     repeats = sqrt(max(1.0, moments.states / max(1.0, different)))
     leverage = min((total[0, k] ** 2 / total[k, k] for k in (3, 5) if total[k, k]), default=0.0)
     carrying = min(leverage, different)
     # The bounds are of first order; coarse arithmetic leaves more over, and in one direction.
-    coherent = COHERENT + sqrt(unit) if carrying >= FEWEST else DUMP_FACTOR
+    coherent = COHERENT + sqrt(unit) if carrying >= FEWEST else K
     sigmas = SIGMAS * (1.0 + _FREEDOM / max(1.0, carrying))
 
     def parameter(value: float, of: Array, solution: _Solution) -> Parameter:
         hidden = float(np.abs(of) @ solution.noise @ np.abs(of))
         error = sqrt(max(0.0, float(of @ solution.covariance @ of)) + hidden) * repeats
-        floor = coherent / DUMP_FACTOR * float(np.abs(of) @ solution.lever @ total[0, _SIZES])
+        floor = coherent / K * float(np.abs(of) @ solution.lever @ total[0, _SIZES])
         value = float(value)
         return Parameter(value, max(sigmas * error, floor) + 2.0 * unit * abs(value), error)
 
@@ -297,7 +291,7 @@ def fitted(moments: Moments, unit: float) -> Fitted:
     return Fitted(None, None)
 
 
-def check(moments: Moments, alpha: float | None, unit: float) -> Tally:
+def check(moments: Moments, alpha: float | None) -> Tally:
     """Compare the fitted scale and temperature with the declared ones.
 
     Parameters
@@ -306,10 +300,8 @@ def check(moments: Moments, alpha: float | None, unit: float) -> Tally:
         Of the whole case.
     alpha : float or None
         The temperature, or None if it differs by state: then it is compared in units of itself.
-    unit : float
-        The unit roundoff of what the gradient was computed in.
     """
-    found = fitted(moments, unit)
+    found = fitted(moments)
     declared = 1.0 if alpha is None else alpha
     said = []
     rows = []

@@ -10,20 +10,20 @@ import numpy as np
 from softcheck.checks.evaluation import Context, Evaluation
 from softcheck.checks.tally import Tally
 from softcheck.gradient import analytic
-from softcheck.gradient import loss as soft_loss
+from softcheck.gradient.loss import change
 from softcheck.gradient.numeric import central, complex_step, exact, sampled
-from softcheck.gradient.policy import Array, Block, Buffers, sum_of_products, sum_over_actions
+from softcheck.gradient.policy import Block, Buffers, States, sum_of_products, sum_over_actions
 from softcheck.gradient.tolerance import TINY, U, summation
 
 
 def check_complex_step(e: Evaluation) -> Tally:
     """Eq. (6) against the complex-step derivative of the loss, every logit."""
-    return e.compare_gradient(*complex_step.gradient(e.loss, e.bounds, e.buffers))
+    return e.compare_gradient(*complex_step.gradient(e.terms, e.bounds, e.buffers))
 
 
 def check_central_difference(e: Evaluation) -> Tally:
     """Eq. (6) against the central difference of the loss, every logit."""
-    return e.compare_gradient(*central.gradient(e.loss, e.bounds, e.buffers))
+    return e.compare_gradient(*central.gradient(e.terms, e.bounds, e.buffers))
 
 
 def check_sampled(e: Evaluation) -> Tally:
@@ -32,7 +32,7 @@ def check_sampled(e: Evaluation) -> Tally:
     value, error = sampled.gradient(
         e.policy, e.start, context.samples, context.seed, context.places, e.buffers
     )
-    return e.compare(e.gradient, value, error + U * e.bounds.rounding.entries, e.scale)
+    return e.compare(e.gradient, value, error + U * e.bounds.rounding.each, e.scale)
 
 
 def check_invariants(e: Evaluation) -> Tally:
@@ -63,7 +63,7 @@ def _entropy_moves_into_q(e: Evaluation) -> Tally:
     not see a shift of the logits, for it is made of theta - max theta.)
     """
     policy, buffers = e.policy, e.buffers
-    g = np.multiply(e.loss.u, 2.0, out=buffers("scratch", policy.g.shape))
+    g = np.multiply(e.terms.u, 2.0, out=buffers("scratch", policy.g.shape))
     moved = replace(policy, g=g, value=e.mean(g))
     value = analytic.gradient(moved, buffers("value", g.shape))
     value *= 0.5
@@ -93,7 +93,7 @@ def check_descent(e: Evaluation) -> Tally:
     share = bounds.size * np.exp(-e.policy.log_Z)
     rounding = 3.0 * eta * slope * (bounds.total + summation(len(step)) * alpha)
     return e.compare(
-        soft_loss.change(e.loss, step, e.buffers),
+        change(e.terms, step, e.buffers),
         fall,
         U * rounding + TINY * (1.0 + bounds.size) - fall / 8.0,
         # At least eta times the sum of scale^2, as the largest pi is 1 / Z.
@@ -129,7 +129,7 @@ class Suspect(NamedTuple):
         return cls(rank, e.start + row, action, e.block.state(row))
 
 
-EXACT_ENTRIES = 3, 64
+EXACT_DRAWS = 3, 64
 EXACT_TERMS = 64, 8_000
 EXACT_SHARE = 512
 """The exact check draws 3 to 64 entries at random, but of many actions only as many as have 64 to
@@ -139,8 +139,7 @@ EXACT_SHARE = 512
 def exact_sample(states: int, actions: int) -> int:
     """Return how many entries of a case the exact check draws at random, at least 1."""
     fewest, most = (
-        min(entries, terms // actions)
-        for entries, terms in zip(EXACT_ENTRIES, EXACT_TERMS, strict=True)
+        min(draws, terms // actions) for draws, terms in zip(EXACT_DRAWS, EXACT_TERMS, strict=True)
     )
     return max(1, fewest, min(most, states // EXACT_SHARE))
 
@@ -169,14 +168,14 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     at = np.array([suspect.action for suspect in suspects]), np.arange(len(suspects))
     tally = Tally(context.limit)
     with np.errstate(all="ignore"):
-        given = e.loss, e.bounds, e.buffers
+        given = e.terms, e.bounds, e.buffers
         for about, side in (
             ("Eq. (6)", lambda *_: (e.gradient, e.bounds.rounding)),
             ("complex step", complex_step.gradient),
             ("central difference", central.gradient),
         ):
             value, error = side(*given)
-            tolerance = U * error.entries[at]
+            tolerance = U * error.each[at]
             tally.merge(
                 e.compare(value[at], truth, tolerance, e.scale[at], entries=truth.size, about=about)
             )
@@ -188,7 +187,7 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     return tally
 
 
-def _exact_gradient(suspects: Sequence[Suspect]) -> Array:
+def _exact_gradient(suspects: Sequence[Suspect]) -> States:
     """Return dL/dtheta at each suspect, from the legal actions of its state."""
     of_state: dict[int, list[int]] = {}
     for index, suspect in enumerate(suspects):

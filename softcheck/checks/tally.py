@@ -1,13 +1,16 @@
 """The outcome of a check over some entries; outcomes of disjoint entries merge in any order."""
 
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import NamedTuple
+from operator import add, attrgetter
+from typing import Annotated, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.gradient.policy import Array, Buffers
+from softcheck.checks.merging import Merging, kept
+from softcheck.gradient.policy import Buffers, Entries, Quantity, States
+
+Histogram: TypeAlias = NDArray[np.int64]  # (bins,)
 
 _MANTISSA_BITS = 4  # a bin of the histogram is a sixteenth of a power of two
 _SHIFT = 52 - _MANTISSA_BITS
@@ -40,8 +43,12 @@ class Spot(NamedTuple):
         return -self.ratio, state, -1 if self.action is None else self.action
 
 
+def _worst_first(mine: list[Spot], others: list[Spot]) -> list[Spot]:
+    return sorted(mine + others, key=_RANK)
+
+
 @dataclass
-class Tally:
+class Tally(Merging):
     """Counts, the worst spots and the resolution of a check.
 
     Attributes
@@ -53,7 +60,7 @@ class Tally:
         as their scale.
     spots : list of Spot
         The worst one, and further ones only as far as they failed; worst first.
-    histogram : array of int, shape (bins,)
+    histogram : Histogram
         Of the resolution of each state, the worst tolerance over scale of its live entries: bin 0
         holds the states without one, the last one those with a blind entry.
     limit : int
@@ -62,14 +69,14 @@ class Tally:
         What the report should say of the outcome as a whole.
     """
 
-    limit: int
-    entries: int = 0
-    failed: int = 0
-    live: int = 0
-    blind: int = 0
-    spots: list[Spot] = field(default_factory=list)
-    histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
-    summary: str = ""
+    limit: Annotated[int, kept]
+    entries: Annotated[int, add] = 0
+    failed: Annotated[int, add] = 0
+    live: Annotated[int, add] = 0
+    blind: Annotated[int, add] = 0
+    spots: Annotated[list[Spot], _worst_first] = field(default_factory=list)
+    histogram: Annotated[Histogram, add] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
+    summary: Annotated[str, kept] = ""
 
     def resolution(self) -> tuple[float, float] | None:
         """Return the median and the worst over the states, rounded up to a bin's edge."""
@@ -82,12 +89,8 @@ class Tally:
 
     def merge(self, other: "Tally") -> None:
         """Add the outcome over other entries."""
-        self.entries += other.entries
-        self.failed += other.failed
-        self.live += other.live
-        self.blind += other.blind
-        self.histogram += other.histogram
-        self.spots = _keep(sorted(self.spots + other.spots, key=_RANK), self.limit)
+        super().merge(other)
+        self.spots = _keep(self.spots, self.limit)
 
 
 def _keep(spots: list[Spot], limit: int) -> list[Spot]:
@@ -109,11 +112,11 @@ class Sight(NamedTuple):
 
     live: int
     blind: int
-    histogram: NDArray[np.int64]
+    histogram: Histogram
 
 
-def histogram(resolution: Array) -> NDArray[np.int64]:
-    """Count the resolutions of states, shape `(rows,)`, by their leading bits.
+def histogram(resolution: States) -> Histogram:
+    """Count the resolutions of states by their leading bits.
 
     What is below the lowest bin has nothing to see.
     """
@@ -124,11 +127,10 @@ def histogram(resolution: Array) -> NDArray[np.int64]:
     return np.bincount(bins, minlength=_BINS)
 
 
-def sight(tolerance: Array, scale: Array, buffers: Buffers) -> Sight:
+def sight(tolerance: Quantity, scale: Quantity, buffers: Buffers) -> Sight:
     """Return how much a comparison within `tolerance` sees of quantities of the size `scale`.
 
-    Both have the shape (actions, rows), or (rows,) for a quantity of whole states. A tolerance
-    that is not finite sees nothing; where the scale is 0 there is nothing to see.
+    A tolerance that is not finite sees nothing; where the scale is 0 there is nothing to see.
     """
     if scale.ndim == 1:
         tolerance, scale = tolerance[np.newaxis], scale[np.newaxis]
@@ -148,7 +150,9 @@ def sight(tolerance: Array, scale: Array, buffers: Buffers) -> Sight:
     return Sight(live, blind, histogram(worst))
 
 
-def over_tolerance(actual: Array, expected: Array, tolerance: Array, out: Array) -> Array:
+def over_tolerance(
+    actual: Quantity, expected: Quantity, tolerance: Quantity, out: Quantity
+) -> Quantity:
     """Return (actual - expected) / tolerance in `out`."""
     np.subtract(actual, expected, out=out)
     out /= tolerance
@@ -156,9 +160,9 @@ def over_tolerance(actual: Array, expected: Array, tolerance: Array, out: Array)
 
 
 def compare(
-    actual: Array,
-    expected: Array,
-    tolerance: Array,
+    actual: Quantity,
+    expected: Quantity,
+    tolerance: Quantity,
     seen: Sight,
     buffers: Buffers,
     *,
@@ -167,14 +171,14 @@ def compare(
     start: int,
     limit: int,
     about: str = "",
-    ratio: Array | None = None,
+    ratio: Quantity | None = None,
 ) -> Tally:
     """Compare two sides of a block, entry by entry.
 
     Parameters
     ----------
-    actual, expected : Array, shape (actions, rows), or (rows,) for a quantity of whole states
-    tolerance : Array, same shape
+    actual, expected : Quantity
+    tolerance : Quantity
         The largest error that is no error, in units of `unit`. Where it is not finite the entry
         is blind, and where it is 0 the values must be equal.
     seen : Sight
@@ -189,7 +193,7 @@ def compare(
         How many failed spots to keep.
     about : str
         Passed on to the spots.
-    ratio : Array, optional
+    ratio : Quantity, optional
         What `over_tolerance` makes of them, where it is known already.
     """
     by_action = actual.ndim == 2
@@ -220,11 +224,11 @@ def compare(
         )
         for row, action in places
     ]
-    return Tally(limit, entries, failed, seen.live, seen.blind, spots, seen.histogram.copy())
+    return Tally(limit, entries, failed, seen.live, seen.blind, spots, seen.histogram)
 
 
 def _first_place(
-    ratio: Array, highest: Array, lowest: Array, worst: float, across: int
+    ratio: Entries, highest: States, lowest: States, worst: float, across: int
 ) -> tuple[int, int]:
     """Return (row, action) of the first state with the worst ratio, and its first such action.
 
@@ -244,15 +248,15 @@ def _first_place(
     return min(rows)
 
 
-def _settled(ratio: Array, actual: Array, expected: Array, tolerance: Array) -> Array:
+def _settled(ratio: Entries, actual: Entries, expected: Entries, tolerance: Entries) -> Entries:
     """Return the size of `ratio`, and where it is not finite 0 if right or blind, else infinite."""
-    settled: Array = np.abs(ratio)
+    settled: Entries = np.abs(ratio)
     wrong = np.isfinite(tolerance) & (actual != expected)
     np.copyto(settled, np.where(wrong, np.inf, 0.0), where=~np.isfinite(settled))
     return settled
 
 
-def _worst_places(ratio: Array, count: int) -> list[tuple[int, int]]:
+def _worst_places(ratio: Entries, count: int) -> list[tuple[int, int]]:
     """Return (row, action) of the `count` largest ratios, worst first, ties in table order."""
     by_state = ratio.T
     threshold = np.partition(by_state, by_state.size - count, axis=None)[-count]

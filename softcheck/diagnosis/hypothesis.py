@@ -11,7 +11,7 @@ from softcheck.diagnosis.formulas import Formula, Parts
 from softcheck.diagnosis.points import Point
 from softcheck.diagnosis.view import View
 from softcheck.gradient.policy import Array
-from softcheck.gradient.tolerance import DUMP_FACTOR, Precision
+from softcheck.gradient.tolerance import Precision
 
 NAMED, FREE = 1.0, 2.0
 """What a named mistake and a free number cost: the cheapest explanation comes first."""
@@ -125,9 +125,8 @@ def rounding(
     size = abs(x) * base.rough_q + abs(y) * base.rough_log
     bound = parts.weight * size
     bound += base.spread * (np.abs(x * parts.a) + np.abs(y * parts.b))
-    bound *= np.abs(factor) * (DUMP_FACTOR * computed.unit)
-    underflow = max(computed.underflow, dump.stored.underflow)
-    bound += underflow * (1.0 + np.abs(factor) * size)
+    bound *= np.abs(factor) * computed.tolerated
+    bound += computed.underflow_as(dump.stored) * (1.0 + np.abs(factor) * size)
     bound[:, computed.unit * view.largest_logit > 1.0] = inf
     return bound
 

@@ -116,7 +116,7 @@ def diagnose(
             said += _of_gradient(case, view, tried, found)
     if moments is not None and failed == ["fit"]:
         _, computed = precisions(case, "grad", settings)
-        fitted = fit.fitted(moments, computed.unit)
+        fitted = fit.fitted(moments)
         said += say.of_fit(fitted, tallies["fit"].summary, view.shared, computed.unit)
     return tuple(said)
 

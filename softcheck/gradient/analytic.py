@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from softcheck.gradient.policy import Array, Policy
+from softcheck.gradient.policy import Entries, Policy
 
 
-def gradient(policy: Policy, out: Array) -> Array:
-    """Return dL/dtheta_a = -pi(a) (g(a) - V), Eq. (6), shape `(actions, rows)`, in `out`."""
+def gradient(policy: Policy, out: Entries) -> Entries:
+    """Return dL/dtheta_a = -pi(a) (g(a) - V), Eq. (6), in `out`."""
     np.subtract(policy.value, policy.g, out=out)
     out *= policy.pi
     return out

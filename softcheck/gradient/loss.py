@@ -22,64 +22,66 @@ from math import sinh, sqrt
 import numpy as np
 
 from softcheck.gradient.policy import (
-    Array,
     Block,
     Buffers,
+    Entries,
+    PerState,
     Policy,
+    States,
     sum_of_products,
     sum_over_actions,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class Terms:
     """What the loss of each state of a block is made of.
 
     Attributes
     ----------
-    p, u : Array, shape (actions, rows)
+    p, u : Entries
         exp(z) / Z, and Q - alpha z less its mean N / Z.
-    alpha : Array, shape (rows,), or (1,) where all states share it
+    alpha : PerState
         The temperature.
     """
 
-    p: Array
-    u: Array
-    alpha: Array
+    p: Entries
+    u: Entries
+    alpha: PerState
+
+    @classmethod
+    def of(cls, block: Block, policy: Policy, buffers: Buffers) -> "Terms":
+        """Return what the loss of `block` is made of."""
+        u = np.multiply(policy.z, block.alpha, out=buffers("loss.u", policy.z.shape))
+        np.subtract(block.q, u, out=u)
+        u -= sum_of_products(policy.pi, u, buffers)
+        return cls(policy.pi, u, block.alpha)
 
 
-def terms(block: Block, policy: Policy, buffers: Buffers) -> Loss:
-    """Return what the loss of `block` is made of."""
-    u = np.multiply(policy.z, block.alpha, out=buffers("loss.u", policy.z.shape))
-    np.subtract(block.q, u, out=u)
-    u -= sum_of_products(policy.pi, u, buffers)
-    return Loss(policy.pi, u, block.alpha)
-
-
-def change(loss: Loss, t: Array, buffers: Buffers) -> Array:
-    """Return how much L changes when all logits of each state move, shape `(rows,)`.
+def change(terms: Terms, t: Entries, buffers: Buffers) -> States:
+    """Return how much L changes when all logits of each state move.
 
     With e = exp(t) - 1, Z' / Z = 1 + sum p e and N' / Z = sum p e u - alpha sum p (1 + e) t: the
     change keeps its digits however small t is.
 
     Parameters
     ----------
-    loss : Loss
-    t : Array, shape (actions, rows)
+    terms : Terms
+    t : Entries
         How far each logit moves.
     buffers : Buffers
     """
     weight = np.expm1(t, out=buffers("scratch", t.shape))
-    weight *= loss.p
+    weight *= terms.p
     growth = sum_over_actions(weight, buffers)
-    reward = sum_of_products(weight, loss.u, buffers)
-    weight += loss.p
+    reward = sum_of_products(weight, terms.u, buffers)
+    weight += terms.p
     entropy = sum_of_products(weight, t, buffers)
-    quotient = (reward - loss.alpha * entropy) / (1.0 + growth)
-    return -(quotient + loss.alpha * np.log1p(growth))
+    quotient = (reward - terms.alpha * entropy) / (1.0 + growth)
+    return -(quotient + terms.alpha * np.log1p(growth))
 
 
-def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Array:
+def central_difference(terms: Terms, h: float, out: Entries, buffers: Buffers) -> Entries:
     """Return (L(+h) - L(-h)) / 2h, one entry at a time: its logit alone moves by +-h.
 
     With S = sinh h, C = cosh h - 1, m = 1 + C p, which is the mean of the two Z' / Z, and
@@ -91,21 +93,21 @@ def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Ar
 
     Parameters
     ----------
-    loss : Loss
+    terms : Terms
     h : float
         How far the logit moves each way, at most 2^-14: then C p < 2^-29 and y^2 < 2^-28, and what
         is left out of 1 / m = 1 - C p + ..., 1 / (1 - y^2) = 1 + (p S)^2 + ... and
         artanh y = y (1 + (p S)^2 / 3 + ...) is below 2^-55 of them.
-    out : Array, shape (actions, rows)
+    out : Entries
         Receives the result.
     buffers : Buffers
 
     Returns
     -------
-    Array, shape (actions, rows)
+    Entries
         Entry (a, s) belongs to state s after only its logit a was moved.
     """
-    p, alpha = loss.p, loss.alpha
+    p, alpha = terms.p, terms.alpha
     S, C = sinh(h), 2.0 * sinh(h / 2.0) ** 2
     # 1 / m in a unit whose square makes up for that of the series, S^2, and for the h / S of y.
     unit = S * sqrt(S / h)
@@ -113,7 +115,7 @@ def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Ar
     inverse += unit
     series = np.multiply(p, p, out=buffers("scratch.2", p.shape))
     series += 1.0 / (S * S)
-    quotient = np.subtract(((2.0 + C) * h / S) * alpha, loss.u, out=out)
+    quotient = np.subtract(((2.0 + C) * h / S) * alpha, terms.u, out=out)
     quotient *= inverse
     # Off go alpha h / S (1 + y^2) of the quotient and alpha (1 + y^2 / 3) of the logarithm: of the
     # latter alpha (1 + y^2) / 3 here, and the other 2 alpha / 3 below.
@@ -125,7 +127,7 @@ def central_difference(loss: Loss, h: float, out: Array, buffers: Buffers) -> Ar
     return quotient
 
 
-def imaginary_part(loss: Loss, out: Array) -> Array:
+def imaginary_part(terms: Terms, out: Entries) -> Entries:
     """Return Im L / h with the logit of each entry moved by i h, in pairs of real numbers.
 
     h is so small that h^2 vanishes beside 1. Then exp(i h) = 1 + i h, and beside their real
@@ -135,15 +137,11 @@ def imaginary_part(loss: Loss, out: Array) -> Array:
 
     Parameters
     ----------
-    loss : Loss
-    out : Array, shape (actions, rows)
+    terms : Terms
+    out : Entries
         Receives the result.
-
-    Returns
-    -------
-    Array, shape (actions, rows)
     """
-    imaginary = np.subtract(loss.alpha, loss.u, out=out)
-    imaginary -= loss.alpha
-    imaginary *= loss.p
+    imaginary = np.subtract(terms.alpha, terms.u, out=out)
+    imaginary -= terms.alpha
+    imaginary *= terms.p
     return imaginary

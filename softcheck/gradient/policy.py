@@ -17,6 +17,7 @@ States: TypeAlias = Array  # (rows,)
 PerState: TypeAlias = Array  # (rows,), or (1,) where all states share it
 Quantity: TypeAlias = Array  # (actions, rows), or (rows,) for what is one number a state
 Flags: TypeAlias = NDArray[np.bool_]  # (actions, rows)
+Counts: TypeAlias = NDArray[np.intp]  # (rows,)
 
 FLOOR = -750.0
 """Shifted logits end here: exp of anything below -745.2 is 0, and 0 times finite stays 0."""
@@ -44,18 +45,18 @@ class Buffers:
 
     def __init__(self) -> None:
         self._flat: dict[str, Array] = {}
-        self._shaped: dict[tuple[str, tuple[int, int]], Array] = {}
+        self._shaped: dict[tuple[str, tuple[int, int]], Entries] = {}
 
     def __reduce__(self) -> tuple[type["Buffers"], tuple[()]]:
         """Leave the arrays behind: nothing in them is meant for another process."""
         return Buffers, ()
 
-    def __call__(self, name: str, shape: tuple[int, int]) -> Array:
+    def __call__(self, name: str, shape: tuple[int, int]) -> Entries:
         """Return an array of `(actions, rows)`, allocated only if it has outgrown the last one."""
         found = self._shaped.get((name, shape))
         return self._make(name, shape) if found is None else found
 
-    def _make(self, name: str, shape: tuple[int, int]) -> Array:
+    def _make(self, name: str, shape: tuple[int, int]) -> Entries:
         size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size:
@@ -74,15 +75,15 @@ class Block:
 
     Attributes
     ----------
-    q, logits : Array, shape (actions, rows)
+    q, logits : Entries
         Finite at legal actions; at a masked action q is 0 and the logit is -inf.
-    alpha : Array, shape (rows,), or (1,) where all states share it
+    alpha : PerState
         The temperature, finite and >= 0.
     """
 
-    q: Array
-    logits: Array
-    alpha: Array
+    q: Entries
+    logits: Entries
+    alpha: PerState
 
     @property
     def rows(self) -> int:
@@ -103,42 +104,42 @@ class Policy:
 
     Attributes
     ----------
-    z, pi : Array, shape (actions, rows)
+    z, pi : Entries
         z = logits - max (at least `FLOOR`), pi = exp(z) / Z.
-    highest : Array, shape (rows,)
+    highest : States
         The largest logit.
-    log_Z : Array, shape (rows,)
+    log_Z : States
         Z = sum exp z is in [1, actions].
-    depth : Array, shape (rows,)
+    depth : States
         The largest |z| of an action whose pi is not 0.
     deep : bool
         Whether there may be an action whose pi is 0.
-    live : array of int, shape (rows,)
+    live : Counts
         How many actions have a pi that is not 0.
-    g : Array, shape (actions, rows)
+    g : Entries
         Q - alpha log pi.
-    value : Array, shape (rows,)
+    value : States
         V = sum pi g.
     """
 
-    z: Array
-    pi: Array
-    highest: Array
-    log_Z: Array
-    depth: Array
+    z: Entries
+    pi: Entries
+    highest: States
+    log_Z: States
+    depth: States
     deep: bool
-    live: NDArray[np.intp]
-    g: Array
-    value: Array
+    live: Counts
+    g: Entries
+    value: States
 
     @property
-    def log_pi(self) -> Array:
-        """The logarithm of pi, z - log Z, shape `(actions, rows)`."""
+    def log_pi(self) -> Entries:
+        """The logarithm of pi, z - log Z."""
         return self.z - self.log_Z
 
 
-def sum_over_actions(x: Array, buffers: Buffers) -> Array:
-    """Sum an `(actions, rows)` array over its actions into a new `(rows,)` array.
+def sum_over_actions(x: Entries, buffers: Buffers) -> States:
+    """Sum over the actions into a new array.
 
     Pairwise down to 18 terms, so that at most 17 + log2(actions / 18) roundings, rounded up, lie
     on the way of a term (Higham, *Accuracy and Stability of Numerical Algorithms*, section 4.2);
@@ -156,12 +157,12 @@ def sum_over_actions(x: Array, buffers: Buffers) -> Array:
         if kept > half and tree is x:
             pairs[half] = x[half]
         tree, count = pairs, kept
-    total: Array = tree[:count].sum(axis=0)
+    total: States = tree[:count].sum(axis=0)
     return total
 
 
-def sum_of_products(x: Array, y: Array, buffers: Buffers) -> Array:
-    """Return sum_a x(a) y(a), shape `(rows,)`, with no more roundings than `sum_over_actions`.
+def sum_of_products(x: Entries, y: Entries, buffers: Buffers) -> States:
+    """Return sum_a x(a) y(a), with no more roundings than `sum_over_actions`.
 
     With x = pi that is the expectation of y under the policy.
     """
@@ -172,7 +173,7 @@ def sum_of_products(x: Array, y: Array, buffers: Buffers) -> Array:
     if rows == 1:
         return sum_of_products(np.repeat(x, 2, axis=1), np.repeat(y, 2, axis=1), buffers)[:1]
     run = -(-count // parts)
-    total: Array = np.einsum("ar,ar->r", x[:run], y[:run])
+    total: States = np.einsum("ar,ar->r", x[:run], y[:run])
     for start in range(run, count, run):
         total += np.einsum("ar,ar->r", x[start : start + run], y[start : start + run])
     return total
@@ -182,7 +183,7 @@ def evaluate(block: Block, buffers: Buffers) -> Policy:
     """Return the policy and soft values of `block`."""
     shape = block.logits.shape
 
-    def buffer(quantity: str) -> Array:
+    def buffer(quantity: str) -> Entries:
         return buffers(f"policy.{quantity}", shape)
 
     highest = block.logits.max(axis=0)

@@ -15,54 +15,56 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softcheck.gradient.loss import Loss
+from softcheck.gradient.loss import Terms
 from softcheck.gradient.policy import (
-    Array,
     Block,
     Buffers,
+    Entries,
     Policy,
+    States,
     sum_of_products,
     sum_over_actions,
 )
 
-DUMP_FACTOR = 16.0
-"""Tolerance of a dumped value in units of its bound. Right gradients of public frameworks stay
-below 13 (`torch.distributions.Categorical`, which clamps) and mostly below 2."""
-
 
 class Precision(enum.Enum):
-    """A floating-point format: its unit roundoff, and below what it may return zero.
+    """A floating-point format, and what is right of numbers that were computed in it.
 
-    float32 and bfloat16 flush subnormal numbers on accelerators; float16 does not.
+    A row is its name, its unit roundoff, the size below which a result may be 0 (float32 and
+    bfloat16 flush subnormal numbers on accelerators; float16 does not), and K: the tolerance of a
+    dumped value in units of its bound. Right gradients of public frameworks stay below 13
+    (`torch.distributions.Categorical`, which clamps) and mostly below 2.
     """
 
-    FLOAT64 = "float64"
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
+    unit: float
+    underflow: float
+    factor: float
+
+    FLOAT64 = "float64", 2.0**-53, 2.0**-1022, 16.0
+    FLOAT32 = "float32", 2.0**-24, 2.0**-126, 16.0
+    BFLOAT16 = "bfloat16", 2.0**-8, 2.0**-126, 16.0
+    FLOAT16 = "float16", 2.0**-11, 2.0**-24, 16.0
+
+    def __new__(cls, value: str, *row: float) -> "Precision":
+        """Make a member whose value is the name of its dtype."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.unit, member.underflow, member.factor = row
+        return member
 
     @classmethod
     def of(cls, dtype: np.dtype[Any]) -> "Precision":
         """Return the precision of numbers stored as `dtype`; integers count as float64."""
-        return cls(dtype.name) if dtype.name in _ROUNDING else cls.FLOAT64
+        return next((each for each in cls if each.value == dtype.name), cls.FLOAT64)
 
     @property
-    def unit(self) -> float:
-        """The unit roundoff."""
-        return _ROUNDING[self.value][0]
+    def tolerated(self) -> float:
+        """K U: what a bound on rounding, in units of U, is multiplied by for a dumped value."""
+        return self.factor * self.unit
 
-    @property
-    def underflow(self) -> float:
-        """The size below which a result may be 0."""
-        return _ROUNDING[self.value][1]
-
-
-_ROUNDING = {
-    "float64": (2.0**-53, 2.0**-1022),
-    "float32": (2.0**-24, 2.0**-126),
-    "bfloat16": (2.0**-8, 2.0**-126),
-    "float16": (2.0**-11, 2.0**-24),
-}
+    def underflow_as(self, stored: "Precision") -> float:
+        """Return the size below which a result may be 0 once it was rounded to `stored`."""
+        return max(self.underflow, stored.underflow)
 
 
 U = Precision.FLOAT64.unit
@@ -81,12 +83,12 @@ def summation(actions: int) -> float:
 class Error(NamedTuple):
     """A bound on errors, in units of U.
 
-    `entries`, shape `(actions, rows)`, bounds the error of each entry; `relative`, shape
-    `(rows,)`, bounds it over `scale` at every action of a state whose pi is not 0.
+    `each` bounds the error of each entry; `relative` bounds it over `scale` at every action of a
+    state whose pi is not 0.
     """
 
-    entries: Array
-    relative: Array
+    each: Entries
+    relative: States
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +99,25 @@ class Bounds:
     ----------
     rounding : Error
         Bounds |computed - true| of Eq. (6).
-    total : Array, shape (rows,)
-        The sum of its entries over the actions.
-    largest : Array, shape (rows,)
+    total : States
+        The sum of `rounding.each` over the actions.
+    largest : States
         max D; D = |g - V|.
-    slope, size : Array, shape (rows,)
+    slope, size : States
         sum pi D, which is the sum of |gradient|, and that + alpha.
     weighted : Error
         pi (D + 5 alpha).
     """
 
     rounding: Error
-    total: Array
-    largest: Array
-    slope: Array
-    size: Array
+    total: States
+    largest: States
+    slope: States
+    size: States
     weighted: Error
 
 
-def live_magnitude(logits: Array, policy: Policy, out: Array) -> Array:
+def live_magnitude(logits: Entries, policy: Policy, out: Entries) -> Entries:
     """Return |theta| in `out`, 0 where the weight of the action is 0 and its logit is no matter."""
     np.abs(logits, out=out)
     if policy.deep:
@@ -124,7 +126,7 @@ def live_magnitude(logits: Array, policy: Policy, out: Array) -> Array:
 
 
 @np.errstate(all="ignore")  # what overflows is blind, and where there is no size nothing is seen
-def bounds(block: Block, policy: Policy, loss: Loss, buffers: Buffers) -> Bounds:
+def bounds(block: Block, policy: Policy, terms: Terms, buffers: Buffers) -> Bounds:
     """Return the bounds on Eq. (6) in float64 for every entry of a block.
 
     With rho = |z| + 3 (what z, exp and the quotient add to the relative error of pi),
@@ -142,13 +144,13 @@ def bounds(block: Block, policy: Policy, loss: Loss, buffers: Buffers) -> Bounds
 
     Parameters
     ----------
-    block, policy, loss
+    block, policy, terms
         One block and its quantities.
     buffers : Buffers
     """
     shape, alpha = policy.z.shape, block.alpha
     reach = summation(shape[0]) + 4.0
-    D = np.abs(loss.u, out=buffers("bounds.weighted", shape))
+    D = np.abs(terms.u, out=buffers("bounds.weighted", shape))
     largest = D.max(axis=0)
     slope = sum_of_products(policy.pi, D, buffers)
     size = slope + alpha
@@ -175,7 +177,7 @@ def bounds(block: Block, policy: Policy, loss: Loss, buffers: Buffers) -> Bounds
     return Bounds(Error(rounding, relative), total, largest, slope, size, Error(weighted, share))
 
 
-def _is_far_from_underflow(policy: Policy, largest: Array, size: Array) -> bool:
+def _is_far_from_underflow(policy: Policy, largest: States, size: States) -> bool:
     """Return whether room for underflow is too small to change a digit of any bound of a block.
 
     Every bound is at least pi times `size`, and pi at least exp(-depth) / actions.
@@ -184,8 +186,8 @@ def _is_far_from_underflow(policy: Policy, largest: Array, size: Array) -> bool:
     return not policy.deep and bool(TINY / U * (1.0 + largest.max() + size.max()) < U / 4.0 * least)
 
 
-def scale(policy: Policy, loss: Loss, shared: Bounds, out: Array) -> Array:
+def scale(policy: Policy, terms: Terms, shared: Bounds, out: Entries) -> Entries:
     """Return pi (D + sum pi D + alpha): what the gradient of an entry is made of."""
-    np.multiply(policy.pi, shared.size - 5.0 * loss.alpha, out=out)
-    out += shared.weighted.entries
+    np.multiply(policy.pi, shared.size - 5.0 * terms.alpha, out=out)
+    out += shared.weighted.each
     return out

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from softcheck.gradient.loss import Loss, central_difference
-from softcheck.gradient.policy import Array, Buffers
+from softcheck.gradient.loss import Terms, central_difference
+from softcheck.gradient.policy import Buffers, Entries
 from softcheck.gradient.tolerance import Bounds, Error, U
 
 STEP = 2.0**-18
@@ -12,7 +12,7 @@ STEP = 2.0**-18
 _LOCAL = 1.0001 * (STEP * STEP / 6.0 + 16.0 * U) / U
 
 
-def gradient(loss: Loss, bounds: Bounds, buffers: Buffers) -> tuple[Array, Error]:
+def gradient(terms: Terms, bounds: Bounds, buffers: Buffers) -> tuple[Entries, Error]:
     """Return the difference quotient by every logit and a bound on its error.
 
     Truncation is at most h^2/6 max |d^3 L|. Along one logit, L depends on x = logit pi_a only:
@@ -27,12 +27,12 @@ def gradient(loss: Loss, bounds: Bounds, buffers: Buffers) -> tuple[Array, Error
 
     Returns
     -------
-    value : Array, shape (actions, rows)
+    value : Entries
     error : Error
     """
-    shape = loss.p.shape
-    value = central_difference(loss, STEP, buffers("value", shape), buffers)
+    shape = terms.p.shape
+    value = central_difference(terms, STEP, buffers("value", shape), buffers)
     # e^h and alpha h s are below 1.00001 and 2^-18 of what they stand beside.
-    error = np.multiply(bounds.weighted.entries, _LOCAL, out=buffers("scratch", shape))
-    error += bounds.rounding.entries
+    error = np.multiply(bounds.weighted.each, _LOCAL, out=buffers("scratch", shape))
+    error += bounds.rounding.each
     return value, Error(error, _LOCAL * bounds.weighted.relative + bounds.rounding.relative)

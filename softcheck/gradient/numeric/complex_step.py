@@ -5,13 +5,13 @@ SIAM Review 40, 1998), and entries with a tiny pi keep their relative accuracy. 
 parts are kept in units of h, so that h need not be chosen.
 """
 
-from softcheck.gradient.loss import Loss, imaginary_part
-from softcheck.gradient.policy import Array, Buffers
+from softcheck.gradient.loss import Terms, imaginary_part
+from softcheck.gradient.policy import Buffers, Entries
 from softcheck.gradient.tolerance import Bounds, Error
 
 
-def gradient(loss: Loss, bounds: Bounds, buffers: Buffers) -> tuple[Array, Error]:
-    """Return the derivative by every logit, shape `(actions, rows)`, and a bound on its error."""
-    value = imaginary_part(loss, buffers("value", loss.p.shape))
+def gradient(terms: Terms, bounds: Bounds, buffers: Buffers) -> tuple[Entries, Error]:
+    """Return the derivative by every logit, and a bound on its error."""
+    value = imaginary_part(terms, buffers("value", terms.p.shape))
     # Its terms are those of Eq. (6), so its rounding is too.
     return value, bounds.rounding

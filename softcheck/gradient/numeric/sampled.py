@@ -10,20 +10,20 @@ from math import log
 
 import numpy as np
 
-from softcheck.gradient.policy import Array, Buffers, Policy, sum_of_products
+from softcheck.gradient.policy import Buffers, Entries, Policy, sum_of_products
 
 FAMILY_ERROR = 1e-6
 """The chance that a right gradient leaves any of the confidence intervals of a case."""
 
 
 def gradient(
-    policy: Policy, start: int, samples: int, seed: int, entries: int, buffers: Buffers
-) -> tuple[Array, Array]:
+    policy: Policy, start: int, samples: int, seed: int, intervals: int, buffers: Buffers
+) -> tuple[Entries, Entries]:
     """Return the mean over `samples` draws a state and how far it may be from its expectation.
 
     The interval is Bernstein's: a mean of N draws with variance s2 that are never further than
     b from their expectation leaves b l / 3N + sqrt((b l / 3N)^2 + 2 s2 l / N) with probability
-    at most 2 exp(-l); l = log(2 entries / FAMILY_ERROR) makes that hold for all at once.
+    at most 2 exp(-l); l = log(2 intervals / FAMILY_ERROR) makes that hold for all at once.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ def gradient(
         Draws a state, N >= 1.
     seed : int
         Of the whole run.
-    entries : int
-        How many intervals the case has.
+    intervals : int
+        How many the case has.
     buffers : Buffers
 
     Returns
     -------
-    value, error : Array, shape (actions, rows)
+    value, error : Entries
     """
     pi, g = policy.pi, policy.g
     shape = pi.shape
@@ -61,7 +61,7 @@ def gradient(
     live = pi > 0
     largest = np.where(live, np.abs(g), 0.0).max(axis=0)
     spread = 2.0 * np.maximum(pi * largest, (1.0 - pi) * np.abs(g))
-    level = log(2.0 * entries / FAMILY_ERROR)
+    level = log(2.0 * intervals / FAMILY_ERROR)
     drift = spread * level / (3.0 * samples)
     error = drift + np.sqrt(drift * drift + 2.0 * variance * level / samples)
     return value, np.where(live, error, 0.0)

@@ -1,17 +1,21 @@
 """The scale and temperature of a gradient, beside what least squares finds by other means."""
 
+import functools
 import itertools
 import math
 
+import evaluations
 import numpy as np
 import pytest
+from states import State, true_gradient
 
-from softcheck.checks import fit
+from softcheck.checks import every, fit
 from softcheck.checks.blocks import Facts, evaluation
 from softcheck.checks.dumps import sides
 from softcheck.checks.evaluation import Context
+from softcheck.checks.merging import merged
 from softcheck.gradient.policy import Buffers
-from softcheck.gradient.tolerance import U
+from softcheck.gradient.tolerance import Precision, U
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
 
@@ -38,13 +42,13 @@ def moments(arrays, rows=None):
     """Return the moments of a case, and the tolerances of its first block."""
     case = case_from_arrays({"alpha": ALPHA} | arrays)
     context = Context(case.states * case.actions, 5)
-    buffers, total, tolerance = Buffers(), fit.Moments(), None
+    buffers, total, tolerance = Buffers(), None, None
     for raw in case.blocks(rows or case.states):
         e = evaluation(case, raw, Settings(), context, buffers, Facts())
         with np.errstate(all="ignore"):
             found = sides(e, "gradient")
             ratio = found.ratio(np.empty_like(found.expected))
-            total.merge(fit.Moments.of(e, found, ratio))
+            total = merged(total, fit.Moments.of(e, found, ratio))
         tolerance = found.tolerance.T.copy() if tolerance is None else tolerance
     return total, tolerance
 
@@ -81,7 +85,7 @@ def test_the_fit_is_weighted_least_squares(kind):
     total, tolerance = moments(arrays)
     of_loss = weights[:, np.newaxis]
     x, ratio = by_least_squares(a * of_loss, b * of_loss, arrays["grad"], tolerance)
-    found = fit.fitted(total, U)
+    found = fit.fitted(total)
     assert found.scale.value == pytest.approx(x, rel=1e-9)
     assert found.ratio.value == pytest.approx(ratio, rel=1e-9)
     assert total.skipped == {"not finite": 2, "overflow": 1}.get(kind, 0)
@@ -101,7 +105,7 @@ def test_the_standard_error_is_that_of_sums_over_states():
     arrays, a, b = wrong(3, states=300)
     total, tolerance = moments(arrays)
     expected = sandwich(a, b, arrays["grad"], tolerance)
-    assert fit.fitted(total, U).scale.error == pytest.approx(expected, rel=1e-3)
+    assert fit.fitted(total).scale.error == pytest.approx(expected, rel=1e-3)
 
 
 def test_no_sum_of_magnitudes_is_above_its_bound():
@@ -151,9 +155,9 @@ def test_states_that_differ_are_counted(different, rows):
 
 def test_standard_errors_know_that_states_repeat():
     arrays, *_ = wrong(6, states=200)
-    once = fit.fitted(moments(arrays)[0], U)
+    once = fit.fitted(moments(arrays)[0])
     repeated = {name: np.tile(table, (25, 1)) for name, table in arrays.items()}
-    many = fit.fitted(moments(repeated)[0], U)
+    many = fit.fitted(moments(repeated)[0])
     assert many.scale.error == pytest.approx(once.scale.error, rel=0.2)
 
 
@@ -165,7 +169,74 @@ def test_a_flipped_sign_of_entropy_is_no_wrong_scale():
         noise = 1e-10 * np.random.default_rng(seed).normal(size=q.shape)
         grad = (a - b) * (1.0 + noise)
         total, _ = moments({"q": q, "logits": logits, "grad": grad})
-        check = fit.check(total, ALPHA, U)
+        check = fit.check(total, ALPHA)
         assert check.failed == 1
         assert "scale fitted 1.0000000" in check.summary
         assert "alpha fitted -0.25" in check.summary
+
+
+RIGHT = {
+    Precision.FLOAT64: 3.5e-16,
+    Precision.FLOAT32: 1.8e-7,
+    Precision.BFLOAT16: 1.2e-2,
+    Precision.FLOAT16: 1.4e-3,
+}
+"""About three roundings, all in one direction, as sums that run naively leave them: no mistake."""
+
+WRONG = {
+    Precision.FLOAT64: 1.3e-15,
+    Precision.FLOAT32: 4e-7,
+    Precision.BFLOAT16: 6e-2,
+    Precision.FLOAT16: 5e-3,
+}
+"""Far less than one entry shows, in which more than a hundred roundings are tolerated: a scale so
+far from 1 is a mistake, and so is twice that for alpha."""
+
+
+@functools.cache
+def drawn(states):
+    """Return states, and the two parts of their gradients by 80-digit arithmetic."""
+    generator = np.random.default_rng(5)
+    given = [State(*generator.normal(size=(2, 4)), 0.3) for _ in range(states)]
+    a = np.stack([true_gradient(State(s.q, s.logits, 0.0)) for s in given], axis=1)
+    return given, a, np.stack([true_gradient(s) for s in given], axis=1) - a
+
+
+def scaled(x, y, precision, states):
+    """Return the outcome of the fit of x a + y b."""
+    given, a, b = drawn(states)
+    dump = x * a + y * b, precision
+    found = every.run(evaluations.evaluation(given, dumps={"gradient": dump}))
+    assert not found.tallies["gradient"].failed
+    return fit.check(found.moments, 0.3)
+
+
+@pytest.mark.parametrize("states", [12, 200])
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_rounding_may_leave_in_one_direction_passes_and_more_does_not(precision, sign, states):
+    right, wrong = 1.0 + sign * RIGHT[precision], 1.0 + sign * WRONG[precision]
+    assert scaled(right, right, precision, states).failed == 0
+    (of_scale,) = [s for s in scaled(wrong, wrong, precision, states).spots if s.ratio > 1]
+    assert of_scale.about.startswith("scale fitted")
+    farther = 1.0 + 2.5 * sign * WRONG[precision]
+    assert any(
+        spot.ratio > 1 and spot.about.startswith("alpha fitted")
+        for spot in scaled(1.0, farther, precision, states).spots
+    )
+
+
+def test_a_scale_eight_standard_errors_from_one_is_no_noise():
+    """As wide as `SIGMAS` says: 6 standard errors, of which chance exceeds one in 5e8."""
+    q, logits = tables(7, 3000)
+    a, b = parts(q, logits)
+    noise = 1e-3 * np.random.default_rng(8).normal(size=q.shape)
+    grad = (a + b) * (1.0 + noise)
+    total, tolerance = moments({"q": q, "logits": logits, "grad": grad})
+    error = sandwich(a, b, grad, tolerance)
+    x, _ = by_least_squares(a, b, grad, tolerance)
+    assert abs(x - 1.0) < 3.0 * error
+    assert fit.check(total, ALPHA).failed == 0
+    total, _ = moments({"q": q, "logits": logits, "grad": grad * (1.0 + 9.3e-5)})
+    assert 7.0 * error < abs(x + 9.3e-5 - 1.0) < 10.0 * error
+    assert fit.check(total, ALPHA).failed == 1

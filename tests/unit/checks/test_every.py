@@ -1,0 +1,46 @@
+"""The table of checks is whole: what it names is run, reported in its order, and told of."""
+
+import re
+from pathlib import Path
+
+import evaluations
+import numpy as np
+import pytest
+from states import State
+
+from softcheck.checks import every
+
+README = Path(__file__).parents[3] / "README.md"
+PAIR = State(np.array([1.0, -1.0]), np.zeros(2), 0.0)
+
+
+def test_the_readme_tells_of_every_check():
+    tables = README.read_text().split("\n## The checks\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \|", tables, flags=re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`(.+?)`", row)}
+    assert told == set(every.CHECKS), "a check has one row in the README under 'The checks'"
+
+
+def test_every_check_is_run_and_comes_out_in_its_order():
+    pair, one = np.array([[-0.5], [0.5]]), np.zeros(1)
+    dumps = {
+        "gradient": pair,
+        "loss": np.array(0.0),
+        "advantage": np.array([[1.0], [-1.0]]),
+        "value": one,
+        "g": np.array([[1.0], [-1.0]]),
+        "entropy": one + np.log(2.0),
+        "log_policy": np.full((2, 1), -np.log(2.0)),
+        "policy": np.full((2, 1), 0.5),
+    }
+    dumps = {name: evaluations.float64_dump(values) for name, values in dumps.items()}
+    e = evaluations.evaluation([PAIR], dumps=dumps, samples=10)
+    found = every.outcome(every.run(e), e.context, 0.0)
+    assert tuple(found) == every.CHECKS
+    assert not any(tally.failed for tally in found.values())
+
+
+def test_what_was_dumped_under_a_name_without_a_definition_is_never_passed_over():
+    dump = evaluations.float64_dump(np.zeros((2, 1)))
+    with pytest.raises(KeyError, match="surprise"):
+        every.run(evaluations.evaluation([PAIR], dumps={"surprise": dump}))
