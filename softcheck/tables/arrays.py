@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from softcheck.errors import InputError
-from softcheck.tables.files import load_extra, reading
+from softcheck.tables.refusals import load_extra, reading
 from softcheck.tables.table import Array, check_type
 
 

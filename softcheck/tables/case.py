@@ -12,9 +12,9 @@ import numpy as np
 from softcheck.errors import InputError, NothingToCheckError, UsageError, did_you_mean
 from softcheck.result import Input
 from softcheck.tables.arrays import as_numpy
-from softcheck.tables.files import listed, shown
 from softcheck.tables.gather import Options, add, load_case, load_given
 from softcheck.tables.labels import align
+from softcheck.tables.refusals import listed
 from softcheck.tables.roles import (
     ROLES,
     Kind,
@@ -27,6 +27,7 @@ from softcheck.tables.roles import (
 )
 from softcheck.tables.sources import Exponential, Mask, Memory
 from softcheck.tables.table import Array, Table, check_type, location
+from softcheck.tables.urls import shown
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, decode, reading
+from softcheck.tables.files import File
 from softcheck.tables.frames import ACTION, STATE, Grid, unique, wide
 from softcheck.tables.limits import EXACT_INTEGER, MAX_TEXT_BYTES
 from softcheck.tables.nested import INFINITY, to_array
+from softcheck.tables.refusals import decode, reading
 from softcheck.tables.roles import Role
 from softcheck.tables.table import Contents, Load, Table
 

@@ -6,7 +6,8 @@ from importlib import import_module
 from types import MappingProxyType
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, reading
+from softcheck.tables.files import File
+from softcheck.tables.refusals import reading
 from softcheck.tables.table import Contents
 
 

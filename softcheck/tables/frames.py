@@ -7,7 +7,8 @@ from itertools import product
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, listed
+from softcheck.tables.files import File
+from softcheck.tables.refusals import listed
 from softcheck.tables.roles import Kind, Role
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Array, Table

@@ -7,23 +7,15 @@ from pathlib import PurePath
 import numpy as np
 
 from softcheck.errors import InputError, UsageError, did_you_mean
-from softcheck.tables.files import (
-    File,
-    Files,
-    entries,
-    exists,
-    file_at,
-    is_folder,
-    is_url,
-    listed,
-    reading,
-    shown,
-)
+from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FORMATS, read
+from softcheck.tables.places import exists, file_at, files_in, is_folder
+from softcheck.tables.refusals import listed, reading
 from softcheck.tables.roles import ROLES, Kind, Role, critic, family, role_of
 from softcheck.tables.shards import read_shards, shards
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Contents, Table, where_is
+from softcheck.tables.urls import is_url, shown
 from softcheck.tables.zarr_group import is_zarr, read_zarr
 
 
@@ -65,7 +57,7 @@ def load_case(
     """
     if not is_folder(path) or is_zarr(path):
         return _by_role(shown(path), _contents(path, options), names, outranked)
-    numbered, others = shards([file_at(entry) for entry in entries(path)])
+    numbered, others = shards([file_at(entry) for entry in files_in(path)])
     named = [name for name, _ in numbered] + [file.stem for file in others if _is_read(file)]
     if numbered and not any(role_of(name, names) for name in named):
         files = _only(shown(path), numbered)
@@ -102,7 +94,7 @@ def _contents(path: str, options: Options) -> Contents:
     if is_folder(path):
         if is_zarr(path):
             return read_zarr(path)
-        numbered, _ = shards([file_at(entry) for entry in entries(path)])
+        numbered, _ = shards([file_at(entry) for entry in files_in(path)])
         if numbered:
             return _read_shards(_only(shown(path), numbered), options)
     return read(file_at(path), allow_pickle=options.allow_pickle)

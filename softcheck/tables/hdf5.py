@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, load_extra, reading
+from softcheck.tables.files import File
+from softcheck.tables.refusals import load_extra, reading
 from softcheck.tables.sources import Box, by_boxes
 from softcheck.tables.table import (
     Array,

@@ -5,9 +5,10 @@ import math
 from typing import Any
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, decode, reading
+from softcheck.tables.files import File
 from softcheck.tables.limits import MAX_TEXT_BYTES
 from softcheck.tables.nested import contents_of
+from softcheck.tables.refusals import decode, reading
 from softcheck.tables.table import Contents
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from softcheck.errors import InputError, UsageError
-from softcheck.tables.files import listed
+from softcheck.tables.refusals import listed
 from softcheck.tables.roles import Kind, kind_of
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table

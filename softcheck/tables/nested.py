@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, listed
+from softcheck.tables.files import File
 from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_LISTED
+from softcheck.tables.refusals import listed
 from softcheck.tables.roles import Kind, Role, role_of
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Array, Contents, Load, Table, check_type, where_is

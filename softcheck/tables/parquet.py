@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, listed, load_extra, reading
+from softcheck.tables.files import File
 from softcheck.tables.frames import ACTION, STATE, Grid, require_one, unique
+from softcheck.tables.refusals import listed, load_extra, reading
 from softcheck.tables.roles import Kind, Role
 from softcheck.tables.sources import Memory, in_blocks
 from softcheck.tables.table import Array, Contents, Load, Runs, Table, check_whole

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, Files, listed, reading
+from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FORMATS, read
 from softcheck.tables.frames import unique
+from softcheck.tables.refusals import listed, reading
 from softcheck.tables.roles import Kind, Role, role_of
 from softcheck.tables.sources import Memory, in_blocks
 from softcheck.tables.table import Array, Contents, Load, Runs, Table, states_of, where_is

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, Files, reading, too_large
+from softcheck.tables.files import File, Files
 from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_WHOLE_BYTES
+from softcheck.tables.refusals import reading, too_large
 from softcheck.tables.roles import Role
 
 Array = NDArray[Any]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from softcheck.errors import UsageError
 from softcheck.tables.arrays import Arrays, as_numpy
-from softcheck.tables.files import load_extra
+from softcheck.tables.refusals import load_extra
 from softcheck.tables.table import Array
 from softcheck.training.saving import save_case
 

@@ -13,7 +13,7 @@ from softcheck.errors import InputError, OutputError, UsageError
 from softcheck.replacing import replacing
 from softcheck.tables.arrays import Arrays, by_name
 from softcheck.tables.case import case_from_arrays
-from softcheck.tables.files import load_extra
+from softcheck.tables.refusals import load_extra
 from softcheck.tables.table import Array
 
 Write = Callable[[str, IO[bytes], Mapping[str, Array]], None]
