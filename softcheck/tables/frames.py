@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from softcheck.tables.refusals import listed
 from softcheck.tables.roles import Kind, Role
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Array, Table
+
+Frame: TypeAlias = Array  # (states, columns)
+Column: TypeAlias = Array  # (rows of the file,)
 
 STATE = "state"
 ACTION = "action"
@@ -32,7 +36,7 @@ def unique(where: str, what: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 def wide(
     file: File,
-    numbers: Array,
+    numbers: Frame,
     states: tuple[str, ...] | None,
     actions: tuple[str, ...] | None,
     role: Role,
@@ -105,7 +109,7 @@ class Grid:
             )
         self._order = np.array([rows[pair] for pair in every])
 
-    def table(self, key: str, column: Array, role: Role) -> Table:
+    def table(self, key: str, column: Column, role: Role) -> Table:
         """Return a column as a table, or as one number for each state if its role is such."""
         grid = column[self._order].reshape(len(self.states), len(self.actions))
         if role.kind is Kind.TABLE:

@@ -11,7 +11,7 @@ from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FORMATS, read
 from softcheck.tables.places import exists, file_at, files_in, is_folder
 from softcheck.tables.refusals import listed, reading
-from softcheck.tables.roles import ROLES, Kind, Role, critic, family, role_of
+from softcheck.tables.roles import ROLES, Kind, Role, critic, family, is_q, role_of
 from softcheck.tables.shards import read_shards, shards
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Contents, Table, where_is
@@ -64,7 +64,18 @@ def load_case(
         tables, unknown = _by_role(files.where, _read_shards(files, options), names, outranked)
         return tables, [*unknown, *(file.name for file in others)]
     _require_names(shown(path), names, outranked, named)
-    tables = {}
+    return _of_files(numbered, others, names, outranked, options)
+
+
+def _of_files(
+    numbered: Mapping[tuple[str, str], Files],
+    others: Sequence[File],
+    names: Mapping[str, str],
+    outranked: Set[str],
+    options: Options,
+) -> tuple[dict[str, Table], list[str]]:
+    """Return the tables of files that have roles for names, and the names of the others."""
+    tables: dict[str, Table] = {}
     unknown = []
     for (name, _), files in numbered.items():
         if name in outranked:
@@ -163,32 +174,38 @@ def load_given(
     tables: dict[str, Table] = {}
     opened: dict[str, Contents] = {}
     for name, places in given.items():
-        origin = origins[name]
-        if len(places) > 1 and name != "q":
+        if len(places) > 1 and not is_q(name):
             raise UsageError(
-                origin,
+                origins[name],
                 f"{len(places)} arrays",
                 "one",
                 "Give the option once; only --q may be repeated, for twin critics.",
             )
         for number, place in enumerate(places, start=1):
             role = ROLES[name] if len(places) == 1 else critic(number)
-            scalar = _written_out(place) if role.kind is Kind.NUMBER else None
-            if scalar is not None:
-                tables[role.name] = Table(Memory(np.array(scalar)), None, origin)
-                continue
-            path, key = _split(place)
-            if role.kind is Kind.NUMBER and not exists(path):
-                raise UsageError(
-                    origin,
-                    f"'{place}'",
-                    "a number, such as 0.2, or the path of a file",
-                    "Correct the number or the path.",
-                )
-            if path not in opened:
-                opened[path] = _contents(path, options)
-            tables[role.name] = _table(shown(path), opened[path], key, role)
+            tables[role.name] = _given(place, role, origins[name], opened, options)
     return tables
+
+
+def _given(
+    place: str, role: Role, origin: str, opened: dict[str, Contents], options: Options
+) -> Table:
+    """Return the table at a place, or the number written out there; a file is opened once."""
+    if role.kind is Kind.NUMBER:
+        number = _written_out(place)
+        if number is not None:
+            return Table(Memory(np.array(number)), None, origin)
+    path, key = _split(place)
+    if role.kind is Kind.NUMBER and not exists(path):
+        raise UsageError(
+            origin,
+            f"'{place}'",
+            "a number, such as 0.2, or the path of a file",
+            "Correct the number or the path.",
+        )
+    if path not in opened:
+        opened[path] = _contents(path, options)
+    return _table(shown(path), opened[path], key, role)
 
 
 def _written_out(text: str) -> float | None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,10 @@ from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_WHOLE_BYT
 from softcheck.tables.refusals import reading, too_large
 from softcheck.tables.roles import Role
 
-Array = NDArray[Any]
-Runs = Generator[Array, None, None]
+Array: TypeAlias = NDArray[Any]
+Whole: TypeAlias = Array  # the user's own shape: states on any axes, actions on one
+Rows: TypeAlias = Array  # (rows, actions), or (rows,) for what is one number a state
+Runs: TypeAlias = Generator[Rows, None, None]
 
 _LEGAL = ("float16", "bfloat16", "float32", "float64")
 
@@ -121,13 +123,13 @@ class Table:
             if start != stop:
                 raise EOFError("the data ends before the array does")
 
-    def whole(self) -> Array:
+    def whole(self) -> Whole:
         """Return the array in its own shape, if it is small enough for memory."""
         check_whole(self.where, self.shape, self.dtype.itemsize)
         flat = list(self.blocks(max(1, math.prod(self.shape)), None))
         return np.concatenate([np.empty(0, self.dtype), *flat]).reshape(self.shape)
 
-    def _refuse_inexact(self, block: Array, start: int, axis: int | None) -> None:
+    def _refuse_inexact(self, block: Rows, start: int, axis: int | None) -> None:
         if block.dtype.kind not in "iu" or block.dtype.itemsize < 8 or block.size == 0:
             return
         wrong = (block > EXACT_INTEGER) | (block < -EXACT_INTEGER)

@@ -13,9 +13,8 @@ from softcheck.tables.files import File, Files
 from softcheck.tables.places import exists, files_below
 from softcheck.tables.refusals import listed, load_extra, reading
 from softcheck.tables.roles import Role
-from softcheck.tables.sources import Box, by_boxes
+from softcheck.tables.sources import Box, Part, by_boxes
 from softcheck.tables.table import (
-    Array,
     Contents,
     Load,
     Runs,
@@ -53,7 +52,7 @@ class _Chunks:
     def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield blocks of states."""
 
-        def read(box: Box) -> Array:
+        def read(box: Box) -> Part:
             return np.asarray(self.array[box])
 
         chunks = self.array.shards or self.array.chunks
