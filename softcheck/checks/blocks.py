@@ -184,8 +184,8 @@ def _legal(case: Case, raw: RawBlock, logits: Entries, facts: Facts, finite: boo
 
 def _require(case: Case, raw: RawBlock, role: str, given: Quantity, legal: Flags | None) -> None:
     """Raise InputError at the first legal entry whose value its role may not hold."""
-    values = role_named(role).values
-    right = values.include(given)
+    domain = role_named(role).domain
+    right = domain.includes(given)
     wrong = ~right if legal is None else legal & ~right
     if not wrong.any():
         return
@@ -195,7 +195,7 @@ def _require(case: Case, raw: RawBlock, role: str, given: Quantity, legal: Flags
     else:
         where = case.place(role, raw.start + row, *action)
         value = raw.arrays[role][(row, *action)]
-    raise InputError(where, _spelled(value), values.words, values.hint)
+    raise InputError(where, _spelled(value), domain.words, domain.hint)
 
 
 def _spelled(number: Any) -> str:

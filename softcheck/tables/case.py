@@ -12,7 +12,7 @@ import numpy as np
 from softcheck.errors import InputError, NothingToCheckError, UsageError, did_you_mean
 from softcheck.result import Input
 from softcheck.tables.arrays import as_numpy
-from softcheck.tables.gather import Options, add, load_case, load_given
+from softcheck.tables.gather import Reading, add, load_case, load_given
 from softcheck.tables.labels import align
 from softcheck.tables.refusals import listed
 from softcheck.tables.roles import (
@@ -197,9 +197,9 @@ def open_case(
     where = {role: f"--{role.replace('_', '-')}" for role in given} | dict(origins or {})
     own = dict(names or {})
     outranked = {name for role, name in own.items() if family(role) in given}
-    options = Options(action_axis, allow_pickle)
-    in_case, unknown = ({}, []) if path is None else load_case(path, own, outranked, options)
-    by_option = load_given(given, where, options)
+    how = Reading(action_axis, allow_pickle)
+    in_case, unknown = ({}, []) if path is None else load_case(path, own, outranked, how)
+    by_option = load_given(given, where, how)
     taken = {family(role): table for role, table in in_case.items()}
     for role in map(family, by_option):
         if role in taken:
@@ -342,14 +342,14 @@ def _name(table: Table) -> str | None:
 def _checked(role: str, table: Table) -> Table:
     """Return the table if it has the type of its role; masks become boolean."""
     check_type(table.where, table.dtype)
-    values = role_named(role).values
-    if values.boolean:
+    domain = role_named(role).domain
+    if domain.boolean:
         if table.dtype.kind not in "iub":
             raise InputError(
                 table.where,
                 f"a {role} of {table.dtype.name}",
                 "booleans, or the integers 0 and 1",
-                values.hint,
+                domain.hint,
             )
         return replace(table, source=Mask(table))
     if table.dtype.kind == "b":

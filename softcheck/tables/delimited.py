@@ -152,9 +152,9 @@ def _numbers(cells: list[str], place: Callable[[int], str], role: Role) -> list[
                     "Write it as a floating-point number, or mask the action (mask).",
                 )
             numbers.append(number)
-        elif cell == INFINITY and role.values.include(-math.inf):
+        elif cell == INFINITY and role.domain.includes(-math.inf):
             numbers.append(-math.inf)
-        elif cell in _BOOLEANS and role.values.boolean:
+        elif cell in _BOOLEANS and role.domain.boolean:
             numbers.append(_BOOLEANS[cell])
         else:
             raise InputError(

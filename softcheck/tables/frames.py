@@ -3,19 +3,20 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softcheck.errors import InputError
 from softcheck.tables.files import File
 from softcheck.tables.refusals import listed
 from softcheck.tables.roles import Kind, Role
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Array, Table
+from softcheck.tables.table import Table
 
-Frame: TypeAlias = Array  # (states, columns)
-Column: TypeAlias = Array  # (rows of the file,)
+Frame: TypeAlias = NDArray[Any]  # (states, columns)
+Column: TypeAlias = NDArray[Any]  # (rows of the file,)
 
 STATE = "state"
 ACTION = "action"

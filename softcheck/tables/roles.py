@@ -40,12 +40,12 @@ def _true_or_false(number: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Values:
+class Domain:
     """The numbers that a role may hold.
 
     Parameters
     ----------
-    include : callable
+    includes : callable
         From a number, or an array of any shape, to whether it is one of them; without NumPy.
     words : str
         What they are, for messages.
@@ -55,13 +55,13 @@ class Values:
         Whether they are truth values.
     """
 
-    include: Callable[[Any], Any]
+    includes: Callable[[Any], Any]
     words: str = "a finite number"
     hint: str = "Mask the action (--mask) or fix the dump."
     boolean: bool = False
 
 
-_FINITE = Values(_finite)
+_FINITE = Domain(_finite)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Role:
         Other names of the same thing.
     logarithm : str or None
         The name under which a file holds its logarithm.
-    values : Values
+    domain : Domain
         What it may hold at an action that is legal, if it is a given.
     check : str or None
         The check that it is under; None for a given.
@@ -94,7 +94,7 @@ class Role:
     kind: Kind
     aliases: tuple[str, ...] = ()
     logarithm: str | None = None
-    values: Values = _FINITE
+    domain: Domain = _FINITE
     check: str | None = None
     required: bool = False
     option: str | None = None
@@ -119,7 +119,7 @@ _EVERY = (
         name="logits",
         kind=Kind.TABLE,
         aliases=("theta", "policy_logits", "action_logits"),
-        values=Values(_finite_or_masked, "a finite number or -inf"),
+        domain=Domain(_finite_or_masked, "a finite number or -inf"),
         required=True,
         option="Logits of the policy",
     ),
@@ -136,7 +136,7 @@ _EVERY = (
         kind=Kind.NUMBER,
         aliases=("temperature", "ent_coef"),
         logarithm="log_alpha",
-        values=Values(
+        domain=Domain(
             _not_negative,
             "a finite number that is not negative",
             "Check how the temperature was dumped.",
@@ -148,7 +148,7 @@ _EVERY = (
         name="mask",
         kind=Kind.TABLE,
         aliases=("action_mask", "legal_actions"),
-        values=Values(
+        domain=Domain(
             _true_or_false,
             "0 or 1",
             "Save the mask as booleans, true where the action is legal.",
@@ -159,7 +159,7 @@ _EVERY = (
     Role(
         name="weights",
         kind=Kind.STATE,
-        values=Values(_finite, hint="Check how the weights were dumped."),
+        domain=Domain(_finite, hint="Check how the weights were dumped."),
         option="A weight a state",
     ),
     Role(name="loss", kind=Kind.NUMBER, check="loss"),

@@ -10,18 +10,19 @@ from itertools import product
 from typing import IO, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softcheck.errors import InputError
 from softcheck.tables.files import File, Stream
 from softcheck.tables.roles import ROLES
-from softcheck.tables.table import Array, Rows, Runs, Table, Whole, check_whole, location, states_of
+from softcheck.tables.table import AsGiven, Rows, Runs, Table, check_whole, location, states_of
 
 
 @dataclass(frozen=True, eq=False)
 class Memory:
     """An array in memory, in any layout."""
 
-    array: Whole
+    array: AsGiven
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -58,7 +59,7 @@ _LEAST = 8
 Box: TypeAlias = tuple[slice, ...]
 """The bounds of a part of an array on each of its axes."""
 
-Part: TypeAlias = Array  # the axes of the user's array, each as long as a box has it
+Part: TypeAlias = NDArray[Any]  # the axes of the user's array, each as long as a box has it
 
 
 def boxes(
@@ -250,7 +251,7 @@ class Forward(_Bytes):
             yield from Memory(whole).runs(rows, axis, start, stop)
 
 
-_TRUTH = ROLES["mask"].values
+_TRUTH = ROLES["mask"].domain
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +274,7 @@ class Mask:
         """Yield the mask as booleans; raise InputError for any other number."""
         for run in self.table.blocks(rows, axis, start, stop):
             numbers = run.view(np.uint8) if run.dtype == np.bool else run
-            wrong = ~_TRUTH.include(numbers)
+            wrong = ~_TRUTH.includes(numbers)
             if wrong.any():
                 row, *action = np.argwhere(wrong)[0].tolist()
                 raise InputError(

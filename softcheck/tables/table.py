@@ -15,9 +15,8 @@ from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_WHOLE_BYT
 from softcheck.tables.refusals import reading, too_large
 from softcheck.tables.roles import Role
 
-Array: TypeAlias = NDArray[Any]
-Whole: TypeAlias = Array  # the user's own shape: states on any axes, actions on one
-Rows: TypeAlias = Array  # (rows, actions), or (rows,) for what is one number a state
+AsGiven: TypeAlias = NDArray[Any]  # the user's own shape: states on any axes, actions on one
+Rows: TypeAlias = NDArray[Any]  # (rows, actions), or (rows,) for what is one number a state
 Runs: TypeAlias = Generator[Rows, None, None]
 
 _LEGAL = ("float16", "bfloat16", "float32", "float64")
@@ -123,7 +122,7 @@ class Table:
             if start != stop:
                 raise EOFError("the data ends before the array does")
 
-    def whole(self) -> Whole:
+    def whole(self) -> AsGiven:
         """Return the array in its own shape, if it is small enough for memory."""
         check_whole(self.where, self.shape, self.dtype.itemsize)
         flat = list(self.blocks(max(1, math.prod(self.shape)), None))
