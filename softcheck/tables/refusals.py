@@ -1,9 +1,9 @@
 """What is refused, whatever it is read by: one kind of error, which names the place."""
 
-import importlib
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from softcheck.errors import InputError, SoftcheckError
@@ -81,7 +81,7 @@ def refuse_special(where: str, mode: int) -> None:
 def load_extra(where: str, module: str, extra: str) -> Any:
     """Return a module; without it, say which extra of softcheck brings it."""
     try:
-        return importlib.import_module(module)
+        return import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
         found = f"no package {package}, which this needs"
