@@ -142,7 +142,7 @@ def test_the_readme_has_a_row_for_every_role(role):
     assert known == set(role.names) - {role.name}, (
         f"README.md has other names for {role.name} than softcheck/tables/roles.py"
     )
-    assert shape.startswith(SHAPES[role.kind])
+    assert shape.startswith(SHAPES[role.kind]), f"README.md has another shape for {role.name}"
 
 
 def test_the_readme_has_no_row_for_what_is_no_role():

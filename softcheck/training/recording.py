@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from softcheck.errors import UsageError
 from softcheck.tables.arrays import Arrays, as_numpy
 from softcheck.tables.refusals import load_extra
+from softcheck.tables.roles import family
 from softcheck.tables.table import AsGiven
 from softcheck.training.saving import save_case
 
@@ -250,7 +251,7 @@ def capture(
     actors = [] if actor is None else _modules("actor", actor)
     modules = _modules("critics", critics)
     given = _copies({"alpha": alpha} | arrays)
-    if not given.keys() & {"alpha", "log_alpha"}:
+    if "alpha" not in map(family, given):
         raise UsageError("capture", "no alpha", "alpha or log_alpha", "Give the temperature.")
     captured = Captured(len(actors), len(modules), given)
     with captured._hooks:

@@ -1,5 +1,7 @@
 """What a block is made of: every role of a case is either a given that counts, or is checked."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from softcheck.checks.dumps import DUMPS
 from softcheck.checks.evaluation import Context
 from softcheck.errors import InputError
 from softcheck.gradient.policy import Buffers
-from softcheck.settings import Settings
+from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables import case_from_arrays
 from softcheck.tables.roles import ROLES, Kind
 
@@ -97,7 +99,8 @@ def test_a_given_that_no_loss_can_have_is_refused_where_it_stands(role, wrong, e
 
 
 def test_every_given_is_refused_where_it_is_wrong():
-    assert {role for role, _, _ in WRONG} == set(GIVENS)
+    missing = set(GIVENS) - {role for role, _, _ in WRONG}
+    assert not missing, f"write down in WRONG what {missing} may not hold, and what is said then"
 
 
 @pytest.mark.parametrize("role", ["q", "logits"])
@@ -120,6 +123,11 @@ def test_an_action_has_to_be_legal_by_mask_and_logit():
     given["logits"][0, 0] = -np.inf
     with pytest.raises(InputError, match=r"mask\[0\]: found a state without a legal action"):
         evaluated(given)
+
+
+def test_every_choice_is_made_somehow():
+    assert set(REDUCTIONS) == set(get_args(Reduction))
+    assert set(CRITICS) == set(get_args(CriticChoice))
 
 
 @pytest.mark.parametrize(

@@ -58,11 +58,12 @@ def test_what_is_in_order_is_not_read():
     [
         ("abd", "xy", "no states 'c' but the states 'd'"),
         ("ab", "xy", "no states 'c'"),
+        ("abcd", "xy", "the states 'd'"),
         ("abc", "xz", "no actions 'y' but the actions 'z'"),
     ],
 )
 def test_other_labels_are_an_error_that_lists_them(states, actions, found):
-    other = table(NUMBERS[: len(states)], states, actions, "logits")
+    other = table(np.zeros((len(states), 2)), states, actions, "logits")
     with pytest.raises(InputError) as error:
         order(q=table(NUMBERS, "abc", "xy", "q"), logits=other)
     assert (error.value.where, error.value.found) == ("logits", found)
