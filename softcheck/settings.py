@@ -154,38 +154,6 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """What a case is made of, beside its file or folder."""
-
-    q: Annotated[
-        Place | Places | None,
-        Option("Q-table; once for each critic", "Arrays", "F", place=True),
-    ] = None
-    logits: Annotated[Place | None, Option("Logits of the policy", "Arrays", "F", place=True)] = (
-        None
-    )
-    grad: Annotated[
-        Place | Places | None,
-        Option("Gradient under test; each one is a case", "Arrays", "F", place=True),
-    ] = None
-    alpha: Annotated[
-        Number | Place | None,
-        Option("Temperature: a number, or one a state", "Arrays", "X|F", place=True),
-    ] = None
-    mask: Annotated[
-        Place | None, Option("True where an action is legal", "Arrays", "F", place=True)
-    ] = None
-    weights: Annotated[Place | None, Option("A weight a state", "Arrays", "F", place=True)] = None
-    names: Annotated[
-        Names | None, Option("What a case calls its arrays: role = name", "Arrays", flag=False)
-    ] = None
-    action_axis: Annotated[Whole, Option("Axis of the actions", "Arrays", "N")] = -1
-    allow_pickle: Annotated[Switch, Option("Read pickles too; nothing in them runs", "Arrays")] = (
-        False
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a user may choose about a verification.
 

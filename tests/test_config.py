@@ -10,7 +10,8 @@ from fixture_cases import FIXTURES
 from run import softcheck
 
 from softcheck.errors import SoftcheckError
-from softcheck.settings import Inputs, Settings, settings_of
+from softcheck.settings import Settings, settings_of
+from softcheck.tables.inputs import Inputs
 
 GOOD = FIXTURES / "positive" / "cliffwalking.npz"
 BAD = FIXTURES / "negative" / "missing-alpha.npz"

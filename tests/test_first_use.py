@@ -15,7 +15,7 @@ from run import softcheck
 from softcheck import assert_gradient, save_case
 from softcheck.errors import InputError, OutputError, UsageError
 from softcheck.report import FORMATS, Style
-from softcheck.tables.files import load_extra
+from softcheck.tables.refusals import load_extra
 
 GOOD = FIXTURES / "positive" / "cliffwalking.npz"
 

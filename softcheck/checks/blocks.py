@@ -6,17 +6,15 @@ from operator import add
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from softcheck.checks.dumps import DUMPS
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.merging import Merging
 from softcheck.errors import InputError
-from softcheck.gradient.policy import LINE, Array, Block, Buffers, Flags
+from softcheck.gradient.policy import LINE, Block, Buffers, Entries, Flags, PerState, Quantity
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables.case import Case, RawBlock
-from softcheck.tables.roles import is_critic
+from softcheck.tables.roles import Kind, is_q, role_named
 
 REDUCTIONS: dict[Reduction, Callable[[int, int], float]] = {
     "none": lambda _states, _actions: 1.0,
@@ -26,7 +24,7 @@ REDUCTIONS: dict[Reduction, Callable[[int, int], float]] = {
 }
 """How the loss over a batch was reduced, to the factor of each state's loss."""
 
-CRITICS: dict[CriticChoice, Callable[[Sequence[Array]], Array]] = {
+CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
     "min": np.minimum.reduce,
     "mean": lambda tables: np.mean(tables, axis=0),
     "first": lambda tables: tables[0],
@@ -64,9 +62,9 @@ def evaluation(
         _factor(case, raw, settings),
         legal,
         {
-            check_of(role): _dump(case, raw, role, settings, buffers)
+            check: _dump(case, raw, role, settings, buffers)
             for role in case.tables
-            if check_of(role) in DUMPS
+            if (check := role_named(role).check) is not None
         },
         context,
         buffers,
@@ -81,7 +79,7 @@ def given_block(
     Returns
     -------
     block : Block
-    legal : array of bool, shape (actions, rows), or None where every action is legal
+    legal : Flags, shape (actions, rows), or None where every action is legal
 
     Raises
     ------
@@ -93,21 +91,18 @@ def given_block(
     if legal is not None:
         np.copyto(logits, -np.inf, where=~legal)
     critics = []
-    for role in (role for role in case.tables if role == "q" or is_critic(role)):
+    for role in filter(is_q, case.tables):
         critic, finite = _table(case, raw, role, buffers)
         if not finite:
-            _require(case, raw, role, np.isfinite(critic), legal)
+            _require(case, raw, role, critic, legal)
         if legal is not None:
             np.copyto(critic, 0.0, where=~legal)
         critics.append(critic)
     q = critics[0] if len(critics) == 1 else CRITICS[settings.critics](critics)
-
-    alpha = _of_states(case, raw, "alpha")
-    _require(case, raw, "alpha", np.isfinite(alpha) & (alpha >= 0), None)
-    return Block(q, logits, alpha), legal
+    return Block(q, logits, _given_of_states(case, raw, "alpha")), legal
 
 
-def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Array, bool]:
+def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Entries, bool]:
     """Return a table of a block, actions first, and whether it is known to be finite.
 
     A sum is finite only if all of its terms are. It reads the table in order, which the transposed
@@ -121,19 +116,12 @@ def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Arra
     return out, finite
 
 
-def _factor(case: Case, raw: RawBlock, settings: Settings) -> Array:
-    """Return what multiplies the loss, shape `(rows,)`, or `(1,)` if all states share it."""
+def _factor(case: Case, raw: RawBlock, settings: Settings) -> PerState:
+    """Return what multiplies the loss."""
     factor = np.array([REDUCTIONS[settings.reduction](case.states, case.actions)])
     if "weights" in case.tables:
-        weights = _of_states(case, raw, "weights")
-        _require(case, raw, "weights", np.isfinite(weights), None)
-        factor = factor * weights
+        factor = factor * _given_of_states(case, raw, "weights")
     return factor
-
-
-def check_of(role: str) -> str:
-    """Return the name of the check of a dumped role."""
-    return "gradient" if role == "grad" else role
 
 
 def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buffers) -> Dump:
@@ -141,15 +129,22 @@ def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buf
     finite = False
     if role in case.scalars:
         values = np.array(case.scalars[role], dtype=np.float64)
-    elif raw.arrays[role].ndim == 2:
+    elif role_named(role).kind is Kind.TABLE:
         values, finite = _table(case, raw, role, buffers)
     else:
         values = _of_states(case, raw, role)
     return Dump(values, *precisions(case, role, settings), settings.tolerance_factor, finite)
 
 
-def _of_states(case: Case, raw: RawBlock, role: str) -> Array:
-    """Return a quantity of the states of a block, shape `(rows,)`, or `(1,)` if they share it."""
+def _given_of_states(case: Case, raw: RawBlock, role: str) -> PerState:
+    """Return a given of the states of a block, its values checked."""
+    given = _of_states(case, raw, role)
+    _require(case, raw, role, given, None)
+    return given
+
+
+def _of_states(case: Case, raw: RawBlock, role: str) -> PerState:
+    """Return a quantity of the states of a block."""
     if role in case.scalars:
         return np.array([case.scalars[role]], dtype=np.float64)
     return raw.arrays[role].astype(np.float64)
@@ -164,18 +159,16 @@ def precisions(case: Case, role: str, settings: Settings) -> tuple[Precision, Pr
     return stored, computed
 
 
-def _legal(
-    case: Case, raw: RawBlock, logits: Array, facts: Facts, finite: bool
-) -> NDArray[np.bool_] | None:
+def _legal(case: Case, raw: RawBlock, logits: Entries, facts: Facts, finite: bool) -> Flags | None:
     """Return where an action is legal, or None if all are: the mask and the logit must allow it."""
     allowed = raw.arrays["mask"].T.astype(np.bool_) if "mask" in raw.arrays else None
     if allowed is None and finite:
         return None
     open_ = logits != -np.inf
-    legal: NDArray[np.bool_] = open_ if allowed is None else allowed & open_
+    legal: Flags = open_ if allowed is None else allowed & open_
     if allowed is not None:
         facts.disagreements += int(np.count_nonzero(allowed & ~open_))
-    _require(case, raw, "logits", np.isfinite(logits) | (logits == -np.inf), allowed)
+    _require(case, raw, "logits", logits, allowed)
     facts.masked += int(np.count_nonzero(~legal))
     empty = np.flatnonzero(~legal.any(axis=0))
     if empty.size:
@@ -189,25 +182,20 @@ def _legal(
     return legal
 
 
-def _require(
-    case: Case, raw: RawBlock, role: str, right: NDArray[np.bool_], legal: NDArray[np.bool_] | None
-) -> None:
-    """Raise InputError at the first legal entry that is not right."""
+def _require(case: Case, raw: RawBlock, role: str, given: Quantity, legal: Flags | None) -> None:
+    """Raise InputError at the first legal entry whose value its role may not hold."""
+    domain = role_named(role).domain
+    right = domain.includes(given)
     wrong = ~right if legal is None else legal & ~right
     if not wrong.any():
         return
     row, *action = (int(i) for i in np.argwhere(wrong.T)[0])
-    expected, hint = {
-        "alpha": ("a finite number that is not negative", "Check how the temperature was dumped."),
-        "weights": ("a finite number", "Check how the weights were dumped."),
-        "logits": ("a finite number or -inf", "Mask the action (--mask) or fix the dump."),
-    }.get(role, ("a finite number", "Mask the action (--mask) or fix the dump."))
     if role in case.scalars:
         where, value = case.tables[role].where, case.scalars[role]
     else:
         where = case.place(role, raw.start + row, *action)
         value = raw.arrays[role][(row, *action)]
-    raise InputError(where, _spelled(value), expected, hint)
+    raise InputError(where, _spelled(value), domain.words, domain.hint)
 
 
 def _spelled(number: Any) -> str:

@@ -15,14 +15,16 @@ from softcheck.errors import UsageError, did_you_mean
 from softcheck.settings import (
     Document,
     General,
-    Inputs,
     Setting,
     Settings,
     settings_of,
     spelled,
 )
-from softcheck.tables.files import File, decode, reading, shown
+from softcheck.tables.files import File
+from softcheck.tables.inputs import Inputs
+from softcheck.tables.refusals import decode, reading
 from softcheck.tables.roles import ROLES, family, is_critic, role_of
+from softcheck.tables.urls import shown
 
 if TYPE_CHECKING:
     from softcheck.tables.case import Case

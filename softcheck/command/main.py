@@ -29,13 +29,13 @@ from softcheck.result import Status, Verdict
 from softcheck.settings import (
     Document,
     General,
-    Inputs,
     Option,
     Place,
     Setting,
     Settings,
     settings_of,
 )
+from softcheck.tables.inputs import Inputs
 from softcheck.version import __version__
 
 if TYPE_CHECKING:

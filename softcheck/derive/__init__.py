@@ -22,7 +22,8 @@ def load(path: str) -> str:
     InputError
         If it is no regular file, larger than `limits.FILE_BYTES`, or not UTF-8.
     """
-    from softcheck.tables.files import File, decode
+    from softcheck.tables.files import File
+    from softcheck.tables.refusals import decode
 
     file = File(path)
     size = file.size()

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from softcheck.errors import InputError
-from softcheck.tables.files import load_extra, reading
-from softcheck.tables.table import Array, check_type
+from softcheck.tables.refusals import load_extra, reading
+from softcheck.tables.table import AsGiven, check_type
 
 
 class Arrays(TypedDict, total=False):
@@ -38,7 +38,7 @@ class Arrays(TypedDict, total=False):
     loss: ArrayLike
 
 
-def by_name(q: ArrayLike | tuple[ArrayLike, ...], **others: object) -> dict[str, Array]:
+def by_name(q: ArrayLike | tuple[ArrayLike, ...], **others: object) -> dict[str, AsGiven]:
     """Return what was given under the names of a case, as NumPy arrays.
 
     Parameters
@@ -60,7 +60,7 @@ def by_name(q: ArrayLike | tuple[ArrayLike, ...], **others: object) -> dict[str,
     return {name: as_numpy(name, value) for name, value in given.items()}
 
 
-def as_numpy(where: str, value: Any) -> Array:
+def as_numpy(where: str, value: Any) -> AsGiven:
     """Return an array of any library as NumPy's, of its own type; memory is shared where it can be.
 
     Tensors of PyTorch may be on any device and part of a graph. Neither PyTorch nor JAX nor
@@ -92,11 +92,11 @@ def as_numpy(where: str, value: Any) -> Array:
     return array
 
 
-def from_torch(torch: Any, where: str, tensor: Any) -> Array:
+def from_torch(torch: Any, where: str, tensor: Any) -> AsGiven:
     """Return a tensor as NumPy's; bfloat16, which NumPy lacks, by its bits."""
     if tensor.dtype is not torch.bfloat16:
-        array: Array = tensor.numpy(force=True)
+        array: AsGiven = tensor.numpy(force=True)
         return array
     bfloat16 = load_extra(where, "ml_dtypes", "torch").bfloat16
-    bits: Array = tensor.detach().view(torch.int16).numpy(force=True)
+    bits: AsGiven = tensor.detach().view(torch.int16).numpy(force=True)
     return bits.view(bfloat16)

@@ -12,21 +12,22 @@ import numpy as np
 from softcheck.errors import InputError, NothingToCheckError, UsageError, did_you_mean
 from softcheck.result import Input
 from softcheck.tables.arrays import as_numpy
-from softcheck.tables.files import listed, shown
-from softcheck.tables.gather import Options, add, load_case, load_given
+from softcheck.tables.gather import Reading, add, load_case, load_given
 from softcheck.tables.labels import align
+from softcheck.tables.refusals import listed
 from softcheck.tables.roles import (
     ROLES,
     Kind,
     family,
     is_critic,
     is_logarithm,
-    kind_of,
     likely,
+    role_named,
     role_of,
 )
 from softcheck.tables.sources import Exponential, Mask, Memory
-from softcheck.tables.table import Array, Table, check_type, location
+from softcheck.tables.table import Rows, Table, check_type, location, states_of
+from softcheck.tables.urls import shown
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class RawBlock:
 
     start: int
     rows: int
-    arrays: Mapping[str, Array]
+    arrays: Mapping[str, Rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +72,6 @@ class Case:
         Those of the roles that are one number for all states.
     notes : tuple of str
         What the report should say about how the input was understood.
-    log_alpha : bool
-        Whether alpha was given by its logarithm; `tables`, `scalars` and blocks hold alpha itself.
     given : mapping of str to Table
         The tables as they came, before masks, logarithms and labels were resolved.
     """
@@ -86,7 +85,6 @@ class Case:
     tables: Mapping[str, Table]
     scalars: Mapping[str, np.generic]
     notes: tuple[str, ...]
-    log_alpha: bool
     given: Mapping[str, Table]
 
     @property
@@ -159,7 +157,7 @@ class Case:
         return table.place(tuple(index))
 
     def _axis(self, role: str) -> int | None:
-        return self.action_axis if kind_of(role) is Kind.TABLE else None
+        return self.action_axis if role_named(role).kind is Kind.TABLE else None
 
 
 def open_case(
@@ -199,9 +197,9 @@ def open_case(
     where = {role: f"--{role.replace('_', '-')}" for role in given} | dict(origins or {})
     own = dict(names or {})
     outranked = {name for role, name in own.items() if family(role) in given}
-    options = Options(action_axis, allow_pickle)
-    in_case, unknown = ({}, []) if path is None else load_case(path, own, outranked, options)
-    by_option = load_given(given, where, options)
+    how = Reading(action_axis, allow_pickle)
+    in_case, unknown = ({}, []) if path is None else load_case(path, own, outranked, how)
+    by_option = load_given(given, where, how)
     taken = {family(role): table for role, table in in_case.items()}
     for role in map(family, by_option):
         if role in taken:
@@ -259,20 +257,9 @@ def _assemble(
 ) -> Case:
     """Check that the tables fit together, and bring them into one order."""
     given = _in_order(name, given, unknown)
-    notes = []
-    if unknown:
-        absent = [role for role in ROLES if role not in given]
-        meant = ((each, likely(each, absent)) for each in unknown)
-        hints = "".join(f"; '{each}' may be meant for {role}" for each, role in meant if role)
-        notes.append(f"not loaded, because no role has this name: {listed(unknown)}{hints}")
-    tables = {role: _checked(role, table) for role, table in given.items()}
-    log_alpha = is_logarithm(_name(given["alpha"]), names)
-    if log_alpha:
-        tables["alpha"] = replace(given["alpha"], source=Exponential(given["alpha"]))
-        notes.append(f"alpha is the exponential of {given['alpha'].where}")
+    tables, notes = _understood(given, unknown, names)
     first = next(iter(tables.values()))
     axis = _normalised(action_axis, first)
-    shape = first.shape[:axis] + first.shape[axis + 1 :]
     if 0 in first.shape:
         raise NothingToCheckError(
             first.where,
@@ -283,13 +270,7 @@ def _assemble(
     aligned = align(tables, axis)
     if aligned.unlabelled:
         notes.append(f"matched by position, for want of labels: {listed(aligned.unlabelled)}")
-    scalars = {}
-    for role, table in aligned.tables.items():
-        is_number = table.shape == () or (table.shape == (1,) and shape != (1,))
-        if kind_of(role) is Kind.NUMBER and is_number:
-            scalars[role] = table.whole().flat[0]
-        else:
-            _require_shape(role, table, first, shape)
+    shape = states_of(first.shape, axis)
     return Case(
         name=name,
         shape=shape,
@@ -298,9 +279,8 @@ def _assemble(
         state_labels=aligned.states,
         action_labels=aligned.actions,
         tables=aligned.tables,
-        scalars=scalars,
+        scalars=_scalars(aligned.tables, first, shape),
         notes=tuple(notes),
-        log_alpha=log_alpha,
         given=given,
     )
 
@@ -319,19 +299,37 @@ def _in_order(name: str, tables: Mapping[str, Table], unknown: Sequence[str]) ->
     if len(critics) == 1:
         ordered = {"q" if role in critics else role: table for role, table in ordered.items()}
         critics = []
-    for role in ("q", "logits", "alpha"):
+    for role in (role.name for role in ROLES.values() if role.required):
         if role not in ordered and not (role == "q" and critics):
             names = [*tables, *unknown]
             meant = next((each for each in unknown if likely(each, [role])), None)
             raise InputError(
                 name,
                 f"no {role}" + (f" among {listed(names)}" if names else ""),
-                " or ".join((role, *ROLES[role].aliases)),
+                " or ".join(ROLES[role].names),
                 f"Add the array under one of these names, or give --{role}."
                 if meant is None
                 else f"Is it '{meant}'? Rename that array, or give --{role} PATH::KEY.",
             )
     return ordered
+
+
+def _understood(
+    given: Mapping[str, Table], unknown: Sequence[str], names: Mapping[str, str]
+) -> tuple[dict[str, Table], list[str]]:
+    """Return the tables as numbers of their roles, and notes of what names were taken for."""
+    notes = []
+    if unknown:
+        absent = [role for role in ROLES if role not in given]
+        meant = ((each, likely(each, absent)) for each in unknown)
+        hints = "".join(f"; '{each}' may be meant for {role}" for each, role in meant if role)
+        notes.append(f"not loaded, because no role has this name: {listed(unknown)}{hints}")
+    tables = {role: _checked(role, table) for role, table in given.items()}
+    for role, table in given.items():
+        if is_logarithm(_name(table), role, names):
+            tables[role] = replace(table, source=Exponential(table))
+            notes.append(f"{role} is the exponential of {table.where}")
+    return tables, notes
 
 
 def _name(table: Table) -> str | None:
@@ -344,13 +342,14 @@ def _name(table: Table) -> str | None:
 def _checked(role: str, table: Table) -> Table:
     """Return the table if it has the type of its role; masks become boolean."""
     check_type(table.where, table.dtype)
-    if role == "mask":
+    domain = role_named(role).domain
+    if domain.boolean:
         if table.dtype.kind not in "iub":
             raise InputError(
                 table.where,
-                f"a mask of {table.dtype.name}",
+                f"a {role} of {table.dtype.name}",
                 "booleans, or the integers 0 and 1",
-                "Save the mask as booleans, true where the action is legal.",
+                domain.hint,
             )
         return replace(table, source=Mask(table))
     if table.dtype.kind == "b":
@@ -383,9 +382,23 @@ def _normalised(action_axis: int, first: Table) -> int:
     return action_axis % dimensions
 
 
+def _scalars(
+    tables: Mapping[str, Table], first: Table, shape: tuple[int, ...]
+) -> dict[str, np.generic]:
+    """Return those that are one number for all states; all others have the shape of their role."""
+    scalars = {}
+    for role, table in tables.items():
+        is_number = table.shape == () or (table.shape == (1,) and shape != (1,))
+        if role_named(role).kind is Kind.NUMBER and is_number:
+            scalars[role] = table.whole().flat[0]
+        else:
+            _require_shape(role, table, first, shape)
+    return scalars
+
+
 def _require_shape(role: str, table: Table, first: Table, shape: tuple[int, ...]) -> None:
     """Raise InputError unless the table has exactly the shape of its role; nothing is broadcast."""
-    kind = kind_of(role)
+    kind = role_named(role).kind
     expected = first.shape if kind is Kind.TABLE else shape
     if table.shape == expected:
         return

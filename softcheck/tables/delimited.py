@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, decode, reading
+from softcheck.tables.files import File
 from softcheck.tables.frames import ACTION, STATE, Grid, unique, wide
 from softcheck.tables.limits import EXACT_INTEGER, MAX_TEXT_BYTES
-from softcheck.tables.nested import INFINITY, to_array
+from softcheck.tables.nested import INFINITE, INFINITY, to_array
+from softcheck.tables.refusals import decode, reading
 from softcheck.tables.roles import Role
 from softcheck.tables.table import Contents, Load, Table
 
@@ -151,9 +152,9 @@ def _numbers(cells: list[str], place: Callable[[int], str], role: Role) -> list[
                     "Write it as a floating-point number, or mask the action (mask).",
                 )
             numbers.append(number)
-        elif cell == INFINITY and role.name == "logits":
+        elif cell == INFINITY and role.domain.includes(-math.inf):
             numbers.append(-math.inf)
-        elif cell in _BOOLEANS and role.name == "mask":
+        elif cell in _BOOLEANS and role.domain.boolean:
             numbers.append(_BOOLEANS[cell])
         else:
             raise InputError(
@@ -170,7 +171,7 @@ def _advice(cell: str) -> str:
     if not cell:
         return "Fill the cell; mask actions that are not legal (mask)."
     if _SPELLED.fullmatch(cell):
-        return f"Only logits may be infinite, written {INFINITY}; mask the action (mask)."
+        return f"Only {INFINITE} may be infinite, written {INFINITY}; mask the action (mask)."
     if re.fullmatch(r"-?[0-9]+,[0-9]+", cell):
         return "Write a decimal point instead of the comma."
     return "Write every cell as a number, separated by commas or tabs."

@@ -1,12 +1,13 @@
-"""The table of file formats: it serves dispatch, messages and documentation."""
+"""The table of file formats: what is read by what."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, reading
+from softcheck.tables.files import File
+from softcheck.tables.refusals import reading
 from softcheck.tables.table import Contents
 
 
@@ -16,85 +17,41 @@ class Format:
 
     Parameters
     ----------
-    name : str
-        Its name in documentation.
     suffixes : tuple of str
         The file name endings, in lower case.
-    read : callable
-        From the file, and whether pickles are allowed, to the arrays.
-    about : str
-        What such a file holds: a phrase for the documentation.
-    extra : str or None
-        The extra of softcheck that it needs.
+    reader : str
+        The module of this folder, imported when it is needed, and its function: from a file to the
+        arrays in it, and beside the file whether pickles are allowed, where there may be some.
+    may_be_pickled : bool
+        Whether there may be pickles in it.
     reads_parts : bool
         Whether parts of a file elsewhere are read in place, not from a copy on this machine.
     """
 
-    name: str
     suffixes: tuple[str, ...]
-    read: Callable[[File, bool], Contents]
-    about: str
-    extra: str | None = None
+    reader: str
+    may_be_pickled: bool = False
     reads_parts: bool = False
 
-
-def _late(module: str, function: str, *, pickles: bool = False) -> Callable[[File, bool], Contents]:
-    """Return a reader whose module is imported when it is called."""
-
-    def read(file: File, allow_pickle: bool) -> Contents:
-        reader = getattr(import_module(f"softcheck.tables.{module}"), function)
-        contents: Contents = reader(file, allow_pickle) if pickles else reader(file)
+    def read(self, file: File, allow_pickle: bool) -> Contents:
+        """Return the arrays of a file."""
+        module, _, function = self.reader.partition(".")
+        read = getattr(import_module(f"softcheck.tables.{module}"), function)
+        held = file if self.reads_parts else file.local()
+        contents: Contents = read(held, allow_pickle) if self.may_be_pickled else read(held)
         return contents
-
-    return read
 
 
 _EVERY = (
-    Format(
-        "NumPy", (".npy",), _late("npy", "read_npy", pickles=True), "one array", reads_parts=True
-    ),
-    Format("NumPy archive", (".npz",), _late("npy", "read_npz", pickles=True), "arrays by name"),
-    Format(
-        "JSON",
-        (".json",),
-        _late("json_text", "read_json"),
-        "arrays by name, or one array; a row for each state, or an object with labels",
-    ),
-    Format(
-        "delimited text",
-        (".csv", ".tsv"),
-        _late("delimited", "read_delimited"),
-        "one table with a line for each state, or columns state, action and one for each role",
-    ),
-    Format(
-        "Parquet",
-        (".parquet",),
-        _late("parquet", "read_parquet"),
-        "one table with a row for each state; columns state, action and one for each role; or a "
-        "column for each role, with a list in each row",
-        "parquet",
-    ),
-    Format(
-        "safetensors",
-        (".safetensors",),
-        _late("tensors", "read_safetensors"),
-        "tensors by name; bfloat16 needs the extra",
-        "safetensors",
-    ),
-    Format("HDF5", (".h5", ".hdf5"), _late("hdf5", "read_hdf5"), "datasets by path", "hdf5"),
-    Format(
-        "PyTorch",
-        (".pt", ".pth"),
-        _late("torch_file", "read_torch"),
-        "tensors by name, or one tensor; nothing in it is run",
-        "torch",
-    ),
-    Format(
-        "pickle",
-        (".pkl", ".pickle"),
-        _late("pickled", "read_pickle", pickles=True),
-        "an array or a dictionary, with --allow-pickle; nothing in it is run",
-    ),
+    Format((".npy",), "npy.read_npy", may_be_pickled=True, reads_parts=True),
+    Format((".npz",), "npy.read_npz", may_be_pickled=True),
+    Format((".json",), "json_text.read_json"),
+    Format((".csv", ".tsv"), "delimited.read_delimited"),
+    Format((".parquet",), "parquet.read_parquet"),
+    Format((".safetensors",), "tensors.read_safetensors"),
+    Format((".h5", ".hdf5"), "hdf5.read_hdf5"),
+    Format((".pt", ".pth"), "torch_file.read_torch"),
+    Format((".pkl", ".pickle"), "pickled.read_pickle", may_be_pickled=True),
 )
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
@@ -121,4 +78,4 @@ def read(file: File, *, allow_pickle: bool) -> Contents:
             "Save the arrays in one of these formats, and name the file after it.",
         )
     with reading(file.where):
-        return form.read(file if form.reads_parts else file.local(), allow_pickle)
+        return form.read(file, allow_pickle)

@@ -3,14 +3,20 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, listed
+from softcheck.tables.files import File
+from softcheck.tables.refusals import listed
 from softcheck.tables.roles import Kind, Role
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Array, Table
+from softcheck.tables.table import Table
+
+Frame: TypeAlias = NDArray[Any]  # (states, columns)
+Column: TypeAlias = NDArray[Any]  # (rows of the file,)
 
 STATE = "state"
 ACTION = "action"
@@ -31,7 +37,7 @@ def unique(where: str, what: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 def wide(
     file: File,
-    numbers: Array,
+    numbers: Frame,
     states: tuple[str, ...] | None,
     actions: tuple[str, ...] | None,
     role: Role,
@@ -104,7 +110,7 @@ class Grid:
             )
         self._order = np.array([rows[pair] for pair in every])
 
-    def table(self, key: str, column: Array, role: Role) -> Table:
+    def table(self, key: str, column: Column, role: Role) -> Table:
         """Return a column as a table, or as one number for each state if its role is such."""
         grid = column[self._order].reshape(len(self.states), len(self.actions))
         if role.kind is Kind.TABLE:

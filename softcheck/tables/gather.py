@@ -7,23 +7,15 @@ from pathlib import PurePath
 import numpy as np
 
 from softcheck.errors import InputError, UsageError, did_you_mean
-from softcheck.tables.files import (
-    File,
-    Files,
-    entries,
-    exists,
-    file_at,
-    is_folder,
-    is_url,
-    listed,
-    reading,
-    shown,
-)
+from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FORMATS, read
-from softcheck.tables.roles import ROLES, Kind, Role, critic, family, role_of
+from softcheck.tables.places import exists, file_at, files_in, is_folder
+from softcheck.tables.refusals import listed, reading
+from softcheck.tables.roles import ROLES, Kind, Role, critic, family, is_q, role_of
 from softcheck.tables.shards import read_shards, shards
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Contents, Table, where_is
+from softcheck.tables.urls import is_url, shown
 from softcheck.tables.zarr_group import is_zarr, read_zarr
 
 
@@ -40,8 +32,8 @@ def add(tables: dict[str, Table], role: Role, table: Table) -> None:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the user says about all files.
+class Reading:
+    """How the user has all files read.
 
     Attributes
     ----------
@@ -56,7 +48,7 @@ class Options:
 
 
 def load_case(
-    path: str, names: Mapping[str, str], outranked: Set[str], options: Options
+    path: str, names: Mapping[str, str], outranked: Set[str], how: Reading
 ) -> tuple[dict[str, Table], list[str]]:
     """Return the tables of a file or folder by role, and the names that have none.
 
@@ -64,21 +56,32 @@ def load_case(
     `outranked` are not loaded, for an option gives their role.
     """
     if not is_folder(path) or is_zarr(path):
-        return _by_role(shown(path), _contents(path, options), names, outranked)
-    numbered, others = shards([file_at(entry) for entry in entries(path)])
+        return _by_role(shown(path), _contents(path, how), names, outranked)
+    numbered, others = shards([file_at(entry) for entry in files_in(path)])
     named = [name for name, _ in numbered] + [file.stem for file in others if _is_read(file)]
     if numbered and not any(role_of(name, names) for name in named):
         files = _only(shown(path), numbered)
-        tables, unknown = _by_role(files.where, _read_shards(files, options), names, outranked)
+        tables, unknown = _by_role(files.where, _read_shards(files, how), names, outranked)
         return tables, [*unknown, *(file.name for file in others)]
     _require_names(shown(path), names, outranked, named)
-    tables = {}
+    return _of_files(numbered, others, names, outranked, how)
+
+
+def _of_files(
+    numbered: Mapping[tuple[str, str], Files],
+    others: Sequence[File],
+    names: Mapping[str, str],
+    outranked: Set[str],
+    how: Reading,
+) -> tuple[dict[str, Table], list[str]]:
+    """Return the tables of files that have roles for names, and the names of the others."""
+    tables: dict[str, Table] = {}
     unknown = []
     for (name, _), files in numbered.items():
         if name in outranked:
             continue
         if role := role_of(name, names):
-            add(tables, role, _table(files.where, _read_shards(files, options), None, role))
+            add(tables, role, _table(files.where, _read_shards(files, how), None, role))
         else:
             unknown.append(PurePath(files.where).name)
     for file in others:
@@ -88,7 +91,7 @@ def load_case(
         if role is None or not _is_read(file):
             unknown.append(file.name)
         else:
-            contents = read(file, allow_pickle=options.allow_pickle)
+            contents = read(file, allow_pickle=how.allow_pickle)
             add(tables, role, _table(file.where, contents, None, role))
     return tables, sorted(unknown)
 
@@ -97,19 +100,19 @@ def _is_read(file: File) -> bool:
     return file.suffix in FORMATS
 
 
-def _contents(path: str, options: Options) -> Contents:
+def _contents(path: str, how: Reading) -> Contents:
     """Return the arrays of a file, of a Zarr group, or of the numbered files of a folder."""
     if is_folder(path):
         if is_zarr(path):
             return read_zarr(path)
-        numbered, _ = shards([file_at(entry) for entry in entries(path)])
+        numbered, _ = shards([file_at(entry) for entry in files_in(path)])
         if numbered:
-            return _read_shards(_only(shown(path), numbered), options)
-    return read(file_at(path), allow_pickle=options.allow_pickle)
+            return _read_shards(_only(shown(path), numbered), how)
+    return read(file_at(path), allow_pickle=how.allow_pickle)
 
 
-def _read_shards(files: Files, options: Options) -> Contents:
-    return read_shards(files, action_axis=options.action_axis, allow_pickle=options.allow_pickle)
+def _read_shards(files: Files, how: Reading) -> Contents:
+    return read_shards(files, action_axis=how.action_axis, allow_pickle=how.allow_pickle)
 
 
 def _only(where: str, numbered: Mapping[tuple[str, str], Files]) -> Files:
@@ -165,38 +168,42 @@ def _require_names(
 
 
 def load_given(
-    given: Mapping[str, Sequence[str]], origins: Mapping[str, str], options: Options
+    given: Mapping[str, Sequence[str]], origins: Mapping[str, str], how: Reading
 ) -> dict[str, Table]:
     """Return the tables that options name; `origins` says where each role was given."""
     tables: dict[str, Table] = {}
     opened: dict[str, Contents] = {}
     for name, places in given.items():
-        origin = origins[name]
-        if len(places) > 1 and name != "q":
+        if len(places) > 1 and not is_q(name):
             raise UsageError(
-                origin,
+                origins[name],
                 f"{len(places)} arrays",
                 "one",
                 "Give the option once; only --q may be repeated, for twin critics.",
             )
         for number, place in enumerate(places, start=1):
             role = ROLES[name] if len(places) == 1 else critic(number)
-            scalar = _written_out(place) if role.kind is Kind.NUMBER else None
-            if scalar is not None:
-                tables[role.name] = Table(Memory(np.array(scalar)), None, origin)
-                continue
-            path, key = _split(place)
-            if role.kind is Kind.NUMBER and not exists(path):
-                raise UsageError(
-                    origin,
-                    f"'{place}'",
-                    "a number, such as 0.2, or the path of a file",
-                    "Correct the number or the path.",
-                )
-            if path not in opened:
-                opened[path] = _contents(path, options)
-            tables[role.name] = _table(shown(path), opened[path], key, role)
+            tables[role.name] = _given(place, role, origins[name], opened, how)
     return tables
+
+
+def _given(place: str, role: Role, origin: str, opened: dict[str, Contents], how: Reading) -> Table:
+    """Return the table at a place, or the number written out there; a file is opened once."""
+    if role.kind is Kind.NUMBER:
+        number = _written_out(place)
+        if number is not None:
+            return Table(Memory(np.array(number)), None, origin)
+    path, key = _split(place)
+    if role.kind is Kind.NUMBER and not exists(path):
+        raise UsageError(
+            origin,
+            f"'{place}'",
+            "a number, such as 0.2, or the path of a file",
+            "Correct the number or the path.",
+        )
+    if path not in opened:
+        opened[path] = _contents(path, how)
+    return _table(shown(path), opened[path], key, role)
 
 
 def _written_out(text: str) -> float | None:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, load_extra, reading
-from softcheck.tables.sources import Box, by_boxes
+from softcheck.tables.files import File
+from softcheck.tables.refusals import load_extra, reading
+from softcheck.tables.sources import Box, Part, by_boxes
 from softcheck.tables.table import (
-    Array,
     Contents,
     Load,
     Runs,
@@ -41,7 +41,7 @@ class _Dataset:
         with _opened(self.file) as (h5py, root):
             dataset = _resolve(h5py, root, self.name, f"{self.file.where}::{self.name}")
 
-            def read(box: Box) -> Array:
+            def read(box: Box) -> Part:
                 return np.asarray(dataset[box])
 
             yield from by_boxes(read, self.shape, rows, axis, start, stop, self.chunks)

@@ -5,9 +5,10 @@ import math
 from typing import Any
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, decode, reading
+from softcheck.tables.files import File
 from softcheck.tables.limits import MAX_TEXT_BYTES
-from softcheck.tables.nested import contents_of
+from softcheck.tables.nested import INFINITE, INFINITY, contents_of
+from softcheck.tables.refusals import decode, reading
 from softcheck.tables.table import Contents
 
 
@@ -37,7 +38,7 @@ def parse_json(where: str, data: bytes) -> Any:
         return value
 
     def constant(name: str) -> float:
-        raise invalid(name, 'a number; only logits may be infinite, written "-inf"')
+        raise invalid(name, f'a number; only {INFINITE} may be infinite, written "{INFINITY}"')
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         mapping = dict(pairs)

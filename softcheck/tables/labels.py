@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from softcheck.errors import InputError, UsageError
-from softcheck.tables.files import listed
-from softcheck.tables.roles import Kind, kind_of
+from softcheck.tables.refusals import listed
+from softcheck.tables.roles import Kind, role_named
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table
 
@@ -57,7 +57,7 @@ def align(tables: Mapping[str, Table], axis: int) -> Aligned:
     aligned = {}
     unlabelled = []
     for role, table in tables.items():
-        takes_actions = kind_of(role) is Kind.TABLE
+        takes_actions = role_named(role).kind is Kind.TABLE
         lacks_states = by_state is not None and table.states is None
         lacks_actions = by_action is not None and table.actions is None and takes_actions
         if (lacks_states or lacks_actions) and table.shape not in ((), (1,)):

@@ -13,9 +13,6 @@ MAX_DIMENSIONS = 32
 MAX_HEADER_BYTES = 64 * 1024
 """The header of an .npy array, which needs about a hundred bytes."""
 
-MAX_INDEX_BYTES = 16 * 1024 * 1024
-"""The JSON header of a safetensors file: some hundred thousand names."""
-
 MAX_TEXT_BYTES = 256 * 1024 * 1024
 """A JSON or CSV file: some ten million numbers. Larger tables belong in a binary format."""
 

@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, listed
+from softcheck.tables.files import File
 from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_LISTED
-from softcheck.tables.roles import Kind, Role, role_of
+from softcheck.tables.refusals import listed
+from softcheck.tables.roles import ROLES, Kind, Role, role_of
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Array, Contents, Load, Table, check_type, where_is
+from softcheck.tables.table import AsGiven, Contents, Load, Table, check_type, where_is
 
 INFINITY = "-inf"
 """How text spells the logit of an action that is masked."""
+
+INFINITE = " and ".join(name for name, role in ROLES.items() if role.domain.includes(-math.inf))
+"""The roles that may hold it."""
 
 
 def contents_of(file: File, value: object) -> Contents:
@@ -61,7 +65,7 @@ def table_of(file: File, key: str | None, value: object, role: Role) -> Table:
     return Table(Memory(array), file, key, states=labels)
 
 
-def to_array(numbers: list[Any], shape: tuple[int, ...]) -> Array:
+def to_array(numbers: list[Any], shape: tuple[int, ...]) -> AsGiven:
     """Return checked numbers as an array: integers if all are, booleans if all are."""
     return np.array(numbers or np.empty(0)).reshape(shape)
 
@@ -108,7 +112,7 @@ def _by_state(pairs: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return states
 
 
-def _array(value: object, where: str, role: Role) -> Array:
+def _array(value: object, where: str, role: Role) -> AsGiven:
     """Return nested lists of numbers, or of arrays, as one array."""
     if isinstance(value, np.ndarray):
         check_type(where, value.dtype)
@@ -126,7 +130,7 @@ def _array(value: object, where: str, role: Role) -> Array:
     if flat and isinstance(flat[0], np.ndarray):
         return _stack(flat, shape, where)
     kinds = set(map(type, flat))
-    if role.name == "logits" and str in kinds:
+    if str in kinds and role.domain.includes(-math.inf):
         flat = [-math.inf if number == INFINITY else number for number in flat]
         kinds = set(map(type, flat))
     if len(kinds) == 1 and issubclass(next(iter(kinds)), (bool, np.bool)):
@@ -172,7 +176,7 @@ def _flatten(
         _flatten(part, shape[1:], (*index, i), where, flat)
 
 
-def _stack(arrays: list[Any], shape: tuple[int, ...], where: str) -> Array:
+def _stack(arrays: list[Any], shape: tuple[int, ...], where: str) -> AsGiven:
     """Return arrays of one shape and type as one array."""
     first = arrays[0]
     for position, array in enumerate(arrays):
@@ -203,7 +207,7 @@ def _refuse_other(value: object, position: int, shape: tuple[int, ...], where: s
     else:
         expected = "a number"
         if isinstance(value, str) and value.strip("+-").lower() in {"inf", "nan", "infinity"}:
-            hint = f'Only logits may be infinite, written "{INFINITY}"; mask the action (mask).'
+            hint = f'Only {INFINITE} may be infinite, written "{INFINITY}"; mask the action (mask).'
     raise InputError(f"{where}{_index(position, shape)}", _described(value), expected, hint)
 
 

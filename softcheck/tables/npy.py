@@ -14,10 +14,11 @@ import numpy as np
 from numpy.lib import format as layout
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, Stream, listed, reading
+from softcheck.tables.files import File, Stream
 from softcheck.tables.limits import MAX_DEFLATE_RATIO, MAX_HEADER_BYTES
 from softcheck.tables.nested import contents_of, table_of
 from softcheck.tables.pickled import require_permission, unpickle
+from softcheck.tables.refusals import listed, reading
 from softcheck.tables.roles import Role
 from softcheck.tables.sources import Extent, Forward
 from softcheck.tables.table import Contents, Load, Table, check_shape, check_type

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, listed, load_extra, reading
-from softcheck.tables.frames import ACTION, STATE, Grid, require_one, unique
+from softcheck.tables.files import File
+from softcheck.tables.frames import ACTION, STATE, Column, Grid, require_one, unique
+from softcheck.tables.refusals import listed, load_extra, reading
 from softcheck.tables.roles import Kind, Role
 from softcheck.tables.sources import Memory, in_blocks
-from softcheck.tables.table import Array, Contents, Load, Runs, Table, check_whole
+from softcheck.tables.table import Contents, Load, Rows, Runs, Table, check_whole
 
 _INDEX = (STATE, "__index_level_0__")
 """Names of the column of labels; the second is pandas' own."""
@@ -46,7 +47,7 @@ class _Columns:
         whole = np.concatenate([*self._parts(0, self.shape[0])])
         yield from Memory(whole).runs(rows, axis, start, stop)
 
-    def _parts(self, start: int, stop: int) -> Iterator[Array]:
+    def _parts(self, start: int, stop: int) -> Iterator[Rows]:
         """Yield the rows from `start` to `stop` in parts, decoded from the start of their group."""
         if start >= stop:
             return
@@ -62,7 +63,7 @@ class _Columns:
                 if row >= stop:
                     return
 
-    def _numbers(self, batch: Any, row: int) -> Array:
+    def _numbers(self, batch: Any, row: int) -> Rows:
         """Return the numbers of some rows, of which `row` is the first."""
         if self.lists:
             return _flat(self.file, batch.column(0), self.names[0], self.shape[1], row)
@@ -197,11 +198,11 @@ def _width(file: File, name: str) -> int:
     return len(first.as_py() or ())
 
 
-def _flat(file: File, column: Any, name: str, width: int | None, row: int) -> Array:
+def _flat(file: File, column: Any, name: str, width: int | None, row: int) -> Rows:
     """Return the numbers of some rows of a column, or the lists of `width` numbers in them."""
     compute = load_extra(file.where, "pyarrow.compute", "parquet")
 
-    def require(right: Array, expected: str) -> None:
+    def require(right: Column, expected: str) -> None:
         if not right.all():
             at = int(np.argmin(right))
             raise InputError(
@@ -213,14 +214,14 @@ def _flat(file: File, column: Any, name: str, width: int | None, row: int) -> Ar
 
     if width is None:
         require(column.is_valid().to_numpy(zero_copy_only=False), "a number in every row")
-        numbers: Array = column.to_numpy(zero_copy_only=False)
+        numbers: Rows = column.to_numpy(zero_copy_only=False)
         return numbers
     lengths = compute.fill_null(compute.list_value_length(column), -1)
     require(lengths.to_numpy() == width, f"a list of {width} numbers in every row")
     flat = column.flatten()
     there = flat.is_valid().to_numpy(zero_copy_only=False).reshape(len(column), width)
     require(there.all(axis=1), "lists without null")
-    lists: Array = flat.to_numpy(zero_copy_only=False).reshape(-1, width)
+    lists: Rows = flat.to_numpy(zero_copy_only=False).reshape(-1, width)
     return lists
 
 

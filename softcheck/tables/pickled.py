@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, Stream, reading, too_large
+from softcheck.tables.files import File, Stream
 from softcheck.tables.limits import MAX_WHOLE_BYTES
 from softcheck.tables.nested import contents_of
+from softcheck.tables.refusals import reading, too_large
 from softcheck.tables.table import Contents
 
 

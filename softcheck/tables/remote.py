@@ -16,8 +16,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from softcheck.errors import InputError, SoftcheckError
-from softcheck.tables.files import PIECE, File, joined, load_extra, shown
+from softcheck.tables.files import PIECE, File
 from softcheck.tables.limits import MAX_COPY_BYTES, MAX_SKIP_BYTES, SECONDS_OF_SILENCE
+from softcheck.tables.refusals import load_extra
+from softcheck.tables.urls import joined, shown
 
 
 class Remote(File):
@@ -242,7 +244,7 @@ def remote_exists(url: str) -> bool:
         return bool(system.exists(path))
 
 
-def remote_entries(folder: str) -> list[str]:
+def remote_files_in(folder: str) -> list[str]:
     """Return the URLs of the files in a folder, by name; hidden ones are left out."""
     system, path = _system(folder)
     with _network(shown(folder)):

@@ -1,10 +1,16 @@
-"""The roles that arrays can play, and the names that people give them."""
+"""The roles that arrays can play: all that there is to know about each, and what files call them.
+
+A role is a given, or under test. What is given has legal values, and any other is an error; what is
+under test may hold anything, for it has a check that tells.
+"""
 
 import enum
+import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from softcheck.errors import nearest
 
@@ -17,7 +23,48 @@ class Kind(enum.Enum):
     NUMBER = "one number, or one for each state"
 
 
+def _finite(number: Any) -> Any:
+    return abs(number) < math.inf
+
+
+def _finite_or_masked(number: Any) -> Any:
+    return number < math.inf
+
+
+def _not_negative(number: Any) -> Any:
+    return (number >= 0) & (number < math.inf)
+
+
+def _true_or_false(number: Any) -> Any:
+    return (number == 0) | (number == 1)
+
+
 @dataclass(frozen=True)
+class Domain:
+    """The numbers that a role may hold.
+
+    Parameters
+    ----------
+    includes : callable
+        From a number, or an array of any shape, to whether it is one of them; without NumPy.
+    words : str
+        What they are, for messages.
+    hint : str
+        What to do about another one.
+    boolean : bool
+        Whether they are truth values.
+    """
+
+    includes: Callable[[Any], Any]
+    words: str = "a finite number"
+    hint: str = "Mask the action (--mask) or fix the dump."
+    boolean: bool = False
+
+
+_FINITE = Domain(_finite)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Role:
     """What an array means to the checks.
 
@@ -27,61 +74,107 @@ class Role:
         The name in reports, and the first name it goes by in files.
     kind : Kind
         Its shape.
-    about : str
-        What it is, a phrase for the documentation.
     aliases : tuple of str
         Other names of the same thing.
+    logarithm : str or None
+        The name under which a file holds its logarithm.
+    domain : Domain
+        What it may hold at an action that is legal, if it is a given.
+    check : str or None
+        The check that it is under; None for a given.
+    required : bool
+        Whether there is no case without it.
+    option : str or None
+        The help of its option on the command line; without one, only a case can hold it.
+    several : bool
+        Whether the option may be repeated.
     """
 
     name: str
     kind: Kind
-    about: str
     aliases: tuple[str, ...] = ()
+    logarithm: str | None = None
+    domain: Domain = _FINITE
+    check: str | None = None
+    required: bool = False
+    option: str | None = None
+    several: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it goes by in files."""
+        return (self.name, *self.aliases, *([self.logarithm] if self.logarithm else ()))
 
 
 _EVERY = (
     Role(
-        "q",
-        Kind.TABLE,
-        "the action values Q(s, a); twin critics are q1, q2, ...",
-        ("q_values", "Q", "qf", "min_q"),
+        name="q",
+        kind=Kind.TABLE,
+        aliases=("q_values", "Q", "qf", "min_q"),
+        required=True,
+        option="Q-table; once for each critic",
+        several=True,
     ),
     Role(
-        "logits",
-        Kind.TABLE,
-        "the logits of the policy; -inf masks an action",
-        ("theta", "policy_logits", "action_logits"),
+        name="logits",
+        kind=Kind.TABLE,
+        aliases=("theta", "policy_logits", "action_logits"),
+        domain=Domain(_finite_or_masked, "a finite number or -inf"),
+        required=True,
+        option="Logits of the policy",
     ),
     Role(
-        "grad",
-        Kind.TABLE,
-        "the gradient under test, of the loss with respect to the logits",
-        ("gradient", "logits_grad", "grad_logits", "dlogits"),
+        name="grad",
+        kind=Kind.TABLE,
+        aliases=("gradient", "logits_grad", "grad_logits", "dlogits"),
+        check="gradient",
+        option="Gradient under test; each one is a case",
+        several=True,
     ),
     Role(
-        "alpha",
-        Kind.NUMBER,
-        "the temperature; under the name log_alpha, its logarithm",
-        ("temperature", "ent_coef", "log_alpha"),
+        name="alpha",
+        kind=Kind.NUMBER,
+        aliases=("temperature", "ent_coef"),
+        logarithm="log_alpha",
+        domain=Domain(
+            _not_negative,
+            "a finite number that is not negative",
+            "Check how the temperature was dumped.",
+        ),
+        required=True,
+        option="Temperature: a number, or one a state",
     ),
-    Role("mask", Kind.TABLE, "true where the action is legal", ("action_mask", "legal_actions")),
-    Role("weights", Kind.STATE, "the weight of each state in the loss"),
-    Role("loss", Kind.NUMBER, "the loss, reduced or for each state"),
-    Role("policy", Kind.TABLE, "the probabilities pi(a)"),
-    Role("log_policy", Kind.TABLE, "the logarithms of the probabilities"),
-    Role("value", Kind.STATE, "the soft state value V"),
-    Role("advantage", Kind.TABLE, "the soft advantage g(a) - V"),
-    Role("entropy", Kind.STATE, "the entropy of the policy"),
-    Role("g", Kind.TABLE, "Q(a) - alpha log pi(a)"),
+    Role(
+        name="mask",
+        kind=Kind.TABLE,
+        aliases=("action_mask", "legal_actions"),
+        domain=Domain(
+            _true_or_false,
+            "0 or 1",
+            "Save the mask as booleans, true where the action is legal.",
+            boolean=True,
+        ),
+        option="True where an action is legal",
+    ),
+    Role(
+        name="weights",
+        kind=Kind.STATE,
+        domain=Domain(_finite, hint="Check how the weights were dumped."),
+        option="A weight a state",
+    ),
+    Role(name="loss", kind=Kind.NUMBER, check="loss"),
+    Role(name="policy", kind=Kind.TABLE, check="policy"),
+    Role(name="log_policy", kind=Kind.TABLE, check="log_policy"),
+    Role(name="value", kind=Kind.STATE, check="value"),
+    Role(name="advantage", kind=Kind.TABLE, check="advantage"),
+    Role(name="entropy", kind=Kind.STATE, check="entropy"),
+    Role(name="g", kind=Kind.TABLE, check="g"),
 )
 
 ROLES: Mapping[str, Role] = MappingProxyType({role.name: role for role in _EVERY})
-"""Every role by its name, in the order of reports."""
+"""Every role by its name, in the order of reports; several critics are `critic(1)` and so on."""
 
-LOGARITHMS = frozenset({"log_alpha"})
-"""The names that hold the logarithm of their role."""
-
-_BY_NAME = {name: role for role in _EVERY for name in (role.name, *role.aliases)}
+_BY_NAME = {name: role for role in _EVERY for name in role.names}
 _CRITIC = re.compile(r"qf?([1-9][0-9]?)")
 
 
@@ -105,27 +198,40 @@ def role_of(name: str | None, names: Mapping[str, str] = MappingProxyType({})) -
     return role
 
 
-def is_logarithm(name: str | None, names: Mapping[str, str] = MappingProxyType({})) -> bool:
+def is_logarithm(
+    name: str | None, role: str, names: Mapping[str, str] = MappingProxyType({})
+) -> bool:
     """Return whether a file holds the logarithm of a role under `name`; see `role_of`."""
     meant = next((role for role, own in names.items() if own == name), name)
-    return meant in LOGARITHMS
+    return meant is not None and meant == role_named(role).logarithm
 
 
 def likely(name: str, roles: Iterable[str]) -> str | None:
     """Return the one of some roles that a name without a role was probably meant for."""
-    known = {alias: role for role in roles for alias in (role, *ROLES[role].aliases)}
+    known = {alias: role for role in roles for alias in ROLES[role].names}
     near = nearest(name, known, cutoff=0.75)
     return None if near is None else known[near]
 
 
+def role_named(role: str) -> Role:
+    """Return a role by its name in reports: one of `ROLES`, or a critic."""
+    match = _CRITIC.fullmatch(role)
+    return critic(int(match[1])) if match else ROLES[role]
+
+
 def critic(number: int) -> Role:
     """Return the role of one of several critics, counted from 1."""
-    return Role(f"q{number}", Kind.TABLE, f"the action values of critic {number}")
+    return replace(ROLES["q"], name=f"q{number}", aliases=())
 
 
 def is_critic(role: str) -> bool:
     """Return whether the role is one of several critics: q1, q2, ..."""
     return _CRITIC.fullmatch(role) is not None
+
+
+def is_q(role: str) -> bool:
+    """Return whether the role is Q, of the only critic or of one of several."""
+    return family(role) == "q"
 
 
 def family(name: str) -> str:
@@ -134,8 +240,3 @@ def family(name: str) -> str:
     if role is None:
         return name
     return "q" if is_critic(role.name) else role.name
-
-
-def kind_of(role: str) -> Kind:
-    """Return the kind of a role by its name."""
-    return Kind.TABLE if is_critic(role) else ROLES[role].kind

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, Files, listed, reading
+from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FORMATS, read
 from softcheck.tables.frames import unique
+from softcheck.tables.refusals import listed, reading
 from softcheck.tables.roles import Kind, Role, role_of
 from softcheck.tables.sources import Memory, in_blocks
-from softcheck.tables.table import Array, Contents, Load, Runs, Table, states_of, where_is
+from softcheck.tables.table import Contents, Load, Rows, Runs, Table, states_of, where_is
 
 _NUMBERED = re.compile(
     r"((?P<name>.+?)[-._])?(?P<number>[0-9]+)"
@@ -133,7 +134,7 @@ class _Joined:
         """Yield blocks of states across the borders of files."""
         yield from in_blocks(self._parts(rows, axis, start, stop), rows)
 
-    def _parts(self, rows: int, axis: int | None, start: int, stop: int) -> Iterator[Array]:
+    def _parts(self, rows: int, axis: int | None, start: int, stop: int) -> Iterator[Rows]:
         first = 0
         for shard in self.shards:
             states = math.prod(states_of(shard.shape, axis))

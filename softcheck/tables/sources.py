@@ -7,20 +7,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softcheck.errors import InputError
 from softcheck.tables.files import File, Stream
-from softcheck.tables.table import Array, Runs, Table, check_whole, location, states_of
+from softcheck.tables.roles import ROLES
+from softcheck.tables.table import AsGiven, Rows, Runs, Table, check_whole, location, states_of
 
 
 @dataclass(frozen=True, eq=False)
 class Memory:
     """An array in memory, in any layout."""
 
-    array: Array
+    array: AsGiven
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -54,8 +56,10 @@ BOX = 2**17
 _LEAST = 8
 """States in a box at least, however many actions there are: each action is a place in the file."""
 
-Box = tuple[slice, ...]
+Box: TypeAlias = tuple[slice, ...]
 """The bounds of a part of an array on each of its axes."""
+
+Part: TypeAlias = NDArray[Any]  # the axes of the user's array, each as long as a box has it
 
 
 def boxes(
@@ -104,7 +108,7 @@ def boxes(
 
 
 def by_boxes(
-    read: Callable[[Box], Array],
+    read: Callable[[Box], Part],
     shape: tuple[int, ...],
     rows: int,
     axis: int | None,
@@ -114,7 +118,7 @@ def by_boxes(
 ) -> Runs:
     """Yield the states from `start` to `stop` of an array that `read` gives in boxes."""
 
-    def parts() -> Iterator[Array]:
+    def parts() -> Iterator[Rows]:
         for box, first in boxes(shape, axis, start, stop, chunks):
             part = read(box)
             flat = part.ravel() if axis is None else _by_state(part, axis)
@@ -127,14 +131,14 @@ def by_boxes(
         yield from in_blocks(parts(), rows)
 
 
-def _by_state(array: Array, axis: int) -> Array:
+def _by_state(array: Part, axis: int) -> Rows:
     """Return an array with a row for each state."""
     return np.moveaxis(array, axis, -1).reshape(-1, array.shape[axis])
 
 
-def in_blocks(parts: Iterable[Array], rows: int) -> Runs:
+def in_blocks(parts: Iterable[Rows], rows: int) -> Runs:
     """Cut arrays, and join what is left of them, to blocks of `rows`; the last has the rest."""
-    held: list[Array] = []
+    held: list[Rows] = []
     missing = rows
     for part in parts:
         left = part
@@ -177,7 +181,7 @@ class _Bytes:
         for first in range(start, stop, rows):
             yield self.take(stream, (min(rows, stop - first), *self.row(axis)))
 
-    def take(self, stream: Stream, shape: tuple[int, ...]) -> Array:
+    def take(self, stream: Stream, shape: tuple[int, ...]) -> Part:
         """Read exactly the bytes of an array in C order."""
         size = math.prod(shape) * self.dtype.itemsize
         data = stream.read(size)
@@ -207,7 +211,7 @@ class Extent(_Bytes):
                 stream.seek(self.offset + start * self.row_bytes(axis))
                 yield from self.forwards(stream, rows, axis, start, stop)
 
-    def _box(self, stream: IO[bytes], box: Box) -> Array:
+    def _box(self, stream: IO[bytes], box: Box) -> Part:
         """Read a part of the array, one piece of the file after the other."""
         shape, bounds = self.shape, box
         if self.fortran:
@@ -247,6 +251,9 @@ class Forward(_Bytes):
             yield from Memory(whole).runs(rows, axis, start, stop)
 
 
+_TRUTH = ROLES["mask"].domain
+
+
 @dataclass(frozen=True, eq=False)
 class Mask:
     """A mask of booleans, or of the integers 0 and 1, as booleans."""
@@ -267,14 +274,14 @@ class Mask:
         """Yield the mask as booleans; raise InputError for any other number."""
         for run in self.table.blocks(rows, axis, start, stop):
             numbers = run.view(np.uint8) if run.dtype == np.bool else run
-            wrong = (numbers != 0) & (numbers != 1)
+            wrong = ~_TRUTH.includes(numbers)
             if wrong.any():
                 row, *action = np.argwhere(wrong)[0].tolist()
                 raise InputError(
                     self.table.place(location(self.shape, axis, start + row, *action)),
                     f"{numbers[(row, *action)]}",
-                    "0 or 1",
-                    "Save the mask as booleans, true where the action is legal.",
+                    _TRUTH.words,
+                    _TRUTH.hint,
                 )
             start += len(run)
             yield run.astype(np.bool)

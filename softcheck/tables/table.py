@@ -4,20 +4,23 @@ import math
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, Files, reading, too_large
+from softcheck.settings import Dtype
+from softcheck.tables.files import File, Files
 from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_WHOLE_BYTES
+from softcheck.tables.refusals import reading, too_large
 from softcheck.tables.roles import Role
 
-Array = NDArray[Any]
-Runs = Generator[Array, None, None]
+AsGiven: TypeAlias = NDArray[Any]  # the user's own shape: states on any axes, actions on one
+Rows: TypeAlias = NDArray[Any]  # (rows, actions), or (rows,) for what is one number a state
+Runs: TypeAlias = Generator[Rows, None, None]
 
-_LEGAL = ("float16", "bfloat16", "float32", "float64")
+_FLOATS = get_args(Dtype)[::-1]
 
 
 class Source(Protocol):
@@ -120,13 +123,13 @@ class Table:
             if start != stop:
                 raise EOFError("the data ends before the array does")
 
-    def whole(self) -> Array:
+    def whole(self) -> AsGiven:
         """Return the array in its own shape, if it is small enough for memory."""
         check_whole(self.where, self.shape, self.dtype.itemsize)
         flat = list(self.blocks(max(1, math.prod(self.shape)), None))
         return np.concatenate([np.empty(0, self.dtype), *flat]).reshape(self.shape)
 
-    def _refuse_inexact(self, block: Array, start: int, axis: int | None) -> None:
+    def _refuse_inexact(self, block: Rows, start: int, axis: int | None) -> None:
         if block.dtype.kind not in "iu" or block.dtype.itemsize < 8 or block.size == 0:
             return
         wrong = (block > EXACT_INTEGER) | (block < -EXACT_INTEGER)
@@ -172,7 +175,7 @@ def location(
 
 def check_type(where: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return `dtype` if it is a type of numbers, or boolean; raise InputError otherwise."""
-    if dtype.name in _LEGAL or dtype.kind in "iub":
+    if dtype.name in _FLOATS or dtype.kind in "iub":
         return dtype
     if dtype.kind == "V" and dtype.names is None and dtype.itemsize == 2:
         raise InputError(
@@ -186,7 +189,7 @@ def check_type(where: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
     raise InputError(
         where,
         kinds.get(dtype.kind, f"numbers of type {dtype.name}") if dtype.kind != "f" else dtype.name,
-        "float16, bfloat16, float32, float64 or integers",
+        f"{', '.join(_FLOATS)} or integers",
         "Convert the array before it is saved.",
     )
 

@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, load_extra, reading, too_large
+from softcheck.tables.files import File
 from softcheck.tables.limits import MAX_WHOLE_BYTES
+from softcheck.tables.refusals import load_extra, reading, too_large
 from softcheck.tables.roles import Role
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Contents, Load, Table, check_shape

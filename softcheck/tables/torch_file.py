@@ -7,8 +7,9 @@ from zipfile import ZipFile, is_zipfile
 
 from softcheck.errors import InputError
 from softcheck.tables.arrays import from_torch
-from softcheck.tables.files import File, load_extra, reading
+from softcheck.tables.files import File
 from softcheck.tables.nested import table_of
+from softcheck.tables.refusals import load_extra, reading
 from softcheck.tables.roles import Role
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Contents, Load, Table, check_type, where_is

@@ -9,23 +9,12 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
-from softcheck.tables.files import (
-    File,
-    Files,
-    exists,
-    files_below,
-    is_url,
-    joined,
-    listed,
-    load_extra,
-    local_path,
-    reading,
-    shown,
-)
+from softcheck.tables.files import File, Files
+from softcheck.tables.places import exists, files_below
+from softcheck.tables.refusals import listed, load_extra, reading
 from softcheck.tables.roles import Role
-from softcheck.tables.sources import Box, by_boxes
+from softcheck.tables.sources import Box, Part, by_boxes
 from softcheck.tables.table import (
-    Array,
     Contents,
     Load,
     Runs,
@@ -35,6 +24,7 @@ from softcheck.tables.table import (
     check_whole,
     where_is,
 )
+from softcheck.tables.urls import is_url, joined, local_path, shown
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
 """Files that make a folder a group or an array; the last two are of version 2."""
@@ -62,7 +52,7 @@ class _Chunks:
     def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield blocks of states."""
 
-        def read(box: Box) -> Array:
+        def read(box: Box) -> Part:
             return np.asarray(self.array[box])
 
         chunks = self.array.shards or self.array.chunks

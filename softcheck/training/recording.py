@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from softcheck.errors import UsageError
 from softcheck.tables.arrays import Arrays, as_numpy
-from softcheck.tables.files import load_extra
-from softcheck.tables.table import Array
+from softcheck.tables.refusals import load_extra
+from softcheck.tables.roles import family
+from softcheck.tables.table import AsGiven
 from softcheck.training.saving import save_case
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class _Pass:
 class Captured:
     """What a step left behind; made by `capture`."""
 
-    def __init__(self, actors: int, critics: int, given: dict[str, Array]) -> None:
+    def __init__(self, actors: int, critics: int, given: dict[str, AsGiven]) -> None:
         self._actors = actors
         self._critics = critics
         self._given = given
@@ -172,7 +173,7 @@ class Captured:
             return reached[0]
         raise UsageError("capture", found, expected, hint)
 
-    def _q_of(self, number: int) -> list[Array]:
+    def _q_of(self, number: int) -> list[AsGiven]:
         """Return what the passes of a critic agree on."""
         name = f"critic {number + 1}" if self._critics else "q"
         passes = [[as_numpy("q", critic) for critic in one] for one in self._q[number]]
@@ -250,7 +251,7 @@ def capture(
     actors = [] if actor is None else _modules("actor", actor)
     modules = _modules("critics", critics)
     given = _copies({"alpha": alpha} | arrays)
-    if not given.keys() & {"alpha", "log_alpha"}:
+    if "alpha" not in map(family, given):
         raise UsageError("capture", "no alpha", "alpha or log_alpha", "Give the temperature.")
     captured = Captured(len(actors), len(modules), given)
     with captured._hooks:
@@ -302,14 +303,14 @@ def _critics_in(value: object) -> "tuple[Tensor, ...]":
     return tuple(_tensor("q", critic).detach().clone() for critic in every)
 
 
-def _copies(arrays: Mapping[str, object]) -> dict[str, Array]:
+def _copies(arrays: Mapping[str, object]) -> dict[str, AsGiven]:
     """Return what was given, as it is now."""
     return {
         name: np.array(as_numpy(name, value)) for name, value in arrays.items() if value is not None
     }
 
 
-def _same(one: Sequence[Array], other: Sequence[Array]) -> bool:
+def _same(one: Sequence[AsGiven], other: Sequence[AsGiven]) -> bool:
     """Return whether arrays are the same bit by bit, NaN included."""
     return [(a.shape, a.dtype, a.tobytes()) for a in one] == [
         (b.shape, b.dtype, b.tobytes()) for b in other

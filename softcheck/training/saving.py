@@ -13,10 +13,10 @@ from softcheck.errors import InputError, OutputError, UsageError
 from softcheck.replacing import replacing
 from softcheck.tables.arrays import Arrays, by_name
 from softcheck.tables.case import case_from_arrays
-from softcheck.tables.files import load_extra
-from softcheck.tables.table import Array
+from softcheck.tables.refusals import load_extra
+from softcheck.tables.table import AsGiven
 
-Write = Callable[[str, IO[bytes], Mapping[str, Array]], None]
+Write = Callable[[str, IO[bytes], Mapping[str, AsGiven]], None]
 """Writes arrays by name into a file that is open; the path is for messages."""
 
 
@@ -104,7 +104,7 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
         ) from error
 
 
-def _write_npz(path: str, file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+def _write_npz(path: str, file: IO[bytes], arrays: Mapping[str, AsGiven]) -> None:
     for name, array in arrays.items():
         if array.dtype.name == "bfloat16":
             raise InputError(
@@ -116,7 +116,7 @@ def _write_npz(path: str, file: IO[bytes], arrays: Mapping[str, Array]) -> None:
     np.savez(file, allow_pickle=False, **arrays)
 
 
-def _write_safetensors(path: str, file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+def _write_safetensors(path: str, file: IO[bytes], arrays: Mapping[str, AsGiven]) -> None:
     save = load_extra(path, "safetensors.numpy", "safetensors").save
     # It writes memory as it lies there, whatever its order.
     file.write(save({name: np.array(array, order="C") for name, array in arrays.items()}))

@@ -14,7 +14,7 @@ from gathering import gather, read_all
 from softcheck.errors import InputError, NothingToCheckError, SoftcheckError, UsageError
 from softcheck.tables import ROLES, Kind, case_from_arrays, files, open_case
 
-ALIASES = [(alias, role.name) for role in ROLES.values() for alias in (role.name, *role.aliases)]
+ALIASES = [(alias, role.name) for role in ROLES.values() for alias in role.names]
 
 
 def save(path, **arrays):
@@ -44,7 +44,7 @@ def test_two_names_of_one_meaning(alias, role, arrays):
 def test_what_a_case_says_of_itself(arrays):
     case = open_case(save("case.npz", **arrays, extra=np.zeros(2)), {})
     assert (case.name, case.shape, case.states, case.actions) == ("case.npz", (7,), 7, 3)
-    assert (case.action_axis, case.log_alpha) == (1, False)
+    assert case.action_axis == 1
     assert case.notes == ("not loaded, because no role has this name: 'extra'",)
     assert [(i.role, i.path, i.key, i.shape) for i in case.inputs] == [
         (role, "case.npz", role, np.shape(array)) for role, array in arrays.items()
@@ -109,7 +109,7 @@ def test_log_alpha_is_exponentiated_in_double_precision(shape, arrays):
     case = open_case(save("case.npz", **arrays), {})
     alpha = gather(case)["alpha"]
     np.testing.assert_array_equal(alpha, np.exp(np.float64(-1.5)) * np.ones(np.shape(alpha)))
-    assert case.log_alpha
+    assert case.notes == ("alpha is the exponential of case.npz::log_alpha",)
     assert case.tables["alpha"].dtype == np.float64
     assert [i.dtype for i in case.inputs if i.role == "alpha"] == ["float32"]
 
@@ -120,7 +120,16 @@ def test_log_alpha_by_key_or_by_file_name(arrays):
     np.save("log_alpha.npy", 0.0)
     for place in ("more.npz::log_alpha", "more.npz", "log_alpha.npy"):
         case = open_case("case.npz", {"alpha": [place]})
-        assert (case.scalars["alpha"], case.log_alpha) == (1.0, True)
+        assert case.scalars["alpha"] == 1.0
+        assert case.notes == (f"alpha is the exponential of {case.given['alpha'].where}",)
+
+
+def test_only_alpha_is_given_by_its_logarithm(arrays):
+    save("case.npz", **arrays)
+    np.savez("more.npz", log_alpha=np.full(7, -1.5))
+    case = open_case("case.npz", {"weights": ["more.npz::log_alpha"]})
+    assert (gather(case)["weights"] == -1.5).all()
+    assert case.notes == ()
 
 
 def test_a_key_is_split_at_the_last_colons(arrays):

@@ -75,7 +75,7 @@ WRITERS = {
 
 def test_every_format_is_tested():
     suffixes = {name[name.rindex(".") :] for name in WRITERS}
-    assert {FORMATS[suffix].name for suffix in suffixes} == {f.name for f in FORMATS.values()}
+    assert {FORMATS[suffix] for suffix in suffixes} == set(FORMATS.values())
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -1,0 +1,153 @@
+"""What a block is made of: every role of a case is either a given that counts, or is checked."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from softcheck.checks.blocks import CRITICS, REDUCTIONS, Facts, evaluation, rows_of_block
+from softcheck.checks.dumps import DUMPS
+from softcheck.checks.evaluation import Context
+from softcheck.errors import InputError
+from softcheck.gradient.policy import Buffers
+from softcheck.settings import CriticChoice, Reduction, Settings
+from softcheck.tables import case_from_arrays
+from softcheck.tables.roles import ROLES, Kind
+
+GIVENS = [name for name, role in ROLES.items() if role.check is None]
+TESTED = [name for name, role in ROLES.items() if role.check is not None]
+SHAPES = {Kind.TABLE: (3, 2), Kind.STATE: (3,), Kind.NUMBER: (3,)}
+
+
+def arrays(**changes):
+    """Three states of two actions, with every given."""
+    random = np.random.default_rng(3)
+    made = {
+        name: random.uniform(0.1, 1.0, SHAPES[role.kind])
+        for name, role in ROLES.items()
+        if role.check is None
+    }
+    return made | {"mask": np.ones((3, 2), bool)} | changes
+
+
+def evaluated(given, facts=None, **settings):
+    case = case_from_arrays(given)
+    (raw,) = case.blocks(case.states)
+    context = Context(case.states * case.actions, 5)
+    return evaluation(case, raw, Settings(**settings), context, Buffers(), facts or Facts())
+
+
+def seen(e):
+    """Return all that the checks see of the givens."""
+    legal = np.ones(e.block.q.shape) if e.legal is None else e.legal
+    parts = (e.block.q, e.block.logits, e.block.alpha, e.factor, legal)
+    return np.concatenate([np.ravel(part) for part in parts]).tolist()
+
+
+@pytest.mark.parametrize("role", GIVENS)
+def test_every_given_counts(role):
+    given = arrays()
+    other = given[role].copy()
+    other[1] = (other[1] == 0) if role == "mask" else other[1] + 1.0
+    other = np.where([[1, 0]], True, other) if role == "mask" else other
+    assert seen(evaluated(given)) != seen(evaluated(given | {role: other})), (
+        f"no check sees {role}: softcheck/checks/blocks.py has to put it into the evaluation"
+    )
+
+
+def test_every_role_under_test_has_a_definition():
+    checks = {ROLES[name].check for name in TESTED}
+    assert checks == DUMPS.keys(), (
+        f"without a definition in softcheck/checks/dumps.py: {checks - DUMPS.keys() or 'none'}; "
+        f"without a role in softcheck/tables/roles.py: {DUMPS.keys() - checks or 'none'}"
+    )
+
+
+@pytest.mark.parametrize("role", TESTED)
+def test_what_is_under_test_has_the_shape_of_its_definition(role):
+    kind = ROLES[role].kind
+    e = evaluated(arrays(**{role: np.ones(SHAPES[kind])}))
+    shape = SHAPES[kind][::-1]
+    assert e.dumps.keys() == {ROLES[role].check}
+    assert e.dumps[ROLES[role].check].values.shape == shape
+    assert DUMPS[ROLES[role].check](e).value.shape == shape
+
+
+WRONG = [
+    *[("q", wrong, "a finite number. Mask the action") for wrong in ("NaN", "inf", "-inf")],
+    *[("logits", wrong, "a finite number or -inf. Mask the") for wrong in ("NaN", "inf")],
+    *[
+        ("alpha", wrong, "a finite number that is not negative. Check how the temperature")
+        for wrong in ("NaN", "inf", "-inf", "-0.25")
+    ],
+    *[("weights", wrong, "a finite number. Check how the weights") for wrong in ("NaN", "-inf")],
+    ("mask", "2.0", "0 or 1. Save the mask as booleans"),
+]
+
+
+@pytest.mark.parametrize(("role", "wrong", "expected"), WRONG)
+def test_a_given_that_no_loss_can_have_is_refused_where_it_stands(role, wrong, expected):
+    given = arrays()
+    array = given[role].astype(np.int64 if role == "mask" else np.float64)
+    place = (2, 1)[: array.ndim]
+    array[place] = float(wrong)
+    where = f"{role}[{', '.join(map(str, place))}]"
+    with pytest.raises(InputError) as error:
+        evaluated(given | {role: array})
+    found = "2" if role == "mask" else wrong
+    assert str(error.value).startswith(f"{where}: found {found}, expected {expected}")
+
+
+def test_every_given_is_refused_where_it_is_wrong():
+    missing = set(GIVENS) - {role for role, _, _ in WRONG}
+    assert not missing, f"write down in WRONG what {missing} may not hold, and what is said then"
+
+
+@pytest.mark.parametrize("role", ["q", "logits"])
+def test_behind_a_mask_anything_may_stand(role):
+    given = arrays(mask=np.array([[True, False]] * 3))
+    given[role][:, 1] = np.nan
+    e = evaluated(given)
+    assert (e.block.q[1] == 0).all()
+    assert (e.block.logits[1] == -np.inf).all()
+    assert e.legal.tolist() == [[True] * 3, [False] * 3]
+
+
+def test_an_action_has_to_be_legal_by_mask_and_logit():
+    facts = Facts()
+    given = arrays(mask=np.array([[True, False], [True, True], [True, True]]))
+    given["logits"][1, 1] = -np.inf
+    e = evaluated(given, facts)
+    assert e.legal.tolist() == [[True] * 3, [False, False, True]]
+    assert (facts.masked, facts.disagreements) == (2, 1)
+    given["logits"][0, 0] = -np.inf
+    with pytest.raises(InputError, match=r"mask\[0\]: found a state without a legal action"):
+        evaluated(given)
+
+
+def test_every_choice_is_made_somehow():
+    assert set(REDUCTIONS) == set(get_args(Reduction))
+    assert set(CRITICS) == set(get_args(CriticChoice))
+
+
+@pytest.mark.parametrize(
+    ("reduction", "factor"),
+    [("none", 1.0), ("sum", 1.0), ("mean", 1 / 8), ("mean-all", 1 / 32)],
+)
+def test_a_reduction_is_a_factor_of_each_state(reduction, factor):
+    assert REDUCTIONS[reduction](8, 4) == factor
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"), [("min", [[1, -4]]), ("mean", [[2, 0]]), ("first", [[3, 4]])]
+)
+def test_critics_make_one_q(choice, expected):
+    critics = [np.array([[3.0, 4.0]]), np.array([[1.0, -4.0]])]
+    assert CRITICS[choice](critics).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "actions", "rows"), [(100, 4, 24), (100, 13, 7), (100, 101, 1), (96, 4, 24)]
+)
+def test_a_block_has_whole_cache_lines_where_it_can(entries, actions, rows):
+    assert rows_of_block(Settings(block_entries=entries), actions) == rows

@@ -1,0 +1,123 @@
+"""What is known of a role: its names, its legal numbers, and what they are given under."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from softcheck.tables.roles import (
+    ROLES,
+    Kind,
+    critic,
+    family,
+    is_critic,
+    is_logarithm,
+    is_q,
+    likely,
+    role_named,
+    role_of,
+)
+
+NUMBERS = (0.0, 1.0, 0.5, 5e-324, 1e308, -0.0, -5e-324, -1.0, math.inf, -math.inf, math.nan)
+FINITE = {0.0, 1.0, 0.5, 5e-324, 1e308, -5e-324, -1.0}
+LEGAL = {
+    "q": FINITE,
+    "logits": FINITE | {-math.inf},
+    "alpha": {0.0, 1.0, 0.5, 5e-324, 1e308},
+    "mask": {0.0, 1.0},
+    "weights": FINITE,
+}
+"""What a loss can be made of, whatever the code says."""
+
+
+def test_every_given_has_its_legal_numbers_here():
+    givens = {name for name, role in ROLES.items() if role.check is None}
+    assert givens == LEGAL.keys(), "write down in LEGAL what the new given may hold"
+
+
+@pytest.mark.parametrize("name", LEGAL)
+def test_a_domain_includes_what_is_legal_and_nothing_else(name):
+    includes = role_named(name).domain.includes
+    expected = [number in LEGAL[name] for number in NUMBERS]
+    assert [bool(includes(number)) for number in NUMBERS] == expected
+    assert includes(np.array([NUMBERS])).tolist() == [expected], "of an array, entry by entry"
+
+
+def test_a_critic_is_q_but_for_its_names():
+    assert (critic(2).name, critic(2).names) == ("q2", ("q2",))
+    assert critic(2).domain == ROLES["q"].domain
+    assert [role_named(name).kind for name in ("q", "q1", "q99", "alpha")] == [
+        *[Kind.TABLE] * 3,
+        Kind.NUMBER,
+    ]
+    with pytest.raises(KeyError):
+        role_named("q0")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("q1", "q1"),
+        ("qf2", "q2"),
+        ("q_values", "q"),
+        ("theta", "logits"),
+        ("log_alpha", "alpha"),
+        ("loss", "loss"),
+        ("q0", None),
+        ("q100", None),
+        ("Logits", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_file_means_a_role_by_a_name(name, meant):
+    role = role_of(name)
+    assert (role.name if role else None) == meant
+
+
+def test_a_name_of_the_users_own_replaces_all_the_usual_ones_of_its_role():
+    names = {"q1": "critic_a", "grad": "actor_grad"}
+    assert role_of("critic_a", names).name == "q1"
+    assert role_of("actor_grad", names).name == "grad"
+    assert [role_of(name, names) for name in ("q", "q1", "qf2", "min_q", "dlogits")] == [None] * 5
+    assert role_of("theta", names).name == "logits"
+
+
+def test_no_name_stands_for_two_roles():
+    counts = Counter(name for role in ROLES.values() for name in role.names)
+    twice = {name for name, count in counts.items() if count > 1}
+    assert not twice, f"{twice} stand for two roles: a file could mean either"
+    assert not {name for name in counts if is_critic(name)}, "critics have names of their own"
+
+
+def test_no_check_is_that_of_two_roles():
+    checks = [role.check for role in ROLES.values() if role.check]
+    assert len(set(checks)) == len(checks)
+
+
+def test_what_is_q():
+    assert [name for name in ("q", "q1", "q12", *ROLES) if is_q(name)] == ["q", "q1", "q12", "q"]
+    assert [name for name in ("q", "q1", "q12", *ROLES) if is_critic(name)] == ["q1", "q12"]
+
+
+def test_under_which_role_a_name_is_given():
+    names = ("q7", "qf1", "Q", "log_alpha", "ent_coef", "loss", "weigths")
+    assert list(map(family, names)) == ["q", "q", "q", "alpha", "alpha", "loss", "weigths"]
+
+
+def test_only_alpha_has_a_logarithm():
+    assert is_logarithm("log_alpha", "alpha")
+    assert is_logarithm("log_temp", "alpha", {"log_alpha": "log_temp"})
+    assert not is_logarithm("log_alpha", "alpha", {"alpha": "log_alpha"})
+    assert not is_logarithm("log_alpha", "weights")
+    assert not any(is_logarithm(None, role) for role in ROLES)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("gradd", "grad"), ("weigths", "weights"), ("LOGITS", "logits"), ("x", None)],
+)
+def test_what_a_name_was_likely_meant_for(name, meant):
+    assert likely(name, ROLES) == meant
+    assert likely(name, [role for role in ROLES if role != meant]) != meant or meant is None
