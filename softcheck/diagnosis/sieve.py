@@ -97,6 +97,11 @@ class Fit(NamedTuple):
         """Whether most entries may be within their tolerance at these numbers."""
         return self.misfit_at(x, y) <= _SLACK * self.entries
 
+    @property
+    def informed(self) -> bool:
+        """Whether an entry tells anything of either number: where both parts are 0 none does."""
+        return self.normal.aa > 0.0 or self.normal.bb > 0.0
+
 
 class _Columns(NamedTuple):
     """The entries of a gradient that a formula can tell, and its tolerance at any numbers.
@@ -187,18 +192,23 @@ def fit(view: View, parts: Parts) -> Fit | None:
 
 def suspects(view: View) -> Iterator[Hypothesis]:
     """Yield what may explain the gradient of some states, by formula, the simplest first."""
+    # Where no finite entry is wrong there is none that a formula could mend.
+    if (view.wrong & np.isfinite(view.grad)).any():
+        yield from _of_formulas(view)
+    for precision in PRECISIONS:
+        if precision.unit > view.dump.computed.unit and _is_near(view):
+            yield Hypothesis(_PLAIN, 1.0, 1.0, precision=precision)
+
+
+def _of_formulas(view: View) -> Iterator[Hypothesis]:
     named = points(view.shared, view.dump.computed.unit)
     yield Hypothesis(_ZERO, 0.0, 0.0)
     for formula in formulas(view):
         with np.errstate(all="ignore"):
             parts = formula.parts(view)
             found = fit(view, parts)
-        if found is None or found.misfit > _MISFIT * found.entries:
-            continue
-        yield from _of(view, formula, parts, found, named)
-    for precision in PRECISIONS:
-        if precision.unit > view.dump.computed.unit and _is_near(view):
-            yield Hypothesis(_PLAIN, 1.0, 1.0, precision=precision)
+        if found is not None and found.misfit <= _MISFIT * found.entries:
+            yield from _of(view, formula, parts, found, named)
 
 
 def _is_near(view: View) -> bool:
@@ -217,8 +227,10 @@ def _of(
     """Yield a formula at the points that its fit allows, and at the fit itself."""
     matched = False
     hidden = not parts.a.any() or not parts.b.any()
-    if formula.cost > NAMED:  # it reads its numbers off the gradient
-        yield Hypothesis(formula, 1.0, 1.0)
+    # A formula that reads its numbers off the gradient has no others, nor one that no entry informs.
+    if formula.cost > NAMED or not found.informed:
+        if formula.code:
+            yield Hypothesis(formula, 1.0, 1.0)
         return
     for point in named:
         if hidden and point.ratio != 1.0:
