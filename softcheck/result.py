@@ -279,3 +279,35 @@ class Derivation(Record, frozen=True):
     lines: tuple[Line, ...]
     steps: tuple[Step, ...]
     on: OnData | msgspec.UnsetType = msgspec.UNSET
+
+
+class Outcome(Record, frozen=True):
+    """What became of one planted mistake.
+
+    `visible` says whether it changes an entry by more than rounding, `caught` whether the
+    verification failed, and `codes` what it was called.
+    """
+
+    code: str
+    dtype: str
+    place: str
+    visible: bool
+    caught: bool
+    codes: tuple[str, ...]
+
+    @property
+    def missed(self) -> bool:
+        """Whether a mistake that can be seen was not."""
+        return self.visible and not self.caught
+
+    @property
+    def named(self) -> bool:
+        """Whether its name is among the explanations."""
+        return any(self.code in codes.split("+") for codes in self.codes)
+
+
+class Unshown(Record, frozen=True):
+    """A mistake that the data cannot show, and why."""
+
+    code: str
+    reason: str

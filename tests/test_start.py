@@ -45,12 +45,7 @@ def modules(code, *arguments, **options):
         (["--help"], "typer", 35, COMPUTING | FILES | {"rich"}),
         (["verify", "--help"], "typer", 35, COMPUTING | FILES | {"rich"}),
         (["schema"], "typer", 35, COMPUTING | FILES | {"rich"}),
-        (
-            ["explain", "missing-alpha"],
-            "typer",
-            65,
-            COMPUTING | FILES - {"tomllib", "zipfile"} | {"rich"},
-        ),
+        (["explain", "missing-alpha"], "typer", 50, COMPUTING | FILES | {"rich"}),
         (
             ["verify", GOOD],
             "numpy, typer",

@@ -557,9 +557,9 @@ def derive(
 
 
 def _codes(incomplete: str) -> list[str]:
-    from softcheck.diagnosis.catalogue import entries
+    from softcheck.diagnosis.mistakes import MISTAKES
 
-    return [code for code in entries() if code.startswith(incomplete)]
+    return [code for code in MISTAKES if code.startswith(incomplete)]
 
 
 @app.command(cls=_Command, epilog="softcheck explain missing-alpha\nsoftcheck explain")
@@ -613,7 +613,8 @@ def selftest(
     """
     from softcheck.command.config import Chosen
     from softcheck.report.selftest import render
-    from softcheck.selftest import Outcome, outcomes
+    from softcheck.result import Outcome
+    from softcheck.selftest import outcomes
 
     flags = _flags(context, _SELFTEST, options)
     file = _configuration(context, config, isolated)

@@ -2,8 +2,14 @@
 
 from textwrap import fill
 
-from softcheck.diagnosis.catalogue import LETTERS, Entry, entries
+from softcheck.diagnosis.mistakes import MISTAKES
+from softcheck.diagnosis.mistakes.record import Mistake
 from softcheck.errors import UsageError, did_you_mean, printable
+
+LETTERS = (
+    "G is the gradient found, T the right one; p = pi, l = log pi, J(w) = p (w - sum p w); "
+    "A actions, B states."
+)
 
 _WIDTH = 88
 
@@ -16,38 +22,36 @@ def explain(codes: str) -> str:
     UsageError
         If there is no such code.
     """
-    return "\n".join(_text(code, _find(code)) for code in codes.split("+"))
+    return "\n".join(_text(_find(code)) for code in codes.split("+"))
 
 
 def listing() -> str:
     """Return one line for each code."""
-    known = entries()
-    width = max(map(len, known))
-    return "".join(f"{code:<{width}}  {entry.phrase}\n" for code, entry in known.items())
+    width = max(map(len, MISTAKES))
+    return "".join(f"{code:<{width}}  {each.phrase}\n" for code, each in MISTAKES.items())
 
 
-def _find(code: str) -> Entry:
-    known = entries()
-    if code in known:
-        return known[code]
-    hint = did_you_mean(code, known, "softcheck explain lists them all.")
+def _find(code: str) -> Mistake:
+    if code in MISTAKES:
+        return MISTAKES[code]
+    hint = did_you_mean(code, MISTAKES, "softcheck explain lists them all.")
     raise UsageError("explain", f"'{printable(code)}'", "the code of a diagnosis", hint)
 
 
-def _text(code: str, entry: Entry) -> str:
+def _text(mistake: Mistake) -> str:
     lines = [
-        f"{code}: {entry.phrase}.",
+        f"{mistake.code}: {mistake.phrase}.",
         "",
-        fill(entry.what, _WIDTH, break_long_words=False, break_on_hyphens=False),
+        fill(mistake.what, _WIDTH, break_long_words=False, break_on_hyphens=False),
         "",
-        f"  wrong  {entry.wrong}",
-        f"  right  {entry.right}",
+        f"  wrong  {mistake.wrong}",
+        f"  right  {mistake.right}",
         "",
         fill(LETTERS, _WIDTH),
         "",
-        f"  - {entry.wrong_line}",
-        f"  + {entry.right_line}",
+        f"  - {mistake.wrong_line}",
+        f"  + {mistake.right_line}",
     ]
-    if entry.seen:
-        lines += ["", f"Seen: {entry.seen}"]
+    if mistake.seen:
+        lines += ["", f"Seen: {mistake.seen}"]
     return "\n".join(lines) + "\n"

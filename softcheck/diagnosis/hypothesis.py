@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
+from operator import add
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from softcheck.checks.merging import Merging, merged
 from softcheck.checks.tally import Tally
-from softcheck.diagnosis.formulas import Formula, Parts
+from softcheck.diagnosis.mistakes.parts import factor_of, gradient
+from softcheck.diagnosis.mistakes.read_off import OTHER_ALPHA, OTHER_SCALE, Q_SCALED
+from softcheck.diagnosis.mistakes.record import Formula, Parts
+from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.points import Point
 from softcheck.diagnosis.view import View
-from softcheck.gradient.policy import Array
+from softcheck.gradient.policy import Array, Entries, PerState
 from softcheck.gradient.tolerance import Precision
 
 NAMED, FREE = 1.0, 2.0
@@ -71,7 +76,7 @@ class Hypothesis:
         """The codes of the mistakes, that of the formula first."""
         own = (self.formula.code,) if self.formula.code else ()
         free = self._free_name()
-        low = ("low-precision",) if self.precision else ()
+        low = (LOW_PRECISION.code,) if self.precision else ()
         return (*own, *self.codes, *free, *low)
 
     @property
@@ -81,16 +86,16 @@ class Hypothesis:
 
     def _free_name(self) -> tuple[str, ...]:
         scale, ratio = self.free
-        if scale and ratio:
-            return ("q-scaled",) if abs(self.y - 1.0) < 1e-9 else ("other-scale", "other-alpha")
-        return ("other-scale",) * scale + ("other-alpha",) * ratio
+        if scale and ratio and abs(self.y - 1.0) < 1e-9:
+            return (Q_SCALED.code,)
+        return (OTHER_SCALE.code,) * scale + (OTHER_ALPHA.code,) * ratio
 
 
 class Prediction(NamedTuple):
     """The gradient that a hypothesis predicts, and how exactly."""
 
-    value: Array
-    tolerance: Array
+    value: Entries
+    tolerance: Entries
 
 
 def predict(view: View, hypothesis: Hypothesis, parts: Parts | None = None) -> Prediction:
@@ -98,11 +103,10 @@ def predict(view: View, hypothesis: Hypothesis, parts: Parts | None = None) -> P
     with np.errstate(all="ignore"):
         parts = parts or hypothesis.formula.parts(view)
         x, y = hypothesis.x, hypothesis.y
-        factor = view.e.factor if parts.factor is None else parts.factor
-        value = (x * parts.a + y * parts.b) * factor
+        value = gradient(view, parts, x, y)
         # Where nothing should be left, the rounding of what cancelled is.
         rounded = (x, y) if x or y else (1.0, 1.0)
-        tolerance = rounding(view, parts, *rounded, factor, hypothesis.precision)
+        tolerance = rounding(view, parts, *rounded, hypothesis.precision)
         tolerance += view.dump.stored.unit * np.abs(value)
         tolerance *= view.dump.factor
         tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
@@ -113,8 +117,8 @@ def predict(view: View, hypothesis: Hypothesis, parts: Parts | None = None) -> P
 
 
 def rounding(
-    view: View, parts: Parts, x: float, y: float, factor: Array, coarser: Precision | None = None
-) -> Array:
+    view: View, parts: Parts, x: float, y: float, coarser: Precision | None = None
+) -> Entries:
     """Return K E(U_c) for x a + y b, and the underflow of either precision.
 
     The rounding of each part is that of Q - E Q or of alpha l before it is weighted, times its
@@ -122,18 +126,19 @@ def rounding(
     """
     base, dump = parts.base, view.dump
     computed = coarser or dump.computed
+    factor: PerState = np.abs(factor_of(view, parts))
     size = abs(x) * base.rough_q + abs(y) * base.rough_log
     bound = parts.weight * size
     bound += base.spread * (np.abs(x * parts.a) + np.abs(y * parts.b))
-    bound *= np.abs(factor) * computed.tolerated
-    bound += computed.underflow_as(dump.stored) * (1.0 + np.abs(factor) * size)
+    bound *= factor * computed.tolerated
+    bound += computed.underflow_as(dump.stored) * (1.0 + factor * size)
     bound[:, computed.unit * view.largest_logit > 1.0] = inf
     return bound
 
 
 @dataclass
-class Evidence:
-    """How well a hypothesis explains the dumped gradient of some states; merges in any order.
+class Evidence(Merging):
+    """How well a hypothesis explains the dumped gradient of some states.
 
     Squares are in units of the tolerance of Eq. (6), which is the same for every hypothesis, and
     taken over the entries that the hypothesis reproduces.
@@ -153,25 +158,14 @@ class Evidence:
         Wrong entries that no computation in `hypothesis.precision` ends with.
     """
 
-    tally: Tally
-    mended: int = 0
-    bits: float = 0.0
-    left: float = 0.0
-    right: float = 0.0
-    size: float = 0.0
-    grain: float = 0.0
-    unrounded: int = 0
-
-    def merge(self, other: "Evidence") -> None:
-        """Add the evidence of other states."""
-        self.tally.merge(other.tally)
-        self.mended += other.mended
-        self.bits += other.bits
-        self.left += other.left
-        self.right += other.right
-        self.size += other.size
-        self.grain += other.grain
-        self.unrounded += other.unrounded
+    tally: Annotated[Tally, merged]
+    mended: Annotated[int, add]
+    bits: Annotated[float, add]
+    left: Annotated[float, add]
+    right: Annotated[float, add]
+    size: Annotated[float, add]
+    grain: Annotated[float, add]
+    unrounded: Annotated[int, add]
 
 
 def judge(view: View, hypothesis: Hypothesis) -> Evidence:

@@ -6,17 +6,19 @@ formula gives the very numbers that were dumped.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 from softcheck.checks import fit
 from softcheck.checks.blocks import precisions
 from softcheck.checks.dumps import DUMPS, INTERMEDIATES
+from softcheck.checks.merging import Merging, merged, side_by_side
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import Evidence, Hypothesis, judge
+from softcheck.diagnosis.mistakes.where import FIRST_WRONG
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.sieve import STRAY, credible, survivors
 from softcheck.diagnosis.states import part
@@ -38,6 +40,7 @@ _EASILY = 0.25
 so wide that what is wrong by half may lie within them."""
 
 _R = TypeVar("_R")
+_Judged: TypeAlias = tuple[Hypothesis, Evidence]
 
 
 class OverBlocks(Protocol):
@@ -48,19 +51,12 @@ class OverBlocks(Protocol):
 
 
 @dataclass
-class _Found:
-    """What the pass over all states found of some of them."""
+class _Found(Merging):
+    """What the pass over all states found of some of them; no profile of a right gradient."""
 
-    profile: Profile
-    evidence: list[Evidence] = field(default_factory=list)
-    quantity: list[Tally] = field(default_factory=list)
-
-    def merge(self, other: "_Found") -> None:
-        self.profile.merge(other.profile)
-        for evidence, further in zip(self.evidence, other.evidence, strict=True):
-            evidence.merge(further)
-        for mine, more in zip(self.quantity, other.quantity, strict=True):
-            mine.merge(more)
+    profile: Annotated[Profile | None, merged]
+    evidence: Annotated[list[Evidence], side_by_side(merged)]
+    quantity: Annotated[list[Tally], side_by_side(merged)]
 
 
 @np.errstate(all="ignore")  # what overflows explains nothing
@@ -103,7 +99,7 @@ def diagnose(
         states = np.arange(raw.start, raw.start + raw.rows)
         block = view_of(case, settings, raw, states, buffers, view.shared)
         return _Found(
-            Profile.of(block) if gradient else Profile(),
+            Profile.of(block) if gradient else None,
             [judge(block, made) for made in tried],
             [intermediates.judge(block, quantity or "", value) for _, value in causes],
         )
@@ -112,12 +108,12 @@ def diagnose(
     if gradient or causes:
         found = _merged(over_blocks(work))
         said += say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity)
-        if gradient:
-            said += _of_gradient(case, view, tried, found)
+        if found.profile is not None:
+            judged = list(zip(tried, found.evidence, strict=True))
+            said += _of_gradient(case, view, judged, found.profile)
     if moments is not None and failed == ["fit"]:
-        _, computed = precisions(case, "grad", settings)
-        fitted = fit.fitted(moments)
-        said += say.of_fit(fitted, tallies["fit"].summary, view.shared, computed.unit)
+        unit = moments.computed.unit
+        said += say.of_fit(fit.fitted(moments), tallies["fit"].summary, view, unit)
     return tuple(said)
 
 
@@ -140,7 +136,7 @@ def _first_wrong(
     if _is_single(case, settings, wrong[0], tallies[wrong[0]]):
         message += say.within_rounding(Precision.FLOAT32)
         evidence["within_rounding_of"] = Precision.FLOAT32.value
-    yield Diagnosis(code="first-wrong", message=message, evidence=evidence)
+    yield Diagnosis(code=FIRST_WRONG.code, message=message, evidence=evidence)
 
 
 def _is_single(case: Case, settings: Settings, quantity: str, tally: Tally) -> bool:
@@ -152,10 +148,9 @@ def _is_single(case: Case, settings: Settings, quantity: str, tally: Tally) -> b
 
 
 def _of_gradient(
-    case: Case, view: View, tried: Sequence[Hypothesis], found: _Found
+    case: Case, view: View, judged: Sequence[_Judged], profile: Profile
 ) -> Iterator[Diagnosis]:
     """Yield the explanations of a wrong gradient, or say that there is none."""
-    profile = found.profile
     if profile.infinite == profile.behind_mask > 0 and profile.struck == profile.masked:
         yield say.nan(case, profile)
         if profile.failed == profile.infinite:
@@ -164,18 +159,16 @@ def _of_gradient(
         # What is finite is right: there is no other formula to look for.
         yield (say.isolated if _stray(profile) else say.not_finite)(case, profile)
         return
-    explained = _ordered(view, zip(tried, found.evidence, strict=True), profile)
+    explained = _ordered(view, judged, profile)
     if _stray(profile) and (not explained or explained[0][0].cost >= 4.0):
         yield say.isolated(case, profile)
     elif explained:
         yield from say.explanations(explained, view, profile)
     else:
-        yield say.unexplained(case, view, profile, _coarse(tried, found))
+        yield say.unexplained(case, view, profile, _coarse(judged, profile))
 
 
-def _ordered(
-    view: View, judged: Iterable[tuple[Hypothesis, Evidence]], profile: Profile
-) -> list[tuple[Hypothesis, Evidence]]:
+def _ordered(view: View, judged: Iterable[_Judged], profile: Profile) -> list[_Judged]:
     """Return what reproduces the gradient, the simplest first, one for each set of names."""
     kept = []
     for made, evidence in judged:
@@ -212,13 +205,13 @@ def _spread_out(profile: Profile) -> bool:
     return profile.failed > 0.1 * profile.entries and profile.sums_wrong > 0.1 * states
 
 
-def _coarse(tried: Sequence[Hypothesis], found: _Found) -> Precision | None:
+def _coarse(judged: Iterable[_Judged], profile: Profile) -> Precision | None:
     """Return the finest precision whose rounding is easily as large as every difference."""
-    if not _spread_out(found.profile):
+    if not _spread_out(profile):
         return None
     covering = [
         made.precision
-        for made, evidence in zip(tried, found.evidence, strict=True)
+        for made, evidence in judged
         if made.precision and _worst(evidence.tally) <= _EASILY
     ]
     return min(covering, key=lambda precision: precision.unit, default=None)
@@ -226,7 +219,7 @@ def _coarse(tried: Sequence[Hypothesis], found: _Found) -> Precision | None:
 
 def _stray(profile: Profile) -> bool:
     """Whether few entries, or those of few states, are wrong and all others right."""
-    states = profile.entries / max(1, len(profile.by_action))
+    states = profile.entries / len(profile.by_action)
     few = profile.failed <= max(1.0, STRAY * profile.entries)
     few |= profile.states <= max(1.0, STRAY * states) and states > 1
     apart = profile.near <= profile.failed

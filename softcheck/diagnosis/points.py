@@ -1,16 +1,10 @@
 """The named points of the family G = x (-J(Q)) + y J(log pi), in units of what was declared."""
 
-from collections.abc import Iterator
-from math import isfinite, log
-from typing import Any, NamedTuple
+from math import isfinite
+from typing import Literal, NamedTuple
 
-import numpy as np
-
-from softcheck.diagnosis.view import Shared
-from softcheck.gradient.tolerance import Precision
-
-LOSS_SCALES = range(8, 33)
-"""The powers of two that loss scalers multiply by."""
+from softcheck.diagnosis.mistakes import IN_TURN
+from softcheck.diagnosis.view import View
 
 
 class Point(NamedTuple):
@@ -21,85 +15,62 @@ class Point(NamedTuple):
     codes: tuple[str, ...]
 
 
-def scales(shared: Shared) -> Iterator[tuple[float, tuple[str, ...]]]:
-    """Yield the named scales of a gradient; 1 is the declared one, and has no code."""
-    states, actions, declared = shared.states, shared.actions, shared.reduction
-    places = states * actions
+class Number(NamedTuple):
+    """A scale or a ratio, and the codes of the mistakes that lead to it: none for 1."""
+
+    value: float
+    codes: tuple[str, ...]
+
+
+_DECLARED = Number(1.0, ())
+
+
+def scales(view: View) -> list[Number]:
+    """Return the named scales of a gradient, each beside what a flipped sign makes of it."""
     named = [
-        (1.0, ()),
-        (1.0 / states / declared, ("mean-over-states",)),
-        (1.0 / places / declared, ("mean-over-states-and-actions",)),
-        (1.0 / actions / declared, ("mean-over-actions",)),
-        (1.0 / declared, ("summed-over-states",)),
+        Number(value, (mistake.code,))
+        for mistake in IN_TURN
+        if mistake.scale and not mistake.ratio and mistake.needs.met(view)
+        for value in mistake.scale(view.shared)
     ]
-    if shared.legal != places:
-        named += [
-            (shared.legal / places, ("padding-in-denominator",)),
-            (places / shared.legal, ("padding-in-denominator",)),
-            (1.0 / shared.legal / declared, ("padding-in-denominator",)),
-        ]
-    if shared.weighted and shared.weighted != states:
-        named += [
-            (shared.weighted / states, ("padding-in-denominator",)),
-            (states / shared.weighted, ("padding-in-denominator",)),
-        ]
-    if shared.weight_sum not in (0.0, float(states)):
-        named.append((1.0 / shared.weight_sum / declared, ("weights-normalised",)))
-    seen: list[tuple[float, tuple[str, ...]]] = []
-    for value, codes in named:
-        if (value == 1.0 and codes) or any(codes == more and value == x for x, more in seen):
-            continue
-        seen.append((value, codes))
-    for value, codes in seen:
-        yield value, codes
-        yield -value, (*codes, "sign-flipped")
+    return _with_flips("scale", named)
 
 
-def ratios(shared: Shared, unit: float) -> Iterator[tuple[float, tuple[str, ...]]]:
-    """Yield the named temperatures in units of alpha; 1 is the declared one, and has no code."""
-    named: list[tuple[float, tuple[str, ...]]] = [
-        (1.0, ()),
-        (2.0, ("alpha-doubled",)),
-        (0.0, ("entropy-without-gradient",)),
-        (1.0 / log(2.0), ("log-base-2",)),
+def ratios(view: View, unit: float) -> list[Number]:
+    """Return the named temperatures in units of alpha, for arithmetic of a unit roundoff."""
+    named = [
+        Number(value, (mistake.code,))
+        for mistake in IN_TURN
+        if mistake.ratio and not mistake.scale and mistake.needs.met(view)
+        for value in mistake.ratio(view.shared, unit)
     ]
-    if shared.actions > 1:
-        named.append((1.0 / log(shared.actions), ("entropy-normalised",)))
-    alpha = shared.alpha
-    if alpha:
-        named += [(1.0 / alpha, ("missing-alpha",)), (log(alpha) / alpha, ("log-alpha-as-alpha",))]
-        named += [(rounded / alpha, ("alpha-rounded",)) for rounded in _rounded(alpha, unit)]
-    for value, codes in named:
+    return _with_flips("ratio", named)
+
+
+def _with_flips(which: Literal["scale", "ratio"], named: list[Number]) -> list[Number]:
+    flips = [mistake.code for mistake in IN_TURN if mistake.flips == which]
+    made = []
+    for value, codes in dict.fromkeys([_DECLARED, *named]):
         if isfinite(value) and (value != 1.0 or not codes):
-            yield value, codes
-            if value:
-                yield -value, (*codes, "entropy-sign-flipped")
+            made.append(Number(value, codes))
+            made += [Number(-value, (*codes, flip)) for flip in flips if value]
+    return made
 
 
-def _rounded(alpha: float, unit: float) -> list[float]:
-    """Return alpha in the precisions coarser than `unit`."""
-    with np.errstate(all="ignore"):
-        single = np.float32(alpha)
-        bits = single.view(np.uint32)
-        upper = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-        brain = (upper & np.uint32(0xFFFF0000)).view(np.float32)
-        # bfloat16 is a float32 whose lower half is rounded away.
-        rounded: dict[Precision, np.floating[Any]] = {
-            Precision.FLOAT32: single,
-            Precision.FLOAT16: np.float16(alpha),
-            Precision.BFLOAT16: brain,
-        }
-        return [float(value) for precision, value in rounded.items() if precision.unit > unit]
-
-
-def points(shared: Shared, unit: float) -> list[Point]:
+def points(view: View, unit: float) -> list[Point]:
     """Return all named points for arithmetic of a unit roundoff, the simplest first."""
+    named = scales(view)
     made = [
         Point(scale, ratio, (*of_scale, *of_ratio))
-        for scale, of_scale in scales(shared)
-        for ratio, of_ratio in ratios(shared, unit)
+        for scale, of_scale in named
+        for ratio, of_ratio in ratios(view, unit)
     ]
     made += [
-        Point(2.0 * scale, 0.5, ("q-counted-twice", *codes)) for scale, codes in scales(shared)
+        Point(by * scale, ratio, (mistake.code, *codes))
+        for mistake in IN_TURN
+        if mistake.scale and mistake.ratio and mistake.needs.met(view)
+        for by in mistake.scale(view.shared)
+        for ratio in mistake.ratio(view.shared, unit)
+        for scale, codes in named
     ]
     return sorted(made, key=lambda point: len(point.codes))

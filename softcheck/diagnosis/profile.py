@@ -1,36 +1,44 @@
-"""Where a wrong gradient is wrong: counts and ranges that merge in any order."""
+"""Where a wrong gradient is wrong, in counts and ranges."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from operator import add
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from softcheck.checks.merging import Merging, by_key, either
 from softcheck.diagnosis.view import View
-from softcheck.gradient.policy import Array, sum_over_actions
+from softcheck.gradient.policy import Entries, sum_over_actions
 
 LISTED = 20
 """How many wrong entries are listed."""
 
 _NEAR = 0.5  # of its tolerance
-_COUNTS = (
-    "entries",
-    "failed",
-    "states",
-    "near",
-    "infinite",
-    "behind_mask",
-    "masked",
-    "struck",
-    "sums_wrong",
-)
+
+Span: TypeAlias = tuple[float, float]
+
+
+def _later(mine: int | None, other: int | None) -> int | None:
+    return mine if other is None else other
+
+
+def _first_few(mine: list[Any], other: list[Any]) -> list[Any]:
+    return (mine + other)[:LISTED]
+
+
+def _both(mine: Span, other: Span) -> Span:
+    return min(mine[0], other[0]), max(mine[1], other[1])
 
 
 @dataclass
-class Profile:
+class Profile(Merging):
     """The wrong entries of some states.
 
     Attributes
     ----------
+    by_action : array of int, shape (actions,)
+        How many entries are wrong.
     entries, failed, states : int
         Entries, those beyond their tolerance, and the states that these are in.
     near : int
@@ -39,40 +47,38 @@ class Profile:
         Entries that are not finite: everywhere, and in states with a masked action.
     masked, struck : int
         States with a masked action, and those of them with an entry that is not finite.
+    sums_wrong : int
+        States whose gradient does not sum to 0.
     first, last : int or None
         The first and the last state with a wrong entry.
     places : list of (state, action)
         The first wrong entries.
     ranges : dict of quantity to (least, largest)
         Over the wrong entries.
-    by_action : array of int, shape (actions,)
-        How many are wrong.
-    sums_wrong : int
-        States whose gradient does not sum to 0.
     """
 
-    entries: int = 0
-    failed: int = 0
-    states: int = 0
-    near: int = 0
-    infinite: int = 0
-    behind_mask: int = 0
-    masked: int = 0
-    struck: int = 0
-    first: int | None = None
-    last: int | None = None
-    places: list[tuple[int, int]] = field(default_factory=list)
-    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
-    by_action: Any = None
-    sums_wrong: int = 0
+    by_action: Annotated[NDArray[np.intp], add]
+    entries: Annotated[int, add]
+    failed: Annotated[int, add]
+    states: Annotated[int, add] = 0
+    near: Annotated[int, add] = 0
+    infinite: Annotated[int, add] = 0
+    behind_mask: Annotated[int, add] = 0
+    masked: Annotated[int, add] = 0
+    struck: Annotated[int, add] = 0
+    sums_wrong: Annotated[int, add] = 0
+    first: Annotated[int | None, either] = None
+    last: Annotated[int | None, _later] = None
+    places: Annotated[list[tuple[int, int]], _first_few] = field(default_factory=list)
+    ranges: Annotated[dict[str, Span], by_key(_both)] = field(default_factory=dict)
 
     @classmethod
     def of(cls, view: View) -> "Profile":
         """Return the profile of one block."""
         actual, expected, tolerance, _ = view.of_eq_6
         wrong = view.wrong
-        made = cls(entries=wrong.size, by_action=np.count_nonzero(wrong, axis=1))
-        made.failed = int(made.by_action.sum())
+        by_action = np.count_nonzero(wrong, axis=1)
+        made = cls(by_action, entries=wrong.size, failed=int(by_action.sum()))
         made.sums_wrong = _sums_wrong(view, actual, tolerance)
         if view.e.legal is not None:
             masked = ~view.e.legal.all(axis=0)
@@ -97,21 +103,8 @@ class Profile:
             made.ranges[name] = float(of[wrong].min()), float(of[wrong].max())
         return made
 
-    def merge(self, other: "Profile") -> None:
-        """Add the profile of later states."""
-        for name in _COUNTS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        both = self.by_action is not None and other.by_action is not None
-        self.by_action = self.by_action + other.by_action if both else other.by_action
-        self.first = other.first if self.first is None else self.first
-        self.last = self.last if other.last is None else other.last
-        self.places = (self.places + other.places)[:LISTED]
-        for name, (least, largest) in other.ranges.items():
-            low, high = self.ranges.get(name, (least, largest))
-            self.ranges[name] = min(low, least), max(high, largest)
 
-
-def _sums_wrong(view: View, actual: Array, tolerance: Array) -> int:
+def _sums_wrong(view: View, actual: Entries, tolerance: Entries) -> int:
     """Count the states whose gradient does not sum to 0 within the tolerances of its entries."""
     with np.errstate(all="ignore"):
         total = np.abs(sum_over_actions(actual, view.e.buffers))

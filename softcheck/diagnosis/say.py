@@ -6,9 +6,17 @@ import numpy as np
 
 from softcheck.checks import fit
 from softcheck.checks.tally import Tally
-from softcheck.diagnosis.catalogue import phrase
-from softcheck.diagnosis.formulas import right
 from softcheck.diagnosis.hypothesis import Evidence, Hypothesis
+from softcheck.diagnosis.mistakes import MISTAKES
+from softcheck.diagnosis.mistakes.parts import right
+from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, OTHER_ALPHA, OTHER_SCALE
+from softcheck.diagnosis.mistakes.where import (
+    ISOLATED_ENTRIES,
+    NAN_FROM_MASK,
+    NOT_FINITE,
+    STALE,
+    UNEXPLAINED,
+)
 from softcheck.diagnosis.points import points
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.view import Shared, View
@@ -31,7 +39,7 @@ def of_quantity(
             seen.add(code)
             yield Diagnosis(
                 code=code,
-                message=f"{phrase(code)}: {_reproduces(quantity, tally)}",
+                message=f"{MISTAKES[code].phrase}: {_reproduces(quantity, tally)}",
                 evidence={"quantity": quantity} | _numbers(tally),
             )
 
@@ -92,13 +100,13 @@ def explanations(
         numbers = _numbers(tally) | {
             "mended": evidence.mended,
             "wrong": wrong,
-            "codes": [*made.names, *["isolated-entries"] * bool(tally.failed)],
+            "codes": [*made.names, *[ISOLATED_ENTRIES.code] * bool(tally.failed)],
             "scale": float(made.x),
             "alpha": _alpha_of(made, view.shared),
             "instead_of": others,
         }
         yield Diagnosis(
-            code=codes[number] + "+isolated-entries" * bool(tally.failed),
+            code=codes[number] + f"+{ISOLATED_ENTRIES.code}" * bool(tally.failed),
             message=message,
             evidence=numbers,
         )
@@ -113,16 +121,20 @@ def _alpha_of(made: Hypothesis, shared: Shared) -> float | None:
 
 def _said(made: Hypothesis, shared: Shared) -> str:
     """Return a hypothesis in words, with the numbers that no name has."""
-    words = " and ".join(phrase(code) for code in made.names)
+    words = _phrases(made.names)
     details = [made.formula.variant] if made.formula.variant else []
     if made.precision is not None:
         details.append(f"{made.precision.value}; if that is meant, say {_declare(made.precision)}")
-    if made.free.scale or "loss-scaled" in made.codes:
+    if made.free.scale or LOSS_SCALED.code in made.codes:
         details.append(f"scale {made.x:.8g} of the declared")
     if made.free.ratio:
         unit = "" if shared.alpha is not None else " of the declared"
         details.append(f"alpha {_alpha_of(made, shared) or 0.0:.8g}{unit}")
     return f"{words} ({', '.join(details)})" if details else words
+
+
+def _phrases(codes: Sequence[str]) -> str:
+    return " and ".join(MISTAKES[code].phrase for code in codes)
 
 
 def _separates(made: Sequence[Hypothesis], view: View) -> str:
@@ -171,8 +183,8 @@ def isolated(case: Case, profile: Profile) -> Diagnosis:
     places = ", ".join(str(place) for place in _places(case, profile)[:5])
     more = ", ..." if profile.failed > 5 else ""
     return Diagnosis(
-        code="isolated-entries",
-        message=f"{phrase('isolated-entries')}: {profile.failed} of {profile.entries}, in "
+        code=ISOLATED_ENTRIES.code,
+        message=f"{ISOLATED_ENTRIES.phrase}: {profile.failed} of {profile.entries}, in "
         f"{profile.states} of {case.states} states, at {places}{more}",
         evidence=_where(case, profile),
     )
@@ -181,8 +193,8 @@ def isolated(case: Case, profile: Profile) -> Diagnosis:
 def nan(case: Case, profile: Profile) -> Diagnosis:
     """Say that the mask made what is not finite."""
     return Diagnosis(
-        code="nan-from-mask",
-        message=f"{phrase('nan-from-mask')}: all {profile.infinite} entries that are not finite "
+        code=NAN_FROM_MASK.code,
+        message=f"{NAN_FROM_MASK.phrase}: all {profile.infinite} entries that are not finite "
         "are in states with a masked action",
         evidence=_where(case, profile),
     )
@@ -191,8 +203,8 @@ def nan(case: Case, profile: Profile) -> Diagnosis:
 def not_finite(case: Case, profile: Profile) -> Diagnosis:
     """Say that many entries are not finite, and all others right."""
     return Diagnosis(
-        code="not-finite",
-        message=f"{phrase('not-finite')}: {profile.infinite} of {profile.entries}, in "
+        code=NOT_FINITE.code,
+        message=f"{NOT_FINITE.phrase}: {profile.infinite} of {profile.entries}, in "
         f"{profile.states} of {case.states} states",
         evidence=_where(case, profile),
     )
@@ -225,16 +237,16 @@ def unexplained(case: Case, view: View, profile: Profile, coarse: Precision | No
     near = _BY_NUMBERS * off < misfit < 0.1 and abs(x - 1.0) < 0.1 and profile.sums_wrong == 0
     if near and 2 * profile.states > case.states:
         return Diagnosis(
-            code="stale",
-            message=f"{phrase('stale')}: no formula of the table gives these numbers, but they "
+            code=STALE.code,
+            message=f"{STALE.phrase}: no formula of the table gives these numbers, but they "
             f"are near to right and every state sums to 0 ({numbers})",
             evidence=evidence,
         )
     whole = "" if view.shared.whole else "; what needs the whole table at once was not tried"
     sums = f"{profile.sums_wrong} of {case.states} states do not sum to 0"
     return Diagnosis(
-        code="unexplained",
-        message=f"{phrase('unexplained')}: {numbers}; {sums}{whole}",
+        code=UNEXPLAINED.code,
+        message=f"{UNEXPLAINED.phrase}: {numbers}; {sums}{whole}",
         evidence=evidence,
     )
 
@@ -270,7 +282,7 @@ def _is_at(found: fit.Parameter | None, named: float, is_wrong: bool) -> bool:
     return bool(sharp and abs(named - found.value) <= found.tolerance)
 
 
-def of_fit(fitted: fit.Fitted, summary: str, shared: Shared, unit: float) -> Iterator[Diagnosis]:
+def of_fit(fitted: fit.Fitted, summary: str, view: View, unit: float) -> Iterator[Diagnosis]:
     """Name the scale and temperature of a gradient whose entries all pass."""
     scale, ratio = fitted
     x = 1.0 if scale is None else float(scale.value)
@@ -279,17 +291,17 @@ def of_fit(fitted: fit.Fitted, summary: str, shared: Shared, unit: float) -> Ite
     wrong_alpha = ratio is not None and bool(abs(of_alpha - 1.0) > ratio.tolerance)
     named = [
         point.codes
-        for point in points(shared, unit)
+        for point in points(view, unit)
         if point.codes
         and _is_at(scale, point.scale, wrong_scale)
         and _is_at(ratio, point.ratio, wrong_alpha)
     ]
-    free = ("other-scale",) * wrong_scale + ("other-alpha",) * wrong_alpha
+    free = (OTHER_SCALE.code,) * wrong_scale + (OTHER_ALPHA.code,) * wrong_alpha
     fewest = min((len(codes) for codes in named), default=0)
     for codes in [codes for codes in named if len(codes) == fewest] or [free]:
         yield Diagnosis(
             code="+".join(codes),
-            message=f"{' and '.join(phrase(code) for code in codes)}: every entry passes, all of "
-            f"them together do not: {summary}",
+            message=f"{_phrases(codes)}: every entry passes, all of them together do not: "
+            f"{summary}",
             evidence={"codes": list(codes), "scale": x, "ratio": of_alpha},
         )

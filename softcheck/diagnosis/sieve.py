@@ -1,12 +1,12 @@
 """Which mistakes can have made a gradient: every row of the table, on a part of the states."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import isfinite, log2, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from softcheck.diagnosis.formulas import PRECISIONS, Formula, Parts, formulas, right
 from softcheck.diagnosis.hypothesis import (
     NAMED,
     Evidence,
@@ -17,9 +17,15 @@ from softcheck.diagnosis.hypothesis import (
     predict,
     rounding,
 )
-from softcheck.diagnosis.points import LOSS_SCALES, Point, points, scales
+from softcheck.diagnosis.mistakes import formulas
+from softcheck.diagnosis.mistakes.parts import RIGHT, factor_of, right, true_gradient
+from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES
+from softcheck.diagnosis.mistakes.record import Formula, Parts
+from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY
+from softcheck.diagnosis.points import Point, points, scales
 from softcheck.diagnosis.view import View
 from softcheck.gradient.policy import Array
+from softcheck.gradient.tolerance import Precision
 
 STRAY = 0.02
 """Up to this share of wrong entries a gradient counts as right but for them."""
@@ -34,8 +40,8 @@ _BITS = 10.0  # of evidence for each unit of cost: the table is so long
 _ALIKE = 0.5  # squared correlation
 _NEAR_POWER = 0.02
 _NEAR = 0.8
-_PLAIN = Formula("", right)
-_ZERO = Formula("detached-policy", right)
+_ZERO = replace(RIGHT, code=DETACHED_POLICY.code)
+_COARSER = (Precision.FLOAT32, Precision.FLOAT16, Precision.BFLOAT16)
 
 
 class Normal(NamedTuple):
@@ -97,6 +103,11 @@ class Fit(NamedTuple):
         """Whether most entries may be within their tolerance at these numbers."""
         return self.misfit_at(x, y) <= _SLACK * self.entries
 
+    @property
+    def informed(self) -> bool:
+        """Whether an entry tells anything of either number: where both parts are 0 none does."""
+        return self.normal.aa > 0.0 or self.normal.bb > 0.0
+
 
 class _Columns(NamedTuple):
     """The entries of a gradient that a formula can tell, and its tolerance at any numbers.
@@ -115,14 +126,14 @@ class _Columns(NamedTuple):
     @classmethod
     def of(cls, view: View, parts: Parts) -> "_Columns":
         """Return the entries that are finite in a gradient and in both parts."""
-        factor = view.e.factor if parts.factor is None else parts.factor
+        factor = factor_of(view, parts)
         a, b = parts.a * factor, parts.b * factor
-        fixed = rounding(view, parts, 0.0, 0.0, factor)
+        fixed = rounding(view, parts, 0.0, 0.0)
         usable = np.isfinite(view.grad) & np.isfinite(a) & np.isfinite(b) & np.isfinite(fixed)
         if parts.unknown is not None:
             usable &= ~parts.unknown
-        of_x = rounding(view, parts, 1.0, 0.0, factor) - fixed
-        of_y = rounding(view, parts, 0.0, 1.0, factor) - fixed
+        of_x = rounding(view, parts, 1.0, 0.0) - fixed
+        of_y = rounding(view, parts, 0.0, 1.0) - fixed
         return cls(
             view.grad[usable],
             a[usable],
@@ -187,25 +198,29 @@ def fit(view: View, parts: Parts) -> Fit | None:
 
 def suspects(view: View) -> Iterator[Hypothesis]:
     """Yield what may explain the gradient of some states, by formula, the simplest first."""
-    named = points(view.shared, view.dump.computed.unit)
+    # Where no finite entry is wrong there is none that a formula could mend.
+    if (view.wrong & np.isfinite(view.grad)).any():
+        yield from _of_formulas(view)
+    for precision in _COARSER:
+        if precision.unit > view.dump.computed.unit and _is_near(view):
+            yield Hypothesis(RIGHT, 1.0, 1.0, precision=precision)
+
+
+def _of_formulas(view: View) -> Iterator[Hypothesis]:
+    named = points(view, view.dump.computed.unit)
     yield Hypothesis(_ZERO, 0.0, 0.0)
     for formula in formulas(view):
         with np.errstate(all="ignore"):
             parts = formula.parts(view)
             found = fit(view, parts)
-        if found is None or found.misfit > _MISFIT * found.entries:
-            continue
-        yield from _of(view, formula, parts, found, named)
-    for precision in PRECISIONS:
-        if precision.unit > view.dump.computed.unit and _is_near(view):
-            yield Hypothesis(_PLAIN, 1.0, 1.0, precision=precision)
+        if found is not None and found.misfit <= _MISFIT * found.entries:
+            yield from _of(view, formula, parts, found, named)
 
 
 def _is_near(view: View) -> bool:
     """Whether a gradient resembles the right one; coarse tolerances alone can cover anything."""
     with np.errstate(all="ignore"):
-        a, b = right(view)[:2]
-        true = (a + b) * view.e.factor
+        true = true_gradient(view)
         seen = np.isfinite(view.grad) & np.isfinite(true)
         difference = np.linalg.norm((view.grad - true)[seen])
         return bool(difference < _NEAR * np.linalg.norm(true[seen]))
@@ -217,8 +232,10 @@ def _of(
     """Yield a formula at the points that its fit allows, and at the fit itself."""
     matched = False
     hidden = not parts.a.any() or not parts.b.any()
-    if formula.cost > NAMED:  # it reads its numbers off the gradient
-        yield Hypothesis(formula, 1.0, 1.0)
+    # A formula that reads its numbers off the gradient, or that no entry informs, has no others.
+    if formula.cost > NAMED or not found.informed:
+        if formula.code:
+            yield Hypothesis(formula, 1.0, 1.0)
         return
     for point in named:
         if hidden and point.ratio != 1.0:
@@ -250,7 +267,7 @@ def _free(view: View, formula: Formula, found: Fit, hidden: bool) -> Iterator[Hy
         yield Hypothesis(formula, same, same, free=Free(scale=True))
     if hidden:
         return
-    for scale, codes in scales(view.shared):
+    for scale, codes in scales(view):
         if yy > 0:
             other = y + xy / yy * (x - scale)
             yield Hypothesis(formula, scale, other, codes, Free(ratio=True))
@@ -262,11 +279,11 @@ def _free(view: View, formula: Formula, found: Fit, hidden: bool) -> Iterator[Hy
 
 def _loss_scaled(view: View, formula: Formula, found: float) -> Iterator[Hypothesis]:
     """Yield a formula at a named scale times a large power of two, near to the scale found."""
-    for scale, codes in scales(view.shared):
+    for scale, codes in scales(view):
         power = log2(found / scale) if found / scale > 1.0 else 0.0
         if round(power) in LOSS_SCALES and abs(power - round(power)) < _NEAR_POWER:
             x = scale * 2.0 ** round(power)
-            yield Hypothesis(formula, x, x, (*codes, "loss-scaled"))
+            yield Hypothesis(formula, x, x, (*codes, LOSS_SCALED.code))
 
 
 def _determined(view: View, formula: Formula) -> bool:

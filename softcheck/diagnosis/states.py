@@ -1,18 +1,21 @@
 """The states of a case as the formulas of mistakes see them."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softcheck.checks.blocks import REDUCTIONS, Facts, evaluation, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.checks.exact_sum import ExactSum
-from softcheck.diagnosis.view import Shared, View
+from softcheck.diagnosis.view import Numbers, Shared, View
 from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
+from softcheck.tables.roles import family
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SAMPLE = 2**15
 """Entries of the states that the whole table of mistakes is tried on."""
@@ -43,7 +46,7 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
     stride = max(1, -(-places // SAMPLE))
     weights, weighted, largest = ExactSum(), 0, 0.0
     kept: dict[str, list[NDArray[Any]]] = {}
-    numbers: list[NDArray[Any]] = []
+    numbers: list[Numbers] = []
     for raw in case.blocks(rows_of_block(settings, case.actions)):
         states = np.arange(raw.start, raw.start + raw.rows)
         if "weights" in raw.arrays:
@@ -87,7 +90,7 @@ def view(
     case: Case,
     settings: Settings,
     raw: RawBlock,
-    states: NDArray[np.int64],
+    states: Numbers,
     buffers: Buffers,
     shared: Shared,
 ) -> View:
@@ -97,6 +100,6 @@ def view(
     given = {
         role: array.T.astype(np.float64)
         for role, array in raw.arrays.items()
-        if role[:1] == "q" or role in {"logits", "weights"}
+        if family(role) in {"q", "logits", "weights"}
     }
     return View(e, states, given, shared)

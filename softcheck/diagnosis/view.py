@@ -3,15 +3,29 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.checks.dumps import Sides, sides
 from softcheck.checks.evaluation import Dump, Evaluation
-from softcheck.gradient.policy import Array, Block, Buffers
+from softcheck.gradient.policy import (
+    Array,
+    Block,
+    Buffers,
+    Entries,
+    Flags,
+    PerState,
+    Quantity,
+    States,
+)
 from softcheck.gradient.tolerance import live_magnitude, summation
 from softcheck.settings import CriticChoice
+from softcheck.tables.roles import family
+
+Laid: TypeAlias = Array  # (*shape of the states, actions)
+Numbers: TypeAlias = NDArray[np.int64]  # (rows,): which states of the case
 
 
 @dataclass(frozen=True)
@@ -46,12 +60,17 @@ class Shared:
     weighted: int
     largest: float = 0.0
     whole: "list[View]" = field(default_factory=list)
-    tables: dict[str, tuple[Array, ...]] = field(default_factory=dict)
+    tables: dict[str, tuple[Entries, ...]] = field(default_factory=dict)
 
     @property
     def states(self) -> int:
         """How many states the case has."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def places(self) -> int:
+        """How many entries the case has, masked ones included."""
+        return self.states * self.actions
 
 
 @dataclass(frozen=True)
@@ -61,48 +80,46 @@ class View:
     Attributes
     ----------
     e : Evaluation
-    states : array of int, shape (rows,)
-        The numbers of the states.
-    given : mapping of role to Array
-        Tables as they were given, masked actions included, shape `(actions, rows)`; weights,
-        shape `(rows,)`.
+    states : Numbers
+    given : mapping of role to Quantity
+        Critics, logits and weights as they were given, masked actions included.
     shared : Shared
     """
 
     e: Evaluation
-    states: NDArray[np.int64]
-    given: Mapping[str, Array]
+    states: Numbers
+    given: Mapping[str, Quantity]
     shared: Shared
 
     @property
-    def p(self) -> Array:
+    def p(self) -> Entries:
         """The policy."""
         return self.e.policy.pi
 
     @property
-    def log_p(self) -> Array:
+    def log_p(self) -> Entries:
         """Its logarithm."""
         return self.e.policy.log_pi
 
     @property
-    def q(self) -> Array:
+    def q(self) -> Entries:
         """The action values."""
         return self.e.block.q
 
     @property
-    def alpha(self) -> Array:
+    def alpha(self) -> PerState:
         """The temperature of each state."""
         return self.e.block.alpha
 
     @property
-    def legal(self) -> Array:
+    def legal(self) -> Entries:
         """1 where an action is legal, else 0."""
         if self.e.legal is None:
             return np.ones_like(self.p)
         return self.e.legal.astype(np.float64)
 
     @property
-    def grad(self) -> Array:
+    def grad(self) -> Entries:
         """The dumped gradient."""
         return self.e.dumps["gradient"].values
 
@@ -113,7 +130,7 @@ class View:
             return Sides(*(array.copy() for array in sides(self.e, "gradient")))
 
     @cached_property
-    def wrong(self) -> NDArray[np.bool_]:
+    def wrong(self) -> Flags:
         """Where the dumped gradient is not that of Eq. (6)."""
         actual, expected, tolerance, _ = self.of_eq_6
         with np.errstate(all="ignore"):
@@ -127,53 +144,53 @@ class View:
         return int(np.count_nonzero(self.wrong.any(axis=0)))
 
     @property
-    def critics(self) -> list[Array]:
+    def critics(self) -> list[Entries]:
         """The critics, each as it was given."""
-        return [table for role, table in self.given.items() if role[:1] == "q"]
+        return [table for role, table in self.given.items() if family(role) == "q"]
 
-    def J(self, w: Array) -> Array:  # noqa: N802  the Jacobian of the softmax, as in the formulas
+    def J(self, w: Entries) -> Entries:  # noqa: N802  the Jacobian of the softmax, as in the formulas
         """Return p (w - sum p w)."""
-        made: Array = self.p * (w - self.e.mean(w))
+        made: Entries = self.p * (w - self.e.mean(w))
         return made
 
-    def at(self, **changed: Array) -> "View":
+    def at(self, **changed: Quantity) -> "View":
         """Return the same states with another q, logits or alpha, all of their actions legal."""
         given = {"q": self.q, "logits": self.e.block.logits, "alpha": self.alpha} | changed
         e = replace(self.e, block=Block(**given), legal=None, buffers=Buffers())
         return View(e, self.states, self.given, self.shared)
 
-    def in_order(self, table: Array) -> Array:
-        """Lay a table of the whole case, `(actions, states)`, out as `(*shape, actions)`."""
+    def in_order(self, table: Entries) -> Laid:
+        """Lay a table of the whole case out as it was given."""
         return table.T.reshape(*self.shared.shape, self.shared.actions)
 
     @cached_property
-    def largest_logit(self) -> Array:
-        """The largest |theta| of each state among its live actions, shape `(rows,)`."""
-        largest: Array = self._logits.max(axis=0)
+    def largest_logit(self) -> States:
+        """The largest |theta| of each state among its live actions."""
+        largest: States = self._logits.max(axis=0)
         return largest
 
     @cached_property
-    def _logits(self) -> Array:
+    def _logits(self) -> Entries:
         return live_magnitude(self.e.block.logits, self.e.policy, np.empty_like(self.p))
 
     @cached_property
-    def spread(self) -> Array:
+    def spread(self) -> Entries:
         """What z, exp, the quotient and a sum add to the relative error of pi, in units of U."""
-        rho: Array = 3.0 - self.e.policy.z + self._logits + summation(len(self.p))
+        rho: Entries = 3.0 - self.e.policy.z + self._logits + summation(len(self.p))
         return rho
 
     @cached_property
-    def rough_q(self) -> Array:
+    def rough_q(self) -> Entries:
         """The rounding of Q - sum p Q in units of U, before it is weighted; see `tolerance`."""
         return self._rough(self.q, np.abs(self.q))
 
     @cached_property
-    def rough_log(self) -> Array:
+    def rough_log(self) -> Entries:
         """The same for alpha log p."""
         log_p = self.alpha * self.log_p
         return self._rough(log_p, self.alpha * self.spread - 3.0 * log_p)
 
-    def _rough(self, value: Array, magnitude: Array) -> Array:
+    def _rough(self, value: Entries, magnitude: Entries) -> Entries:
         """(rho + n) D + mag + sum p (mag + rho D + n |v|) with D = |v - sum p v|."""
         spread = self.spread
         D = np.abs(value - self.e.mean(value))

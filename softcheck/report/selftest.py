@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from softcheck.selftest import DTYPES, EVERYWHERE, Outcome, Unshown
+from softcheck.result import Outcome, Unshown
+from softcheck.selftest import DTYPES, EVERYWHERE
 
 
 def render(outcomes: Iterable[Outcome | Unshown]) -> Iterator[str]:

@@ -1,0 +1,72 @@
+"""Every mistake that has a name: one record each, a topic a file.
+
+To add one, write its record into the file of its topic, with its formula above it: it is explained,
+recognised and planted from then on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from softcheck.diagnosis.mistakes import (
+    critics,
+    losses,
+    masks,
+    order,
+    policy,
+    ratio,
+    read_off,
+    scale,
+    terms,
+    weights,
+    where,
+)
+from softcheck.diagnosis.mistakes.parts import RIGHT
+from softcheck.diagnosis.mistakes.record import Formula, Mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from softcheck.diagnosis.view import View
+
+TOPICS = (
+    scale,
+    ratio,
+    read_off,
+    terms,
+    policy,
+    critics,
+    masks,
+    weights,
+    losses,
+    order,
+    where,
+)
+
+MISTAKES: Mapping[str, Mistake] = MappingProxyType(
+    {
+        each.code: each
+        for topic in TOPICS
+        for each in vars(topic).values()
+        if isinstance(each, Mistake)
+    }
+)
+"""By their codes: topic by topic, and those of a topic as they stand in its file."""
+
+IN_TURN = tuple(sorted(MISTAKES.values(), key=attrgetter("turn")))
+"""In the order in which they are tried."""
+
+
+def formulas(view: View) -> Iterator[Formula]:
+    """Yield the right formula, and those that the gradient of some states can be of, in turn."""
+    yield RIGHT
+    for mistake in IN_TURN:
+        if mistake.whole and not view.shared.whole:
+            continue
+        made = mistake.formulas
+        for formula in made(view) if callable(made) else made:
+            if (formula.applies or mistake.needs.met)(view):
+                yield replace(formula, code=mistake.code)

@@ -1,0 +1,206 @@
+"""Gradients of another loss, of another policy's loss, or at another place than the logits."""
+
+from __future__ import annotations
+
+from math import log, log2, sqrt
+from typing import TYPE_CHECKING
+
+from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
+from softcheck.diagnosis.mistakes.parts import flat, of_whole, right, usual
+from softcheck.diagnosis.mistakes.record import (
+    ANY_DATA,
+    Formula,
+    Mistake,
+    Need,
+    Parts,
+    Planted,
+    Turn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+
+    from softcheck.diagnosis.mistakes.parts import Tables
+    from softcheck.diagnosis.view import View
+    from softcheck.gradient.policy import Entries
+
+
+def _gradient_of_log_policy(view: View) -> Parts:
+    """-p (g - alpha): the hook sat on log pi."""
+    return usual(view, -view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
+
+
+GRADIENT_OF_LOG_POLICY = Mistake(
+    code="gradient-of-log-policy",
+    phrase="the gradient was taken at log pi, not at the logits",
+    what="The hook sat after log_softmax. Its rows do not sum to 0.",
+    wrong="G = -p (g - alpha)",
+    wrong_line="log_pi.register_hook(save)",
+    right_line="logits.register_hook(save)",
+    formulas=(Formula(_gradient_of_log_policy),),
+    turn=Turn.OF_TERMS,
+)
+
+
+def _next_state_policy(view: View) -> Parts:
+    """Alpha (p' - p) with the policy p' of the next step."""
+    import numpy as np
+
+    def tables(whole: View) -> Tables:
+        successor = np.roll(whole.in_order(whole.p), -1, axis=0)
+        return flat(np.zeros_like(successor)), flat(successor)
+
+    a, successor = of_whole(view, "next-state-policy", tables)
+    rows = view.shared.states // view.shared.shape[0]
+    last = view.states >= view.shared.states - rows
+    b = view.alpha * (successor - view.p)
+    weight = np.maximum(view.p, successor)
+    unknown = np.broadcast_to(last, b.shape)
+    return Parts(a, b, weight, view, unknown=unknown)
+
+
+NEXT_STATE_POLICY = Mistake(
+    code="next-state-policy",
+    phrase="the terms are weighted by the policy of the next state",
+    what=(
+        "pi of the next state is a constant here, so Q drops out and log pi is pulled towards it. "
+        "The last step, whose next state is not in the data, was not compared."
+    ),
+    wrong="G = alpha (p' - p), p' the policy of the next state",
+    wrong_line="loss = (next_pi * (alpha * log_pi - q)).sum(-1).mean()",
+    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    seen="Meta-YZ/SAC-Discrete",
+    needs=SEVERAL_STATES,
+    formulas=(Formula(_next_state_policy),),
+    whole=True,
+)
+
+TEMPERATURES = (2.0, 0.5, 3.0, 4.0, 5.0, 10.0, 0.1, 0.2, 0.25, 0.7, 0.8, 0.9, 1.5)
+"""Temperatures of a softmax that people choose."""
+
+
+def _tempered_policy(temperature: float) -> Callable[[View], Parts]:
+    """-J_T(Q) / T + alpha J(l): the entropy's policy lacks it."""
+
+    def parts(view: View) -> Parts:
+        warm = view.at(logits=view.e.block.logits / temperature)
+        b = view.alpha * view.J(view.log_p)
+        return Parts(-warm.J(view.q) / temperature, b, view.p + warm.p / temperature, view)
+
+    return parts
+
+
+def _temperature_throughout(temperature: float) -> Callable[[View], Parts]:
+    """-J_T(g_T) / T: the policy that was dumped lacks the temperature."""
+
+    def parts(view: View) -> Parts:
+        warm = view.at(logits=view.e.block.logits / temperature)
+        made = right(warm)
+        return Parts(made.a / temperature, made.b / temperature, warm.p / temperature, warm)
+
+    return parts
+
+
+def _temperature_forgotten(temperature: float) -> Callable[[View], Parts]:
+    """-J_T(g_T): taken at logits / T, without its 1 / T."""
+    return lambda view: right(view.at(logits=view.e.block.logits / temperature))
+
+
+def _temperatures(view: View) -> Iterator[Formula]:
+    alpha = view.shared.alpha
+    tried = [*TEMPERATURES, sqrt(view.shared.actions), *([alpha, 1.0 / alpha] if alpha else [])]
+    for temperature in dict.fromkeys(tried):
+        if abs(log(temperature)) > 1e-6:
+            for make in (_tempered_policy, _temperature_throughout, _temperature_forgotten):
+                yield Formula(make(temperature), f"temperature {temperature:.6g}")
+
+
+TEMPERATURE_IN_POLICY = Mistake(
+    code="temperature-in-policy",
+    phrase="the policy has a softmax temperature that is not in the logits given",
+    what=(
+        "The policy is softmax(theta / T) in one place and softmax(theta) in another, or the "
+        "factor 1 / T of its derivative is missing."
+    ),
+    wrong="G = -J_T(Q) / T + alpha J(l), or -J_T(g_T), or that over T",
+    wrong_line=(
+        "pi = torch.softmax(logits / temperature, -1); log_pi = torch.log_softmax(logits, -1)"
+    ),
+    right_line="log_pi = torch.log_softmax(logits / temperature, -1); pi = log_pi.exp()",
+    seen="trl#3029, OpenRLHF#1319",
+    formulas=_temperatures,
+    turn=Turn.GUESSED,
+)
+
+
+def _forward_kl(view: View) -> Parts:
+    """P - softmax(Q / alpha)."""
+    import numpy as np
+
+    logits = np.where(view.legal > 0, view.q / view.alpha, -np.inf)
+    target = view.at(logits=logits)
+    a = view.p - target.p
+    weight = (view.p + target.p) / np.where(view.alpha > 0, view.alpha, 1.0)
+    return Parts(a, np.zeros_like(a), weight, target)
+
+
+FORWARD_KL = Mistake(
+    code="forward-kl",
+    phrase="the divergence is the wrong way round",
+    what=(
+        "KL(softmax(Q / alpha) || pi) covers all good actions; the soft actor-critic minimises "
+        "KL(pi || softmax(Q / alpha))."
+    ),
+    wrong="G = p - softmax(Q / alpha)",
+    wrong_line="loss = F.kl_div(log_pi, torch.softmax(q / alpha, -1), reduction='batchmean')",
+    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    seen="ACER#6, aprender#2153",
+    needs=Need(ANY_DATA.words, lambda view: bool((view.alpha > 0).all())),
+    formulas=(Formula(_forward_kl),),
+)
+
+
+def _sampled_entropy(view: View) -> Parts:
+    """-J(Q) + alpha (e_a' - p): log pi of one action a' drawn, read off G."""
+    import numpy as np
+
+    a = -view.J(view.q)
+    left = np.where(np.isfinite(view.grad), view.grad / view.e.factor - a, 0.0)
+    left = np.where(view.legal > 0, left + view.alpha * view.p, -np.inf)
+    drawn = np.zeros_like(a)
+    drawn[left.argmax(axis=0), np.arange(a.shape[1])] = 1.0
+    return usual(view, a, view.alpha * (drawn - view.p), np.maximum(view.p, drawn))
+
+
+def _plant_sampled_entropy(view: View, generator: np.random.Generator) -> Entries:
+    import numpy as np
+
+    drawn = (view.p.cumsum(axis=0) > generator.random(view.p.shape[1])).argmax(axis=0)
+    chosen = np.zeros_like(view.p)
+    chosen[drawn, np.arange(drawn.size)] = 1.0
+    grad: Entries = (view.alpha * (chosen - view.p) - view.J(view.q)) * view.e.factor
+    return grad
+
+
+SAMPLED_ENTROPY = Mistake(
+    code="sampled-entropy",
+    phrase="the entropy is -log pi of one action drawn",
+    what=(
+        "alpha (e - p) of the drawn action averages to 0 over draws: the entropy is not "
+        "regularised at all. Which action was drawn was read off the gradient."
+    ),
+    wrong="G = -J(Q) + alpha (e - p), e = 1 at the drawn action",
+    wrong_line="entropy = -dist.log_prob(dist.sample())",
+    right_line="entropy = dist.entropy()",
+    seen="SB3#1856, ml-agents#3607",
+    formulas=(
+        Formula(
+            _sampled_entropy,
+            applies=lambda view: bool(view.e.factor.all()),
+            read=lambda view: log2(view.shared.actions),
+        ),
+    ),
+    planted=Planted(_plant_sampled_entropy),
+)

@@ -1,0 +1,72 @@
+"""What formulas are made of: the right one, its gradient, and tables of the whole case.
+
+With p = pi, l = log pi, J(w) = p (w - sum p w) and E the mean under p.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from softcheck.diagnosis.mistakes.record import Formula, Parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from softcheck.diagnosis.mistakes.record import Planter
+    from softcheck.diagnosis.view import Laid, View
+    from softcheck.gradient.policy import Entries, PerState
+
+Tables: TypeAlias = "tuple[Entries, ...]"
+
+
+def usual(view: View, a: Entries, b: Entries, weight: Entries | None = None) -> Parts:
+    """Return parts that round as those of Eq. (6) do, where they are weighted by `weight`."""
+    return Parts(a, b, view.p if weight is None else weight, view)
+
+
+def right(view: View) -> Parts:
+    """-J(Q) and alpha J(l): Eq. (6)."""
+    return usual(view, -view.J(view.q), view.alpha * view.J(view.log_p))
+
+
+RIGHT = Formula(right)
+
+
+def factor_of(view: View, parts: Parts) -> PerState:
+    """Return what reduction and weights multiply the parts of each state by."""
+    return view.e.factor if parts.factor is None else parts.factor
+
+
+def gradient(view: View, parts: Parts, x: float = 1.0, y: float = 1.0) -> Entries:
+    """Return the gradient x a + y b of the declared loss."""
+    made: Entries = (x * parts.a + y * parts.b) * factor_of(view, parts)
+    return made
+
+
+def true_gradient(view: View) -> Entries:
+    """Return Eq. (6), times what reduction and weights make of a state's loss."""
+    return gradient(view, right(view))
+
+
+def at(x: float, y: float) -> Planter:
+    """Return what plants the right formula at two numbers of the family."""
+
+    def plant(view: View, _: np.random.Generator) -> Entries:
+        return gradient(view, right(view), x, y)
+
+    return plant
+
+
+def of_whole(view: View, name: str, tables: Callable[[View], Tables]) -> Tables:
+    """Return tables of some states, computed once, under a name, from the whole case."""
+    kept = view.shared.tables
+    if name not in kept:
+        kept[name] = tables(view.shared.whole[0])
+    return tuple(table[:, view.states] for table in kept[name])
+
+
+def flat(table: Laid) -> Entries:
+    """Return `(*shape, actions)` as `(actions, states)`."""
+    return table.reshape(-1, table.shape[-1]).T

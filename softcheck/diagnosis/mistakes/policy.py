@@ -1,0 +1,225 @@
+"""Mistakes in the policy itself, or in its logarithm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from softcheck.diagnosis.mistakes.needs import NO_MASK, SEVERAL_STATES
+from softcheck.diagnosis.mistakes.parts import flat, of_whole, usual
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Parts, Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from softcheck.diagnosis.mistakes.parts import Tables
+    from softcheck.diagnosis.view import Laid, View
+    from softcheck.gradient.policy import Entries
+
+EPSILONS = (
+    *(10.0**-power for power in range(2, 17)),
+    2.0**-23,
+    2.0**-24,
+    2.0**-52,
+)
+"""What people add to a policy before its logarithm, or clamp it to."""
+
+
+def _double_softmax(view: View) -> Parts:
+    """-J(J'(g')) through p' = softmax(p)."""
+    inner = view.at(logits=view.p)
+    a = -view.J(inner.J(view.q))
+    return Parts(a, view.alpha * view.J(inner.J(inner.log_p)), view.p, inner)
+
+
+def _softmax_of_policy(view: View) -> Parts:
+    """-J'(g'): the gradient at the probabilities."""
+    inner = view.at(logits=view.p)
+    return Parts(-inner.J(view.q), view.alpha * inner.J(inner.log_p), inner.p, inner)
+
+
+DOUBLE_SOFTMAX = Mistake(
+    code="double-softmax",
+    phrase="probabilities are taken for logits",
+    what=(
+        "Softmax was applied to the output of a softmax, so the policy is nearly even whatever the "
+        "logits."
+    ),
+    wrong="G = -J(J'(g')) with p' = softmax(p), or -J'(g') at the probabilities",
+    wrong_line="dist = Categorical(logits=torch.softmax(logits, -1))",
+    right_line="dist = Categorical(logits=logits)",
+    seen=(
+        "tf2rl#140, garage#1357; Tianshou 2.0.1, whose DiscreteActor has softmax_output=True by "
+        "default"
+    ),
+    needs=NO_MASK,
+    formulas=(Formula(_double_softmax), Formula(_softmax_of_policy, "at the probabilities")),
+    shows=(Shown("policy", lambda view: view.at(logits=view.p).p),),
+)
+
+
+def _softmax_over_states(view: View) -> Parts:
+    """-p (g - sum p g), sums and softmax along the first axis."""
+    import numpy as np
+
+    from softcheck.gradient.tolerance import summation
+
+    def tables(whole: View) -> Tables:
+        policy, log_policy = _over_states(whole)
+        factor, alpha = (
+            whole.in_order(np.broadcast_to(x, whole.p.shape)) for x in (whole.e.factor, whole.alpha)
+        )
+        logits = np.where(policy > 0, whole.in_order(whole.e.block.logits), 0.0)
+        spread = 3.0 - log_policy + np.abs(logits) + summation(len(policy))
+        a, of_q = _jacobian_over_states(policy, -factor * whole.in_order(whole.q), 1.0, spread)
+        log_policy_1 = log_policy + 1.0
+        b, of_log = _jacobian_over_states(policy, factor * alpha * log_policy_1, spread, spread)
+        return flat(a), flat(b), flat(of_q + of_log)
+
+    a, b, rounding = of_whole(view, "softmax-over-states", tables)
+    weight = rounding / (view.rough_q + view.rough_log)
+    return Parts(a, b, weight, view, factor=np.ones_like(view.e.factor))
+
+
+def _jacobian_over_states(
+    policy: Laid, w: Laid, error: Laid | float, spread: Laid
+) -> tuple[Laid, Laid]:
+    """Return p (w - sum p w) along the first axis and its rounding, where w rounds by `error`."""
+    import numpy as np
+
+    def mean(x: Laid) -> Laid:
+        total: Laid = (policy * x).sum(axis=0, keepdims=True)
+        return total
+
+    D = w - mean(w)
+    rounding = spread * np.abs(D) + (error + 2.0) * np.abs(w)
+    return policy * D, policy * (rounding + mean(rounding + len(w) * np.abs(D)))
+
+
+def _over_states(whole: View) -> tuple[Laid, Laid]:
+    """Return the softmax over the first axis of states, and its logarithm."""
+    import numpy as np
+
+    from softcheck.gradient.policy import FLOOR
+
+    logits = whole.in_order(np.maximum(whole.e.block.logits, -1e300))
+    z = np.maximum(logits - logits.max(axis=0, keepdims=True), FLOOR)
+    log_policy = z - np.log(np.exp(z).sum(axis=0, keepdims=True))
+    return np.exp(log_policy) * whole.in_order(whole.legal), log_policy
+
+
+def _shown_over_states(view: View) -> Tables:
+    return of_whole(view, "policy over states", lambda whole: tuple(map(flat, _over_states(whole))))
+
+
+SOFTMAX_OVER_STATES = Mistake(
+    code="softmax-over-states",
+    phrase="the softmax runs over states",
+    what=(
+        "Softmax along the wrong axis: probabilities of one action over the batch sum to 1. The "
+        "gradient sums to 0 over states, not over actions."
+    ),
+    wrong="G = -p (g - sum over states of p g) with p = softmax over states",
+    wrong_line="pi = torch.softmax(logits, dim=0)",
+    right_line="pi = torch.softmax(logits, dim=-1)",
+    seen="world-models#10, ray#16311, BindsNET#577",
+    needs=SEVERAL_STATES,
+    formulas=(Formula(_softmax_over_states),),
+    whole=True,
+    shows=(
+        Shown("policy", lambda view: _shown_over_states(view)[0]),
+        Shown("log_policy", lambda view: _shown_over_states(view)[1]),
+    ),
+)
+
+
+def _log_epsilon(epsilon: float) -> Callable[[View], Parts]:
+    """-J(Q - alpha (log(p + e) + p / (p + e)))."""
+
+    def parts(view: View) -> Parts:
+        import numpy as np
+
+        moved = view.p + epsilon
+        return usual(view, -view.J(view.q), view.alpha * view.J(np.log(moved) + view.p / moved))
+
+    return parts
+
+
+def _shown_with_epsilon(epsilon: float) -> tuple[Shown, ...]:
+    def log_policy(view: View) -> Entries:
+        import numpy as np
+
+        made: Entries = np.log(view.p + epsilon)
+        return made
+
+    return (
+        Shown("policy", lambda view: view.p + epsilon),
+        Shown("log_policy", log_policy),
+        Shown("entropy", lambda view: -view.e.mean(log_policy(view))),
+        Shown("g", lambda view: view.q - view.alpha * log_policy(view)),
+    )
+
+
+LOG_EPSILON = Mistake(
+    code="log-epsilon",
+    phrase="a small number is added to pi before its logarithm",
+    what=(
+        "log(p + e) differs from log p where p is near e, and its derivative is wrong there. "
+        "log_softmax needs no epsilon."
+    ),
+    wrong="G = -J(Q - alpha (log(p + e) + p / (p + e)))",
+    wrong_line="log_pi = torch.log(pi + 1e-8)",
+    right_line="log_pi = torch.log_softmax(logits, -1)",
+    seen="Pearl, tf2rl, Hands-on-RL, XinJingHao",
+    formulas=tuple(Formula(_log_epsilon(e), f"epsilon {e:.3g}") for e in EPSILONS),
+    shows=tuple(shown for e in EPSILONS for shown in _shown_with_epsilon(e)),
+)
+
+
+def _clamped_policy(low: float, high: float) -> Callable[[View], Parts]:
+    """P clamped before the log: outside, the log is constant."""
+
+    def parts(view: View) -> Parts:
+        import numpy as np
+
+        inside = (view.p >= low) & (view.p <= high)
+        logarithm = np.where(inside, view.log_p, np.log(np.clip(view.p, low, high)))
+        return usual(view, -view.J(view.q), view.alpha * view.J(logarithm + inside))
+
+    return parts
+
+
+def _shown_clamped(least: float) -> tuple[Shown, ...]:
+    def policy(view: View) -> Entries:
+        import numpy as np
+
+        made: Entries = np.maximum(view.p, least)
+        return made
+
+    def log_policy(view: View) -> Entries:
+        import numpy as np
+
+        made: Entries = np.log(policy(view))
+        return made
+
+    return Shown("policy", policy), Shown("log_policy", log_policy)
+
+
+CLAMPED_POLICY = Mistake(
+    code="clamped-policy",
+    phrase="pi is clamped before its logarithm",
+    what=(
+        "Below the clamp the logarithm is constant, so these actions lose their part of the "
+        "gradient."
+    ),
+    wrong="G = -J(Q - alpha (log max(p, c) + [p >= c]))",
+    wrong_line="log_pi = pi.clamp(min=1e-8).log()",
+    right_line="log_pi = torch.log_softmax(logits, -1)",
+    seen="DigiRL#22; PyTorch, Categorical(probs=...)",
+    formulas=tuple(
+        Formula(_clamped_policy(e, top), f"at {e:.3g}{side}")
+        for e in EPSILONS
+        for top, side in ((1.0, ""), (1.0 - e, " on both sides"))
+        if top < 1.0 or not side
+    ),
+    shows=tuple(shown for e in EPSILONS for shown in _shown_clamped(e)),
+)

@@ -1,0 +1,199 @@
+"""What a mistake is: one record, by which it is explained, recognised, shown and planted.
+
+A module below this folder is loaded to explain a code too: NumPy is imported by the functions that
+use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import numpy as np
+
+    from softcheck.diagnosis.view import Shared, View
+    from softcheck.gradient.policy import Entries, Flags, PerState, Quantity
+
+EQ_6 = "dL/dtheta = -p (g - V), g = Q - alpha log p, V = sum p g"
+
+Planter: TypeAlias = "Callable[[View, np.random.Generator], Entries]"
+"""From right data, and a source of chance, to the wrong gradient."""
+
+
+class Turn(IntEnum):
+    """When a mistake is tried.
+
+    Of two explanations that assume as much and fit alike, the one that was tried first is named
+    first; of the same turn, the one that `softcheck explain` lists first.
+    """
+
+    OF_TERMS = 0
+    """Another formula of Eq. (6)'s own terms."""
+    USUAL = 1
+    READ = 2
+    """Its numbers are read off the gradient."""
+    GUESSED = 3
+    """Its number is one of a list."""
+    OF_ALPHA = 4
+    """What it does to alpha may be what another one does, by the value that alpha has."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What data must have to show a mistake.
+
+    Attributes
+    ----------
+    words : str
+        What `softcheck selftest` says where they do not have it.
+    met : callable
+        Whether they have it. A scale or a ratio tells by itself: it is left out where it is 1.
+    """
+
+    words: str
+    met: Callable[[View], bool] = lambda _view: True
+
+
+ANY_DATA = Need("nothing in this data differs by it")
+
+
+class Parts(NamedTuple):
+    """A wrong gradient in two parts, one that comes from Q and one that comes from alpha.
+
+    So a scale and a temperature that are wrong too can be told at once: the gradient is
+    x a + y b. Each part is still to be multiplied by what reduction and weights make of a state's
+    loss.
+
+    Attributes
+    ----------
+    a, b : Entries
+    weight : Entries
+        What the rounding of Q - E Q and of alpha l is multiplied by.
+    base : View
+        Whose Q and policy it is the rounding of.
+    factor : PerState or None
+        In place of what reduction and weights make of a state's loss.
+    unknown : Flags or None
+        Entries that the formula cannot tell.
+    """
+
+    a: Entries
+    b: Entries
+    weight: Entries
+    base: View
+    factor: PerState | None = None
+    unknown: Flags | None = None
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula that a mistake may follow.
+
+    Attributes
+    ----------
+    parts : callable
+        From a view to the parts of the gradient.
+    variant : str
+        What the message says beside the code, such as the size of an epsilon.
+    applies : callable or None
+        Whether the gradient can be of this formula; None: where the mistake's need is met.
+    cost : float
+        How much has to be assumed; see `hypothesis.NAMED`.
+    read : callable
+        How many bits of each state are read off the gradient itself: they prove nothing.
+    code : str
+        That of the mistake, which `mistakes.formulas` puts in; empty for the right formula.
+    """
+
+    parts: Callable[[View], Parts]
+    variant: str = ""
+    applies: Callable[[View], bool] | None = None
+    cost: float = 1.0
+    read: Callable[[View], float] = lambda _view: 0.0
+    code: str = ""
+
+
+class Shown(NamedTuple):
+    """A quantity on the way to the gradient, and what the mistake makes of it."""
+
+    quantity: str
+    value: Callable[[View], Quantity]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """How `softcheck selftest` plants a mistake.
+
+    Attributes
+    ----------
+    by : Planter or None
+        None: by its scale or ratio, or its first formula that applies.
+    in_parts : bool
+        Whether some states can have it and the others not.
+    not_in : sequence of str
+        Types of numbers in which it is none.
+    """
+
+    by: Planter | None = None
+    in_parts: bool = True
+    not_in: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """All that is known of one mistake.
+
+    The sieve needs of it `scale`, `ratio` and `flips`, which make the named points of the family
+    G = x (-J(Q)) + y J(log pi), or `formulas` for what is outside of it.
+
+    Attributes
+    ----------
+    code : str
+    phrase : str
+        In a report, before "this reproduces your gradient".
+    what : str
+        What happened, for its author.
+    wrong, right : str
+        The gradient that is left, and the one that is due, in the letters of `explain.LETTERS`.
+    wrong_line, right_line : str
+        Typical PyTorch, with log_pi of shape [B, A].
+    seen : str
+        Public code and threads, repository#number; empty where there are none.
+    needs : Need
+    scale : callable or None
+        The values of x that it leads to, in units of what was declared.
+    ratio : callable or None
+        Those of y / x, from what is shared and the unit roundoff of the gradient. A mistake with a
+        scale and a ratio has both at once.
+    flips : "scale", "ratio" or None
+        Which number it turns around, beside what other mistakes do to it.
+    formulas : sequence of Formula, or a callable that makes them from a view
+    whole : bool
+        Whether it is told from the whole table at once.
+    shows : sequence of Shown
+    turn : Turn
+    planted : Planted or None
+        None for what is no mistake and only says where to look.
+    """
+
+    code: str
+    phrase: str
+    what: str
+    wrong: str
+    wrong_line: str
+    right_line: str
+    right: str = EQ_6
+    seen: str = ""
+    needs: Need = ANY_DATA
+    scale: Callable[[Shared], Iterable[float]] | None = None
+    ratio: Callable[[Shared, float], Iterable[float]] | None = None
+    flips: Literal["scale", "ratio"] | None = None
+    formulas: Sequence[Formula] | Callable[[View], Iterable[Formula]] = ()
+    whole: bool = False
+    shows: Sequence[Shown] = ()
+    turn: Turn = Turn.USUAL
+    planted: Planted | None = Planted()

@@ -1,0 +1,84 @@
+"""Mistakes that leave the gradient x T: every entry is right but for one named number."""
+
+from softcheck.diagnosis.mistakes.needs import UNDECLARED
+from softcheck.diagnosis.mistakes.record import Mistake, Need, Shown
+
+MEAN_OVER_STATES = Mistake(
+    code="mean-over-states",
+    phrase="the mean over states was taken",
+    what=(
+        "The loss was averaged over the batch where its sum is declared. Most code bases do this "
+        "on purpose: then declare it, --reduction mean."
+    ),
+    wrong="G = T / B",
+    wrong_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    right_line="loss = (pi * (alpha * log_pi - q)).sum()",
+    seen="most code bases; right where it is declared",
+    needs=Need("it is what is declared, or there is one state"),
+    scale=lambda shared: (1.0 / shared.states / shared.reduction,),
+    shows=(Shown("loss", lambda view: -view.e.policy.value / view.shared.states),),
+)
+
+MEAN_OVER_STATES_AND_ACTIONS = Mistake(
+    code="mean-over-states-and-actions",
+    phrase="the mean over states and actions was taken",
+    what=(
+        "`.mean()` over [B, A] divides by the number of actions too: the expectation under the "
+        "policy is a sum over actions, and its weights are already in pi. The policy learns A "
+        "times more slowly, and the entropy target no longer fits."
+    ),
+    wrong="G = T / (B A)",
+    wrong_line="loss = (pi * (alpha * log_pi - q)).mean()",
+    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    seen="CleanRL sac_atari, MORL-Baselines, Pearl; p-christ#54, #58; toshikwa/sac-discrete#2, #7",
+    needs=UNDECLARED,
+    scale=lambda shared: (1.0 / shared.places / shared.reduction,),
+)
+
+MEAN_OVER_ACTIONS = Mistake(
+    code="mean-over-actions",
+    phrase="the mean over actions was taken",
+    what="The sum over actions under pi became a mean: pi is already the weight of each action.",
+    wrong="G = T / A",
+    wrong_line="loss = (pi * (alpha * log_pi - q)).mean(-1).sum()",
+    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).sum()",
+    seen="multi-discrete variants, which divide by the number of heads",
+    needs=Need("there is one action"),
+    scale=lambda shared: (1.0 / shared.actions / shared.reduction,),
+    shows=(Shown("loss", lambda view: -view.e.policy.value / view.shared.actions),),
+)
+
+SUMMED_OVER_STATES = Mistake(
+    code="summed-over-states",
+    phrase="the sum over states was taken",
+    what=(
+        "The loss was summed over the batch where its mean is declared: the step grows with the "
+        "batch."
+    ),
+    wrong="G = B T",
+    wrong_line="loss = (pi * (alpha * log_pi - q)).sum()",
+    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    seen="p-christ before 9cf68ff",
+    needs=UNDECLARED,
+    scale=lambda shared: (1.0 / shared.reduction,),
+    shows=(Shown("loss", lambda view: -view.e.policy.value),),
+)
+
+SIGN_FLIPPED = Mistake(
+    code="sign-flipped",
+    phrase="the sign of the loss is flipped",
+    what=(
+        "An objective to maximise was handed to an optimiser that minimises, or a minus is one too "
+        "many. The policy runs away from the good actions."
+    ),
+    wrong="G = -T",
+    wrong_line="loss = (pi * (q - alpha * log_pi)).sum(-1).mean()",
+    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    seen="safe-grid-agents#28, Truxify#11885",
+    flips="scale",
+    shows=(
+        Shown("value", lambda view: -view.e.policy.value),
+        Shown("advantage", lambda view: view.e.policy.value - view.e.policy.g),
+        Shown("loss", lambda view: view.e.policy.value * view.e.factor),
+    ),
+)

@@ -1,0 +1,98 @@
+"""A diagnosis ends soon whatever was dumped: its work is counted, in gradients predicted."""
+
+import numpy as np
+import pytest
+from fixture_cases import FIXTURES
+
+import softcheck
+from softcheck.diagnosis import sieve
+from softcheck.settings import Settings
+from softcheck.tables.case import open_case
+from softcheck.verification import verify_case
+
+STATES, ACTIONS = 60, 5
+SHAPE = (STATES, ACTIONS)
+
+MOST = 1000
+"""There are about 130 formulas and 100 named points: each pair of them would be 13,000."""
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Count the gradients that the sieve predicts or judges."""
+    done = {"predict": 0, "judge": 0}
+
+    def counted(name):
+        usual = getattr(sieve, name)
+
+        def function(*arguments):
+            done[name] += 1
+            assert done[name] <= MOST, "the sieve tries every formula at every point"
+            return usual(*arguments)
+
+        return function
+
+    for name in done:
+        monkeypatch.setattr(sieve, name, counted(name))
+    return done
+
+
+def given(seed=0, *, mask=None, alpha=0.3, **changed):
+    """Return random tables with a gradient of 0, which only some of them have."""
+    generator = np.random.default_rng(seed)
+    q, logits = generator.normal(size=(2, *SHAPE))
+    arrays = {"q": q, "logits": logits, "alpha": alpha, "grad": np.zeros(SHAPE)}
+    return arrays | ({} if mask is None else {"mask": mask}) | changed
+
+
+def grad(value, at=...):
+    """Return a gradient that is 0 elsewhere."""
+    made = np.zeros(SHAPE)
+    made[at] = value
+    return made
+
+
+SOME = np.random.default_rng(1).random(SHAPE) < 0.5
+SOME[:, 0] = True
+ONE = np.zeros(SHAPE, dtype=bool)
+ONE[:, 2] = True
+BEHIND = SOME & ~SOME.all(axis=1, keepdims=True)
+ZERO = np.zeros(SHAPE)
+
+CASES = {
+    "every entry NaN": given(grad=grad(np.nan)),
+    "every entry infinite": given(grad=grad(np.inf)),
+    "NaN at the legal entries of masked states": given(mask=SOME, grad=grad(np.nan, BEHIND)),
+    "NaN behind a mask": given(mask=SOME, grad=grad(np.nan, ~SOME)),
+    "one legal action, NaN there": given(mask=ONE, grad=grad(np.nan, ONE)),
+    "one legal action, 1 there": given(mask=ONE, grad=grad(1.0, ONE)),
+    "one legal action, one entry wrong": given(mask=ONE, grad=grad(1.0, (0, 0))),
+    "every entry 0": given(),
+    "every entry 0, alpha 0": given(alpha=0.0),
+    "every table 0, one entry wrong": given(q=ZERO, logits=ZERO, alpha=0.0, grad=grad(1.0, (3, 1))),
+    "Q and logits 0, one entry wrong": given(q=ZERO, logits=ZERO, grad=grad(1.0, (3, 1))),
+    "Q and logits 0, every entry 1": given(q=ZERO, logits=ZERO, grad=grad(1.0)),
+    "one action, one entry wrong": {
+        name: table[:, :1] if np.ndim(table) else table
+        for name, table in given(grad=grad(1.0, (3, 0))).items()
+    },
+    "one state": {
+        name: table[:1] if np.ndim(table) else table
+        for name, table in given(grad=grad(1.0)).items()
+    },
+    "half infinite, half 1": given(grad=grad([[np.inf], [1.0]] * (STATES // 2))),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_no_entry_tells_is_not_tried_at_every_point(name, work):
+    (case,) = softcheck.verify(**CASES[name]).cases
+    assert case.diagnosis
+    assert work["predict"] <= MOST
+
+
+def test_where_no_finite_entry_is_wrong_no_formula_is_tried(work):
+    case = open_case(str(FIXTURES / "negative" / "nan-from-mask.npz"), {})
+    (diagnosis,) = verify_case(case, Settings()).diagnosis
+    assert diagnosis.code == "nan-from-mask"
+    assert work["predict"] <= 3  # the coarser precisions

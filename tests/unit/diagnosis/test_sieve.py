@@ -1,0 +1,155 @@
+"""The sieve's fit and its doubts, beside plain linear algebra and numbers chosen by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from softcheck.checks.tally import Tally
+from softcheck.diagnosis import sieve
+from softcheck.diagnosis.hypothesis import Evidence, Hypothesis
+from softcheck.diagnosis.mistakes.parts import RIGHT, right
+from softcheck.diagnosis.mistakes.ratio import LOG_BASE_2
+from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY, MISSING_BASELINE
+from softcheck.diagnosis.states import part
+from softcheck.gradient.tolerance import Precision
+from softcheck.settings import Settings
+from softcheck.tables.case import case_from_arrays
+
+
+def columns(seed, count=200, correlation=0.0):
+    """Return two columns; of a correlation of 1 they are multiples of each other."""
+    a, other = np.random.default_rng(seed).normal(size=(2, count))
+    return a, correlation * 3.0 * a + (1.0 - correlation) * other
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.99, 0.9999])
+@pytest.mark.parametrize("scale", [1.0, 1e-8, 1e8])
+def test_the_normal_equations_have_the_solution_of_least_squares(correlation, scale):
+    a, b = columns(1, correlation=correlation)
+    b *= scale
+    target = np.random.default_rng(2).normal(size=a.size)
+    found = sieve.Normal.of(a, b).solve(float(a @ target), float(b @ target))
+    expected, *_ = np.linalg.lstsq(np.stack([a, b], axis=1), target, rcond=1e-15)
+    assert found == pytest.approx(tuple(expected), rel=1e-6)
+
+
+def test_of_parallel_columns_both_numbers_are_the_same():
+    a, b = columns(3, correlation=1.0)
+    target = 0.7 * (a + b)
+    found = sieve.Normal.of(a, b).solve(float(a @ target), float(b @ target))
+    assert found == pytest.approx((0.7, 0.7), rel=1e-12)
+
+
+def test_a_column_of_zeros_leaves_the_other_number():
+    a, _ = columns(4)
+    zero = np.zeros_like(a)
+    target = -2.5 * a
+    assert sieve.Normal.of(a, zero).solve(float(a @ target), 0.0)[0] == pytest.approx(-2.5)
+    assert sieve.Normal.of(zero, a).solve(0.0, float(a @ target))[1] == pytest.approx(-2.5)
+
+
+SHAPE = (40, 5)
+Q, LOGITS = np.random.default_rng(5).normal(size=(2, *SHAPE))
+
+
+def view(grad=None, *, q=Q, alpha=0.3, x=1.0, y=1.0):
+    """Return all states of a case whose gradient is x a + y b, unless one is given."""
+    p = np.exp(LOGITS)
+    p /= p.sum(axis=1, keepdims=True)
+
+    def centred(w):
+        return p * (w - (p * w).sum(axis=1, keepdims=True))
+
+    if grad is None:
+        grad = -x * centred(q) + y * alpha * centred(np.log(p))
+    arrays = {"q": q, "logits": LOGITS, "alpha": np.array(alpha), "grad": grad}
+    return part(case_from_arrays(arrays), Settings(), 0, ())
+
+
+@pytest.mark.parametrize(("x", "y"), [(1.0, 1.0), (0.37, -4.2), (-1e9, 1e3), (2.0, 0.0)])
+def test_the_fit_finds_the_numbers_whatever_a_few_entries_say(x, y):
+    made = view(x=x, y=y)
+    grad = made.grad.T.copy()
+    grad.flat[np.random.default_rng(6).choice(grad.size, 8)] = 10.0 * np.abs(grad).max()
+    for given in (made, view(grad)):
+        found = sieve.fit(given, right(given))
+        assert found.x == pytest.approx(x, rel=1e-9, abs=1e-12 * abs(y))
+        assert found.y == pytest.approx(y, rel=1e-9, abs=1e-9 * abs(x))
+        assert found.informed
+        assert found.fits(x, y)
+        assert not found.fits(1.01 * x, y)
+
+
+def test_the_misfit_grows_as_the_squares_of_what_is_left_do():
+    made = view(q=LOGITS + 0.1 * Q, x=2.0, y=3.0)  # the two parts are nearly parallel
+    found = sieve.fit(made, right(made))
+    parts = right(made)
+    unit = sieve.predict(made, Hypothesis(RIGHT, 2.0, 3.0)).tolerance
+    for dx, dy in ((1e-9, 0.0), (0.0, 1e-8), (-3e-9, 1e-8)):
+        left = (dx * parts.a + dy * parts.b) / unit
+        grown = found.misfit_at(found.x + dx, found.y + dy) - found.misfit
+        # The weights of the fit are those of its own rounding.
+        assert grown == pytest.approx(float((left**2).sum()), rel=1e-3)
+
+
+def test_noise_is_no_fit_and_no_number_is_told_by_zeros():
+    made = view(np.random.default_rng(7).normal(size=SHAPE))
+    assert sieve.fit(made, right(made)) is None
+    made = view(np.zeros(SHAPE), q=np.zeros(SHAPE), alpha=0.0)
+    assert not sieve.fit(made, right(made)).informed
+
+
+def evidence(**changed):
+    """Return good evidence, changed: much is mended, nothing left, by many bits."""
+    good = {"mended": 100, "bits": 1e3, "left": 0.0, "right": 1e6, "size": 1e6}
+    return Evidence(Tally(limit=1), **good | {"grain": 0.0, "unrounded": 0} | changed)
+
+
+def named(read=0.0):
+    """Return a hypothesis of cost 1 that reads so many bits of a state off the gradient."""
+    (formula,) = MISSING_BASELINE.formulas
+    code = MISSING_BASELINE.code
+    return Hypothesis(replace(formula, code=code, read=lambda _: read), 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_credible"),
+    [
+        ({}, True),
+        ({"mended": 0}, False),
+        ({"left": 5e5, "size": 1e8}, False),  # half of what Eq. (6) leaves
+        ({"left": 5e4}, True),
+        ({"left": 5e4, "size": 1e5}, False),  # half of the gradient
+        ({"bits": 5.0}, False),  # of a thousand hypotheses some would hit so well by chance
+        ({"bits": 15.0}, True),
+    ],
+)
+def test_only_what_mends_much_and_leaves_little_is_credible(changed, is_credible):
+    assert sieve.credible(view(x=2.0), named(), evidence(**changed)) is is_credible
+
+
+def test_what_was_read_off_the_gradient_is_no_evidence():
+    made = view(x=2.0)  # all of its 40 states are wrong
+    assert sieve.credible(made, named(read=4.0), evidence(bits=200.0))
+    assert not sieve.credible(made, named(read=4.0), evidence(bits=165.0))
+
+
+def test_two_mistakes_need_twice_the_evidence():
+    made = view(x=2.0)
+    two = replace(named(), codes=(LOG_BASE_2.code,))
+    assert sieve.credible(made, two, evidence(bits=25.0))
+    assert not sieve.credible(made, two, evidence(bits=15.0))
+
+
+def test_a_gradient_that_goes_with_the_right_one_is_not_zero():
+    zero = Hypothesis(replace(RIGHT, code=DETACHED_POLICY.code), 0.0, 0.0)
+    assert not sieve.credible(view(x=1e-13, y=1e-13), zero, evidence())
+    noise = 1e-17 * np.random.default_rng(8).normal(size=SHAPE)
+    assert sieve.credible(view(noise), zero, evidence())
+    assert sieve.credible(view(x=1e-13, y=1e-13), zero, evidence(size=0.0))
+
+
+def test_coarse_arithmetic_is_judged_elsewhere():
+    coarse = Hypothesis(RIGHT, 1.0, 1.0, precision=Precision.BFLOAT16)
+    assert sieve.credible(view(x=2.0), coarse, evidence(mended=0))
