@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
-INTERRUPTED = 130
 SIGNALLED = 128
 """Added to the number of a signal that ends the program, as shells count."""
+
+INTERRUPTED = SIGNALLED + 2
+"""That of Ctrl-C, whose number is not to be had before `signal` is loaded."""
 
 
 def main() -> "NoReturn":
@@ -26,17 +28,16 @@ def main() -> "NoReturn":
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
 
+    from softcheck.command.funnel import Signalled
     from softcheck.command.main import main as run
 
     try:
         run()
-    except SystemExit as end:
-        if isinstance(end.code, int) and end.code > SIGNALLED:
-            os._exit(end.code)  # all is tidied up, and threads are not waited for
-        raise
+    except Signalled as signalled:
+        _end(signalled.number)  # all is tidied up, and threads are not waited for
 
 
-def _end(number: int, _frame: "FrameType | None") -> "NoReturn":
+def _end(number: int, _frame: "FrameType | None" = None) -> "NoReturn":
     """End at once: before there is anything to tidy up, and after."""
     os._exit(SIGNALLED + number)
 

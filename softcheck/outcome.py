@@ -10,8 +10,11 @@ from softcheck.checks.blocks import Facts
 from softcheck.checks.dumps import DUMPS
 from softcheck.checks.tally import Spot, Tally
 from softcheck.result import Status
-from softcheck.settings import Settings
+from softcheck.settings import Settings, settings_of
 from softcheck.tables.case import Case
+
+_FIRST = ("alpha", "critics", "action_axis", "reduction", "weights")
+"""Settings that a report begins with; the others follow as they are declared."""
 
 
 def case_result(
@@ -78,19 +81,15 @@ def _asked_for(case: Case, settings: Settings) -> list[str]:
 def _settings_of(case: Case, settings: Settings) -> dict[str, Any]:
     """Return what the verdict depends on beside the inputs."""
     alpha = case.scalars.get("alpha")
-    return {
+    shown = {
         "alpha": "per state" if alpha is None else float(alpha),
-        "critics": settings.critics,
         "action_axis": case.action_axis,
-        "reduction": settings.reduction,
         "weights": "weights" in case.tables,
-        "compute_dtype": settings.compute_dtype,
-        "grad_dtype": settings.grad_dtype,
-        "tolerance_factor": settings.tolerance_factor,
-        "samples": settings.samples,
-        "seed": settings.seed,
-        "strict": settings.strict,
     }
+    for name, setting in settings_of(Settings).items():
+        if setting.option.reported:
+            shown[name] = getattr(settings, name)
+    return {name: shown.pop(name) for name in _FIRST} | shown
 
 
 def _check_result(case: Case, settings: Settings, name: str, tally: Tally) -> result.Check:

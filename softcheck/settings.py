@@ -22,7 +22,7 @@ EngineName: TypeAlias = Literal["local", "dask"]
 OutputFormat: TypeAlias = Literal["text", "concise", "json", "junit", "github", "markdown"]
 
 Heading: TypeAlias = Literal["Arguments", "Arrays", "Verdict", "Report", "Run"]
-"""Under which `--help` has an option, in this order."""
+"""Under which `--help` has an option, in this order: "Verdict" if a verdict depends on it."""
 
 Whole: TypeAlias = Annotated[int, Meta(description="a whole number")]
 Natural: TypeAlias = Annotated[
@@ -63,7 +63,7 @@ class Option:
     help : str
         What it does, in one line.
     heading : str
-        Under which `--help` has it.
+        Under which `--help` has it; see `Heading`.
     metavar : str
         What stands for its value there; by default its choices.
     default : str
@@ -83,6 +83,11 @@ class Option:
     variable: bool = False
     place: bool = False
     flag: bool = True
+
+    @property
+    def reported(self) -> bool:
+        """Whether the report shows it."""
+        return self.heading == "Verdict"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from unittest.mock import patch
 
 import schemas
 
+from softcheck.__main__ import SIGNALLED
+from softcheck.command.funnel import Signalled
 from softcheck.command.main import main
 
 
@@ -33,7 +35,10 @@ def softcheck(*arguments):
         try:
             main()
         except SystemExit as stop:
-            return Outcome(stop.code, out.getvalue(), err.getvalue())
+            code = stop.code
+        except Signalled as end:
+            code = SIGNALLED + end.number
+    return Outcome(code, out.getvalue(), err.getvalue())
 
 
 def process(*arguments, **options):

@@ -111,7 +111,7 @@ def test_samples_and_seed():
 
 
 def test_verbose_trouble_shows_the_traceback(monkeypatch):
-    monkeypatch.setattr("softcheck.command.main.write", lambda *_: 1 / 0)
+    monkeypatch.setattr("softcheck.command.output.write", lambda *_: 1 / 0)
     quiet, loud = softcheck("verify", GOOD), softcheck("verify", GOOD, "-vv")
     assert (quiet.code, loud.code) == (3, 3)
     assert "internal error: ZeroDivisionError" in quiet.err

@@ -7,7 +7,7 @@ import pytest
 from run import softcheck
 
 from softcheck.command.config import configuration
-from softcheck.command.main import EXIT_CODES, INTERNAL, TROUBLE
+from softcheck.command.funnel import EXIT_CODES, INTERNAL, TROUBLE
 from softcheck.report import FORMATS
 
 ROOT = Path(__file__).parents[1]

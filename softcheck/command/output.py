@@ -4,7 +4,7 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from softcheck.report import FORMATS, Format, Style
 from softcheck.settings import OutputFormat
 
 _PIPE_WIDTH = 120
+_SILENT = 2
+"""How often -q silences everything."""
 
 
 def prepare() -> None:
@@ -140,6 +142,44 @@ class ReportFile:
                 file.write(rendered.encode())
         except OSError as error:
             raise _refused(self.option, error) from error
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Where the report of a run goes, and how much of it.
+
+    Attributes
+    ----------
+    form : Format
+        The one on stdout.
+    files : sequence of ReportFile
+    color : {"auto", "always", "never"}
+    quiet, verbose : int
+        How often it was asked for.
+    """
+
+    form: Format
+    files: Sequence[ReportFile]
+    color: str
+    quiet: int
+    verbose: int
+
+    def deliver(
+        self, render: Callable[[Format, Style], str], *, instead: str | None = None
+    ) -> None:
+        """Write the report to each place; `instead` is what stdout gets in its place.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written in full.
+        """
+        if instead is not None:
+            write(instead)
+        elif self.quiet < _SILENT:
+            write(render(self.form, style(self.color, self.verbose - self.quiet)))
+        for file in self.files:
+            file.write(render(file.form, file_style(self.verbose)))
 
 
 def report_files(options: Iterable[str], inputs: Iterable[str]) -> list[ReportFile]:

@@ -1,7 +1,6 @@
 """A progress bar on stderr for long runs, on a terminal only."""
 
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -9,23 +8,25 @@ from typing import TYPE_CHECKING
 from softcheck.command.output import is_live
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from collections.abc import Iterator
+
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from softcheck.verification import Progress
 
 PATIENCE = 1.0
 """Seconds after which a run counts as long."""
 
 
 @contextmanager
-def progress_bar(color: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Give a callable that takes what is counted, the number done and their total.
-
-    Off a terminal, give None.
-    """
+def progress_bar(color: bool) -> "Iterator[Progress | None]":
+    """Give what shows progress on a terminal; elsewhere None."""
     if not is_live(sys.stderr):
         yield None
         return
     begun = monotonic()
-    bar: Progress | None = None
+    bar: Bar | None = None
     tasks: dict[str, TaskID] = {}
 
     def update(what: str, done: int, total: int) -> None:
@@ -34,9 +35,9 @@ def progress_bar(color: bool) -> Iterator[Callable[[str, int, int], None] | None
             if monotonic() - begun < PATIENCE:
                 return
             from rich.console import Console
-            from rich.progress import Progress
+            from rich.progress import Progress as Bar
 
-            bar = Progress(console=Console(stderr=True, no_color=not color), transient=True)
+            bar = Bar(console=Console(stderr=True, no_color=not color), transient=True)
             bar.start()
         if what not in tasks:
             tasks[what] = bar.add_task(what)

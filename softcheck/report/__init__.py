@@ -1,6 +1,6 @@
 """Renderers: a report in, text out. One table of them all; a renderer is imported when used."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -33,39 +33,43 @@ class Style:
 
 @dataclass(frozen=True)
 class Format:
-    """One form that a report can have.
+    """One form that a report can have, written by the module of its name.
 
     Attributes
     ----------
+    name : str
+        What options call it.
     about : str
         What it is for, in a few words.
-    verification : callable
-        Renders the report of `verify`.
-    derivation : callable
-        Renders the report of `derive`; takes the document's name too.
     """
 
+    name: OutputFormat
     about: str
-    verification: Callable[[Report, Style], str]
-    derivation: Callable[[Derivation, str, Style], str]
 
-
-def _late(module: str, function: str = "render") -> Callable[..., str]:
-    """Return a renderer whose module is imported when it is called."""
-
-    def render(*arguments: Any) -> str:
-        rendered: str = getattr(import_module(f"{__name__}.{module}"), function)(*arguments)
+    def verification(self, report: Report, style: Style) -> str:
+        """Render the report of `verify`."""
+        rendered: str = self._module.verification(report, style)
         return rendered
 
-    return render
+    def derivation(self, report: Derivation, document: str, style: Style) -> str:
+        """Render the report of `derive` on a document."""
+        rendered: str = self._module.derivation(report, document, style)
+        return rendered
+
+    @property
+    def _module(self) -> Any:
+        return import_module(f"{__name__}.{self.name}")
 
 
-FORMATS: dict[OutputFormat, Format] = {
-    "text": Format("tables, for a terminal", _late("text"), _late("derive_text")),
-    "concise": Format("a line a finding, for logs", _late("concise"), _late("derive_concise")),
-    "json": Format("all of it, for programs", _late("json"), _late("json", "derivation")),
-    "junit": Format("JUnit XML", _late("junit"), _late("junit", "derivation")),
-    "github": Format("workflow annotations", _late("github"), _late("github", "derivation")),
-    "markdown": Format("a step summary", _late("markdown"), _late("markdown", "derivation")),
+FORMATS: Mapping[OutputFormat, Format] = {
+    form.name: form
+    for form in (
+        Format("text", "tables, for a terminal"),
+        Format("concise", "a line a finding, for logs"),
+        Format("json", "all of it, for programs"),
+        Format("junit", "JUnit XML"),
+        Format("github", "workflow annotations"),
+        Format("markdown", "a step summary"),
+    )
 }
-"""Every format, by the name that options give it."""
+"""Every format by its name."""

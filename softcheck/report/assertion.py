@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from softcheck.report.words import explained, finding, sentence, shape_of
+from softcheck.report.words import explained, finding, judged, noted, shape_of
 from softcheck.result import Case, Status
 
 
@@ -22,11 +22,11 @@ def _lines(case: Case) -> Iterator[str]:
         yield explained(diagnosis)
     for check in case.checks:
         if check.status is not Status.PASSED:
-            yield f"{check.name} {check.status.value}: {sentence(check.reason)}"
+            yield judged(check)
     for found in case.findings:
         yield finding(found)
     for note in case.notes:
-        yield f"note: {sentence(note)}"
+        yield noted(note)
     declared = ", ".join(f"{name} {case.settings[name]}" for name in ("alpha", "reduction"))
     yield f"{shape_of(case)}, {declared}"
     if case.diagnosis:

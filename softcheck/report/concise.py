@@ -1,18 +1,36 @@
-"""The report with one line a finding, for logs and editors."""
+"""A report with one line a finding, for logs and editors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from softcheck.report import Style
-from softcheck.report.words import explained, finding, grounds, name, resolution, sentence
-from softcheck.result import Case, Report, Status
+from softcheck.report import derive_words as derived
+from softcheck.report.words import (
+    explained,
+    finding,
+    grounds,
+    judged,
+    name,
+    noted,
+    resolution,
+)
+from softcheck.result import Case, Derivation, OnData, Report, Status, Verdict
 
 
-def render(report: Report, style: Style) -> str:
+def verification(report: Report, style: Style) -> str:
     """Return one line a finding, then one line a case with its verdict and the grounds for it."""
-    return "".join(f"{line}\n" for case in report.cases for line in _lines(case, style.verbosity))
+    return _joined(line for case in report.cases for line in _case(case, style.verbosity))
 
 
-def _lines(case: Case, verbosity: int) -> Iterator[str]:
+def derivation(report: Derivation, document: str, style: Style) -> str:
+    """Return one line for each step that is not proved or leaves a term out, then the verdict."""
+    return _joined(_derivation(report, name(document), style.verbosity))
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _case(case: Case, verbosity: int) -> Iterator[str]:
     title = name(case.name)
     for found in case.findings:
         yield f"{title}: {finding(found)}"
@@ -21,9 +39,31 @@ def _lines(case: Case, verbosity: int) -> Iterator[str]:
     for check in case.checks:
         if check.status is not Status.PASSED or verbosity > 0:
             seen = f"{check.entries} entries, resolution {resolution(check.resolution)}"
-            yield f"{title}: {check.name} {check.status.value}: {sentence(check.reason) or seen}"
+            yield f"{title}: {judged(check, seen)}"
     for diagnosis in case.diagnosis:
         yield f"{title}: {explained(diagnosis)}"
     for note in case.notes:
-        yield f"{title}: note: {sentence(note)}"
+        yield f"{title}: {noted(note)}"
     yield f"{title}: {case.status.value}: {grounds(case)}"
+
+
+def _derivation(report: Derivation, document: str, verbosity: int) -> Iterator[str]:
+    for step in report.steps:
+        told = step.gap is not None and verbosity >= 0
+        if step.status is not Verdict.PROVED or told or verbosity > 0:
+            yield f"{document}:{step.source_line}: {derived.verdict(report, step)}"
+    if verbosity < 0:
+        return
+    for given in report.givens:
+        note = f"; note: {given.note}" if given.note else ""
+        if given.source == "default" or note or verbosity > 0:
+            place = f":{given.source_line}" if given.source == "document" else ""
+            said = derived.formula(given.reading, given.latex)
+            yield f"{document}{place}: given ({derived.source(given)}): {said}{note}"
+    if isinstance(report.on, OnData):
+        for far in report.on.deviations:
+            yield f"{name(report.on.case)}: {derived.deviation(far)}"
+        for note in report.on.notes:
+            yield f"{name(report.on.case)}: note: {name(note)}"
+        yield f"{name(report.on.case)}: {report.on.status.value}: {derived.on_data(report.on)}"
+    yield f"{document}: {report.status.value}: {derived.counts(report)}"

@@ -15,7 +15,9 @@ from softcheck.report.words import (
     errors_of,
     explained,
     finding,
+    judged,
     names_of,
+    noted,
     sentence,
     tally,
 )
@@ -55,7 +57,7 @@ class _Annotation:
         return f"::error {listed}::{message.translate(_DATA)}"
 
 
-def render(report: Report, style: Style) -> str:
+def verification(report: Report, style: Style) -> str:
     """Return an annotation a case that did not pass, the worst first, and a line that sums up."""
     errors = {id(report.cases[index]): error for index, error in errors_of(report).items()}
     annotations = [
@@ -98,10 +100,10 @@ def _case(case: Case, error: str | None) -> _Annotation:
     if error is not None:
         return _Annotation(case.name, None, "unreadable", (sentence(error),))
     wrong = deciding(case)
-    said = [explained(diagnosis) for diagnosis in case.diagnosis]
-    said += [f"{check.name} {check.status.value}: {sentence(check.reason)}" for check in wrong]
-    said += [finding(found) for found in case.findings]
-    said += [f"note: {sentence(note)}" for note in case.notes]
+    said = [*map(explained, case.diagnosis)]
+    said += map(judged, wrong)
+    said += map(finding, case.findings)
+    said += map(noted, case.notes)
     title = f"{names_of(wrong) or 'a note, under --strict:'} {case.status.value}"
     return _Annotation(_file(case), None, title, said)
 

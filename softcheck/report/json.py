@@ -15,7 +15,7 @@ _NUMBER = {
 }
 
 
-def render(report: Report, style: Style) -> str:  # noqa: ARG001  JSON has one style
+def verification(report: Report, style: Style) -> str:  # noqa: ARG001  JSON has one style
     """Return the report as strict JSON; numbers that JSON lacks are "nan", "inf" and "-inf"."""
     return _encoded(report)
 

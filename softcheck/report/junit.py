@@ -11,11 +11,20 @@ from junitparser import Error, Failure, JUnitXml, SystemOut, TestCase, TestSuite
 
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
-from softcheck.report.words import deciding, errors_of, explained, finding, grounds, name, sentence
+from softcheck.report.words import (
+    deciding,
+    errors_of,
+    explained,
+    finding,
+    grounds,
+    name,
+    noted,
+    sentence,
+)
 from softcheck.result import Case, Derivation, OnData, Report, Status, Step, Verdict
 
 
-def render(report: Report, style: Style) -> str:  # noqa: ARG001  JUnit has one style
+def verification(report: Report, style: Style) -> str:  # noqa: ARG001  JUnit has one style
     """Return a suite a case and a test case a check; a case that could not be read is an error."""
     errors = errors_of(report)
     return _document(_suite(case, errors.get(index)) for index, case in enumerate(report.cases))
@@ -37,7 +46,7 @@ def _suite(case: Case, error: str | None) -> TestSuite:
         why = sentence(error)
         unread = _test("read", Error(why, "unreadable"), why)
         return _made(name(case.name), [unread])
-    diagnoses = [explained(diagnosis) for diagnosis in case.diagnosis]
+    diagnoses = [*map(explained, case.diagnosis)]
     tests = []
     for check in case.checks:
         said = [finding(found) for found in case.findings if found.check == check.name]
@@ -50,7 +59,7 @@ def _suite(case: Case, error: str | None) -> TestSuite:
     if case.status is not Status.PASSED and not deciding(case):
         failure = Failure("a note, under --strict", case.status.value)
         tests.append(_test("strict", failure, *map(sentence, case.notes)))
-    notes = [f"note: {sentence(note)}" for note in case.notes]
+    notes = [*map(noted, case.notes)]
     return _made(name(case.name), tests, [grounds(case), *notes])
 
 
@@ -70,7 +79,7 @@ def _step(report: Derivation, step: Step) -> TestCase:
 def _on_data(on: OnData) -> TestSuite:
     """Return the lines on data: one test case, for it has one verdict."""
     said = [derived.deviation(found) for found in on.deviations]
-    notes = [f"note: {sentence(note)}" for note in on.notes]
+    notes = [*map(noted, on.notes)]
     verdict = derived.on_data(on)
     failure = None if on.status is Status.PASSED else Failure(verdict, on.status.value)
     return _made(name(on.case), [_test("lines on data", failure, *said)], [verdict, *said, *notes])

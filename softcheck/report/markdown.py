@@ -12,15 +12,16 @@ from softcheck.errors import printable
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
 from softcheck.report.words import (
+    CHECK_COLUMNS,
+    FINDING_COLUMNS,
     by_severity,
     deciding,
     errors_of,
     explained,
+    finding_row,
     grounds,
     index,
     name,
-    number,
-    place,
     resolution,
     sentence,
     shape_of,
@@ -80,7 +81,7 @@ class _Page:
         return "".join(self._parts)
 
 
-def render(report: Report, style: Style) -> str:  # noqa: ARG001  Markdown has one style
+def verification(report: Report, style: Style) -> str:  # noqa: ARG001  Markdown has one style
     """Return the verdict, a table of the cases, and the details of those that did not pass.
 
     The worst cases come first. The details of a single case are there even if it passed.
@@ -139,7 +140,6 @@ def _details(case: Case, error: str | None) -> str:
 
 
 def _checks(checks: Sequence[Check]) -> str:
-    headings = ("check", "verdict", "entries", "blind", "ratio", "at", "resolution")
     rows = []
     for check in checks:
         worst = check.worst
@@ -148,24 +148,13 @@ def _checks(checks: Sequence[Check]) -> str:
         counts = (str(check.entries), str(check.blind))
         verdict = _verdict(check.status)
         rows.append((check.name, verdict, *counts, ratio, at, resolution(check.resolution)))
-    return _table(headings, rows)
+    return _table(CHECK_COLUMNS, rows)
 
 
 def _findings(findings: Sequence[Finding]) -> str:
-    headings = ("finding", "at", "found", "expected", "error", "tolerance", "ratio")
-    rows = [
-        (
-            found.check,
-            _code(place(found)),
-            number(found.actual),
-            number(found.expected),
-            size(found.abs_error),
-            size(found.tolerance),
-            size(found.ratio),
-        )
-        for found in findings[:_LISTED]
-    ]
-    return _table(headings, rows) + _left_out(len(findings) - len(rows), "findings")
+    shown = map(finding_row, findings[:_LISTED])
+    rows = [(check, _code(at), *numbers) for check, at, *numbers in shown]
+    return _table(FINDING_COLUMNS, rows) + _left_out(len(findings) - len(rows), "findings")
 
 
 def _on_data(on: OnData) -> str:

@@ -1,4 +1,4 @@
-"""The report for a person at a terminal."""
+"""A report for a person at a terminal: tables, or a chain as it was read, step by step."""
 
 import io
 from collections.abc import Sequence
@@ -8,33 +8,49 @@ from rich.table import Table
 from rich.text import Text
 
 from softcheck.report import Style
+from softcheck.report import derive_words as derived
 from softcheck.report.console import console_on, print_line
 from softcheck.report.words import (
+    CHECK_COLUMNS,
+    FINDING_COLUMNS,
     explained,
+    finding_row,
     index,
+    judged,
     name,
+    noted,
     number,
-    place,
     resolution,
-    sentence,
     shape_of,
     size,
     tally,
 )
-from softcheck.result import Case, Check, Finding, Report, Status
+from softcheck.result import (
+    Case,
+    Check,
+    Derivation,
+    Finding,
+    OnData,
+    Report,
+    Status,
+    Step,
+    Verdict,
+)
 
 _COLORS = {
     Status.PASSED: "bold green",
     Status.INCONCLUSIVE: "bold yellow",
     Status.FAILED: "bold red",
     Status.ERROR: "bold red",
+    Verdict.PROVED: "bold green",
+    Verdict.UNKNOWN: "bold yellow",
+    Verdict.REFUTED: "bold red",
 }
-
 
 _UNBOUNDED = 100_000
 
 
-def render(report: Report, style: Style) -> str:
+def verification(report: Report, style: Style) -> str:
     """Return a verdict line a case, a row a check, the worst findings and what they mean."""
     out = io.StringIO()
     console = console_on(out, style)
@@ -44,6 +60,23 @@ def render(report: Report, style: Style) -> str:
         print_line(console, _verdict(report.status), f"  {tally(report)}")
     # Rich fills a table's last column up with blanks.
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def derivation(report: Derivation, document: str, style: Style) -> str:
+    """Return the verdict, what is given, and each chain with the verdict on every step."""
+    out = io.StringIO()
+    console = console_on(out, style)
+    if style.verbosity >= 0:
+        print_line(
+            console, _verdict(report.status), f"  {name(document)}  {derived.counts(report)}"
+        )
+        _definitions(console, report)
+    _steps(console, report, style.verbosity)
+    if style.verbosity >= 0:
+        if isinstance(report.on, OnData):
+            _on_data(console, report.on)
+        print_line(console, f"\n{report.status.advice}")
+    return out.getvalue()
 
 
 def _case(console: Console, case: Case, verbosity: int) -> None:
@@ -62,20 +95,20 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
     console.print()
     _grid(
         console,
-        ("check", "verdict", "entries", "blind", "ratio", "at", "resolution"),
-        [_check_row(check) for check in case.checks],
+        CHECK_COLUMNS,
+        [*map(_check_row, case.checks)],
         right={"entries", "blind", "ratio"},
     )
     for check in case.checks:
         if check.reason and (check.status is not Status.PASSED or verbosity > 0):
-            print_line(console, f"\n{check.name} {check.status.value}: {sentence(check.reason)}.")
+            print_line(console, f"\n{judged(check)}.")
     if case.findings:
         console.print()
         _findings(console, case.findings)
     for diagnosis in case.diagnosis:
         print_line(console, f"\n{explained(diagnosis)}.")
     for note in case.notes:
-        print_line(console, f"\nnote: {sentence(note)}")
+        print_line(console, f"\n{noted(note)}")
     print_line(console, f"\n{case.status.advice}\n")
 
 
@@ -96,19 +129,8 @@ def _findings(console: Console, findings: Sequence[Finding]) -> None:
     if findings:
         _grid(
             console,
-            ("finding", "at", "found", "expected", "error", "tolerance", "ratio"),
-            [
-                (
-                    finding.check,
-                    place(finding),
-                    number(finding.actual),
-                    number(finding.expected),
-                    size(finding.abs_error),
-                    size(finding.tolerance),
-                    size(finding.ratio),
-                )
-                for finding in findings
-            ],
+            FINDING_COLUMNS,
+            [*map(finding_row, findings)],
             right={"found", "expected", "error", "tolerance", "ratio"},
         )
 
@@ -126,7 +148,63 @@ def _alpha(case: Case) -> str:
     return f", alpha {alpha if isinstance(alpha, str) else number(alpha)}"
 
 
-def _verdict(status: Status) -> Text:
+def _definitions(console: Console, report: Derivation) -> None:
+    if report.givens:
+        print_line(console, "\ngiven")
+    for given in report.givens:
+        said = derived.formula(given.reading, given.latex)
+        print_line(console, f"  {said}", Text(f"  ({derived.source(given)})", "dim"))
+        if given.note:
+            print_line(console, f"    note: it {given.note}")
+
+
+def _steps(console: Console, report: Derivation, verbosity: int) -> None:
+    lines = {line.number: line for line in report.lines}
+    shown = 0
+    for step in report.steps:
+        if verbosity < 0 and step.status is Verdict.PROVED:
+            continue
+        before, after = lines[step.from_line], lines[step.to_line]
+        if step.from_line != shown:
+            print_line(console, f"\n{derived.formula(before.reading, before.latex)}")
+        if step.to_line != step.from_line:
+            print_line(console, f"  = {derived.formula(after.reading, after.latex)}")
+        shown = step.to_line
+        _step(console, report, step)
+
+
+def _step(console: Console, report: Derivation, step: Step) -> None:
+    status = Text(step.status.value, _COLORS[step.status])
+    where = f"    {step.number}  line {step.source_line}  "
+    if step.status is Verdict.PROVED:
+        print_line(console, where, status, f" {derived.needs(step)}")
+    else:
+        print_line(console, where, status, f": {name(step.reason)}")
+    indent = " " * 9
+    if step.counterexample is not None:
+        print_line(console, f"{indent}at {derived.point(step.counterexample)}")
+        print_line(console, f"{indent}{derived.sides(step.counterexample)}")
+    if step.gap is not None:
+        print_line(
+            console, f"{indent}left out: {derived.formula(step.gap.reading, step.gap.latex)}"
+        )
+        for stage in step.gap.proof:
+            said = derived.formula(stage.reading, stage.latex)
+            print_line(console, f"{indent}        = {said}", Text(f"  by {stage.by}", "dim"))
+        only = derived.only_here(report, step)
+        if only:
+            print_line(console, f"{indent}only this step needs {derived.listed(only)}")
+
+
+def _on_data(console: Console, on: OnData) -> None:
+    print_line(console, "\n", _verdict(on.status), f"  {name(on.case)}  {derived.on_data(on)}")
+    for found in on.deviations:
+        print_line(console, f"  {derived.deviation(found)}")
+    for note in on.notes:
+        print_line(console, f"  note: {name(note)}")
+
+
+def _verdict(status: Status | Verdict) -> Text:
     return Text(status.value.upper(), _COLORS[status])
 
 

@@ -8,6 +8,9 @@ from softcheck.result import Case, Check, Diagnosis, Finding, Report, Resolution
 _NAME = 200
 _SENTENCE = 2_000
 
+CHECK_COLUMNS = ("check", "verdict", "entries", "blind", "ratio", "at", "resolution")
+FINDING_COLUMNS = ("finding", "at", "found", "expected", "error", "tolerance", "ratio")
+
 
 def number(value: float) -> str:
     """Return a value under test with every digit it has; a zero has no sign."""
@@ -32,6 +35,16 @@ def sentence(text: str) -> str:
 def explained(diagnosis: Diagnosis) -> str:
     """Return a diagnosis with the code that `softcheck explain` takes."""
     return f"{sentence(diagnosis.message)} ({diagnosis.code})"
+
+
+def judged(check: Check, otherwise: str = "") -> str:
+    """Return the verdict of a check and the reason for it; `otherwise` where there is none."""
+    return f"{check.name} {check.status.value}: {sentence(check.reason) or otherwise}"
+
+
+def noted(note: str) -> str:
+    """Return a note as one."""
+    return f"note: {sentence(note)}"
 
 
 def index(location: Sequence[int]) -> str:
@@ -66,6 +79,12 @@ def finding(found: Finding) -> str:
         f"expected {number(found.expected)}, error {size(found.abs_error)}, "
         f"tolerance {size(found.tolerance)}, ratio {size(found.ratio)}"
     )
+
+
+def finding_row(found: Finding) -> tuple[str, ...]:
+    """Return the cells of a finding, below `FINDING_COLUMNS`."""
+    errors = map(size, (found.abs_error, found.tolerance, found.ratio))
+    return found.check, place(found), number(found.actual), number(found.expected), *errors
 
 
 def grounds(case: Case) -> str:

@@ -1,0 +1,89 @@
+"""`softcheck verify`: cases to a report."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softcheck.command.funnel import ending
+from softcheck.command.options import Reporting, named, takes
+from softcheck.command.output import colored, say, write
+from softcheck.errors import UsageError
+from softcheck.settings import General, Settings, settings_of
+from softcheck.tables.inputs import Inputs
+
+if TYPE_CHECKING:
+    from softcheck.command.config import Chosen
+
+SETTINGS = settings_of(Inputs, Settings, General)
+EXAMPLES = (
+    "softcheck verify run.npz\n"
+    "softcheck verify dumps/*.npz --reduction mean --strict\n"
+    "softcheck verify --q q1.npy --q q2.npy --logits run.npz::theta --grad grad.npy --alpha 0.2"
+)
+
+
+@takes(SETTINGS)
+def verify(
+    *,
+    cases: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CASE",
+            callback=named("CASE"),
+            help="A file of named arrays (.npz .json .csv .safetensors .h5 .parquet .pt), or a "
+            "folder with one file a name; by default the cases of the configuration file",
+            rich_help_panel="Arguments",
+        ),
+    ] = None,
+    invocation: Reporting,
+    show_settings: Annotated[
+        bool,
+        typer.Option(
+            "--show-settings",
+            help="Print each value and its origin, verify nothing",
+            rich_help_panel="Run",
+        ),
+    ] = False,
+) -> None:
+    """Verify the gradient that your code computed, at every logit.
+
+    For the policy loss L = -sum pi g with g(a) = Q(a) - alpha log pi(a), and V = sum pi g, it is
+    dL/dtheta_a = -pi(a) (g(a) - V). F is PATH or PATH::KEY.
+    """
+    chosen = _chosen(invocation, cases or ())
+    if show_settings:
+        from softcheck.command.config import with_origins
+
+        write(with_origins(SETTINGS, invocation.values, chosen, invocation.file.path))
+        return
+    if not chosen:
+        raise UsageError(
+            "verify",
+            "no case",
+            "a CASE, or --q, --logits and --alpha, or cases in a configuration file",
+            "See softcheck verify --help.",
+        )
+
+    from softcheck.command.progress import progress_bar
+    from softcheck.engines import running
+    from softcheck.verification import report
+
+    reports = invocation.reports(place for case in chosen for place in case.places)
+    engine = running(*map(invocation.value, ("engine", "scheduler", "threads")))
+    with engine as started, progress_bar(colored(invocation.color, sys.stderr)) as progress:
+        made = report([run for case in chosen for run in case.runs()], progress, started)
+    for error in made.summary.errors:
+        say(error)
+    reports.deliver(lambda form, style: form.verification(made, style))
+    raise ending(made.status, exit_zero=invocation.exit_zero)
+
+
+def _chosen(invocation: Reporting, paths: Sequence[str]) -> "Sequence[Chosen]":
+    """Return the cases that are named, or made of single arrays, or else all configured ones."""
+    if paths:
+        return [invocation.case(path) for path in paths]
+    if invocation.flags.keys() & {"q", "logits", "grad"}:
+        return [invocation.case_without_path("options")]
+    return [case.with_flags(invocation.flags) for case in invocation.file.every()]
