@@ -16,8 +16,9 @@ from softcheck.derive.expr import (
     symbols,
     walk,
 )
-from softcheck.derive.kernel.normal_form import Facts, NormalForm
+from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.terms import OutsideError
+from softcheck.derive.kernel.theorems import Facts
 from softcheck.derive.limits import ORDER
 from softcheck.derive.reading.claims import Reading, Stated
 from softcheck.derive.reading.notation.cursor import Scope
@@ -355,7 +356,7 @@ def _distributions(known: Context) -> tuple[frozenset[str], frozenset[str]]:
                 positives.add(name)
             if len(definition.params) == 1:
                 total = Sum("b", Sym(name, ("b",)))
-                if form.zero(form.difference(total, ONE)):
+                if form.proved(total, ONE):
                     ones.add(name)
         except OutsideError:
             continue
@@ -375,7 +376,7 @@ def _noted(known: Context, given: Given) -> Given:
             form = NormalForm(Facts({**facts.definitions, given.name: ours}, (), facts.ones,
                                     facts.constants, facts.positive))  # fmt: skip
             try:
-                if form.zero(form.difference(theirs.body, Sym(given.name, theirs.params))):
+                if form.proved(theirs.body, Sym(given.name, theirs.params)):
                     return given
             except OutsideError:
                 continue

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from fractions import Fraction
 from itertools import product
 
@@ -59,26 +59,6 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Refutation:
-    """A point at which two sides differ, for certain.
-
-    Attributes
-    ----------
-    point : Point
-    left, right : float
-        The sides.
-    low, high : float
-        Between these lies the difference; 0 does not.
-    """
-
-    point: Point
-    left: float
-    right: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Claim:
     """Two sides, and what is assumed.
 
@@ -97,6 +77,41 @@ class Claim:
     conditions: tuple[Condition, ...]
     positive: frozenset[str]
     ones: frozenset[str]
+
+
+class _Seal:
+    """What `certified` holds, and nobody else."""
+
+
+_SEAL = _Seal()
+
+
+@dataclass(frozen=True)
+class Refutation:
+    """A point at which two sides differ, for certain; only `certified` makes one.
+
+    Attributes
+    ----------
+    claim : Claim
+        What it refutes.
+    point : Point
+    left, right : float
+        The sides.
+    low, high : float
+        Between these lies the difference; 0 does not.
+    """
+
+    claim: Claim
+    point: Point
+    left: float
+    right: float
+    low: float
+    high: float
+    seal: InitVar[_Seal]
+
+    def __post_init__(self, seal: _Seal) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only intervals say that something is refuted: ask certified")
 
 
 def refute(claim: Claim) -> Refutation | None:
@@ -150,7 +165,8 @@ def certified(claim: Claim, point: Point) -> Refutation | None:
     low, high = difference.a, difference.b
     if not (low > 0 or high < 0):
         return None
-    return Refutation(point, float(left.mid), float(right.mid), float(low.a), float(high.b))
+    ends = float(low.a), float(high.b)
+    return Refutation(claim, point, float(left.mid), float(right.mid), *ends, _SEAL)
 
 
 def enclosures(claim: Claim, point: Point, digits: int) -> tuple[Number, Number]:
