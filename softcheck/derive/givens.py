@@ -21,51 +21,18 @@ from softcheck.derive.kernel.terms import OutsideError
 from softcheck.derive.kernel.theorems import Facts
 from softcheck.derive.limits import ORDER
 from softcheck.derive.reading.claims import Reading, Stated
-from softcheck.derive.reading.notation.cursor import Scope
-from softcheck.derive.reading.notation.grammar import parse
-from softcheck.derive.reading.notation.vocabulary import CONSTANTS, DIVERGENCE, TABLES, is_fixed
-from softcheck.derive.reading.tokens import tokenize
+from softcheck.derive.reading.defaults import DEFAULTS, OWN, BuiltIn
+from softcheck.derive.reading.notation.vocabulary import (
+    CONSTANTS,
+    DIVERGENCE,
+    POLICIES,
+    TABLES,
+    THE_STATE,
+    is_fixed,
+)
 from softcheck.derive.spell import latex
 
 Source = Literal["default", "document", "givens"]
-
-
-@dataclass(frozen=True)
-class _BuiltIn:
-    """A definition of softcheck's own: its two sides as LaTeX, and the actions on the left."""
-
-    left: str
-    params: tuple[str, ...]
-    right: str
-
-    @property
-    def text(self) -> str:
-        return f"{self.left} = {self.right}"
-
-    def definition(self, name: str) -> Definition:
-        body = parse(tokenize(self.right, 0, len(self.right), {}), Scope(), 0)
-        return Definition(name, self.params, body)
-
-
-_SOFTMAX = r"\frac{\exp(\theta_a)}{\sum_b \exp(\theta_b)}"
-_LOSS = r"-\sum_a \pi(a) g(a)"
-
-_DEFAULTS: dict[str, _BuiltIn] = {
-    "π": _BuiltIn(r"\pi(a)", ("a",), _SOFTMAX),
-    "p": _BuiltIn("p(a)", ("a",), _SOFTMAX),
-    "A_soft": _BuiltIn(r"A_{\text{soft}}(a)", ("a",), "g(a) - V"),
-}
-"""What a symbol means unless it is defined."""
-
-_OWN: dict[str, _BuiltIn] = {
-    "π": _DEFAULTS["π"],
-    "g": _BuiltIn("g(a)", ("a",), r"Q(a) - \alpha \log \pi(a)"),
-    "V": _BuiltIn("V", (), r"\sum_a \pi(a) g(a)"),
-    "A_soft": _DEFAULTS["A_soft"],
-    "ℒ": _BuiltIn(r"\mathcal{L}", (), _LOSS),
-    "L": _BuiltIn("L", (), _LOSS),
-}
-"""Eq. (6)'s own definitions, with which a document's are compared."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +141,8 @@ class Context:
 
     def misused(self, *trees: Expr) -> str:
         """Say why nothing can be decided: a symbol used in two ways, or too many derivatives."""
-        if "the state" in self.clashes:
-            return f"{self.clashes['the state']} are both read as the state"
+        if THE_STATE in self.clashes:
+            return f"{self.clashes[THE_STATE]} are both read as the state"
         bound = next(
             (
                 node.by.name
@@ -231,7 +198,7 @@ def context(reading: Reading, extra: Reading | None = None) -> Context:
         givens.append(Given(name, default.text, definitions[name], "default", None))
         used |= symbols(definitions[name].body)
     fixed = set(filter(is_fixed, used - set(definitions)))
-    policies = {name for name in fixed if name.partition("_")[0] in ("π", "p")}
+    policies = {name for name in fixed if name.partition("_")[0] in POLICIES}
     parts = [part for part in (reading, extra) if part is not None]
     variables = {
         node.by.name
@@ -298,7 +265,7 @@ def _labelled(used: set[str]) -> dict[str, str]:
 
 def _defaults(
     used: set[str], definitions: Mapping[str, Definition]
-) -> Iterator[tuple[str, _BuiltIn]]:
+) -> Iterator[tuple[str, BuiltIn]]:
     """Yield the defaults that are used and not replaced."""
     known = {*definitions}
     names = set(used)
@@ -307,17 +274,17 @@ def _defaults(
             p, q = name.removeprefix(f"{DIVERGENCE}(").removesuffix(")").split("‖")
             names |= {p, q}
             yield name, _divergence(p, q)
-    for name in ("A_soft", "π", "p"):
+    for name in DEFAULTS:
         # A document that speaks of a policy and of p means two things.
         if name in names - known and not (name == "p" and "π" in known):
             known.add(name)
-            yield name, _DEFAULTS[name]
+            yield name, DEFAULTS[name]
 
 
-def _divergence(p: str, q: str) -> _BuiltIn:
+def _divergence(p: str, q: str) -> BuiltIn:
     p, q = (latex(Sym(name, ("b",))) for name in (p, q))
     left = rf"D_{{\mathrm{{KL}}}}({p.removesuffix('(b)')} \,\|\, {q.removesuffix('(b)')})"
-    return _BuiltIn(left, (), rf"\sum_b {p} (\log {p} - \log {q})")
+    return BuiltIn(left, (), rf"\sum_b {p} (\log {p} - \log {q})")
 
 
 def _constants(
@@ -365,7 +332,7 @@ def _distributions(known: Context) -> tuple[frozenset[str], frozenset[str]]:
 
 def _noted(known: Context, given: Given) -> Given:
     """Say how a definition differs from Eq. (6)'s own, if it does."""
-    own = _OWN.get(given.name)
+    own = OWN.get(given.name)
     if given.definition is None or own is None or given.source == "default":
         return given
     if given.name in ("L", "ℒ") and "g" not in known.definitions:

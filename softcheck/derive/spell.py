@@ -41,7 +41,6 @@ _TEX_NAMES = {
 class _Marks:
     """How one of the two notations writes its signs."""
 
-    name: Callable[[str], str]
     symbol: Callable[[str, tuple[str, ...]], str]
     delta: Callable[[str, str], str]
     power: Callable[[str, int], str]
@@ -200,7 +199,6 @@ def _latex_symbol(name: str, args: tuple[str, ...]) -> str:
 
 
 _UNICODE = _Marks(
-    name=str,
     symbol=_unicode_symbol,
     delta=lambda left, right: f"1{{{left}={right}}}",
     power=lambda base, exponent: base + str(exponent).translate(_SUPERSCRIPTS),
@@ -216,7 +214,6 @@ _UNICODE = _Marks(
 )
 
 _LATEX = _Marks(
-    name=_latex_name,
     symbol=_latex_symbol,
     delta=lambda left, right: rf"\mathbf{{1}}\{{{left}={right}\}}",
     power=lambda base, exponent: f"{base}^{{{exponent}}}",

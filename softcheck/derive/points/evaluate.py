@@ -106,7 +106,7 @@ class Evaluation:
             case Pow(base, exponent):
                 return self._power(self._of(base, env), exponent)
             case Exp(of):
-                return jets.exponential(self._of(of, env), self.arithmetic)
+                return jets.exp(self._of(of, env), self.arithmetic)
             case Log(of):
                 return self._log(of, env)
         return self._remembered(x, env)
@@ -231,4 +231,4 @@ class Evaluation:
                         inner_env = dict(zip(definition.params, at, strict=True))
                         self._known[key] = self._log(definition.body, inner_env)
                     return self._known[key]
-        return jets.logarithm(self._of(of, env), self.arithmetic)
+        return jets.log(self._of(of, env), self.arithmetic)

@@ -11,8 +11,8 @@ from softcheck.derive.limits import OPERATIONS
 from softcheck.derive.points.evaluate import Evaluation, NoValueError
 from softcheck.derive.points.jets import Arithmetic, Number
 
-DIGITS = 30
-"""Decimal digits of the intervals."""
+_CERTIFYING_DIGITS = 30
+"""Decimal digits of the intervals that tell two sides apart."""
 
 _VISIBLE = 1e-7
 """Relative difference from which a point is worth certifying."""
@@ -160,7 +160,7 @@ def _leaf(point: Point, arithmetic: Arithmetic) -> Callable[[str, tuple[int, ...
 
 def certified(claim: Claim, point: Point) -> Refutation | None:
     """Return the two sides at a point if interval arithmetic tells them apart."""
-    left, right = enclosures(claim, point, DIGITS)
+    left, right = enclosures(claim, point, _CERTIFYING_DIGITS)
     difference = left - right
     low, high = difference.a, difference.b
     if not (low > 0 or high < 0):
