@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import assert_never
 
 from softcheck.derive.expr import (
     Add,
@@ -102,6 +103,8 @@ def _spell(x: Expr, level: int, marks: _Marks) -> str:  # noqa: C901  one case a
             if isinstance(body, Sym):
                 return marks.derivative(inner(body, _SUM), variable)
             return f"{marks.operator(variable)}[{inner(body, _SUM)}]"
+        case _:
+            assert_never(x)
 
 
 def _negative_inside(x: Mul, level: int) -> bool:

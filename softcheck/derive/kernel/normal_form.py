@@ -9,7 +9,7 @@ that two formulas are equal.
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from softcheck.derive.expr import (
     Add,
@@ -172,6 +172,8 @@ class NormalForm:
                     raise OutsideError(f"a derivative by {by.name}, which is not a free variable")
                 place = tuple(env.get(index, index) for index in by.args)
                 return self._derivative(self._of(body, env), by.name, place)
+            case _:
+                assert_never(x)
 
     def _symbol(self, name: str, args: tuple[Index, ...]) -> Polynomial:
         definition = self.facts.definitions.get(name)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache, reduce
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from softcheck.derive.expr import (
     Add,
@@ -190,6 +190,8 @@ class _Written:
             case Diff(body, by):
                 at = tuple(self._action(index, env) for index in by.args)
                 return sympy.diff(self.explicit(body, env), self._free(by.name, at))
+            case _:
+                assert_never(x)
 
     def _action(self, index: str, env: Mapping[str, int]) -> int:
         return env[index] if index in env else int(index) - 1
