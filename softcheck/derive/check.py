@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from softcheck import result
 from softcheck.derive.expr import Num, Sym
 from softcheck.derive.givens import Context, Given, context
-from softcheck.derive.kernel.normal_form import Lemma
-from softcheck.derive.ladder import Gap, Ladder, Proof, lemma
+from softcheck.derive.kernel.theorems import Lemma, lemma
+from softcheck.derive.ladder import Gap, Ladder, Proof
 from softcheck.derive.limits import WORK
 from softcheck.derive.points.evaluate import NoValueError
 from softcheck.derive.points.refute import Claim, Refutation, refute
@@ -26,17 +26,44 @@ Witness = Callable[[Claim], tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Decision:
-    """What was found of one equality: a proof, a refutation, or the reason for neither.
+    """What was found of one equality, which is its verdict.
 
-    `spent` counts the products of terms that it took.
+    Attributes
+    ----------
+    equality : Equality
+    found : Proof, Refutation or str
+        The reason where it is neither.
+    spent : int
+        The products of terms that it took.
+
+    Raises
+    ------
+    ValueError
+        If the proof or the refutation is that of something else.
     """
 
     equality: Equality
-    status: Verdict
-    proof: Proof | None = None
-    refutation: Refutation | None = None
-    reason: str = ""
+    found: Proof | Refutation | str
     spent: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.found, str):
+            return
+        about = self.found.proved if isinstance(self.found, Proof) else self.found.claim
+        left, right = self.equality.left.tree, self.equality.right.tree
+        if (about.left, about.right, about.conditions) != (left, right, self.equality.conditions):
+            raise ValueError(f"what was found is not about line {self.equality.source_line}")
+
+    @property
+    def status(self) -> Verdict:
+        """The verdict: proved by the kernel, refuted at a point, or neither."""
+        match self.found:
+            case Proof():
+                return Verdict.PROVED
+            case Refutation():
+                return Verdict.REFUTED
+            case str():
+                return Verdict.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -106,7 +133,7 @@ def check(
     for equality in reading.equalities:
         if spent > WORK:
             reason = "the document takes more work than is allowed, give a part of it"
-            decisions.append(Decision(equality, Verdict.UNKNOWN, reason=reason))
+            decisions.append(Decision(equality, reason))
             continue
         decision = decide(equality, known, lemmas, witness)
         spent += decision.spent
@@ -116,19 +143,11 @@ def check(
             again = decide(alone, known, lemmas, witness)
             decision = again if again.status is Verdict.PROVED else decision
         decisions.append(decision)
-        stated = _lemma(decision)
-        if stated is not None and all(other.name != stated.name for other in lemmas):
-            lemmas.append(stated)
+        name = f"line {decision.equality.source_line}"
+        if isinstance(decision.found, Proof) and all(other.name != name for other in lemmas):
+            stated = lemma(decision.found.proved, name)
+            lemmas += [stated] if stated is not None else []
     return Checked(reading, known, tuple(decisions))
-
-
-def _lemma(decision: Decision) -> Lemma | None:
-    """Return what later steps may use of a decision."""
-    equality = decision.equality
-    if decision.proof is None or equality.conditions:
-        return None
-    left, right = equality.left.formula, equality.right.formula
-    return lemma(left, right, f"line {equality.source_line}", decision.proof)
 
 
 def _definitions(text: str) -> Reading:
@@ -150,10 +169,10 @@ def decide(
     """Return the verdict on one equality; whatever goes wrong is unknown, with its reason."""
     left, right = equality.left.tree, equality.right.tree
     if equality.problem or left is None or right is None:
-        return Decision(equality, Verdict.UNKNOWN, reason=equality.problem)
+        return Decision(equality, equality.problem)
     misused = known.misused(left, right)
     if misused:
-        return Decision(equality, Verdict.UNKNOWN, reason=misused)
+        return Decision(equality, misused)
     claim = Claim(left, right, known.definitions, equality.conditions, known.positive, known.ones)
     ladder = Ladder(left, right, equality.conditions, known, lemmas)
     try:
@@ -161,12 +180,12 @@ def decide(
         if proof is not None:
             if not witness(claim):
                 reason = "the second engine finds no number of actions to confirm it at"
-                return Decision(equality, Verdict.UNKNOWN, reason=reason)
-            return Decision(equality, Verdict.PROVED, proof=proof, spent=ladder.spent)
-        decision = _not_proved(equality, claim, known, ladder.outside, lemmas, witness)
-        return replace(decision, spent=ladder.spent)
+                return Decision(equality, reason)
+            return Decision(equality, proof, ladder.spent)
+        found = _not_proved(equality, claim, known, ladder.outside, lemmas, witness)
+        return Decision(equality, found, ladder.spent)
     except RecursionError:
-        return Decision(equality, Verdict.UNKNOWN, reason="formulas nested too deeply")
+        return Decision(equality, "formulas nested too deeply")
 
 
 def _not_proved(
@@ -176,7 +195,8 @@ def _not_proved(
     outside: str,
     lemmas: Sequence[Lemma],
     witness: Witness,
-) -> Decision:
+) -> Refutation | str:
+    """Return the counterexample, or the reason why there is none that counts."""
     missing = known.undefined(claim.left, claim.right)
     unread = equality.unread or known.unread
     if missing:
@@ -192,19 +212,16 @@ def _not_proved(
             said = " and ".join(f"{c.left} {c.relation} {c.right}" for c in equality.hints)
             unread = f"it holds where {said}; write that behind the equation if it is meant"
     if unread:
-        return Decision(equality, Verdict.UNKNOWN, reason=unread)
+        return unread
     try:
         refutation = refute(claim)
     except NoValueError as error:
-        return Decision(equality, Verdict.UNKNOWN, reason=str(error))
+        return str(error)
     if refutation is not None:
-        return Decision(equality, Verdict.REFUTED, refutation=refutation)
-    reason = (
-        f"outside of what can be decided: {outside}"
-        if outside
-        else "neither proved nor contradicted at any point that was tried"
-    )
-    return Decision(equality, Verdict.UNKNOWN, reason=reason)
+        return refutation
+    if outside:
+        return f"outside of what can be decided: {outside}"
+    return "neither proved nor contradicted at any point that was tried"
 
 
 def _set_free(claim: Claim, known: Context) -> str | None:
@@ -261,7 +278,8 @@ def _line(line: Line, number: int) -> result.Line:
 
 def _step(decisions: Sequence[Decision], position: int, numbers: dict[int, int]) -> result.Step:
     decision = decisions[position]
-    equality, proof = decision.equality, decision.proof
+    equality, found = decision.equality, decision.found
+    proof = found if isinstance(found, Proof) else None
     return result.Step(
         number=position + 1,
         from_line=numbers[id(equality.left)],
@@ -270,8 +288,8 @@ def _step(decisions: Sequence[Decision], position: int, numbers: dict[int, int])
         status=decision.status,
         needs=() if proof is None else proof.words,
         gap=None if proof is None or proof.gap is None else _gap(proof.gap),
-        counterexample=None if decision.refutation is None else _point(decision.refutation),
-        reason=decision.reason or _blame(decisions, position),
+        counterexample=_point(found) if isinstance(found, Refutation) else None,
+        reason=found if isinstance(found, str) else _blame(decisions, position),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from softcheck.derive.check import Checked, Decision
 from softcheck.derive.expr import Add, Sym
-from softcheck.derive.ladder import Gap
+from softcheck.derive.ladder import Gap, Proof
 from softcheck.derive.reading.claims import Line
 from softcheck.derive.spell import latex
 
@@ -19,8 +19,8 @@ def explained(checked: Checked) -> str:
     """Return an `aligned` environment for each chain that leaves a term out; else a comment."""
     parts = []
     for position, decision in enumerate(checked.decisions):
-        gap = decision.proof and decision.proof.gap
-        if gap:
+        if isinstance(decision.found, Proof) and decision.found.gap is not None:
+            gap = decision.found.gap
             parts.append("\n".join(_completed(checked, position, decision, gap)))
     return "\n\n".join(parts) + "\n" if parts else "% No step leaves a term out.\n"
 

@@ -7,7 +7,7 @@ stand for, so that a definition can be used under any binder without a name bein
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,10 @@ def children(x: Expr) -> tuple[Expr, ...]:
             return (body,)
         case Diff(body, by):
             return body, by
-    return ()
+        case Num() | Size() | Sym() | Delta():
+            return ()
+        case _:
+            assert_never(x)
 
 
 def walk(x: Expr) -> Iterator[Expr]:
@@ -200,4 +203,7 @@ def free_indices(x: Expr) -> set[str]:
             return (free_indices(body) | set(skip)) - {index}
         case Expect(index, _, body):
             return free_indices(body) - {index}
-    return set().union(*map(free_indices, children(x)))
+        case Num() | Size() | Add() | Mul() | Div() | Pow() | Exp() | Log() | Diff():
+            return set().union(*map(free_indices, children(x)))
+        case _:
+            assert_never(x)

@@ -16,55 +16,23 @@ from softcheck.derive.expr import (
     symbols,
     walk,
 )
-from softcheck.derive.kernel.normal_form import Facts, NormalForm
+from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.terms import OutsideError
+from softcheck.derive.kernel.theorems import Facts
 from softcheck.derive.limits import ORDER
-from softcheck.derive.reading.claims import Reading, Stated
-from softcheck.derive.reading.notation.cursor import Scope
-from softcheck.derive.reading.notation.grammar import parse
-from softcheck.derive.reading.notation.vocabulary import CONSTANTS, DIVERGENCE, TABLES, is_fixed
-from softcheck.derive.reading.tokens import tokenize
+from softcheck.derive.reading.claims import Reading
+from softcheck.derive.reading.defaults import DEFAULTS, OWN, BuiltIn
+from softcheck.derive.reading.notation.vocabulary import (
+    CONSTANTS,
+    DIVERGENCE,
+    POLICIES,
+    TABLES,
+    THE_STATE,
+    is_fixed,
+)
 from softcheck.derive.spell import latex
 
 Source = Literal["default", "document", "givens"]
-
-
-@dataclass(frozen=True)
-class _BuiltIn:
-    """A definition of softcheck's own: its two sides as LaTeX, and the actions on the left."""
-
-    left: str
-    params: tuple[str, ...]
-    right: str
-
-    @property
-    def text(self) -> str:
-        return f"{self.left} = {self.right}"
-
-    def definition(self, name: str) -> Definition:
-        body = parse(tokenize(self.right, 0, len(self.right), {}), Scope(), 0)
-        return Definition(name, self.params, body)
-
-
-_SOFTMAX = r"\frac{\exp(\theta_a)}{\sum_b \exp(\theta_b)}"
-_LOSS = r"-\sum_a \pi(a) g(a)"
-
-_DEFAULTS: dict[str, _BuiltIn] = {
-    "π": _BuiltIn(r"\pi(a)", ("a",), _SOFTMAX),
-    "p": _BuiltIn("p(a)", ("a",), _SOFTMAX),
-    "A_soft": _BuiltIn(r"A_{\text{soft}}(a)", ("a",), "g(a) - V"),
-}
-"""What a symbol means unless it is defined."""
-
-_OWN: dict[str, _BuiltIn] = {
-    "π": _DEFAULTS["π"],
-    "g": _BuiltIn("g(a)", ("a",), r"Q(a) - \alpha \log \pi(a)"),
-    "V": _BuiltIn("V", (), r"\sum_a \pi(a) g(a)"),
-    "A_soft": _DEFAULTS["A_soft"],
-    "ℒ": _BuiltIn(r"\mathcal{L}", (), _LOSS),
-    "L": _BuiltIn("L", (), _LOSS),
-}
-"""Eq. (6)'s own definitions, with which a document's are compared."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +76,6 @@ class Context:
         Symbols that are positive, whatever they stand for.
     ones : set of str
         Symbols that add up to 1 over the actions.
-    variables : set of str
-        Free symbols that the document differentiates by.
     arities : mapping of name to set of int
         With how many actions each symbol is used or defined.
     clashes : mapping of name to str
@@ -123,7 +89,6 @@ class Context:
     constants: frozenset[str]
     positive: frozenset[str]
     ones: frozenset[str]
-    variables: frozenset[str]
     arities: Mapping[str, frozenset[int]]
     clashes: Mapping[str, str]
     unread: str
@@ -173,8 +138,8 @@ class Context:
 
     def misused(self, *trees: Expr) -> str:
         """Say why nothing can be decided: a symbol used in two ways, or too many derivatives."""
-        if "the state" in self.clashes:
-            return f"{self.clashes['the state']} are both read as the state"
+        if THE_STATE in self.clashes:
+            return f"{self.clashes[THE_STATE]} are both read as the state"
         bound = next(
             (
                 node.by.name
@@ -207,66 +172,99 @@ def context(reading: Reading, extra: Reading | None = None) -> Context:
     extra : Reading, optional
         Of the file of `--givens`, which outranks the document.
     """
+    parts: dict[Source, Reading] = {"document": reading}
+    if extra is not None:
+        parts["givens"] = extra
+    givens = _stated(parts)
     trees = [
         line.tree
         for equality in reading.equalities
         for line in (equality.left, equality.right)
         if line.tree is not None
     ]
-    stated: dict[str, tuple[Stated, Source]] = {}
-    for source, part in (("document", reading), ("givens", extra)):
-        if part is not None:
-            kind: Source = "givens" if source == "givens" else "document"
-            stated |= {name: (given, kind) for name, given in part.definitions.items()}
-    bodies = [given.definition.body for given, _ in stated.values()]
+    trees += [definition.body for definition in _definitions(givens).values()]
+    givens += _defaults(set().union(*map(symbols, trees)), {given.name for given in givens})
+    definitions = _definitions(givens)
+    bodies = [definition.body for definition in definitions.values()]
     used = set().union(*map(symbols, [*trees, *bodies]))
-    definitions = {name: given.definition for name, (given, _) in stated.items()}
-    givens = [
-        Given(name, given.latex, given.definition, kind, given.source_line)
-        for name, (given, kind) in stated.items()
-    ]
-    for name, default in _defaults(used, definitions):
-        definitions[name] = default.definition(name)
-        givens.append(Given(name, default.text, definitions[name], "default", None))
-        used |= symbols(definitions[name].body)
-    fixed = set(filter(is_fixed, used - set(definitions)))
-    policies = {name for name in fixed if name.partition("_")[0] in ("π", "p")}
-    parts = [part for part in (reading, extra) if part is not None]
-    variables = {
-        node.by.name
-        for tree in [*trees, *bodies]
-        for node in walk(tree)
-        if isinstance(node, Diff) and node.by.name not in definitions
-    }
-    declared = {
-        name: line
-        for part in parts
-        for name, line in (*part.normalised.items(), *part.constants.items())
-    }
-    ones = {*policies, *(name for part in parts for name in part.normalised)}
-    constants = (CONSTANTS | TABLES | variables | set(declared) | ones | fixed) - set(definitions)
-    conditions = [c for part in parts for c in part.conditions]
-    unsigned = {name for part in parts for name in part.unsigned}
-    positive = {c.left for c in conditions if c.relation == ">"} | (CONSTANTS - unsigned) | policies
-    givens += _constants(used, constants, declared, ones, positive)
+    assumed = _assumed(parts.values(), trees, used - definitions.keys())
+    clashes = _labelled(used | definitions.keys())
+    for part in parts.values():
+        clashes |= part.clashes
     full = Context(
         definitions=definitions,
         givens=(),
-        constants=frozenset(constants),
-        positive=frozenset(positive - set(definitions)),
-        ones=frozenset(ones),
-        variables=frozenset(variables),
-        arities=_arities([*trees, *bodies], definitions),
-        clashes=_labelled(used | {*definitions})
-        | {n: how for part in parts for n, how in part.clashes.items()},
-        unread=next((part.unread for part in parts if part.unread), ""),
+        constants=assumed.constants - definitions.keys(),
+        positive=assumed.positive - definitions.keys(),
+        ones=assumed.ones,
+        arities=_arities(trees, definitions),
+        clashes=clashes,
+        unread=next((part.unread for part in parts.values() if part.unread), ""),
     )
     sums, positives = _distributions(full)
     return replace(
         full,
-        givens=tuple(_noted(full, given) for given in givens),
+        givens=(
+            *(_noted(full, given) for given in givens),
+            *_granted(full, used, assumed.declared),
+        ),
         positive=full.positive | positives,
         ones=full.ones | sums,
+    )
+
+
+def _stated(parts: Mapping[Source, Reading]) -> list[Given]:
+    """Return what the parts define, each name by the last part that does."""
+    found = {
+        name: Given(name, stated.latex, stated.definition, source, stated.source_line)
+        for source, part in parts.items()
+        for name, stated in part.definitions.items()
+    }
+    return list(found.values())
+
+
+def _definitions(givens: Iterable[Given]) -> dict[str, Definition]:
+    return {given.name: given.definition for given in givens if given.definition is not None}
+
+
+@dataclass(frozen=True)
+class _Assumed:
+    """What is taken for granted of symbols without a definition.
+
+    Attributes
+    ----------
+    declared : mapping of name to source line
+        Those that the text says something of.
+    constants, ones, positive : set of str
+        As in `Context`.
+    """
+
+    declared: Mapping[str, int]
+    constants: frozenset[str]
+    ones: frozenset[str]
+    positive: frozenset[str]
+
+
+def _assumed(parts: Iterable[Reading], trees: Iterable[Expr], undefined: set[str]) -> _Assumed:
+    """Return what the parts, and the notation of this field, say of symbols."""
+    declared: dict[str, int] = {}
+    ones: set[str] = set()
+    unsigned: set[str] = set()
+    positive: set[str] = set()
+    for part in parts:
+        declared |= {**part.normalised, **part.constants}
+        ones |= part.normalised.keys()
+        unsigned |= part.unsigned
+        positive |= {c.left for c in part.conditions if c.relation == ">"}
+    fixed = set(filter(is_fixed, undefined))
+    policies = {name for name in fixed if name.partition("_")[0] in POLICIES}
+    ones |= policies
+    variables = {node.by.name for tree in trees for node in walk(tree) if isinstance(node, Diff)}
+    return _Assumed(
+        declared,
+        frozenset(CONSTANTS | TABLES | variables | declared.keys() | ones | fixed),
+        frozenset(ones),
+        frozenset(positive | (CONSTANTS - unsigned) | policies),
     )
 
 
@@ -288,54 +286,43 @@ def _arities(
 def _labelled(used: set[str]) -> dict[str, str]:
     """Return the names that are used with a word in brackets and without one: `p(x)` and `p(a)`."""
     clashes: dict[str, str] = {}
-    for name in used:
+    for name in sorted(used):
         base, bracket, label = name.partition("(")
         if bracket and base in used:
             clashes |= dict.fromkeys((base, name), f"({label}")
     return clashes
 
 
-def _defaults(
-    used: set[str], definitions: Mapping[str, Definition]
-) -> Iterator[tuple[str, _BuiltIn]]:
+def _defaults(used: set[str], known: set[str]) -> Iterator[Given]:
     """Yield the defaults that are used and not replaced."""
-    known = {*definitions}
     names = set(used)
+    found: dict[str, BuiltIn] = {}
     for name in sorted(used - known):
         if name.startswith(f"{DIVERGENCE}("):
             p, q = name.removeprefix(f"{DIVERGENCE}(").removesuffix(")").split("‖")
             names |= {p, q}
-            yield name, _divergence(p, q)
-    for name in ("A_soft", "π", "p"):
-        # A document that speaks of a policy and of p means two things.
-        if name in names - known and not (name == "p" and "π" in known):
-            known.add(name)
-            yield name, _DEFAULTS[name]
+            found[name] = _divergence(p, q)
+    if "π" in names | known:
+        names.discard("p")  # a document that speaks of a policy and of p means two things
+    found |= {name: default for name, default in DEFAULTS.items() if name in names - known}
+    for name, default in found.items():
+        yield Given(name, default.text, default.definition(name), "default", None)
 
 
-def _divergence(p: str, q: str) -> _BuiltIn:
+def _divergence(p: str, q: str) -> BuiltIn:
     p, q = (latex(Sym(name, ("b",))) for name in (p, q))
     left = rf"D_{{\mathrm{{KL}}}}({p.removesuffix('(b)')} \,\|\, {q.removesuffix('(b)')})"
-    return _BuiltIn(left, (), rf"\sum_b {p} (\log {p} - \log {q})")
+    return BuiltIn(left, (), rf"\sum_b {p} (\log {p} - \log {q})")
 
 
-def _constants(
-    used: set[str],
-    constants: Iterable[str],
-    declared: Mapping[str, int],
-    ones: set[str],
-    positive: set[str],
-) -> list[Given]:
-    found = []
-    for name in sorted(used & set(constants)):
-        if name == "θ":
-            continue
-        more = ", and is positive" if name in positive else ""
-        more += f", and Σ {name} = 1" if name in ones else ""
+def _granted(known: Context, used: set[str], declared: Mapping[str, int]) -> Iterator[Given]:
+    """Yield what is said of the symbols that depend on nothing."""
+    for name in sorted(used & known.constants - {"θ"}):
+        more = ", and is positive" if name in known.positive else ""
+        more += f", and Σ {name} = 1" if name in known.ones else ""
         source: Source = "document" if name in declared else "default"
         text = f"{name} does not depend on the policy{more}"
-        found.append(Given(name, text, None, source, declared.get(name)))
-    return found
+        yield Given(name, text, None, source, declared.get(name))
 
 
 def _distributions(known: Context) -> tuple[frozenset[str], frozenset[str]]:
@@ -355,7 +342,7 @@ def _distributions(known: Context) -> tuple[frozenset[str], frozenset[str]]:
                 positives.add(name)
             if len(definition.params) == 1:
                 total = Sum("b", Sym(name, ("b",)))
-                if form.zero(form.difference(total, ONE)):
+                if form.proved(total, ONE):
                     ones.add(name)
         except OutsideError:
             continue
@@ -364,7 +351,7 @@ def _distributions(known: Context) -> tuple[frozenset[str], frozenset[str]]:
 
 def _noted(known: Context, given: Given) -> Given:
     """Say how a definition differs from Eq. (6)'s own, if it does."""
-    own = _OWN.get(given.name)
+    own = OWN.get(given.name)
     if given.definition is None or own is None or given.source == "default":
         return given
     if given.name in ("L", "ℒ") and "g" not in known.definitions:
@@ -372,12 +359,11 @@ def _noted(known: Context, given: Given) -> Given:
     theirs, ours = given.definition, own.definition(given.name)
     if len(theirs.params) == len(ours.params):
         for facts in (known.facts(()), known.facts()):
-            form = NormalForm(Facts({**facts.definitions, given.name: ours}, (), facts.ones,
-                                    facts.constants, facts.positive))  # fmt: skip
+            definitions = {**facts.definitions, given.name: ours}
+            form = NormalForm(replace(facts, definitions=definitions))
             try:
-                if form.zero(form.difference(theirs.body, Sym(given.name, theirs.params))):
+                if form.proved(theirs.body, Sym(given.name, theirs.params)):
                     return given
             except OutsideError:
                 continue
-    note = f"differs from Eq. (6)'s own, {own.text}"
-    return Given(given.name, given.text, given.definition, given.source, given.source_line, note)
+    return replace(given, note=f"differs from Eq. (6)'s own, {own.text}")

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
-from softcheck.derive.expr import Condition, Diff, Expr, Log, Mul, Sym, symbols
+from softcheck.derive.expr import Condition, Expr, symbols
 from softcheck.derive.givens import Context
-from softcheck.derive.kernel.normal_form import Assumption, Facts, Lemma, NormalForm
+from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.polynomials import renamed
 from softcheck.derive.kernel.terms import Index, OutsideError, Product
+from softcheck.derive.kernel.theorems import Assumption, Facts, Lemma, Proved
 from softcheck.derive.spell import unicode
 from softcheck.derive.writing import formula
 
@@ -67,22 +68,22 @@ class Proof:
 
     Attributes
     ----------
+    proved : Proved
+        That it does.
     needs : tuple of Ground
         A smallest set that proves it; empty for algebra alone.
-    assumes : tuple of Assumption
-        Where it holds: what the step divides by is not 0, what it takes the logarithm of is > 0.
     gap : Gap or None
     """
 
+    proved: Proved
     needs: tuple[Ground, ...]
-    assumes: tuple[Assumption, ...]
     gap: Gap | None
 
     @property
     def words(self) -> tuple[str, ...]:
         """Say all that the step needs, for the report."""
-        positive = {_said(a) for a in self.assumes if a.relation == ">"}
-        nonzero = {_said(a) for a in self.assumes if a.relation == "≠"} - positive
+        positive = {_said(a) for a in self.proved.assumes if a.relation == ">"}
+        nonzero = {_said(a) for a in self.proved.assumes if a.relation == "≠"} - positive
         return (
             *(ground.words for ground in self.needs),
             *(f"{term} > 0" for term in sorted(positive)),
@@ -141,14 +142,14 @@ class Ladder:
         """Return the proof on the lowest rung that has one, or None."""
         named = self._one_sided()
         cited = [*named, *(Ground("lemma", name) for name in self.lemmas)]
-        for rung in ([], named, cited):
-            if self._proves(rung):
-                return self._proof(self._fewest(rung), None)
         everything = [*cited, *self._ones(), *self._definitions(named)]
-        if not self._proves(everything):
-            return None
-        needs = self._fewest(everything)
-        return self._proof(needs, self._gap(cited, needs))
+        for rung in ([], named, cited, everything):
+            proved = self._proves(rung)
+            if proved is not None:
+                proved, needs = self._fewest(rung, proved)
+                self.outside = ""
+                return Proof(proved, needs, self._gap(cited, needs) if rung is everything else None)
+        return None
 
     # Grounds
 
@@ -198,32 +199,29 @@ class Ladder:
         ones = facts.ones | {g.name for g in grounds if g.kind == "one"}
         return replace(facts, lemmas=lemmas, ones=ones)
 
-    def _proves(self, grounds: Iterable[Ground]) -> bool:
+    def _proves(self, grounds: Iterable[Ground]) -> Proved | None:
         form = NormalForm(self._facts(grounds))
         try:
-            return form.zero(form.difference(self.left, self.right), self.conditions)
+            return form.proved(self.left, self.right, self.conditions)
         except OutsideError as outside:
             self.outside = str(outside)
-            return False
+            return None
         finally:
             self.spent += form.spent
 
-    def _fewest(self, grounds: Sequence[Ground]) -> tuple[Ground, ...]:
+    def _fewest(
+        self, grounds: Sequence[Ground], proved: Proved
+    ) -> tuple[Proved, tuple[Ground, ...]]:
         """Take grounds away, the last first, as long as the rest proves the step."""
         kept = list(grounds)
         for ground in reversed(grounds):
             rest = [other for other in kept if other != ground]
-            if self._proves(rest):
-                kept = rest
-        return tuple(kept)
+            again = self._proves(rest)
+            if again is not None:
+                proved, kept = again, rest
+        return proved, tuple(kept)
 
     # What a proof says
-
-    def _proof(self, needs: tuple[Ground, ...], gap: Gap | None) -> Proof:
-        self.outside = ""
-        form = NormalForm(self._facts(needs))
-        form.difference(self.left, self.right)
-        return Proof(needs, tuple(form.assumed), gap)
 
     def _gap(self, cited: Sequence[Ground], needs: Sequence[Ground]) -> Gap | None:
         """Return the term that the step leaves out, if the rest of its terms agree without it."""
@@ -258,20 +256,3 @@ class Ladder:
                 stages.append(Stage(ground, left))
             before = left
         return tuple(stages)
-
-
-def lemma(left: Expr, right: Expr, name: str, proof: Proof) -> Lemma | None:
-    """Return what a proved equality says of a derivative, if that is what it is about."""
-    if not isinstance(left, Diff):
-        return None
-    body, by = left.body, left.by
-    if isinstance(body, Log):
-        # d log f = d f / f for whatever f there is.
-        right = Mul((body.of, right))
-        body = body.of
-    if not isinstance(body, Sym):
-        return None
-    actions = (*body.args, *by.args)
-    if len(set(actions)) < len(actions) or any(action.isdigit() for action in actions):
-        return None
-    return Lemma(body, by, right, name, proof.assumes)

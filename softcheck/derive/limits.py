@@ -36,11 +36,11 @@ OPERATIONS = 400_000
 CHOICES = 256
 """Choices of the free actions at which a line is evaluated on a table, evenly spread if more."""
 
-DIGITS = 40
-"""Digits of a number."""
+NUMBER_DIGITS = 40
+"""Digits of a number that a formula writes out."""
 
 ORDER = 4
-"""Derivatives of derivatives."""
+"""Derivatives within derivatives, and of one operator."""
 
 POWER = 24
 """The exponent of a power."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import assert_never
 
 from softcheck.derive.expr import (
     Add,
@@ -41,7 +42,6 @@ _TEX_NAMES = {
 class _Marks:
     """How one of the two notations writes its signs."""
 
-    name: Callable[[str], str]
     symbol: Callable[[str, tuple[str, ...]], str]
     delta: Callable[[str, str], str]
     power: Callable[[str, int], str]
@@ -103,6 +103,8 @@ def _spell(x: Expr, level: int, marks: _Marks) -> str:  # noqa: C901  one case a
             if isinstance(body, Sym):
                 return marks.derivative(inner(body, _SUM), variable)
             return f"{marks.operator(variable)}[{inner(body, _SUM)}]"
+        case _:
+            assert_never(x)
 
 
 def _negative_inside(x: Mul, level: int) -> bool:
@@ -200,7 +202,6 @@ def _latex_symbol(name: str, args: tuple[str, ...]) -> str:
 
 
 _UNICODE = _Marks(
-    name=str,
     symbol=_unicode_symbol,
     delta=lambda left, right: f"1{{{left}={right}}}",
     power=lambda base, exponent: base + str(exponent).translate(_SUPERSCRIPTS),
@@ -216,7 +217,6 @@ _UNICODE = _Marks(
 )
 
 _LATEX = _Marks(
-    name=_latex_name,
     symbol=_latex_symbol,
     delta=lambda left, right: rf"\mathbf{{1}}\{{{left}={right}\}}",
     power=lambda base, exponent: f"{base}^{{{exponent}}}",

@@ -57,14 +57,14 @@ def test_a_document_of_very_many_equalities_is_not_decided_for_ever():
     text = "\n".join(f"$$\\theta_a = {k}$$" for k in range(limits.EQUALITIES + 50))
     checked = check(text)
     assert len(checked.decisions) <= limits.EQUALITIES + 2
-    assert "more than" in "".join(decision.reason for decision in checked.decisions)
+    assert "more than" in "".join(str(decision.found) for decision in checked.decisions)
 
 
 def test_the_work_of_a_document_is_capped(monkeypatch):
     monkeypatch.setattr("softcheck.derive.check.WORK", 100)
     checked = check(built_in())
     assert checked.decisions[-1].status is Verdict.UNKNOWN
-    assert "more work" in checked.decisions[-1].reason
+    assert "more work" in checked.decisions[-1].found
 
 
 def test_files_that_are_no_documents_are_refused(tmp_path):

@@ -24,7 +24,6 @@ CONTEXT = Context(
     constants=frozenset({"Q", "w", "α", "θ"}),
     positive=frozenset({"w", "α", "π"}),
     ones=frozenset({"π"}),
-    variables=frozenset(),
     arities={},
     clashes={},
     unread="",

@@ -3,7 +3,7 @@
 import pytest
 
 from softcheck.derive.check import check, report
-from softcheck.derive.ladder import lemma
+from softcheck.derive.kernel.theorems import lemma
 from softcheck.result import Verdict
 
 WEIGHTS = "Weights $w_i$ are constants.\n\n"
@@ -66,11 +66,9 @@ def test_a_lemma_about_a_logarithm_assumes_that_there_is_one():
     )
     checked = check(text)
     (decision,) = checked.decisions
-    assert decision.proof.words == ("Q(i) > 0", "Q(k) ≠ 0")
-    stated = lemma(
-        decision.equality.left.formula, decision.equality.right.formula, "it", decision.proof
-    )
-    assert set(stated.assumes) == set(decision.proof.assumes)
+    assert decision.found.words == ("Q(i) > 0", "Q(k) ≠ 0")
+    stated = lemma(decision.found.proved, "it")
+    assert set(stated.assumes) == set(decision.found.proved.assumes)
 
 
 def test_a_condition_of_the_text_is_among_the_givens():

@@ -3,14 +3,13 @@
 The rules, each an identity for every n >= 1: products are expanded, factors free of an index
 leave its sum, an indicator picks one action out of a sum, `exp` of a sum is a product, `log` of
 a product of positive factors is a sum, the sum of exponentials over the actions is a positive
-atom Z, and derivatives follow the product rule down to the atoms. Only this file can say that a
-step is proved.
+atom Z, and derivatives follow the product rule down to the atoms. Only `NormalForm.proved` says
+that two formulas are equal.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import NamedTuple, assert_never
 
 from softcheck.derive.expr import (
     Add,
@@ -37,7 +36,7 @@ from softcheck.derive.kernel.polynomials import (
     constant,
     filled,
     fresh,
-    indicator,
+    kronecker,
     opened,
     plus,
     renamed,
@@ -51,6 +50,7 @@ from softcheck.derive.kernel.products import (
     product_shape,
     reciprocal_of,
 )
+from softcheck.derive.kernel.seal import SEAL
 from softcheck.derive.kernel.terms import (
     SIZE,
     Atom,
@@ -65,60 +65,9 @@ from softcheck.derive.kernel.terms import (
     Reciprocal,
     Symbol,
 )
-from softcheck.derive.kernel.zero import residue, vanishes
+from softcheck.derive.kernel.theorems import Assumption, Facts, Proved
+from softcheck.derive.kernel.zero import vanishes
 from softcheck.derive.limits import PRODUCTS
-
-
-class Assumption(NamedTuple):
-    """What a formula takes for granted where it stands: that a term is not 0, or that it is > 0."""
-
-    of: Product
-    relation: Literal["≠", ">"]
-
-
-@dataclass(frozen=True)
-class Lemma:
-    """A derivative that was proved: `d left / d by = right`, at actions that may be any.
-
-    Attributes
-    ----------
-    left, by : Sym
-        All their actions are different names.
-    right : Expr
-    name : str
-        For the report.
-    assumes : tuple of Assumption
-        Where it holds: whatever uses it takes the same for granted.
-    """
-
-    left: Sym
-    by: Sym
-    right: Expr
-    name: str
-    assumes: tuple[Assumption, ...]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a step may use.
-
-    Attributes
-    ----------
-    definitions : mapping of name to Definition
-        Those that are unfolded; any other symbol is a function of which nothing is known.
-    lemmas : tuple of Lemma
-    ones : set of str
-        Symbols that add up to 1 over the actions.
-    constants : set of str
-        Symbols that depend on nothing: their derivative by anything else is zero.
-    positive : set of str
-    """
-
-    definitions: Mapping[str, Definition]
-    lemmas: tuple[Lemma, ...]
-    ones: frozenset[str]
-    constants: frozenset[str]
-    positive: frozenset[str]
 
 
 class _Unfolded(NamedTuple):
@@ -166,15 +115,21 @@ class NormalForm:
         """Return the normal form of `left - right`."""
         return plus(self.of(left), scaled(self.of(right), -1))
 
-    def zero(self, polynomial: Polynomial, conditions: Iterable[Condition] = ()) -> bool:
-        """Tell whether a polynomial is zero for every n, under conditions on its actions."""
-        equal, different = _cases(conditions)
-        return vanishes(polynomial, equal, different, self.facts.ones)
+    def proved(
+        self, left: Expr, right: Expr, conditions: tuple[Condition, ...] = ()
+    ) -> Proved | None:
+        """Return the theorem that two formulas are equal for every n, or None if that is not shown.
 
-    def left(self, polynomial: Polynomial, conditions: Iterable[Condition] = ()) -> Polynomial:
-        """Return what is left of a polynomial under conditions on its actions."""
-        equal, different = _cases(conditions)
-        return residue(polynomial, equal, different, self.facts.ones)
+        Raises
+        ------
+        OutsideError
+            If one of them has no normal form here.
+        """
+        equal = [(c.left, c.right) for c in conditions if c.relation == "="]
+        different = [(c.left, c.right) for c in conditions if c.relation == "≠"]
+        if not vanishes(self.difference(left, right), equal, different, self.facts.ones):
+            return None
+        return Proved(left, right, conditions, tuple(self.assumed), SEAL)
 
     # Formulas
 
@@ -187,7 +142,7 @@ class NormalForm:
             case Sym(name, args):
                 return self._symbol(name, tuple(env.get(index, index) for index in args))
             case Delta(left, right):
-                return indicator(env.get(left, left), env.get(right, right))
+                return kronecker(env.get(left, left), env.get(right, right))
             case Add(terms):
                 return plus(*(self._of(term, env) for term in terms))
             case Mul(factors):
@@ -204,7 +159,7 @@ class NormalForm:
                 at = fresh()
                 summand = self._of(body, {**env, index: at})
                 for other in skip:
-                    apart = plus(constant(1), scaled(indicator(at, env.get(other, other)), -1))
+                    apart = plus(constant(1), scaled(kronecker(at, env.get(other, other)), -1))
                     summand = self._times(summand, apart)
                 return bind(summand, at, self.facts.ones)
             case Expect(index, under, body):
@@ -217,6 +172,8 @@ class NormalForm:
                     raise OutsideError(f"a derivative by {by.name}, which is not a free variable")
                 place = tuple(env.get(index, index) for index in by.args)
                 return self._derivative(self._of(body, env), by.name, place)
+            case _:
+                assert_never(x)
 
     def _symbol(self, name: str, args: tuple[Index, ...]) -> Polynomial:
         definition = self.facts.definitions.get(name)
@@ -235,7 +192,7 @@ class NormalForm:
         self._assume(known.assumes, at)
         return renamed(known.body, at) if args else known.body
 
-    def _unfolded(self, definition: Definition) -> "_Unfolded":
+    def _unfolded(self, definition: Definition) -> _Unfolded:
         """Return what a definition says, at actions of its own."""
         self._open.append(definition.name)
         before, self.assumed = self.assumed, set()
@@ -449,7 +406,7 @@ class NormalForm:
                     f"{name} with {len(own)} actions, and a derivative with {len(args)}"
                 )
             return self._times(
-                constant(1), *(indicator(i, j) for i, j in zip(own, args, strict=True))
+                constant(1), *(kronecker(i, j) for i, j in zip(own, args, strict=True))
             )
         if head.name in self.facts.constants or head.name in (name, "n"):
             return {}
@@ -483,14 +440,6 @@ def _differentiated(
     indices = [index for _, group in variables for index in group]
     by = tuple((variable, len(group)) for variable, group in variables)
     return Atom(Symbol(head.name, by), (*own[:first], *indices))
-
-
-def _cases(
-    conditions: Iterable[Condition],
-) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    equal = [(c.left, c.right) for c in conditions if c.relation == "="]
-    different = [(c.left, c.right) for c in conditions if c.relation == "≠"]
-    return equal, different
 
 
 def _prime_factors(number: int) -> Sequence[int]:

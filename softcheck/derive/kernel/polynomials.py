@@ -14,7 +14,7 @@ from softcheck.derive.kernel.products import (
     with_ones,
     written,
 )
-from softcheck.derive.kernel.terms import ONE, Atom, Component, Head, Index, OutsideError, Product
+from softcheck.derive.kernel.terms import EMPTY, Atom, Component, Head, Index, OutsideError, Product
 from softcheck.derive.limits import TERMS
 
 Polynomial: TypeAlias = dict[Product, Fraction]
@@ -29,7 +29,7 @@ def fresh() -> int:
 
 def constant(value: Fraction | int) -> Polynomial:
     """Return a number."""
-    return {ONE: Fraction(value)} if value else {}
+    return {EMPTY: Fraction(value)} if value else {}
 
 
 def atom(head: Head, *args: Index) -> Polynomial:
@@ -37,7 +37,7 @@ def atom(head: Head, *args: Index) -> Polynomial:
     return {Product(((Atom(head, args), 1),)): Fraction(1)}
 
 
-def indicator(left: Index, right: Index) -> Polynomial:
+def kronecker(left: Index, right: Index) -> Polynomial:
     """Return 1 where two actions are the same and 0 elsewhere."""
     product = written({}, [], [(left, right)])
     return {} if product is None else {product: Fraction(1)}
@@ -48,7 +48,7 @@ def plus(*polynomials: Polynomial) -> Polynomial:
     total = dict(polynomials[0])
     for polynomial in polynomials[1:]:
         for product, coefficient in polynomial.items():
-            add(total, product, coefficient)
+            add_term(total, product, coefficient)
     return total
 
 
@@ -70,13 +70,13 @@ def times(x: Polynomial, y: Polynomial) -> Polynomial:
         for right, b in y.items():
             product = multiplied(left, right)
             if product is not None:
-                add(total, product, a * b)
+                add_term(total, product, a * b)
         if len(total) > TERMS:
             raise OutsideError(f"more than {TERMS} terms")
     return total
 
 
-def add(total: Polynomial, product: Product, coefficient: Fraction) -> None:
+def add_term(total: Polynomial, product: Product, coefficient: Fraction) -> None:
     """Add a term to a polynomial in place."""
     value = total.get(product, 0) + coefficient
     if value:
@@ -91,7 +91,7 @@ def renamed(polynomial: Polynomial, mapping: Mapping[Index, Index]) -> Polynomia
     for product, coefficient in polynomial.items():
         there = moved(product, mapping)
         if there is not None:
-            add(total, there, coefficient)
+            add_term(total, there, coefficient)
     return total
 
 
@@ -110,7 +110,7 @@ def bind(polynomial: Polynomial, index: int, ones: frozenset[str] = frozenset())
         bound = summed(product, index)
         bound = bound and with_ones(bound, ones)
         if bound is not None:
-            add(total, bound, coefficient)
+            add_term(total, bound, coefficient)
     return total
 
 

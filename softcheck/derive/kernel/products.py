@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import permutations
 
 from softcheck.derive.kernel.terms import (
-    ONE,
+    EMPTY,
     SIZE,
     Atom,
     Component,
@@ -33,9 +33,9 @@ from softcheck.derive.limits import LINKED_SUMS
 
 def multiplied(x: Product, y: Product) -> Product | None:
     """Return the product of two terms, or None if it is zero."""
-    if x == ONE:
+    if x == EMPTY:
         return y
-    if y == ONE:
+    if y == EMPTY:
         return x
     factors = dict(x.factors)
     for base, exponent in y.factors:

@@ -97,7 +97,9 @@ class Product(NamedTuple):
     classes: tuple[tuple[Index, ...], ...] = ()
 
 
-ONE = Product()
+EMPTY = Product()
+"""The product of nothing, 1."""
+
 SIZE = Atom(Symbol("n"), ())
 """The number of actions."""
 

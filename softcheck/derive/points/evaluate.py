@@ -6,6 +6,7 @@ Sums are loops and derivatives are jets: nothing here is shared with the normal 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import assert_never
 
 from softcheck.derive.expr import (
     Add,
@@ -106,12 +107,15 @@ class Evaluation:
             case Pow(base, exponent):
                 return self._power(self._of(base, env), exponent)
             case Exp(of):
-                return jets.exponential(self._of(of, env), self.arithmetic)
+                return jets.exp(self._of(of, env), self.arithmetic)
             case Log(of):
                 return self._log(of, env)
-        return self._remembered(x, env)
+            case Sum() | Expect() | Diff():
+                return self._remembered(x, env)
+            case _:
+                assert_never(x)
 
-    def _remembered(self, x: Expr, env: Mapping[str, int]) -> Jet:
+    def _remembered(self, x: Sum | Expect | Diff, env: Mapping[str, int]) -> Jet:
         """Return the value of a sum or a derivative, computed once for each choice of actions."""
         if id(x) not in self._free:
             self._nodes.append(x)  # an id stays taken while its tree lives
@@ -122,7 +126,7 @@ class Evaluation:
             self._known[key] = self._sum_or_derivative(x, env)
         return self._known[key]
 
-    def _sum_or_derivative(self, x: Expr, env: Mapping[str, int]) -> Jet:
+    def _sum_or_derivative(self, x: Sum | Expect | Diff, env: Mapping[str, int]) -> Jet:
         match x:
             case Sum(index, body, skip):
                 out = {self._action(other, env) for other in skip}
@@ -134,7 +138,6 @@ class Evaluation:
             case Diff(body, by):
                 args = tuple(self._action(index, env) for index in by.args)
                 return self._derivative(body, by.name, args, env)
-        raise AssertionError(x)
 
     def _sum(
         self,
@@ -231,4 +234,4 @@ class Evaluation:
                         inner_env = dict(zip(definition.params, at, strict=True))
                         self._known[key] = self._log(definition.body, inner_env)
                     return self._known[key]
-        return jets.logarithm(self._of(of, env), self.arithmetic)
+        return jets.log(self._of(of, env), self.arithmetic)

@@ -69,7 +69,7 @@ def inverse(x: Jet, arithmetic: Arithmetic) -> Jet:
     return _series(x, coefficients)
 
 
-def exponential(x: Jet, arithmetic: Arithmetic) -> Jet:
+def exp(x: Jet, arithmetic: Arithmetic) -> Jet:
     """Return exp x."""
     value = arithmetic.exp(x[NONE])
     factorial = 1
@@ -80,7 +80,7 @@ def exponential(x: Jet, arithmetic: Arithmetic) -> Jet:
     return _series(x, coefficients)
 
 
-def logarithm(x: Jet, arithmetic: Arithmetic) -> Jet:
+def log(x: Jet, arithmetic: Arithmetic) -> Jet:
     """Return log x."""
     coefficients = [arithmetic.log(x[NONE])]
     order = _order(x)

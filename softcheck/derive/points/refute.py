@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from fractions import Fraction
 from itertools import product
 
@@ -11,8 +11,8 @@ from softcheck.derive.limits import OPERATIONS
 from softcheck.derive.points.evaluate import Evaluation, NoValueError
 from softcheck.derive.points.jets import Arithmetic, Number
 
-DIGITS = 30
-"""Decimal digits of the intervals."""
+_CERTIFYING_DIGITS = 30
+"""Decimal digits of the intervals that tell two sides apart."""
 
 _VISIBLE = 1e-7
 """Relative difference from which a point is worth certifying."""
@@ -59,26 +59,6 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Refutation:
-    """A point at which two sides differ, for certain.
-
-    Attributes
-    ----------
-    point : Point
-    left, right : float
-        The sides.
-    low, high : float
-        Between these lies the difference; 0 does not.
-    """
-
-    point: Point
-    left: float
-    right: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Claim:
     """Two sides, and what is assumed.
 
@@ -97,6 +77,41 @@ class Claim:
     conditions: tuple[Condition, ...]
     positive: frozenset[str]
     ones: frozenset[str]
+
+
+class _Seal:
+    """What `certified` holds, and nobody else."""
+
+
+_SEAL = _Seal()
+
+
+@dataclass(frozen=True)
+class Refutation:
+    """A point at which two sides differ, for certain; only `certified` makes one.
+
+    Attributes
+    ----------
+    claim : Claim
+        What it refutes.
+    point : Point
+    left, right : float
+        The sides.
+    low, high : float
+        Between these lies the difference; 0 does not.
+    """
+
+    claim: Claim
+    point: Point
+    left: float
+    right: float
+    low: float
+    high: float
+    seal: InitVar[_Seal]
+
+    def __post_init__(self, seal: _Seal) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only intervals say that something is refuted: ask certified")
 
 
 def refute(claim: Claim) -> Refutation | None:
@@ -145,12 +160,13 @@ def _leaf(point: Point, arithmetic: Arithmetic) -> Callable[[str, tuple[int, ...
 
 def certified(claim: Claim, point: Point) -> Refutation | None:
     """Return the two sides at a point if interval arithmetic tells them apart."""
-    left, right = enclosures(claim, point, DIGITS)
+    left, right = enclosures(claim, point, _CERTIFYING_DIGITS)
     difference = left - right
     low, high = difference.a, difference.b
     if not (low > 0 or high < 0):
         return None
-    return Refutation(point, float(left.mid), float(right.mid), float(low.a), float(high.b))
+    ends = float(low.a), float(high.b)
+    return Refutation(claim, point, float(left.mid), float(right.mid), *ends, _SEAL)
 
 
 def enclosures(claim: Claim, point: Point, digits: int) -> tuple[Number, Number]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache, reduce
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from softcheck.derive.expr import (
     Add,
@@ -35,10 +35,12 @@ from softcheck.derive.points.refute import Claim, fewest_actions, free_actions
 if TYPE_CHECKING:
     import sympy
 
-SIZES = (1, 2, 3, 12)
+_SIZES = (1, 2, 3, 12)
 """The numbers of actions at which the engines must agree."""
 
-DIGITS = 60
+_CONFIRMING_DIGITS = 60
+"""Decimal digits of the intervals in which two sides must agree."""
+
 _TERMS = 600
 """A size is left out where writing the claim out would take more terms than this."""
 
@@ -54,11 +56,11 @@ class DisagreementError(Exception):
 
 @cache
 def _context() -> Any:
-    """Return interval arithmetic of `DIGITS` digits; to make it takes longer than a side."""
+    """Return interval arithmetic, made once: to make it takes longer than a side."""
     from mpmath.ctx_iv import MPIntervalContext
 
     context = MPIntervalContext()
-    context.dps = DIGITS
+    context.dps = _CONFIRMING_DIGITS
     return context
 
 
@@ -72,7 +74,7 @@ def confirm(claim: Claim) -> tuple[int, ...]:
     """
     return tuple(
         actions
-        for actions in SIZES
+        for actions in _SIZES
         if actions >= fewest_actions(claim)
         and (actions == 1 or _cost_of(claim, actions) <= _TERMS)
         and any(_agree(claim, actions, positive=positive) for positive in (False, True))
@@ -188,6 +190,8 @@ class _Written:
             case Diff(body, by):
                 at = tuple(self._action(index, env) for index in by.args)
                 return sympy.diff(self.explicit(body, env), self._free(by.name, at))
+            case _:
+                assert_never(x)
 
     def _action(self, index: str, env: Mapping[str, int]) -> int:
         return env[index] if index in env else int(index) - 1

@@ -4,7 +4,7 @@ from collections.abc import Container, Sequence
 from typing import TypeAlias
 
 from softcheck.derive.expr import Condition, Expr, Num, Size, Sym
-from softcheck.derive.reading.notation.cursor import Scope
+from softcheck.derive.reading.notation.cursor import Found, Scope
 from softcheck.derive.reading.notation.grammar import parse
 from softcheck.derive.reading.notation.names import parse_index
 from softcheck.derive.reading.statements import Statement
@@ -19,7 +19,7 @@ _INDEX_RANGE = {"dots", "ldots", "cdots", "forall", "in", "n", "N", "K"}
 def quietly(tokens: Sequence[Token], letters: Letters) -> Expr | None:
     """Return the tree of an expression, or None if it cannot be read."""
     try:
-        return parse(tokens, Scope(letters), 0)
+        return parse(tokens, Scope(letters), Found(), 0)
     except ReadError:
         return None
 

@@ -120,6 +120,14 @@ class Text:
         """Return the column of a place, counted from 1."""
         return place - self._line_starts[self.line(place) - 1] + 1
 
+    def words(self, start: int, end: int) -> str:
+        """Return what stands in a place, on one line."""
+        return " ".join(self.text[start:end].split())
+
+    def problem(self, reason: str, place: int) -> str:
+        """Say what is wrong, and where."""
+        return f"line {self.line(place)}, column {self.column(place)}: {reason}"
+
     def spans(self) -> Iterator[Span]:
         """Yield the formulas in the order of the text."""
         found = list(_SPAN.finditer(self._formulas))

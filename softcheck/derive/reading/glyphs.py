@@ -26,7 +26,7 @@ GLYPH = re.compile(rf"[{_RAISED}]+|[{_LOWERED}]+|[^\x00-\x7f\s]")
 """What may stand for LaTeX: digits and letters above or below the line, or one character."""
 
 
-def spelled(glyph: str) -> str | None:
+def latex_of(glyph: str) -> str | None:
     r"""Return the LaTeX of what `GLYPH` matches, or None where it stands for itself.
 
     Examples: `∑` is `\sum`, `𝔼` is `\mathbb{E}`, `⁻¹` is `^{-1}`, `𝜋` is `π`.

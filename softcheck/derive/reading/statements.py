@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 
 from softcheck.derive.reading.tokens import ReadError, Token
 
-EQUAL = {"="}
-DEFINES = {":="}
-DEFINED_BY = {"=:"}
-OTHER = {
+_RELATIONS = {
     "neq": "≠", "ne": "≠", "le": "≤", "leq": "≤", "leqslant": "≤", "ge": "≥", "geq": "≥",
     "geqslant": "≥", "ll": "≪", "gg": "≫", "approx": "≈", "sim": "∼", "simeq": "≃", "cong": "≅",
     "propto": "∝", "to": "→", "rightarrow": "→", "longrightarrow": "→", "leftarrow": "←",
@@ -151,8 +148,8 @@ def _relation(tokens: Sequence[Token], i: int) -> tuple[str, int] | None:
     if token.kind == "command":
         if token.text == "not" and following in ("=", "in"):
             return ("≠" if following == "=" else "∉"), 2
-        if token.text in OTHER:
-            return OTHER[token.text], 1
+        if token.text in _RELATIONS:
+            return _RELATIONS[token.text], 1
     return None
 
 
@@ -244,7 +241,7 @@ def _dangles(current: Sequence[Token]) -> bool:
     if len(current) > 1 and current[-2].text == "^":
         return False  # the star of a name
     ends = last.kind == "sign" and last.text in (*_OPERATORS, "=", "<", ">")
-    return ends or (last.kind == "command" and last.text in {*OTHER, "cdot", "times"})
+    return ends or (last.kind == "command" and last.text in {*_RELATIONS, "cdot", "times"})
 
 
 def _continues(tokens: Sequence[Token], i: int, current: Sequence[Token]) -> bool:

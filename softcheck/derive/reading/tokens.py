@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from softcheck.derive.limits import MACRO_DEPTH, TOKENS
-from softcheck.derive.reading.glyphs import GLYPH, spelled
+from softcheck.derive.reading.glyphs import GLYPH, latex_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def _function(token: Token) -> Token:
 
 def _glyph(token: Token) -> list[Token]:
     """Return the tokens that a character beyond ASCII stands for; they stand where it does."""
-    latex = spelled(token.text)
+    latex = latex_of(token.text)
     if latex is None:
         return [replace(token, kind="letter" if token.text.isalpha() else "sign")]
     pieces = _raw(latex, 0, len(latex))

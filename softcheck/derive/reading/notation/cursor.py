@@ -1,6 +1,8 @@
 """A place in a row of tokens, and what is known there beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -30,9 +32,9 @@ class Brace:
     bound: frozenset[str]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Scope:
-    """What is known beside the tokens, and what is found beside the tree.
+    """What is known at a place beside the tokens.
 
     Attributes
     ----------
@@ -42,27 +44,34 @@ class Scope:
         How many actions the quantities take whose meaning is known so far.
     entry : str or None
         The action of which a formula of whole tables is one entry.
-    bound : list of str
+    bound : tuple of str
         The actions that sums around the place bind.
-    braces : list of Brace
-        The parts that are marked by a brace.
-    sizes, sets : set of str
-        The letters that were read as the number of actions, and as their set.
-    marks : dict of name to set of str
-        The decorations that were left out of a name, and under "the state" what was read as it.
-    depth : int
-        Brackets that are open.
     """
 
     letters: frozenset[str] = frozenset()
     arities: Mapping[str, int] = field(default_factory=dict)
     entry: str | None = None
-    bound: list[str] = field(default_factory=list)
+    bound: tuple[str, ...] = ()
+
+
+@dataclass
+class Found:
+    """What is found beside the tree.
+
+    Attributes
+    ----------
+    braces : list of Brace
+        The parts that are marked by a brace.
+    sizes, sets : set of str
+        The letters that were read as the number of actions, and as their set.
+    marks : dict of name to set of str
+        The decorations that were left out of a name, and under `THE_STATE` what was read as it.
+    """
+
     braces: list[Brace] = field(default_factory=list)
     sizes: set[str] = field(default_factory=set)
     sets: set[str] = field(default_factory=set)
-    marks: dict[str, set[str]] = field(default_factory=dict)
-    depth: int = 0
+    marks: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
 class Cursor:
@@ -72,16 +81,26 @@ class Cursor:
     ----------
     tokens : sequence of Token
     scope : Scope
+    found : Found
         Shared with all cursors over parts of the same formula.
     at : int
         Where the document stands, for the error of an empty expression.
+
+    Attributes
+    ----------
+    i : int
+        How many tokens are taken.
+    depth : int
+        Brackets and operators that are open.
     """
 
-    def __init__(self, tokens: Sequence[Token], scope: Scope, at: int) -> None:
+    def __init__(self, tokens: Sequence[Token], scope: Scope, found: Found, at: int) -> None:
         self.tokens = list(tokens)
         self.scope = scope
+        self.found = found
         self.at = tokens[-1].end if tokens else at
         self.i = 0
+        self.depth = 0
 
     @property
     def done(self) -> bool:
@@ -162,7 +181,17 @@ class Cursor:
 
     def nested(self, tokens: Sequence[Token]) -> Self:
         """Return a cursor over a part of the tokens."""
-        return type(self)(tokens, self.scope, self.peek(-1).end)
+        inner = type(self)(tokens, self.scope, self.found, self.peek(-1).end)
+        inner.depth = self.depth
+        return inner
+
+    @contextmanager
+    def binding(self, *actions: str) -> Iterator[None]:
+        """Read what stands under a sum over some actions."""
+        outer = self.scope
+        self.scope = replace(outer, bound=(*outer.bound, *actions))
+        yield
+        self.scope = outer
 
 
 def shown(token: Token) -> str:

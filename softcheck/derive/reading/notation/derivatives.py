@@ -6,12 +6,11 @@ A derivative of a sum takes the whole product that follows, one of anything else
 from collections.abc import Sequence
 
 from softcheck.derive.expr import Diff, Div, Expr, Num, Pow, Size, Sym
+from softcheck.derive.limits import ORDER
 from softcheck.derive.reading.notation.names import parse_index
 from softcheck.derive.reading.notation.parser import REACH, Parser, number_of
 from softcheck.derive.reading.notation.vocabulary import CONSTANTS, TABLES
 from softcheck.derive.reading.tokens import ReadError, Token
-
-_HIGHEST_ORDER = 4
 
 
 def fraction(parser: Parser) -> Expr:
@@ -57,8 +56,10 @@ def _order(parser: Parser) -> int:
         return 1
     parser.take()
     number = number_of(parser.whole(parser.group()))
-    if number is None or number.denominator != 1 or not 1 <= number <= _HIGHEST_ORDER:
-        raise ReadError("an order of differentiation that is not 1 to 4", parser.peek(-1).start)
+    if number is None or number.denominator != 1 or not 1 <= number <= ORDER:
+        raise ReadError(
+            f"an order of differentiation that is not 1 to {ORDER}", parser.peek(-1).start
+        )
     return int(number)
 
 
@@ -76,7 +77,7 @@ def _variable_and_order(parser: Parser) -> list[Sym]:
     start = parser.peek().start
     symbol = parser.symbol() if parser.starts_name() else None
     order = _order(parser)
-    if isinstance(symbol, Pow) and symbol.exponent <= _HIGHEST_ORDER:
+    if isinstance(symbol, Pow) and symbol.exponent <= ORDER:
         order, symbol = symbol.exponent, symbol.base
     if not isinstance(symbol, Sym) or symbol.name in ("", "n"):
         raise ReadError("a derivative by something that is not a variable", start)

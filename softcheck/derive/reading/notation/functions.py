@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from softcheck.derive.expr import ONE, Div, Exp, Expr, Log, Num, Sum, Sym, free_indices
 from softcheck.derive.limits import NESTING
 from softcheck.derive.reading.notation.cursor import split
+from softcheck.derive.reading.notation.entries import entry
 from softcheck.derive.reading.notation.names import parse_index
 from softcheck.derive.reading.notation.parser import REACH, Parser
-from softcheck.derive.reading.notation.tables import entry
 from softcheck.derive.reading.notation.vocabulary import DIVERGENCE
 from softcheck.derive.reading.tokens import ReadError, Token
 

@@ -8,7 +8,7 @@ with.
 from collections.abc import Sequence
 
 from softcheck.derive.expr import Expr
-from softcheck.derive.reading.notation.cursor import Brace, Scope, spelled
+from softcheck.derive.reading.notation.cursor import Brace, Found, Scope, spelled
 from softcheck.derive.reading.notation.derivatives import fraction, partial
 from softcheck.derive.reading.notation.functions import (
     divergence,
@@ -24,14 +24,15 @@ from softcheck.derive.reading.notation.vocabulary import BRACES, EXPECTATIONS, I
 from softcheck.derive.reading.tokens import Token
 
 
-def parse(tokens: Sequence[Token], scope: Scope, at: int) -> Expr:
+def parse(tokens: Sequence[Token], scope: Scope, found: Found, at: int) -> Expr:
     """Return the tree of an expression.
 
     Parameters
     ----------
     tokens : sequence of Token
     scope : Scope
-        Filled with what braces say.
+    found : Found
+        Filled with what is found beside the tree.
     at : int
         Where the document stands, for the error of an empty expression.
 
@@ -40,7 +41,7 @@ def parse(tokens: Sequence[Token], scope: Scope, at: int) -> Expr:
     ReadError
         At the first token that is not understood, or is left over.
     """
-    parser = _Grammar(tokens, scope, at)
+    parser = _Grammar(tokens, scope, found, at)
     tree = parser.expression()
     parser.end()
     return tree
@@ -85,7 +86,7 @@ def _brace(parser: Parser) -> Expr:
     if parser.sees(BRACES[command.text]):
         parser.take()
         bound = frozenset(parser.scope.bound)
-        parser.scope.braces.append(Brace(body, marked, parser.group(), bound))
+        parser.found.braces.append(Brace(body, marked, parser.group(), bound))
     return body
 
 

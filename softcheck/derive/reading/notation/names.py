@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from softcheck.derive.expr import Expr, Pow, Size, Sym
-from softcheck.derive.reading.notation.cursor import Cursor, Scope, spelled, split
+from softcheck.derive.reading.notation.cursor import Cursor, Found, Scope, spelled, split
 from softcheck.derive.reading.notation.vocabulary import (
     ACCENTS,
     CONSTANTS,
@@ -12,8 +12,9 @@ from softcheck.derive.reading.notation.vocabulary import (
     GREEK,
     INDEX_LETTERS,
     PARAMETERS,
-    SIZES,
+    SIZE_LETTERS,
     STATES,
+    THE_STATE,
 )
 from softcheck.derive.reading.tokens import ReadError, Token
 
@@ -22,7 +23,7 @@ STARS = ("*", "star", "ast")
 
 def parse_index(tokens: Sequence[Token], scope: Scope) -> str | None:
     """Return the action that the tokens name, or None if they name none."""
-    names = Names(tokens, scope, 0)
+    names = Names(tokens, scope, Found(), 0)
     index = names.index()
     return index if index is not None and names.done else None
 
@@ -66,8 +67,8 @@ class Names(Cursor):
                 )
             args += literal
         name = self._decorated(name, decorations)
-        if name in SIZES and not args and (name == "n" or name in self.scope.sizes):
-            self.scope.sizes.add(name)
+        if name in SIZE_LETTERS and not args and (name == "n" or name in self.found.sizes):
+            self.found.sizes.add(name)
             return Size()
         if name in self.scope.bound and not args:
             raise ReadError(f"the action {name!r} stands where a number is expected", start.start)
@@ -103,7 +104,7 @@ class Names(Cursor):
             name += "_" + ",".join(kept)
         if len(kept) < len(marks):
             left_out = ",".join(mark for mark in marks if mark in PARAMETERS)
-            self.scope.marks.setdefault(name, set()).add(left_out)
+            self.found.marks[name].add(left_out)
         return name
 
     def _base(self) -> str:
@@ -160,7 +161,7 @@ class Names(Cursor):
             self.take()
             name += "_" + spelled(self.group())
         if name in STATES:
-            self.scope.marks.setdefault("the state", set()).add(name)
+            self.found.marks[THE_STATE].add(name)
             return ""
         if self.sees("_") and name in PARAMETERS:
             return self._of_parameters(name)
@@ -260,7 +261,7 @@ class Names(Cursor):
         if not parser.done or not isinstance(symbol, Sym) or symbol.args:
             return None
         if symbol.name in STATES:
-            self.scope.marks.setdefault("the state", set()).add(symbol.name)
+            self.found.marks[THE_STATE].add(symbol.name)
             return ""
         if symbol.name in ("θ", "π"):
             return ""

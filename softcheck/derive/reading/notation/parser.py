@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from softcheck.derive.expr import Add, Div, Exp, Expr, Mul, Num, Pow, Size, negative
-from softcheck.derive.limits import DIGITS, NESTING, POWER
+from softcheck.derive.limits import NESTING, NUMBER_DIGITS, POWER
 from softcheck.derive.reading.notation.cursor import OPENERS
 from softcheck.derive.reading.notation.indicators import relation_of_actions
 from softcheck.derive.reading.notation.names import Names
@@ -26,13 +26,12 @@ class Parser(Names, ABC):
 
     def whole(self, tokens: Sequence[Token]) -> Expr:
         """Return the tree of tokens of which nothing may be left over."""
-        self.scope.depth += 1
-        if self.scope.depth > NESTING:
-            raise ReadError(f"more than {NESTING} brackets within each other", self.peek(-1).start)
         parser = self.nested(tokens)
+        parser.depth += 1
+        if parser.depth > NESTING:
+            raise ReadError(f"more than {NESTING} brackets within each other", self.peek(-1).start)
         tree = parser.expression()
         parser.end()
-        self.scope.depth -= 1
         return tree
 
     # The three levels
@@ -105,13 +104,13 @@ class Parser(Names, ABC):
 
     def factor(self) -> Expr:
         """Take one factor with its power."""
-        self.scope.depth += 1
-        if self.scope.depth > NESTING:
+        self.depth += 1
+        if self.depth > NESTING:
             raise ReadError(f"more than {NESTING} operators within each other", self.peek().start)
         base = self._primary()
         if self.sees("^"):
             base = self._raised(base)
-        self.scope.depth -= 1
+        self.depth -= 1
         return base
 
     def _raised(self, base: Expr) -> Expr:
@@ -153,8 +152,8 @@ class Parser(Names, ABC):
 
     def _number(self) -> Expr:
         token = self.take()
-        if len(token.text) > DIGITS:
-            raise ReadError(f"a number of more than {DIGITS} digits", token.start)
+        if len(token.text) > NUMBER_DIGITS:
+            raise ReadError(f"a number of more than {NUMBER_DIGITS} digits", token.start)
         return Num(Fraction(token.text))
 
     def bracket(self) -> Expr:
@@ -170,7 +169,7 @@ class Parser(Names, ABC):
     def _cardinality(self) -> Expr:
         bar = self.take()
         if self.sees(*SETS, kind="font") and self.sees("|", ahead=1):
-            self.scope.sets.add(self.take().text)
+            self.found.sets.add(self.take().text)
             self.take()
             return Size()
         raise ReadError("'|' not understood, expected |\\mathcal{A}|", bar.start)

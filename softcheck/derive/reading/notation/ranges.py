@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from softcheck.derive.reading.notation.cursor import shown, spelled
 from softcheck.derive.reading.notation.names import Names
-from softcheck.derive.reading.notation.vocabulary import SETS, SIZES, STATES
+from softcheck.derive.reading.notation.vocabulary import SETS, SIZE_LETTERS, STATES
 from softcheck.derive.reading.tokens import ReadError, Token
 
 _NO_ACTIONS = {"d", "e", "n", "s"}
@@ -95,7 +95,7 @@ def _action_set(names: Names) -> None:
         return
     if not _is_set(token):
         raise ReadError(f"a sum over {shown(token)}, expected \\mathcal{{A}}", token.start)
-    names.scope.sets.add(token.text)
+    names.found.sets.add(token.text)
     if names.sees("("):
         content = names.inside(names.take())
         if spelled(content) not in STATES:
@@ -123,10 +123,10 @@ def _action_list(names: Names) -> list[str]:
 
 def _upper(names: Names, above: Sequence[Token]) -> None:
     text = spelled(above)
-    if text in SIZES:
-        names.scope.sizes.add(text)
+    if text in SIZE_LETTERS:
+        names.found.sizes.add(text)
     elif text.strip("|") in SETS and any(map(_is_set, above)):
-        names.scope.sets.add(text.strip("|"))
+        names.found.sets.add(text.strip("|"))
     else:
         raise ReadError(f"a sum up to {text!r}, expected n", above[0].start)
 

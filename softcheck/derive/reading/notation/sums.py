@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from softcheck.derive.expr import Expect, Expr, Mul, Sum, Sym, free_indices, minus
 from softcheck.derive.reading.notation.cursor import Scope, split
+from softcheck.derive.reading.notation.entries import arity, entry
 from softcheck.derive.reading.notation.parser import Parser
 from softcheck.derive.reading.notation.ranges import binders
-from softcheck.derive.reading.notation.tables import arity, entry
 from softcheck.derive.reading.tokens import ReadError, Token
 
 
@@ -25,9 +25,8 @@ def total(parser: Parser) -> Expr:
             raise ReadError("a sum with two ranges", command.start)
         place += parser.group()
     bound = binders(parser, below, above, command)
-    parser.scope.bound += [name for name, _ in bound]
-    tree = parser.product()
-    del parser.scope.bound[len(parser.scope.bound) - len(bound) :]
+    with parser.binding(*(name for name, _ in bound)):
+        tree = parser.product()
     for name, skip in reversed(bound):
         tree = Sum(name, tree, skip)
     return tree
@@ -92,12 +91,11 @@ def _drawn(parser: Parser, start: int) -> _Drawn:
 def _mean(parser: Parser, drawn: _Drawn, factors: Sequence[Sequence[Token]]) -> Expr:
     """Return the mean of a product, each factor of which stands in brackets of its own."""
     action = drawn.action or _unused(parser.scope, factors, drawn.start)
-    parser.scope.bound.append(action)
-    if drawn.action is None:
-        trees = [_entry(parser, action, factor, drawn.start) for factor in factors]
-    else:
-        trees = [parser.whole(factor) for factor in factors]
-    parser.scope.bound.pop()
+    with parser.binding(action):
+        if drawn.action is None:
+            trees = [_entry(parser, action, factor, drawn.start) for factor in factors]
+        else:
+            trees = [parser.whole(factor) for factor in factors]
     return Expect(action, drawn.under, trees[0] if len(trees) == 1 else Mul(tuple(trees)))
 
 

@@ -21,6 +21,10 @@ INDEX_LETTERS = set("abcijklmuv")
 """Letters that name an action wherever they stand."""
 
 STATES = {"s", "s_t"}
+THE_STATE = "the state"
+"""Under this no name, but what was read as the state, is noted among the marks of names."""
+
+POLICIES = ("π", "p")
 
 PARAMETERS = {"θ", "φ", "π", "ψ", "ω"}
 """Decorations that say whose parameters or policy it is; of each quantity there is one."""
@@ -28,7 +32,7 @@ PARAMETERS = {"θ", "φ", "π", "ψ", "ω"}
 FIXED = {"old", "ref"}
 """Decorations of a policy, and of what belongs to it, that does not depend on the parameters."""
 
-SIZES = {"n", "N", "K"}
+SIZE_LETTERS = {"n", "N", "K"}
 """Letters of the number of actions."""
 
 SETS = {"A", "C", "I", "K", "U", "V", "W", "X", "Y"}

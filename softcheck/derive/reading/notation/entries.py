@@ -15,7 +15,7 @@ from softcheck.derive.expr import (
     walk,
 )
 from softcheck.derive.reading.notation.cursor import Scope
-from softcheck.derive.reading.notation.vocabulary import CONSTANTS, TABLES
+from softcheck.derive.reading.notation.vocabulary import CONSTANTS, POLICIES, TABLES
 from softcheck.derive.reading.tokens import ReadError
 
 
@@ -59,7 +59,7 @@ def arity(name: str, scope: Scope) -> int | None:
         return scope.arities[name]
     if name in CONSTANTS:
         return 0
-    policy = name.partition("_")[0].rstrip("*'") in ("π", "p")
+    policy = name.partition("_")[0].rstrip("*'") in POLICIES
     return 1 if name in TABLES or policy or name == "A_soft" else None
 
 
