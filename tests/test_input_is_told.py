@@ -38,7 +38,7 @@ def codes(cell):
     return re.findall(r"`([^`]+)`", cell)
 
 
-@pytest.fixture(params=FORMATS.values(), ids=lambda form: form.suffixes[0])
+@pytest.fixture(params=dict.fromkeys(FORMATS.values()), ids=lambda form: form.suffixes[0])
 def form(request):
     return request.param
 

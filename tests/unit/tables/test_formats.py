@@ -16,7 +16,7 @@ BESIDE = {"shards.read_shards", "zarr_group.read_zarr"}
 """These read folders, which have no suffix."""
 
 
-@pytest.mark.parametrize("form", set(FORMATS.values()), ids=lambda form: form.reader)
+@pytest.mark.parametrize("form", dict.fromkeys(FORMATS.values()), ids=lambda form: form.reader)
 def test_every_row_has_its_reader(form):
     module, _, function = form.reader.partition(".")
     assert (FOLDER / f"{module}.py").is_file(), (
