@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -352,22 +352,29 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
     assert "pip install 'softcheck[dask]'" in refused("--engine", "dask")
 
 
-def started_processes(run):
-    """Wait for the workers of a run to be at work; return all of its processes."""
-    while True:
+def at_work(run, folder):
+    """Wait until both workers of a run have read in a folder; return all processes it started."""
+    workers = set()
+    while len(workers) < 2:
+        assert run.poll() is None, run.communicate()
         children = psutil.Process(run.pid).children(recursive=True)
-        if sum(child.cpu_times().user > 1.0 for child in children) == 2:
-            return children
-        assert run.poll() is None
+        workers |= {child for child in children if any(files_open(child, folder))}
         time.sleep(0.02)
+    return children
+
+
+def files_open(process, folder):
+    """Yield what a process has open in a folder: nothing if it has ended, as `uname` soon has."""
+    with suppress(psutil.NoSuchProcess):
+        yield from (file for file in process.open_files() if Path(file.path).parent == folder)
 
 
 def listening(process):
-    return [
-        connection.laddr.ip
-        for connection in process.net_connections()
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    """Yield the addresses at which a process listens: none if it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        for connection in process.net_connections():
+            if connection.status == psutil.CONN_LISTEN:
+                yield connection.laddr.ip
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -384,7 +391,7 @@ def test_an_interrupted_run_leaves_no_process_and_no_file(tmp_path, number):
         env=os.environ | {"TMPDIR": str(scratch)},
         start_new_session=True,
     ) as run:
-        children = started_processes(run)
+        children = at_work(run, folder)
         of_all = [psutil.Process(run.pid), *children]
         assert {ip for process in of_all for ip in listening(process)} == {"127.0.0.1"}
         if number == signal.SIGINT:
@@ -399,6 +406,45 @@ def test_an_interrupted_run_leaves_no_process_and_no_file(tmp_path, number):
     assert alive == []
     if number != signal.SIGKILL:
         assert list(scratch.iterdir()) == []
+
+
+SIGNALLING = """
+import os, signal, sys, tempfile, threading
+
+made = tempfile.mkdtemp
+
+def mkdtemp(suffix=None, prefix=None, dir=None):
+    folder = made(suffix, prefix, dir)
+    if {when}:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return folder
+
+tempfile.mkdtemp = mkdtemp
+sys.argv = ["softcheck", "verify", "-qq", "--engine=dask", "--threads=1", {folder!r}]
+if __name__ == "__main__":
+    from softcheck.__main__ import main
+    main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "code"),
+    [
+        ("prefix == 'softcheck-'", 143),
+        # Dask keeps keys in some. A signal is raised in this thread, which so may make none.
+        ("threading.current_thread() is threading.main_thread()", 0),
+    ],
+)
+def test_a_signal_before_a_with_owns_a_temporary_folder_leaves_none(tmp_path, when, code):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    folder = str(write(tmp_path / "case", tables(30)))
+    run = subprocess.run(
+        [sys.executable, "-c", SIGNALLING.format(when=when, folder=folder)],
+        capture_output=True, check=False, timeout=60, env=os.environ | {"TMPDIR": str(scratch)},
+    )  # fmt: skip
+    assert (run.returncode, run.stdout, run.stderr) == (code, b"", b"")
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_finished_run_leaves_no_thread_no_process_and_no_file(tmp_path, monkeypatch):

@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 from run import softcheck
 
 from softcheck.command.config import configuration
 from softcheck.command.funnel import EXIT_CODES, INTERNAL, TROUBLE
+from softcheck.command.main import app
 from softcheck.report import FORMATS
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +70,25 @@ def test_its_table_of_formats_is_that_of_the_program():
 def test_its_exit_codes_are_those_of_the_program():
     listed = [code for code, _ in rows("exit code")]
     assert listed[:4] == [*map(str, sorted({*EXIT_CODES.values(), TROUBLE, INTERNAL}))]
+
+
+PROGRAM = typer.main.get_command(app)
+OPTIONS = {"--help", "--install-completion"} | {
+    name
+    for command in (PROGRAM, *PROGRAM.commands.values())
+    for option in command.params
+    for name in (*option.opts, *option.secondary_opts)
+}
+OF_OTHERS = {"--group", "--json", "--quiet"}
+"""Options that are named beside ours: of pip, of the benchmarks."""
+
+
+def test_every_option_that_a_text_or_an_error_names_is_one():
+    texts = [ROOT / name for name in ("README.md", "action.yml", ".pre-commit-hooks.yaml")]
+    for path in (*texts, *(ROOT / "softcheck").rglob("*.py")):
+        named = re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z](?![\w{-])", path.read_text("utf-8"))
+        unknown = {*named} - OPTIONS - OF_OTHERS
+        assert not unknown, f"{path} names {sorted(unknown)}, which no command has"
 
 
 @pytest.mark.parametrize("block", blocks("toml"))

@@ -299,7 +299,7 @@ SIGNALS = pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (sign
 def test_a_signal_ends_the_run_without_a_traceback(tmp_path, sent, code):
     for name in ("q", "logits"):
         np.save(tmp_path / f"{name}.npy", np.zeros((1_000_000, 2)))
-    run, controller = on_a_terminal("verify", tmp_path, "--alpha=1", "--samples=100")
+    run, controller = on_a_terminal("verify", tmp_path, "--alpha=1", "--samples=50", "--threads=1")
     read(controller, until=b"states")
     run.send_signal(sent)
     rest = read(controller)

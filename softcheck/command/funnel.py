@@ -3,6 +3,7 @@
 That of a signal alone is made where the program starts, which has to know it before this file.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -110,7 +111,7 @@ def _signals() -> Iterator[None]:
         from threading import Timer
 
         start()
-        Timer(0.01, signal.raise_signal, [what.exc_value.number]).start()
+        Timer(0.01, os.kill, [os.getpid(), what.exc_value.number]).start()
 
     report, sys.unraisablehook = sys.unraisablehook, unraisable
     start()

@@ -12,7 +12,7 @@ import platform
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -220,7 +220,7 @@ def cluster(scheduler: str | None, threads: int | None) -> Iterator[Cluster]:
     """
     try:
         import cryptography  # noqa: F401  for the certificates of a cluster of our own
-        import distributed
+        import distributed  # noqa: F401  it is there, or that is said here
     except ImportError as error:
         raise UsageError(
             "--engine dask",
@@ -235,25 +235,38 @@ def cluster(scheduler: str | None, threads: int | None) -> Iterator[Cluster]:
             with _connected(scheduler) as client:
                 yield Cluster(client, f"--scheduler {scheduler}")
         else:
-            with _of_this_machine(threads or cores()) as own, distributed.Client(own) as client:
+            with _of_this_machine(threads or cores()) as client:
                 yield Cluster(client, "--engine dask", threads)
     finally:
         logging.disable(before)
 
 
 @contextmanager
-def _of_this_machine(workers: int) -> Iterator[Any]:
+def _of_this_machine(workers: int) -> Iterator["Client"]:
     """Run a cluster that only this machine can reach, and that leaves nothing behind."""
     import dask
     import distributed
 
-    def start() -> Any:
+    ends = ExitStack()
+
+    def start() -> "Client":
         # What a thread starts inherits this: Ctrl-C is for this process, which ends the others.
         # The tracker comes first, for its start would undo it.
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        folder = ends.enter_context(TemporaryDirectory(prefix="softcheck-"))
+        changed = {
+            "temporary-directory": folder,
+            "distributed.scheduler.no-workers-timeout": f"{RESTARTS}s",
+            "distributed.scheduler.http.routes": [],
+            "distributed.worker.http.routes": [],
+            # In place of Dask's own, which has the allocator give back every array at once,
+            # only to ask for it again. What a worker leaves behind goes with the folder.
+            "distributed.nanny.pre-spawn-environ": {"TMPDIR": folder},
+        }
+        ends.enter_context(dask.config.set(changed))
         try:
-            return distributed.LocalCluster(
+            started = distributed.LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 host="127.0.0.1",
@@ -270,33 +283,26 @@ def _of_this_machine(workers: int) -> Iterator[Any]:
                 f"{workers} processes that may connect to each other",
                 "Use --engine local, or --scheduler.",
             ) from error
+        ends.callback(started.close)
+        ends.callback(_kill, started)
+        client: Client = ends.enter_context(distributed.Client(started))
+        return client
 
-    with (
-        TemporaryDirectory(prefix="softcheck-") as folder,
-        dask.config.set(
-            {
-                "temporary-directory": folder,
-                "distributed.scheduler.no-workers-timeout": f"{RESTARTS}s",
-                "distributed.scheduler.http.routes": [],
-                "distributed.worker.http.routes": [],
-                # In place of Dask's own, which has the allocator give back every array at once,
-                # only to ask for it again. What a worker leaves behind goes with the folder.
-                "distributed.nanny.pre-spawn-environ": {"TMPDIR": folder},
-            }
-        ),
-        ThreadPoolExecutor(1) as starter,
-    ):
-        starting = starter.submit(start)
+    # A signal interrupts the main thread alone: what another one begins, it ends whole.
+    with ThreadPoolExecutor(1) as aside:
         try:
-            yield starting.result()
+            yield aside.submit(start).result()
         finally:
-            started = starting.result()
-            # They would first end what they are at, though nobody waits for it any more.
-            for nanny in started.workers.values():
-                nanny.auto_restart = False
-                with suppress(ProcessLookupError):
-                    os.kill(nanny.pid, signal.SIGKILL)
-            started.close()
+            aside.submit(ends.close).result()
+
+
+def _kill(started: Any) -> None:
+    """Kill the workers, which would first end what they are at, though nobody waits for it."""
+    for nanny in list(started.workers.values()):
+        nanny.auto_restart = False
+        if (pid := nanny.pid) is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
