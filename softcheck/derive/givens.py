@@ -333,12 +333,7 @@ def _distributions(known: Context) -> tuple[frozenset[str], frozenset[str]]:
             continue
         form = NormalForm(known.facts())
         try:
-            value = form.of(Sym(name, definition.params))
-            if len(value) == 1 and all(
-                coefficient > 0 and not product.sums and not product.classes
-                and all(form.positive(base) for base, _ in product.factors)
-                for product, coefficient in value.items()
-            ):  # fmt: skip
+            if form.positive(Sym(name, definition.params)):
                 positives.add(name)
             if len(definition.params) == 1:
                 total = Sum("b", Sym(name, ("b",)))

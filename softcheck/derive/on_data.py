@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softcheck import result
 from softcheck.checks.blocks import Facts, given_block
@@ -21,10 +20,10 @@ from softcheck.derive.limits import CHOICES
 from softcheck.derive.points.evaluate import Evaluation
 from softcheck.derive.reading.claims import Line, placed
 from softcheck.derive.reading.notation.vocabulary import CONSTANTS
-from softcheck.derive.rounded import ARITHMETIC, EXACT, Array, Rounded
+from softcheck.derive.rounded import ARITHMETIC, EXACT, Rounded
 from softcheck.errors import NothingToCheckError
 from softcheck.gradient.numeric.sampled import FAMILY_ERROR
-from softcheck.gradient.policy import Block, Buffers
+from softcheck.gradient.policy import Block, Buffers, Flags, States
 from softcheck.gradient.tolerance import U
 from softcheck.result import Status, Verdict
 from softcheck.settings import Settings
@@ -160,9 +159,7 @@ def _unavailable(checked: Checked, decision: Decision) -> str:
     return next(iter(sorted(free - CONSTANTS - {"Q", *_LOGITS})), "")
 
 
-def _blocks(
-    case: Case, settings: Settings
-) -> Iterator[tuple[int, Block, NDArray[np.bool_] | None]]:
+def _blocks(case: Case, settings: Settings) -> Iterator[tuple[int, Block, Flags | None]]:
     buffers, facts = Buffers(), Facts()
     for raw in case.blocks(max(1, _ENTRIES // case.actions)):
         block, legal = given_block(case, raw, settings, buffers, facts)
@@ -177,7 +174,7 @@ class _Run:
         checked: Checked,
         case: Case,
         block: Block,
-        legal: NDArray[np.bool_] | None,
+        legal: Flags | None,
         start: int,
         settings: Settings,
     ) -> None:
@@ -280,7 +277,7 @@ class _Run:
         level = log(2.0 * places / FAMILY_ERROR)
         drift = spread * level / (3.0 * samples)
         error = drift + np.sqrt(drift * drift + 2.0 * variance * level / samples)
-        estimate: Array = scale * (frequency * values).sum(axis=0)
+        estimate: States = scale * (frequency * values).sum(axis=0)
         return Rounded(estimate, abs(scale) * error)
 
 

@@ -7,14 +7,15 @@ order in the unit roundoff.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softcheck.derive.points.jets import Arithmetic
+from softcheck.gradient.policy import Array
 from softcheck.gradient.tolerance import TINY, U
 
-Array = NDArray[np.float64]
+StatesOrOne: TypeAlias = Array  # (rows,), or (1,) or () where all states share it
 
 _FUNCTION = 2.0 * U
 """Relative error of NumPy's exp and log: less than one unit in the last place."""
@@ -26,11 +27,11 @@ class Rounded:
 
     Attributes
     ----------
-    value, error : Array
+    value, error : StatesOrOne
     """
 
-    value: Array
-    error: Array
+    value: StatesOrOne
+    error: StatesOrOne
 
     def __add__(self, other: "Rounded") -> "Rounded":
         value = self.value + other.value
@@ -78,5 +79,5 @@ def _log(x: Rounded) -> Rounded:
 
 
 ARITHMETIC = Arithmetic(_number, _exp, _log)
-EXACT: Array = np.zeros(())
+EXACT: StatesOrOne = np.zeros(())
 """The error of what is exact."""

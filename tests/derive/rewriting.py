@@ -18,6 +18,7 @@ from softcheck.derive.expr import (
     Mul,
     Num,
     Pow,
+    Size,
     Sum,
     Sym,
     negative,
@@ -122,6 +123,7 @@ class Maker:
                 Delta(index, pick(scope)),
                 Log(Sym("π", (index,))),
                 Num(Fraction(self.random.randint(1, 3))),
+                Size(),
             )
         )
 

@@ -131,6 +131,23 @@ class NormalForm:
             return None
         return Proved(left, right, conditions, tuple(self.assumed), SEAL)
 
+    def positive(self, x: Expr) -> bool:
+        """Tell whether a formula is a single product of what is positive, wherever it stands.
+
+        Raises
+        ------
+        OutsideError
+            If it has no normal form here.
+        """
+        terms = self.of(x)
+        return len(terms) == 1 and all(
+            coefficient > 0
+            and not product.sums
+            and not product.classes
+            and all(self._positive(base) for base, _ in product.factors)
+            for product, coefficient in terms.items()
+        )
+
     # Formulas
 
     def _of(self, x: Expr, env: Mapping[str, Index]) -> Polynomial:  # noqa: C901  one case a node
@@ -240,7 +257,7 @@ class NormalForm:
         product, coefficient = self._single(polynomial, "a division by")
         total = constant(1 / coefficient)
         for base, exponent in product.factors:
-            if not self.positive(base):
+            if not self._positive(base):
                 if isinstance(base.head, Reciprocal):
                     raise OutsideError("a division by a reciprocal of a sum")
                 self.assumed.add(Assumption(Product(((base, 1),)), "≠"))
@@ -252,8 +269,7 @@ class NormalForm:
             total = self._times(total, {Product(((inverse, 1),)): Fraction(1)})
         return total
 
-    def positive(self, base: Atom) -> bool:
-        """Tell whether an atom is positive wherever it stands."""
+    def _positive(self, base: Atom) -> bool:
         head = base.head
         if isinstance(head, Exponential | Normaliser) or base == SIZE:
             return True
@@ -262,7 +278,7 @@ class NormalForm:
         return isinstance(head, Symbol) and not head.by and head.name in self.facts.positive
 
     def _positive_sum(self, component: Component) -> bool:
-        return all(self.positive(base) for base, _ in component.factors)
+        return all(self._positive(base) for base, _ in component.factors)
 
     def _exp(self, polynomial: Polynomial) -> Polynomial:
         total = constant(1)
@@ -305,7 +321,7 @@ class NormalForm:
         alone = coefficient == 1 and len(product.factors) == 1 and not product.sums
         total = self._log_of_number(coefficient)
         for base, exponent in product.factors:
-            if not self.positive(base):
+            if not self._positive(base):
                 if not alone or exponent != 1:
                     raise OutsideError(
                         f"a logarithm of a product in which {_spelled(base)} may be negative"

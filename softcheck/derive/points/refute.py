@@ -1,7 +1,7 @@
 """Counterexamples: a small point found by search, then certified by interval arithmetic."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import InitVar, dataclass
 from fractions import Fraction
 from itertools import product
@@ -77,6 +77,18 @@ class Claim:
     conditions: tuple[Condition, ...]
     positive: frozenset[str]
     ones: frozenset[str]
+
+    def allows(self, indices: Mapping[str, int]) -> bool:
+        """Tell whether a choice of the free actions, counted from 0, meets the conditions."""
+
+        def action(name: str) -> int:
+            return int(name) - 1 if name.isdigit() else indices[name]
+
+        return all(
+            (action(c.left) == action(c.right)) == (c.relation == "=")
+            for c in self.conditions
+            if c.relation != ">"
+        )
 
 
 class _Seal:
@@ -211,7 +223,7 @@ def points(claim: Claim) -> Iterator[Point]:
                 if count == _ACTIONS_TRIED:
                     break
                 indices = dict(zip(free, chosen, strict=True))
-                if _allowed(claim.conditions, indices):
+                if claim.allows(indices):
                     yield Point(actions, tables, indices)
 
 
@@ -228,19 +240,6 @@ def fewest_actions(claim: Claim) -> int:
     """Return the largest action that a claim gives by its number, at least 1."""
     named = free_indices(claim.left) | free_indices(claim.right)
     return max([1, *(int(index) for index in named if index.isdigit())])
-
-
-def _allowed(conditions: Sequence[Condition], indices: Mapping[str, int]) -> bool:
-    def action(name: str) -> int | None:
-        return int(name) - 1 if name.isdigit() else indices.get(name)
-
-    for condition in conditions:
-        left, right = action(condition.left), action(condition.right)
-        if condition.relation == ">" or left is None or right is None:
-            continue
-        if (left == right) != (condition.relation == "="):
-            return False
-    return True
 
 
 def _arities(claim: Claim) -> dict[str, int]:

@@ -108,20 +108,9 @@ def _choices(claim: Claim, actions: int) -> list[dict[str, int]]:
     found = []
     for chosen in product(range(tried), repeat=len(free)):
         indices = dict(zip(free, chosen, strict=True))
-        if _allowed(claim, indices):
+        if claim.allows(indices):
             found.append(indices)
     return found[:_ACTIONS_TRIED]
-
-
-def _allowed(claim: Claim, indices: Mapping[str, int]) -> bool:
-    def action(name: str) -> int:
-        return int(name) - 1 if name.isdigit() else indices[name]
-
-    return all(
-        (action(c.left) == action(c.right)) == (c.relation == "=")
-        for c in claim.conditions
-        if c.relation != ">"
-    )
 
 
 class _Written:

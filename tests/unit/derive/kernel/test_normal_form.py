@@ -321,6 +321,21 @@ def test_what_is_divided_by_is_assumed_unless_it_is_known_to_be_positive():
         assert NormalForm(facts()).proved(Div(positive, positive), ONE).assumes == ()
 
 
+def test_positive_is_what_nothing_can_make_otherwise():
+    form = NormalForm(facts())
+    for tree in (p("a"), E_A, Div(E_A, Z), Size(), Mul((num(2), p("a"), p("k")))):
+        assert form.positive(tree), unicode(tree)
+    for tree in (
+        x("a"),
+        negative(p("a")),
+        ZERO,
+        Delta("a", "k"),
+        minus(ONE, p("a")),
+        Diff(p("a"), BY),
+    ):
+        assert not form.positive(tree), unicode(tree)
+
+
 def test_a_logarithm_assumes_that_it_exists():
     found = NormalForm(facts()).proved(Log(x("a")), Log(x("a")))
     assert [assumption.relation for assumption in found.assumes] == [">"]
