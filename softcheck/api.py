@@ -8,8 +8,9 @@ from softcheck.errors import SoftcheckError, UsageError
 from softcheck.report.assertion import render
 from softcheck.result import Report, Status
 from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
-from softcheck.tables.arrays import Arrays, by_name
+from softcheck.tables.arrays import by_name
 from softcheck.tables.case import case_from_arrays
+from softcheck.tables.roles import Arrays
 from softcheck.verification import summarise, verify_case
 
 __unittest = True  # unittest leaves out of its tracebacks the frames of modules that say so

@@ -30,7 +30,9 @@ def signatures(body):
                     yield node.name, annotation
 
 
-@pytest.mark.parametrize("folder", ["gradient", "checks", "diagnosis", "derive", "tables", "training", "engines"])
+@pytest.mark.parametrize(
+    "folder", ["gradient", "checks", "diagnosis", "derive", "tables", "training", "engines"]
+)
 def test_every_array_of_a_signature_says_its_shape(folder):
     shapeless = [
         f"{path.relative_to(PACKAGE.parent)}:{annotation.lineno}: {name} takes or returns "

@@ -1,7 +1,7 @@
-"""Arrays in memory: those that a case takes, and how those of any library become NumPy's."""
+"""Arrays in memory: how those of any library become NumPy's."""
 
 import sys
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,33 +9,6 @@ from numpy.typing import ArrayLike
 from softcheck.errors import InputError
 from softcheck.tables.refusals import load_extra, reading
 from softcheck.tables.table import AsGiven, check_type
-
-
-class Arrays(TypedDict, total=False):
-    """The arrays of a case beside Q, logits, gradient and alpha.
-
-    Attributes
-    ----------
-    log_alpha : array_like
-        The logarithm of the temperature, in place of `alpha`.
-    mask : array_like of bool
-        True where an action is legal, the shape of `q`.
-    weights : array_like
-        A weight for each state's loss.
-    policy, log_policy, entropy, g, value, advantage, loss : array_like
-        Intermediates that are to be checked too.
-    """
-
-    log_alpha: ArrayLike
-    mask: ArrayLike
-    weights: ArrayLike
-    policy: ArrayLike
-    log_policy: ArrayLike
-    entropy: ArrayLike
-    g: ArrayLike
-    value: ArrayLike
-    advantage: ArrayLike
-    loss: ArrayLike
 
 
 def by_name(q: ArrayLike | tuple[ArrayLike, ...], **others: object) -> dict[str, AsGiven]:

@@ -10,9 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from softcheck.errors import nearest
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Kind(enum.Enum):
@@ -173,6 +176,34 @@ _EVERY = (
 
 ROLES: Mapping[str, Role] = MappingProxyType({role.name: role for role in _EVERY})
 """Every role by its name, in the order of reports; several critics are `critic(1)` and so on."""
+
+
+class Arrays(TypedDict, total=False):
+    """The arrays of a case beside Q, logits, gradient and alpha.
+
+    Attributes
+    ----------
+    log_alpha : array_like
+        The logarithm of the temperature, in place of `alpha`.
+    mask : array_like of bool
+        True where an action is legal, the shape of `q`.
+    weights : array_like
+        A weight for each state's loss.
+    policy, log_policy, entropy, g, value, advantage, loss : array_like
+        Intermediates that are to be checked too.
+    """
+
+    log_alpha: "ArrayLike"
+    mask: "ArrayLike"
+    weights: "ArrayLike"
+    policy: "ArrayLike"
+    log_policy: "ArrayLike"
+    entropy: "ArrayLike"
+    g: "ArrayLike"
+    value: "ArrayLike"
+    advantage: "ArrayLike"
+    loss: "ArrayLike"
+
 
 _BY_NAME = {name: role for role in _EVERY for name in role.names}
 _CRITIC = re.compile(r"qf?([1-9][0-9]?)")

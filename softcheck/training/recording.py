@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from softcheck.errors import UsageError
-from softcheck.tables.arrays import Arrays, as_numpy
+from softcheck.tables.arrays import as_numpy
 from softcheck.tables.refusals import load_extra
-from softcheck.tables.roles import family
+from softcheck.tables.roles import Arrays, family
 from softcheck.tables.table import AsGiven
 from softcheck.training.saving import save_case
 
@@ -74,7 +74,7 @@ class Captured:
             The action values of the loss; a tuple holds the critics.
         **arrays
             Whatever else is to be in the case, such as the loss; see
-            `softcheck.tables.arrays.Arrays`.
+            `softcheck.tables.roles.Arrays`.
 
         Raises
         ------
@@ -229,7 +229,7 @@ def capture(
         that the loss uses: `logits_of` picks it and makes no slice of it.
     **arrays
         Mask, weights and others, as they are when the block is entered; see
-        `softcheck.tables.arrays.Arrays`. A loss multiplied by a GradScaler is one with weights:
+        `softcheck.tables.roles.Arrays`. A loss multiplied by a GradScaler is one with weights:
         ``weights=torch.full((batch,), scaler.get_scale())``.
 
     Yields

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from softcheck.errors import InputError, OutputError, UsageError
 from softcheck.replacing import replacing
-from softcheck.tables.arrays import Arrays, by_name
+from softcheck.tables.arrays import by_name
 from softcheck.tables.case import case_from_arrays
 from softcheck.tables.refusals import load_extra
+from softcheck.tables.roles import Arrays
 from softcheck.tables.table import AsGiven
 
 Write = Callable[[str, IO[bytes], Mapping[str, AsGiven]], None]
@@ -48,7 +49,7 @@ def save_case(
     alpha : array_like
         The temperature: one number, or one for each state; or give `log_alpha`.
     **arrays
-        See `softcheck.tables.arrays.Arrays`.
+        See `softcheck.tables.roles.Arrays`.
 
     Raises
     ------

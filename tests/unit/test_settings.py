@@ -5,18 +5,20 @@ from dataclasses import fields
 from typing import get_args, get_type_hints
 
 import pytest
+from numpy.typing import ArrayLike
 
 from softcheck.api import Options, verify
 from softcheck.report import FORMATS
 from softcheck.settings import OutputFormat, Settings, settings_of
-from softcheck.tables.arrays import Arrays
+from softcheck.tables.roles import Arrays
 
 SETTINGS = settings_of(Settings)
 CASE = {"q": ([[1.0, 2.0]], [[3.0, 1.0]]), "logits": [[0.0, 1.0]], "alpha": 0.25}
 
 
 def test_the_library_takes_every_setting_of_a_verification():
-    offered, declared = get_type_hints(Options), get_type_hints(Settings)
+    offered = get_type_hints(Options, localns={"ArrayLike": ArrayLike})
+    declared = get_type_hints(Settings)
     for name in [*SETTINGS, "action_axis"]:
         assert name in offered, (
             f"softcheck.api.Options lacks {name}: declare it there too, or nobody who checks types "
@@ -24,7 +26,7 @@ def test_the_library_takes_every_setting_of_a_verification():
         )
         said = inspect.getdoc(Options)
         assert name in said, f"the docstring of softcheck.api.Options lacks {name}"
-    for name in offered.keys() - get_type_hints(Arrays).keys() - {"action_axis"}:
+    for name in offered.keys() - Arrays.__annotations__.keys() - {"action_axis"}:
         assert name in SETTINGS, f"softcheck.api.Options has {name}, which is no setting"
         assert offered[name] == declared[name], (
             f"softcheck.api.Options says of {name} that it is {offered[name]}, "

@@ -8,7 +8,8 @@ import typer
 
 from softcheck.command.options import Command, Invocation, Reporting, takes
 from softcheck.errors import UsageError
-from softcheck.settings import General, Inputs, Settings, settings_of
+from softcheck.settings import General, Settings, settings_of
+from softcheck.tables.inputs import Inputs
 
 SETTINGS = settings_of(Inputs, Settings, General)
 REPORTS = {"exit_zero", "color", "quiet", "verbose"}

@@ -2,15 +2,12 @@
 
 import inspect
 import re
-from dataclasses import fields
 
 import pytest
 
 import softcheck
 from softcheck.api import Options
-from softcheck.settings import Settings
-from softcheck.tables.arrays import Arrays
-from softcheck.tables.roles import ROLES
+from softcheck.tables.roles import ROLES, Arrays
 
 NAMES = {*ROLES, *(role.logarithm for role in ROLES.values() if role.logarithm)}
 
@@ -34,7 +31,7 @@ def test_every_role_can_be_given(function):
     taken = own | Arrays.__annotations__.keys()
     assert taken == NAMES, (
         f"{function.__name__} does not take {NAMES - taken} and takes {taken - NAMES}: the keys of "
-        "softcheck.tables.arrays.Arrays, with its own parameters, have to be the roles of roles.py"
+        "softcheck.tables.roles.Arrays, with its own parameters, have to be the roles of roles.py"
     )
     assert not own & Arrays.__annotations__.keys()
 
@@ -48,13 +45,3 @@ def test_a_captured_step_can_be_given_what_it_does_not_record():
 def test_each_key_is_described():
     assert described(Arrays) == Arrays.__annotations__.keys()
     assert described(Options) == Options.__annotations__.keys() - Arrays.__annotations__.keys()
-
-
-def test_the_options_of_the_library_are_the_settings():
-    """`block_entries` is no choice of a user's; `action_axis` is of the input."""
-    known = {field.name for field in fields(Settings)} - {"block_entries"} | {"action_axis"}
-    own = Options.__annotations__.keys() - Arrays.__annotations__.keys()
-    assert own == known, (
-        f"softcheck.api.Options lacks {known - own} and has {own - known}: softcheck.verify takes "
-        "what softcheck.settings.Settings has"
-    )
