@@ -1,18 +1,13 @@
 """The completed derivation: the term that was left out written down, as LaTeX to paste."""
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from softcheck.derive.check import Checked, Decision
 from softcheck.derive.expr import Add, Sym
-from softcheck.derive.ladder import Gap, Proof
+from softcheck.derive.ladder import Gap, Ground, Proof
 from softcheck.derive.reading.claims import Line
 from softcheck.derive.spell import latex
-
-_REASONS = {
-    "definition": r"by the definition of ${}$",
-    "lemma": "by the formula of {}",
-    "one": r"because $\sum_b {}(b) = 1$",
-}
 
 
 def explained(checked: Checked) -> str:
@@ -41,12 +36,22 @@ def _completed(checked: Checked, position: int, decision: Decision, gap: Gap) ->
 
 
 def _proof(gap: Gap) -> str:
-    steps = []
-    for stage in gap.stages:
-        name = stage.by.name if stage.by.kind == "lemma" else latex(Sym(stage.by.name))
-        reason = _REASONS[stage.by.kind].format(name)
-        steps.append(rf"&= {latex(stage.left)} && \text{{{reason}}}")
-    return " \\\\\n".join(steps)
+    return " \\\\\n".join(
+        rf"&= {latex(stage.left)} && \text{{{_reason(stage.by)}}}" for stage in gap.stages
+    )
+
+
+def _reason(ground: Ground) -> str:
+    name = latex(Sym(ground.name))
+    match ground.kind:
+        case "definition":
+            return f"by the definition of ${name}$"
+        case "lemma":
+            return f"by the formula of {ground.name}"
+        case "one":
+            return rf"because $\sum_b {name}(b) = 1$"
+        case _:
+            assert_never(ground.kind)
 
 
 def _following(checked: Checked, position: int) -> list[Line]:

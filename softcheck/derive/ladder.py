@@ -9,7 +9,7 @@ long as the step stays proved.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, assert_never
 
 from softcheck.derive.expr import Condition, Expr, symbols
 from softcheck.derive.givens import Context
@@ -31,11 +31,15 @@ class Ground:
     @property
     def words(self) -> str:
         """Name it for the report."""
-        return {
-            "definition": f"the definition of {self.name}",
-            "lemma": f"the lemma of {self.name}",
-            "one": f"Σ {self.name} = 1",
-        }[self.kind]
+        match self.kind:
+            case "definition":
+                return f"the definition of {self.name}"
+            case "lemma":
+                return f"the lemma of {self.name}"
+            case "one":
+                return f"Σ {self.name} = 1"
+            case _:
+                assert_never(self.kind)
 
 
 @dataclass(frozen=True)
