@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from math import isfinite, log2, sqrt
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from softcheck.diagnosis.points import Point, points, scales
 from softcheck.diagnosis.view import View
 from softcheck.gradient.policy import Array
 from softcheck.gradient.tolerance import Precision
+
+Column: TypeAlias = Array  # (entries,): of some states, one after the other
 
 STRAY = 0.02
 """Up to this share of wrong entries a gradient counts as right but for them."""
@@ -52,7 +54,7 @@ class Normal(NamedTuple):
     bb: float
 
     @classmethod
-    def of(cls, a: Array, b: Array) -> "Normal":
+    def of(cls, a: Column, b: Column) -> "Normal":
         """Return that of two columns."""
         return cls(float(a @ a), float(a @ b), float(b @ b))
 
@@ -115,12 +117,12 @@ class _Columns(NamedTuple):
     The tolerance of x a + y b is |x| `of_x` + |y| `of_y` + `fixed` + `unit` |x a + y b|.
     """
 
-    grad: Array
-    a: Array
-    b: Array
-    of_x: Array
-    of_y: Array
-    fixed: Array
+    grad: Column
+    a: Column
+    b: Column
+    of_x: Column
+    of_y: Column
+    fixed: Column
     unit: float
 
     @classmethod
@@ -144,11 +146,11 @@ class _Columns(NamedTuple):
             view.dump.stored.unit,
         )
 
-    def weight(self, x: float, y: float) -> Array:
+    def weight(self, x: float, y: float) -> Column:
         """Return one over the tolerance, 0 where there is none."""
         tolerance = abs(x) * self.of_x + abs(y) * self.of_y + self.fixed
         tolerance += self.unit * np.abs(x * self.a + y * self.b)
-        weight: Array = 1.0 / tolerance
+        weight: Column = 1.0 / tolerance
         weight[~np.isfinite(weight)] = 0.0
         return weight
 

@@ -1,6 +1,6 @@
 """What a mistake's formula may use: a block of states, what was given, and the whole table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -60,7 +60,9 @@ class Shared:
     weighted: int
     largest: float = 0.0
     whole: "list[View]" = field(default_factory=list)
-    tables: dict[str, tuple[Entries, ...]] = field(default_factory=dict)
+    tables: dict[Callable[["View"], tuple[Entries, ...]], tuple[Entries, ...]] = field(
+        default_factory=dict
+    )
 
     @property
     def states(self) -> int:

@@ -44,21 +44,23 @@ GRADIENT_OF_LOG_POLICY = Mistake(
 )
 
 
+def _next_policy(whole: View) -> Tables:
+    import numpy as np
+
+    return (flat(np.roll(whole.in_order(whole.p), -1, axis=0)),)
+
+
 def _next_state_policy(view: View) -> Parts:
     """Alpha (p' - p) with the policy p' of the next step."""
     import numpy as np
 
-    def tables(whole: View) -> Tables:
-        successor = np.roll(whole.in_order(whole.p), -1, axis=0)
-        return flat(np.zeros_like(successor)), flat(successor)
-
-    a, successor = of_whole(view, "next-state-policy", tables)
+    (successor,) = of_whole(view, _next_policy)
     rows = view.shared.states // view.shared.shape[0]
     last = view.states >= view.shared.states - rows
     b = view.alpha * (successor - view.p)
     weight = np.maximum(view.p, successor)
     unknown = np.broadcast_to(last, b.shape)
-    return Parts(a, b, weight, view, unknown=unknown)
+    return Parts(np.zeros_like(b), b, weight, view, unknown=unknown)
 
 
 NEXT_STATE_POLICY = Mistake(

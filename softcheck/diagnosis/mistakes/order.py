@@ -6,7 +6,7 @@ from math import log2
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import gradient, of_whole, right, true_gradient, usual
+from softcheck.diagnosis.mistakes.parts import of_whole, right, true_gradient, usual
 from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Need, Planted
 
 if TYPE_CHECKING:
@@ -22,31 +22,25 @@ if TYPE_CHECKING:
 _COMPARED = 2**21  # entries that may be compared to find the order of states
 
 
-def _with_rounding(whole: View, made: Parts) -> Tables:
+def _with_rounding(whole: View) -> Tables:
+    made = right(whole)
     return made.a, made.b, made.weight * (whole.rough_q + whole.rough_log)
 
 
-def _placed(view: View, name: str, tables: Callable[[View], Tables]) -> Parts:
+def _placed(view: View, tables: Callable[[View], Tables]) -> Parts:
     """Return parts that have moved together with their rounding."""
-    a, b, rounding = of_whole(view, name, tables)
+    a, b, rounding = of_whole(view, tables)
     return usual(view, a, b, abs(rounding) / (view.rough_q + view.rough_log))
 
 
-def _moved(view: View, name: str, move: Callable[[Entries], Entries]) -> Parts:
-    def tables(whole: View) -> Tables:
-        return tuple(move(part) for part in _with_rounding(whole, right(whole)))
-
-    return _placed(view, name, tables)
-
-
-def _transposed(view: View) -> Parts:
+def _swapped(whole: View) -> Tables:
     """States and actions swapped, where there are as many of both."""
-    return _moved(view, "transposed", lambda table: table.T.copy())
+    return tuple(table.T.copy() for table in _with_rounding(whole))
 
 
-def _transposed_in_memory(view: View) -> Parts:
+def _swapped_in_memory(whole: View) -> Tables:
     """Actions-first numbers that are read as states-first."""
-    return _moved(view, "transposed in memory", lambda table: table.reshape(table.T.shape).T.copy())
+    return tuple(table.reshape(table.T.shape).T.copy() for table in _with_rounding(whole))
 
 
 TRANSPOSED = Mistake(
@@ -58,8 +52,11 @@ TRANSPOSED = Mistake(
     right_line="np.save('grad.npy', grad)",
     needs=SEVERAL_STATES,
     formulas=(
-        Formula(_transposed, applies=lambda view: view.shared.states == view.shared.actions),
-        Formula(_transposed_in_memory, "in memory"),
+        Formula(
+            lambda view: _placed(view, _swapped),
+            applies=lambda view: view.shared.states == view.shared.actions,
+        ),
+        Formula(lambda view: _placed(view, _swapped_in_memory), "in memory"),
     ),
     whole=True,
     planted=Planted(in_parts=False),
@@ -94,19 +91,19 @@ SHIFTED_ACTIONS = Mistake(
 )
 
 
-def _permuted_states(view: View) -> Parts:
+def _permuted(whole: View) -> Tables:
     """The states in another order: those of G and of the right gradient are matched by size."""
+    true, factor = true_gradient(whole), whole.e.factor
+    parts = _with_rounding(whole)
+    origin = _matched(true, whole.grad, abs(parts[2] * factor) + abs(true))
+    return tuple((part * factor)[:, origin] / factor for part in parts)
+
+
+def _permuted_states(view: View) -> Parts:
+    """T(order(s))."""
     import numpy as np
 
-    def tables(whole: View) -> Tables:
-        made = right(whole)
-        true = gradient(whole, made)
-        size = np.abs(_with_rounding(whole, made)[2] * whole.e.factor) + np.abs(true)
-        origin = _matched(true, whole.grad, size)
-        factor = whole.e.factor
-        return tuple((part * factor)[:, origin] / factor for part in _with_rounding(whole, made))
-
-    made = _placed(view, "permuted-states", tables)
+    made = _placed(view, _permuted)
     # A row of zeros may stand anywhere.
     return made._replace(unknown=np.broadcast_to(~view.grad.any(axis=0), made.a.shape))
 

@@ -59,12 +59,12 @@ def at(x: float, y: float) -> Planter:
     return plant
 
 
-def of_whole(view: View, name: str, tables: Callable[[View], Tables]) -> Tables:
-    """Return tables of some states, computed once, under a name, from the whole case."""
+def of_whole(view: View, tables: Callable[[View], Tables]) -> Tables:
+    """Return tables of some states, which a function makes once from the whole case."""
     kept = view.shared.tables
-    if name not in kept:
-        kept[name] = tables(view.shared.whole[0])
-    return tuple(table[:, view.states] for table in kept[name])
+    if tables not in kept:
+        kept[tables] = tables(view.shared.whole[0])
+    return tuple(table[:, view.states] for table in kept[tables])
 
 
 def flat(table: Laid) -> Entries:

@@ -57,25 +57,28 @@ DOUBLE_SOFTMAX = Mistake(
 )
 
 
-def _softmax_over_states(view: View) -> Parts:
-    """-p (g - sum p g), sums and softmax along the first axis."""
+def _parts_over_states(whole: View) -> Tables:
     import numpy as np
 
     from softcheck.gradient.tolerance import summation
 
-    def tables(whole: View) -> Tables:
-        policy, log_policy = _over_states(whole)
-        factor, alpha = (
-            whole.in_order(np.broadcast_to(x, whole.p.shape)) for x in (whole.e.factor, whole.alpha)
-        )
-        logits = np.where(policy > 0, whole.in_order(whole.e.block.logits), 0.0)
-        spread = 3.0 - log_policy + np.abs(logits) + summation(len(policy))
-        a, of_q = _jacobian_over_states(policy, -factor * whole.in_order(whole.q), 1.0, spread)
-        log_policy_1 = log_policy + 1.0
-        b, of_log = _jacobian_over_states(policy, factor * alpha * log_policy_1, spread, spread)
-        return flat(a), flat(b), flat(of_q + of_log)
+    policy, log_policy = _over_states(whole)
+    factor, alpha = (
+        whole.in_order(np.broadcast_to(x, whole.p.shape)) for x in (whole.e.factor, whole.alpha)
+    )
+    logits = np.where(policy > 0, whole.in_order(whole.e.block.logits), 0.0)
+    spread = 3.0 - log_policy + np.abs(logits) + summation(len(policy))
+    a, of_q = _jacobian_over_states(policy, -factor * whole.in_order(whole.q), 1.0, spread)
+    log_policy_1 = log_policy + 1.0
+    b, of_log = _jacobian_over_states(policy, factor * alpha * log_policy_1, spread, spread)
+    return flat(a), flat(b), flat(of_q + of_log)
 
-    a, b, rounding = of_whole(view, "softmax-over-states", tables)
+
+def _softmax_over_states(view: View) -> Parts:
+    """-p (g - sum p g), sums and softmax along the first axis."""
+    import numpy as np
+
+    a, b, rounding = of_whole(view, _parts_over_states)
     weight = rounding / (view.rough_q + view.rough_log)
     return Parts(a, b, weight, view, factor=np.ones_like(view.e.factor))
 
@@ -107,8 +110,8 @@ def _over_states(whole: View) -> tuple[Laid, Laid]:
     return np.exp(log_policy) * whole.in_order(whole.legal), log_policy
 
 
-def _shown_over_states(view: View) -> Tables:
-    return of_whole(view, "policy over states", lambda whole: tuple(map(flat, _over_states(whole))))
+def _flat_over_states(whole: View) -> Tables:
+    return tuple(map(flat, _over_states(whole)))
 
 
 SOFTMAX_OVER_STATES = Mistake(
@@ -126,8 +129,8 @@ SOFTMAX_OVER_STATES = Mistake(
     formulas=(Formula(_softmax_over_states),),
     whole=True,
     shows=(
-        Shown("policy", lambda view: _shown_over_states(view)[0]),
-        Shown("log_policy", lambda view: _shown_over_states(view)[1]),
+        Shown("policy", lambda view: of_whole(view, _flat_over_states)[0]),
+        Shown("log_policy", lambda view: of_whole(view, _flat_over_states)[1]),
     ),
 )
 

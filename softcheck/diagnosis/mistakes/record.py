@@ -118,10 +118,15 @@ class Formula:
 
 
 class Shown(NamedTuple):
-    """A quantity on the way to the gradient, and what the mistake makes of it."""
+    """A quantity on the way to the gradient, and what the mistake makes of it.
+
+    Where two mistakes make the same numbers of it, that of the lower turn is named first; of one
+    state, a sum is a mean.
+    """
 
     quantity: str
     value: Callable[[View], Quantity]
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,7 @@ class Mistake:
     whole : bool
         Whether it is told from the whole table at once.
     shows : sequence of Shown
+        Whatever the data need for the gradient to show it.
     turn : Turn
     planted : Planted or None
         None for what is no mistake and only says where to look.

@@ -11,6 +11,7 @@ from softcheck.checks.dumps import INTERMEDIATES
 from softcheck.diagnosis import mistakes
 from softcheck.diagnosis.mistakes.record import Mistake, Need, Planted, Shown
 from softcheck.diagnosis.mistakes.where import UNEXPLAINED
+from softcheck.selftest import DTYPES
 
 TEXTS = ("phrase", "what", "wrong", "right", "wrong_line", "right_line")
 TOLD_BY = ("scale", "ratio", "flips", "formulas")
@@ -33,6 +34,8 @@ def lacks(mistake):
             f"{code}: selftest cannot plant it: give it a scale, a ratio or a formula, or "
             "planted=Planted(by=...)"
         )
+    elif not set(mistake.planted.not_in) <= set(DTYPES):
+        found.append(f"{code}: it is planted in {DTYPES}, not in {mistake.planted.not_in}")
     if mistake.flips and (mistake.scale or mistake.ratio):
         found.append(f"{code}: a sign that is flipped has no scale or ratio of its own")
     found += [
@@ -58,6 +61,7 @@ def test_a_record_lacks_nothing(code):
         ({"code": "No Code"}, "is no code"),
         ({"needs": Need("")}, "has no words"),
         ({"planted": Planted()}, "selftest cannot plant it"),
+        ({"planted": Planted(print, not_in=("f4",))}, "it is planted in"),
         ({"scale": lambda _: (2.0,)}, "has no ['scale']"),
         ({"flips": "scale", "scale": lambda _: (2.0,), "planted": Planted()}, "of its own"),
         ({"planted": Planted(print), "shows": (Shown("pi", print),)}, "in 'pi', which is none of"),
