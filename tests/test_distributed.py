@@ -101,12 +101,12 @@ def test_the_report_is_that_of_the_local_engine_for_every_format_and_mistake(eng
         ), fixture.path
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_the_report_is_the_same_for_any_number_of_workers(workers):
-    arrays = tables(5000)
+def test_the_report_is_the_same_for_any_number_of_workers():
+    """Of one and of two it is too, with one killed: see below."""
+    arrays = tables(2000)
     arrays["grad"][1234] *= -1
-    case, settings = case_from_arrays(arrays), Settings(block_entries=1024, samples=5)
-    with running(workers) as client:
+    case, settings = case_from_arrays(arrays), Settings(block_entries=256, samples=5)
+    with running(3) as client:
         made = verify_case(case, settings, engine=Cluster(client, ""))
     assert text(made) == text(verify_case(case, settings))
 
@@ -136,8 +136,8 @@ class Rows(list):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_killed_in_the_middle_changes_nothing(workers, tmp_path):
-    arrays = tables(30_000)
-    arrays["grad"][::777] += 1e-9
+    arrays = tables(2400)
+    arrays["grad"][::77] += 1e-9
     case = open_case(str(write(tmp_path / "case", arrays)), {})
     settings = Settings(block_entries=64)
     done, killed = [], tmp_path / "killed"
@@ -147,7 +147,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(workers, tmp_path):
 
         def over_blocks(self, work, case, rows):
             def deadly(raw, buffers):
-                if raw.start <= 15_000 < raw.start + raw.rows and not killed.exists():
+                if raw.start <= 1200 < raw.start + raw.rows and not killed.exists():
                     killed.write_text(str(os.getpid()))
                     os.kill(os.getpid(), signal.SIGKILL)
                 return work(raw, buffers)
@@ -379,12 +379,12 @@ def listening(process):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_leaves_no_process_and_no_file(tmp_path, number):
-    folder = write(tmp_path / "case", tables(1_000_000))
+    folder = write(tmp_path / "case", tables(200_000))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with subprocess.Popen(
         [sys.executable, "-m", "softcheck", "verify", "--engine=dask", "--threads=2"]
-        + [str(folder)] * 50,
+        + [str(folder)] * 250,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -17,7 +17,8 @@ from softcheck.checks.blocks import CRITICS, REDUCTIONS, Facts, evaluation, rows
 from softcheck.checks.evaluation import Context
 from softcheck.errors import InputError, NothingToCheckError, UsageError
 from softcheck.gradient.policy import Buffers, evaluate
-from softcheck.settings import CriticChoice, Reduction, Settings
+from softcheck.gradient.tolerance import Precision
+from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
 from softcheck.tables.case import case_from_arrays, open_case
 from softcheck.verification import report, verify_case
 
@@ -58,6 +59,7 @@ def findings_of(made):
 def test_registries_and_choices_name_the_same_things():
     assert set(REDUCTIONS) == set(get_args(Reduction))
     assert set(CRITICS) == set(get_args(CriticChoice))
+    assert {precision.value for precision in Precision} == set(get_args(Dtype))
 
 
 @pytest.mark.parametrize("grad", [GRAD, GRAD + 1e-3 * Q])
