@@ -91,13 +91,25 @@ class Sum:
     skip: tuple[str, ...] = ()
 
 
+class Abbreviation:
+    """A node that only stands for others, its `meaning`: whoever computes, computes that."""
+
+    __slots__ = ()
+    meaning: "Expr"
+
+
 @dataclass(frozen=True, slots=True)
-class Expect:
+class Expect(Abbreviation):
     """The expectation over `index`, drawn from the distribution named `under`."""
 
     index: str
     under: str
     body: "Expr"
+    meaning: "Expr" = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        drawn = Mul((Sym(self.under, (self.index,)), self.body))
+        object.__setattr__(self, "meaning", Sum(self.index, drawn))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple, assert_never
 
 from softcheck.derive.expr import (
+    Abbreviation,
     Add,
     Condition,
     Definition,
@@ -19,7 +20,6 @@ from softcheck.derive.expr import (
     Diff,
     Div,
     Exp,
-    Expect,
     Expr,
     Log,
     Mul,
@@ -179,11 +179,8 @@ class NormalForm:
                     apart = plus(constant(1), scaled(kronecker(at, env.get(other, other)), -1))
                     summand = self._times(summand, apart)
                 return bind(summand, at, self.facts.ones)
-            case Expect(index, under, body):
-                at = fresh()
-                weight = self._symbol(under, (at,))
-                summand = self._times(weight, self._of(body, {**env, index: at}))
-                return bind(summand, at, self.facts.ones)
+            case Abbreviation(meaning=meaning):
+                return self._of(meaning, env)
             case Diff(body, by):
                 if by.name in self.facts.definitions:
                     raise OutsideError(f"a derivative by {by.name}, which is not a free variable")

@@ -9,13 +9,13 @@ from fractions import Fraction
 from typing import assert_never
 
 from softcheck.derive.expr import (
+    Abbreviation,
     Add,
     Definition,
     Delta,
     Diff,
     Div,
     Exp,
-    Expect,
     Expr,
     Log,
     Mul,
@@ -110,12 +110,14 @@ class Evaluation:
                 return jets.exp(self._of(of, env), self.arithmetic)
             case Log(of):
                 return self._log(of, env)
-            case Sum() | Expect() | Diff():
+            case Sum() | Diff():
                 return self._remembered(x, env)
+            case Abbreviation(meaning=meaning):
+                return self._of(meaning, env)
             case _:
                 assert_never(x)
 
-    def _remembered(self, x: Sum | Expect | Diff, env: Mapping[str, int]) -> Jet:
+    def _remembered(self, x: Sum | Diff, env: Mapping[str, int]) -> Jet:
         """Return the value of a sum or a derivative, computed once for each choice of actions."""
         if id(x) not in self._free:
             self._nodes.append(x)  # an id stays taken while its tree lives
@@ -126,15 +128,12 @@ class Evaluation:
             self._known[key] = self._sum_or_derivative(x, env)
         return self._known[key]
 
-    def _sum_or_derivative(self, x: Sum | Expect | Diff, env: Mapping[str, int]) -> Jet:
+    def _sum_or_derivative(self, x: Sum | Diff, env: Mapping[str, int]) -> Jet:
         match x:
             case Sum(index, body, skip):
                 out = {self._action(other, env) for other in skip}
                 return self._sum(index, env, lambda i, inner: (
                     None if i in out else self._of(body, inner)))  # fmt: skip
-            case Expect(index, under, body):
-                return self._sum(index, env, lambda i, inner: jets.multiply(
-                    self._symbol(under, (i,)), self._of(body, inner)))  # fmt: skip
             case Diff(body, by):
                 args = tuple(self._action(index, env) for index in by.args)
                 return self._derivative(body, by.name, args, env)

@@ -13,13 +13,13 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, assert_never
 
 from softcheck.derive.expr import (
+    Abbreviation,
     Add,
     Definition,
     Delta,
     Diff,
     Div,
     Exp,
-    Expect,
     Expr,
     Log,
     Mul,
@@ -169,13 +169,8 @@ class _Written:
                 out = {self._action(other, env) for other in skip}
                 kept = (i for i in range(self.actions) if i not in out)
                 return sympy.Add(*(self.explicit(body, {**env, index: i}) for i in kept))
-            case Expect(index, under, body):
-                return sympy.Add(
-                    *(
-                        self._symbol(under, (i,)) * self.explicit(body, {**env, index: i})
-                        for i in range(self.actions)
-                    )
-                )
+            case Abbreviation(meaning=meaning):
+                return self.explicit(meaning, env)
             case Diff(body, by):
                 at = tuple(self._action(index, env) for index in by.args)
                 return sympy.diff(self.explicit(body, env), self._free(by.name, at))
@@ -262,7 +257,7 @@ def _cost(
             return 1
         inner = _cost(definitions[x.name].body, actions, definitions, (*opened, x.name))
         return min(inner, actions * actions)  # written once, and shared
+    if isinstance(x, Abbreviation):
+        return _cost(x.meaning, actions, definitions, opened)
     parts = sum(_cost(part, actions, definitions, opened) for part in children(x)) or 1
-    if isinstance(x, Sum | Expect):
-        return parts * actions
-    return parts * actions if isinstance(x, Diff) else parts
+    return parts * actions if isinstance(x, Sum | Diff) else parts
