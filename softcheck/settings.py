@@ -29,7 +29,7 @@ Natural: TypeAlias = Annotated[
     int, Meta(ge=0, le=2**63 - 1, description="a whole number of at least 0, below 2^63")
 ]
 Positive: TypeAlias = Annotated[int, Meta(ge=1, description="a whole number of at least 1")]
-Threads: TypeAlias = Annotated[
+ThreadCount: TypeAlias = Annotated[
     int, Meta(ge=1, le=1024, description="a whole number of at least 1, at most 1024")
 ]
 Factor: TypeAlias = Annotated[
@@ -188,7 +188,7 @@ class Settings:
         Positive, Option("Findings listed for each check", "Report", "N", variable=True)
     ] = 5
     threads: Annotated[
-        Threads | None,
+        ThreadCount | None,
         Option("Threads to work on", "Run", "N", "one for each core", variable=True),
     ] = None
     block_entries: int = BLOCK_ENTRIES

@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -130,6 +132,17 @@ def test_every_golden_run_is_compared():
 
 
 # The table
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_is_a_module_that_renders_both_reports(name):
+    assert find_spec(f"softcheck.report.{name}"), (
+        f"softcheck.report.FORMATS has a row {name}, and softcheck/report/{name}.py does not exist"
+    )
+    for report in ("verification", "derivation"):
+        assert hasattr(import_module(f"softcheck.report.{name}"), report), (
+            f"softcheck/report/{name}.py has no function {report}, as the others have"
+        )
 
 
 def test_help_and_both_options_know_every_format(tmp_path):

@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from signal import SIGTERM
 
 import pytest
 import typer
 from run import softcheck
 
+from softcheck.__main__ import INTERRUPTED, SIGNALLED
 from softcheck.command.config import configuration
 from softcheck.command.funnel import EXIT_CODES, INTERNAL, TROUBLE
 from softcheck.command.main import app
@@ -62,14 +64,17 @@ def test_its_derivation_is_what_is_printed():
 
 def test_its_table_of_formats_is_that_of_the_program():
     listed = dict(rows("`--output-format`"))
-    assert list(listed) == list(FORMATS)
+    assert list(listed) == list(FORMATS), "README.md, the table of `--output-format`"
     for name, form in FORMATS.items():
         assert listed[name].startswith(form.about)
 
 
 def test_its_exit_codes_are_those_of_the_program():
     listed = [code for code, _ in rows("exit code")]
-    assert listed[:4] == [*map(str, sorted({*EXIT_CODES.values(), TROUBLE, INTERNAL}))]
+    codes = [*map(str, sorted({*EXIT_CODES.values(), TROUBLE, INTERNAL}))]
+    assert listed == [*codes, f"{INTERRUPTED}, {SIGNALLED + SIGTERM}"]
+    (said,) = re.findall(r"Exit codes: ([^.]*)\.", " ".join(softcheck("--help").out.split()))
+    assert re.findall(r"\d", said) == codes
 
 
 PROGRAM = typer.main.get_command(app)

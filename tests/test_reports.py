@@ -43,6 +43,8 @@ def test_a_report_reads_as_before(name, style):
 
 
 def test_every_golden_file_is_compared():
+    shown = {form for form, _ in STYLES.values()}
+    assert shown == FORMATS.keys(), "STYLES has a row for each format; then write its golden files"
     assert {path.name for path in GOLDEN.iterdir()} == {
         f"{name}.{style}.txt" for name in EVERY for style in STYLES
     }

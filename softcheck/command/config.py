@@ -118,7 +118,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CaseTable:
     """A `[[case]]` of a configuration file.
 
     Attributes
@@ -147,13 +147,13 @@ class Configuration:
     path : str or None
     general : Values
         For all cases.
-    entries : tuple of Entry
+    entries : tuple of CaseTable
         For some; where two match one path, the later one wins, key by key.
     """
 
     path: str | None = None
     general: Values = field(default_factory=dict)
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[CaseTable, ...] = ()
 
     def chosen(self, path: str) -> Chosen:
         """Return a case by its path, with the settings of every entry that matches it."""
@@ -186,8 +186,8 @@ class Configuration:
         return list(cases.values())
 
     @cached_property
-    def _by_file(self) -> Mapping[str, Sequence[Entry]]:
-        entries: dict[str, list[Entry]] = {}
+    def _by_file(self) -> Mapping[str, Sequence[CaseTable]]:
+        entries: dict[str, list[CaseTable]] = {}
         for entry in self.entries:
             for file in entry.files:
                 entries.setdefault(os.path.realpath(file), []).append(entry)
@@ -315,12 +315,12 @@ def _decoded(file: str, prefix: str, table: Mapping[str, Any]) -> Configuration:
     )
 
 
-def _entry(table: Mapping[str, Any], where: str, folder: str) -> Entry:
+def _entry(table: Mapping[str, Any], where: str, folder: str) -> CaseTable:
     rest = {key: value for key, value in table.items() if key != "path"}
     values = _values(rest, _OF_A_CASE, f"{where}.", folder, ("path",))
     path = table.get("path")
     if path is None and "logits" in values:
-        return Entry(where, None, (), values)
+        return CaseTable(where, None, (), values)
     if not isinstance(path, str) or not path:
         found = "no path" if path is None else spelled(path)
         raise UsageError(
@@ -329,7 +329,7 @@ def _entry(table: Mapping[str, Any], where: str, folder: str) -> Entry:
             "the path of a case, or a pattern",
             'As in path = "dumps/*.npz".',
         )
-    return Entry(where, path, tuple(_matches(path, folder)), values)
+    return CaseTable(where, path, tuple(_matches(path, folder)), values)
 
 
 def _matches(pattern: str, folder: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 import typer
 from typer.exceptions import TyperException
@@ -35,11 +35,9 @@ _UNWRAPPED = 1000
 """Columns that no description of an option fills."""
 
 _SETTINGS = settings_of(Inputs, Settings, General, Document)
+_When: TypeAlias = Literal["auto", "always", "never"]
 _COLOR = Setting(
-    "color",
-    Literal["auto", "always", "never"],
-    "auto",
-    Option("Colour: auto, always, never", "Report", "WHEN"),
+    "color", _When, "auto", Option(f"Colour: {', '.join(get_args(_When))}", "Report", "WHEN")
 )
 _PLACE = Setting("place", Place, None, Option("A file or folder", "Arguments"))
 _OFFERED = {setting.flag: setting for setting in (*_SETTINGS.values(), _COLOR)}

@@ -100,7 +100,7 @@ def in_order(submit: Callable[[_T], Pending[_R]], items: Iterable[_T], window: i
         raise failure
 
 
-def merged(
+def made_of(
     work: Callable[[RawBlock, Buffers], _M], blocks: Iterable[RawBlock], buffers: Buffers
 ) -> _M:
     """Return what the work makes of at least one block, as one."""

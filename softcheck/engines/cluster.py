@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from softcheck.engines import Mergeable, Piece, in_order, merged
+from softcheck.engines import Mergeable, Piece, in_order, made_of
 from softcheck.engines.local import Threads, cores
 from softcheck.errors import InputError, SoftcheckError, UsageError
 from softcheck.gradient.policy import Buffers
@@ -150,7 +150,7 @@ def _over_span(job: _Job[_M], span: tuple[int, int]) -> _M:
                 "the very file that was opened here",
                 "Give a path or URL that means the same on every worker.",
             )
-    return merged(job.work, job.case.blocks(job.rows, *span), Buffers())
+    return made_of(job.work, job.case.blocks(job.rows, *span), Buffers())
 
 
 def _whole(

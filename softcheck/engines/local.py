@@ -7,7 +7,7 @@ from itertools import repeat
 from queue import SimpleQueue
 from typing import TypeVar
 
-from softcheck.engines import Mergeable, Piece, in_order, merged
+from softcheck.engines import Mergeable, Piece, in_order, made_of
 from softcheck.errors import SoftcheckError
 from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
@@ -70,7 +70,7 @@ class Threads:
         def with_buffers(batch: Sequence[RawBlock]) -> _M:
             buffers = idle.get()
             try:
-                return merged(work, batch, buffers)
+                return made_of(work, batch, buffers)
             finally:
                 idle.put(buffers)
 
