@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softcheck.command.funnel import ending
-from softcheck.command.options import Reporting, named, takes
+from softcheck.command.options import Reporting, named, path, takes
 from softcheck.errors import UsageError
 from softcheck.settings import Document, General, Settings, settings_of
 
@@ -29,12 +29,10 @@ def derive(
     *,
     document: Annotated[
         str | None,
-        typer.Argument(
-            metavar="FILE",
-            callback=named("FILE"),
-            help="LaTeX, also inside of Markdown or plain text; by default the derivation of "
+        path(
+            "FILE",
+            "LaTeX, also inside of Markdown or plain text; by default the derivation of "
             "Eq. (6) that comes with softcheck",
-            rich_help_panel="Arguments",
         ),
     ] = None,
     explain_gap: Annotated[

@@ -76,6 +76,13 @@ def named(where: str) -> Callable[[_Places], _Places]:
     return judge
 
 
+def path(metavar: str, about: str) -> Any:
+    """Return an argument that is a path, or several."""
+    return typer.Argument(
+        metavar=metavar, callback=named(metavar), help=about, rich_help_panel="Arguments"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
     """What was asked of a command, read and judged before any work begins.

@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-import typer
-
 from softcheck.command.funnel import ending
-from softcheck.command.options import Invocation, named, takes
+from softcheck.command.options import Invocation, path, takes
 from softcheck.command.output import write
 from softcheck.result import Status
 from softcheck.settings import Settings, settings_of
@@ -19,11 +17,9 @@ def selftest(
     *,
     case: Annotated[
         str | None,
-        typer.Argument(
-            metavar="CASE",
-            callback=named("CASE"),
-            help="Data to plant mistakes in; by default data that comes with softcheck",
-            rich_help_panel="Arguments",
+        path(
+            "CASE",
+            "Data to plant mistakes in; by default data that comes with softcheck",
         ),
     ] = None,
     invocation: Invocation,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softcheck.command.funnel import ending
-from softcheck.command.options import Reporting, named, takes
+from softcheck.command.options import Reporting, path, takes
 from softcheck.command.output import colored, say, write
 from softcheck.errors import UsageError
 from softcheck.settings import General, Settings, settings_of
@@ -29,12 +29,10 @@ def verify(
     *,
     cases: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="CASE",
-            callback=named("CASE"),
-            help="A file of named arrays (.npz .json .csv .safetensors .h5 .parquet .pt), or a "
+        path(
+            "CASE",
+            "A file of named arrays (.npz .json .csv .safetensors .h5 .parquet .pt), or a "
             "folder with one file a name; by default the cases of the configuration file",
-            rich_help_panel="Arguments",
         ),
     ] = None,
     invocation: Reporting,
