@@ -14,7 +14,7 @@ from softcheck.diagnosis.mistakes.read_off import OTHER_ALPHA, OTHER_SCALE, Q_SC
 from softcheck.diagnosis.mistakes.record import Formula, Parts
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.points import Point
-from softcheck.diagnosis.view import View
+from softcheck.diagnosis.view import View, dot
 from softcheck.gradient.policy import Array, Entries, PerState
 from softcheck.gradient.tolerance import Precision
 
@@ -205,8 +205,7 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
 
 def _squares(part: Array, weight: Array) -> float:
     product = np.where(weight > 0, part, 0.0) * weight
-    # np.vdot would set the threads of a linear algebra library against those that work on blocks.
-    return float(np.einsum("ar,ar->", product, product))
+    return dot(product, product)
 
 
 def _unrounded(values: Array, precision: Precision) -> int:

@@ -23,7 +23,7 @@ from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES
 from softcheck.diagnosis.mistakes.record import Formula, Parts
 from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY
 from softcheck.diagnosis.points import Point, points, scales
-from softcheck.diagnosis.view import View
+from softcheck.diagnosis.view import View, dot
 from softcheck.gradient.policy import Array
 from softcheck.gradient.tolerance import Precision
 
@@ -56,7 +56,7 @@ class Normal(NamedTuple):
     @classmethod
     def of(cls, a: Column, b: Column) -> "Normal":
         """Return that of two columns."""
-        return cls(float(a @ a), float(a @ b), float(b @ b))
+        return cls(dot(a, a), dot(a, b), dot(b, b))
 
     def solve(self, right_a: float, right_b: float) -> tuple[float, float]:
         """Solve the normal equations; along what they do not determine, (1, 1) is taken."""
@@ -177,7 +177,7 @@ def fit(view: View, parts: Parts) -> Fit | None:
         normal = Normal.of(A, B)
         if not all(map(isfinite, normal)):
             return None
-        dx, dy = normal.solve(float(A @ R), float(B @ R))
+        dx, dy = normal.solve(dot(A, R), dot(B, R))
         x, y = x + dx, y + dy
         weight = columns.weight(x, y)
         left = grad - x * a - y * b
@@ -192,7 +192,7 @@ def fit(view: View, parts: Parts) -> Fit | None:
     # Numbers so large that their rounding would cover the gradient explain nothing.
     good = np.abs(R) <= 1.0
     seen, missed = grad[good] * weight[good], R[good]
-    if 2 * np.count_nonzero(good) <= entries or missed @ missed > _LEFT * (seen @ seen):
+    if 2 * np.count_nonzero(good) <= entries or dot(missed, missed) > _LEFT * dot(seen, seen):
         return None
     normal = Normal.of(a * (weight * robust), b * (weight * robust))
     return Fit(x, y, misfit, normal, entries) if isfinite(misfit) else None
@@ -333,8 +333,8 @@ def _follows(view: View) -> bool:
         grad = np.where(weight > 0, view.grad, 0.0) * weight
         for part in (expected, a * view.e.factor, b * view.e.factor):
             weighed = np.where(weight > 0, part, 0.0) * weight
-            both = float(np.vdot(grad, weighed)) ** 2
-            if both > _ALIKE * float(np.vdot(grad, grad)) * float(np.vdot(weighed, weighed)):
+            both = dot(grad, weighed) ** 2
+            if both > _ALIKE * dot(grad, grad) * dot(weighed, weighed):
                 return True
     return False
 

@@ -25,6 +25,7 @@ from softcheck.settings import CriticChoice
 from softcheck.tables.roles import family
 
 Laid: TypeAlias = Array  # (*shape of the states, actions)
+Parallel: TypeAlias = Array  # of any shape, the same for all that go in
 Numbers: TypeAlias = NDArray[np.int64]  # (rows,): which states of the case
 
 
@@ -208,3 +209,11 @@ class View:
     def dump(self) -> Dump:
         """The dumped gradient with its precisions."""
         return self.e.dumps["gradient"]
+
+
+def dot(x: Parallel, y: Parallel) -> float:
+    """Return the sum of the products of two arrays of one shape.
+
+    NumPy's `@` would set the threads of a linear algebra library against those that work on blocks.
+    """
+    return float(np.einsum("i,i->", x.ravel(), y.ravel()))
