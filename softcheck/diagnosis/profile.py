@@ -17,6 +17,7 @@ LISTED = 20
 _NEAR = 0.5  # of its tolerance
 
 Span: TypeAlias = tuple[float, float]
+ByAction: TypeAlias = NDArray[np.intp]  # (actions,)
 
 
 def _later(mine: int | None, other: int | None) -> int | None:
@@ -37,7 +38,7 @@ class Profile(Merging):
 
     Attributes
     ----------
-    by_action : array of int, shape (actions,)
+    by_action : ByAction
         How many entries are wrong.
     entries, failed, states : int
         Entries, those beyond their tolerance, and the states that these are in.
@@ -57,7 +58,7 @@ class Profile(Merging):
         Over the wrong entries.
     """
 
-    by_action: Annotated[NDArray[np.intp], add]
+    by_action: Annotated[ByAction, add]
     entries: Annotated[int, add]
     failed: Annotated[int, add]
     states: Annotated[int, add] = 0

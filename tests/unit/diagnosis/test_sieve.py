@@ -27,11 +27,13 @@ def columns(seed, count=200, correlation=0.0):
 @pytest.mark.parametrize("scale", [1.0, 1e-8, 1e8])
 def test_the_normal_equations_have_the_solution_of_least_squares(correlation, scale):
     a, b = columns(1, correlation=correlation)
-    b *= scale
     target = np.random.default_rng(2).normal(size=a.size)
+    (x, y), *_ = np.linalg.lstsq(np.stack([a, b], axis=1), target, rcond=1e-15)
+    # They square the condition of the columns; a scale of one is none of the other.
+    determinant = 1.0 - np.corrcoef(a, b)[0, 1] ** 2
+    b *= scale
     found = sieve.Normal.of(a, b).solve(float(a @ target), float(b @ target))
-    expected, *_ = np.linalg.lstsq(np.stack([a, b], axis=1), target, rcond=1e-15)
-    assert found == pytest.approx(tuple(expected), rel=1e-6)
+    assert found == pytest.approx((x, y / scale), rel=1e-14 / determinant)
 
 
 def test_of_parallel_columns_both_numbers_are_the_same():
