@@ -28,13 +28,18 @@ def main() -> "NoReturn":
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
 
+    import atexit
+
     from softcheck.command.funnel import Signalled
     from softcheck.command.main import main as run
 
     try:
         run()
     except Signalled as signalled:
-        _end(signalled.number)  # all is tidied up, and threads are not waited for
+        # All of ours is tidied up. What libraries leave to the end of the interpreter, such as the
+        # semaphores of a pool, is done as ever; only threads are not waited for.
+        atexit._run_exitfuncs()
+        _end(signalled.number)
 
 
 def _end(number: int, _frame: "FrameType | None" = None) -> "NoReturn":

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from softcheck.errors import SoftcheckError, UsageError
 from softcheck.report.assertion import render
 from softcheck.result import Report, Status
-from softcheck.settings import CriticChoice, Dtype, Reduction, Settings
+from softcheck.settings import Choices, Settings
 from softcheck.tables.arrays import by_name
 from softcheck.tables.case import case_from_arrays
 from softcheck.tables.roles import Arrays
@@ -16,29 +16,16 @@ from softcheck.verification import summarise, verify_case
 __unittest = True  # unittest leaves out of its tracebacks the frames of modules that say so
 
 
-class Options(Arrays, total=False):
+class Options(Arrays, Choices, total=False):
     """Everything beside Q, logits, gradient and alpha that a verification may be told.
 
     Attributes
     ----------
     action_axis : int
         The axis of the actions, -1 by default.
-    reduction, critics, compute_dtype, grad_dtype, tolerance_factor, samples, seed, threads,
-    max_findings, strict
-        See `softcheck.settings.Settings`.
     """
 
     action_axis: int
-    reduction: Reduction
-    critics: CriticChoice
-    compute_dtype: Dtype | None
-    grad_dtype: Dtype | None
-    tolerance_factor: float
-    samples: int
-    seed: int
-    threads: int | None
-    max_findings: int
-    strict: bool
 
 
 def verify(

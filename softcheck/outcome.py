@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from softcheck import result
-from softcheck.checks.blocks import Facts
+from softcheck.checks.blocks import Masking
 from softcheck.checks.dumps import DUMPS
 from softcheck.checks.tally import Spot, Tally
 from softcheck.result import Status
@@ -21,12 +21,12 @@ def case_result(
     case: Case,
     settings: Settings,
     tallies: Mapping[str, Tally],
-    facts: Facts,
+    masking: Masking,
     diagnosis: tuple[result.Diagnosis, ...] = (),
 ) -> result.Case:
     """Put the outcome of every check into records."""
     checks = tuple(_check_result(case, settings, *named) for named in tallies.items())
-    doubts = _doubts(case, facts)
+    doubts = _doubts(case, masking)
     return result.Case(
         name=case.name,
         status=_worst(
@@ -37,8 +37,8 @@ def case_result(
         settings=_settings_of(case, settings),
         states=case.states,
         actions=case.actions,
-        entries=case.states * case.actions - facts.masked,
-        masked=facts.masked,
+        entries=case.states * case.actions - masking.masked,
+        masked=masking.masked,
         checks=checks,
         findings=tuple(
             _finding(case, name, spot)
@@ -55,13 +55,13 @@ def _worst(*statuses: Status) -> Status:
     return max(statuses, key=lambda status: status.severity)
 
 
-def _doubts(case: Case, facts: Facts) -> list[str]:
+def _doubts(case: Case, masking: Masking) -> list[str]:
     """Return the notes that are a failure to `--strict`."""
     doubts = [*case.notes]
-    if facts.disagreements:
+    if masking.disagreements:
         doubts.append(
             "legal by the mask but masked by a logit of -inf, and so counted as masked: "
-            f"{facts.disagreements}"
+            f"{masking.disagreements}"
         )
     if "grad" not in case.tables:
         doubts.append("no gradient was given, so none was verified but Eq. (6) itself")

@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeAlias,
+    TypedDict,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 from msgspec import Meta
@@ -200,7 +210,21 @@ class Settings:
                 object.__setattr__(self, setting.name, setting.read(value, setting.flag))
 
 
-@dataclass(frozen=True, kw_only=True)
+class Choices(TypedDict, total=False):
+    """The settings of a verification as keyword arguments, for whoever checks types."""
+
+    reduction: Reduction
+    critics: CriticChoice
+    compute_dtype: Dtype | None
+    grad_dtype: Dtype | None
+    tolerance_factor: float
+    samples: int
+    seed: int
+    threads: int | None
+    max_findings: int
+    strict: bool
+
+
 class General:
     """What is chosen for a run, not for a case."""
 
@@ -220,7 +244,6 @@ class General:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Document:
     """What goes with a derivation."""
 
@@ -232,16 +255,20 @@ class Document:
 
 @cache
 def settings_of(*owners: type) -> Mapping[str, Setting]:
-    """Return the settings that dataclasses declare, by name."""
+    """Return the settings that classes declare, by name."""
+    return {name: setting for owner in owners for name, setting in _declared(owner).items()}
+
+
+@cache
+def _declared(owner: type) -> Mapping[str, Setting]:
     found = {}
-    for owner in owners:
-        for name, hint in get_type_hints(owner, include_extras=True).items():
-            kind, *notes = get_args(hint) or (hint,)
-            for option in (note for note in notes if isinstance(note, Option)):
-                bounds = [note for note in notes if isinstance(note, Meta)]
-                parts = [part for part in _parts(kind) if part is not NoneType]
-                bare = Annotated[kind, *bounds] if bounds else Union[*parts]
-                found[name] = Setting(name, bare, getattr(owner, name), option)
+    for name, hint in get_type_hints(owner, include_extras=True).items():
+        kind, *notes = get_args(hint) or (hint,)
+        for option in (note for note in notes if isinstance(note, Option)):
+            bounds = [note for note in notes if isinstance(note, Meta)]
+            parts = [part for part in _parts(kind) if part is not NoneType]
+            bare = Annotated[kind, *bounds] if bounds else Union[*parts]
+            found[name] = Setting(name, bare, getattr(owner, name), option)
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from softcheck import result
 from softcheck.checks import every
-from softcheck.checks.blocks import Facts, evaluation, rows_of_block
+from softcheck.checks.blocks import Masking, evaluation, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.oracles import exact_sample
@@ -74,15 +74,15 @@ def verify_case(
         found.merge(part)
         if progress is not None:
             progress("states", found.states, states)
-    partial, facts = found.partial, found.facts
+    partial, masking = found.partial, found.masking
     alpha = case.scalars.get("alpha")
     tallies = every.outcome(partial, context, None if alpha is None else float(alpha))
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
         from softcheck.diagnosis.name import diagnose
 
-        diagnosis = diagnose(case, settings, tallies, partial.moments, facts.masked, over_blocks)
-    return case_result(case, settings, tallies, facts, diagnosis)
+        diagnosis = diagnose(case, settings, tallies, partial.moments, masking.masked, over_blocks)
+    return case_result(case, settings, tallies, masking, diagnosis)
 
 
 def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
@@ -98,7 +98,7 @@ class _Part(Merging):
     """What was found in some blocks."""
 
     partial: Annotated[every.Partial, merged] = field(default_factory=every.Partial)
-    facts: Annotated[Facts, merged] = field(default_factory=Facts)
+    masking: Annotated[Masking, merged] = field(default_factory=Masking)
     states: Annotated[int, add] = 0
 
 
@@ -106,9 +106,9 @@ def _checked(
     case: Case, settings: Settings, context: Context, raw: RawBlock, buffers: Buffers
 ) -> _Part:
     """Run the checks on a block."""
-    facts = Facts()
-    made = evaluation(case, raw, settings, context, buffers, facts)
-    return _Part(every.run(made), facts, raw.rows)
+    masking = Masking()
+    made = evaluation(case, raw, settings, context, buffers, masking)
+    return _Part(every.run(made), masking, raw.rows)
 
 
 def report(

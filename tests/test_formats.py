@@ -137,7 +137,7 @@ def test_every_golden_run_is_compared():
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_is_a_module_that_renders_both_reports(name):
     assert find_spec(f"softcheck.report.{name}"), (
-        f"softcheck.report.FORMATS has a row {name}, and softcheck/report/{name}.py does not exist"
+        f"softcheck.settings.OutputFormat has {name}, and softcheck/report/{name}.py does not exist"
     )
     for report in ("verification", "derivation"):
         assert hasattr(import_module(f"softcheck.report.{name}"), report), (

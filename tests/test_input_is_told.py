@@ -11,7 +11,7 @@ from fixture_cases import FIXTURES
 from run import softcheck
 
 from softcheck.errors import InputError
-from softcheck.tables import FORMATS, ROLES, Kind
+from softcheck.tables import FILE_FORMATS, ROLES, Kind
 from softcheck.tables.files import File
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ def codes(cell):
     return re.findall(r"`([^`]+)`", cell)
 
 
-@pytest.fixture(params=dict.fromkeys(FORMATS.values()), ids=lambda form: form.suffixes[0])
+@pytest.fixture(params=dict.fromkeys(FILE_FORMATS.values()), ids=lambda form: form.suffixes[0])
 def form(request):
     return request.param
 
@@ -75,7 +75,7 @@ def test_the_readme_has_a_row_for_every_format(form, extra):
 
 def test_the_readme_has_no_row_for_what_is_not_read():
     suffixes = {name for names, *_ in table("format") for name in codes(names)}
-    assert suffixes <= FORMATS.keys()
+    assert suffixes <= FILE_FORMATS.keys()
 
 
 def test_the_help_names_every_format_that_a_case_may_have(form):
@@ -84,7 +84,7 @@ def test_the_help_names_every_format_that_a_case_may_have(form):
         assert set(told.split()) & set(form.suffixes), (
             f"the help of CASE in softcheck/command/main.py does not name {form.suffixes[0]}"
         )
-    assert set(told.split()) <= FORMATS.keys()
+    assert set(told.split()) <= FILE_FORMATS.keys()
 
 
 def words(*arguments):

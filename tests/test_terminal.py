@@ -357,6 +357,21 @@ main()
         assert run.stdout.read() == b""
 
 
+def test_an_interrupted_run_does_what_libraries_leave_to_the_end():
+    """A semaphore that nobody has collected yet is unlinked, and its tracker has nothing to say."""
+    script = f"""
+import multiprocessing, os, sys
+from softcheck.checks import every
+kept = multiprocessing.get_context("spawn").Lock()
+every.run = lambda _: os.kill(os.getpid(), {int(signal.SIGTERM)})
+sys.argv = ["softcheck", "verify", {str(GOOD)!r}]
+from softcheck.__main__ import main
+main()
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (143, b"", b"")
+
+
 def test_an_ignored_signal_stays_ignored():
     script = 'trap "" INT; "$@" & sleep 0.1; kill -INT $! && echo sent; wait $!; echo "code $?"'
     run = bash(script, "verify", GOOD)

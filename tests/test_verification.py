@@ -1,6 +1,5 @@
 """From cases to verdicts: givens, reductions, intermediates, and one report from any cutting."""
 
-import dataclasses
 from itertools import count
 from threading import Barrier
 from typing import get_args
@@ -13,7 +12,7 @@ from fixture_cases import FIXTURES, walk
 
 import softcheck
 from softcheck import Status
-from softcheck.checks.blocks import CRITICS, REDUCTIONS, Facts, evaluation, rows_of_block
+from softcheck.checks.blocks import CRITICS, REDUCTIONS, Masking, evaluation, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.errors import InputError, NothingToCheckError, UsageError
 from softcheck.gradient.policy import Buffers, evaluate
@@ -95,7 +94,7 @@ def test_every_action_of_a_block_begins_on_a_cache_line(actions):
     ones = np.ones((2_000, actions))
     case = case_from_arrays({"q": ones, "logits": ones, "alpha": 0.2})
     raw = next(case.blocks(rows_of_block(Settings(block_entries=10_007), actions)))
-    e = evaluation(case, raw, Settings(), Context(1, 1), Buffers(), Facts())
+    e = evaluation(case, raw, Settings(), Context(1, 1), Buffers(), Masking())
     assert not any(row.ctypes.data % 64 for x in (e.block.q, e.gradient) for row in x)
 
 
@@ -463,10 +462,3 @@ def test_the_report_says_what_went_in():
     assert {given.role for given in case.inputs} >= {"q", "logits", "alpha"}
     assert {given.sha256 for given in case.inputs} == {digest}
     assert case.settings["reduction"] == "sum"
-
-
-def test_settings_of_the_report_are_the_settings():
-    told = verify_case(case_from_arrays({"q": Q, "logits": LOGITS, "alpha": 1.0}), Settings())
-    left_out = {"threads", "block_entries", "max_findings"}
-    names = {field.name for field in dataclasses.fields(Settings)} - left_out
-    assert names <= set(told.settings)

@@ -39,7 +39,7 @@ def rows_of_block(settings: Settings, actions: int) -> int:
 
 
 @dataclass
-class Facts(Merging):
+class Masking(Merging):
     """What was seen while blocks were prepared."""
 
     masked: Annotated[int, add] = 0
@@ -52,10 +52,10 @@ def evaluation(
     settings: Settings,
     context: Context,
     buffers: Buffers,
-    facts: Facts,
+    masking: Masking,
 ) -> Evaluation:
     """Check the givens of a block and lay them out, beside what was dumped."""
-    block, legal = given_block(case, raw, settings, buffers, facts)
+    block, legal = given_block(case, raw, settings, buffers, masking)
     return Evaluation(
         block,
         raw.start,
@@ -72,7 +72,7 @@ def evaluation(
 
 
 def given_block(
-    case: Case, raw: RawBlock, settings: Settings, buffers: Buffers, facts: Facts
+    case: Case, raw: RawBlock, settings: Settings, buffers: Buffers, masking: Masking
 ) -> tuple[Block, Flags | None]:
     """Check the givens of a block and lay them out actions first, in float64.
 
@@ -87,7 +87,7 @@ def given_block(
         Where a given is no number that a loss can have.
     """
     logits, finite = _table(case, raw, "logits", buffers)
-    legal = _legal(case, raw, logits, facts, finite)
+    legal = _legal(case, raw, logits, masking, finite)
     if legal is not None:
         np.copyto(logits, -np.inf, where=~legal)
     critics = []
@@ -159,7 +159,9 @@ def precisions(case: Case, role: str, settings: Settings) -> tuple[Precision, Pr
     return stored, computed
 
 
-def _legal(case: Case, raw: RawBlock, logits: Entries, facts: Facts, finite: bool) -> Flags | None:
+def _legal(
+    case: Case, raw: RawBlock, logits: Entries, masking: Masking, finite: bool
+) -> Flags | None:
     """Return where an action is legal, or None if all are: the mask and the logit must allow it."""
     allowed = raw.arrays["mask"].T.astype(np.bool_) if "mask" in raw.arrays else None
     if allowed is None and finite:
@@ -167,9 +169,9 @@ def _legal(case: Case, raw: RawBlock, logits: Entries, facts: Facts, finite: boo
     open_ = logits != -np.inf
     legal: Flags = open_ if allowed is None else allowed & open_
     if allowed is not None:
-        facts.disagreements += int(np.count_nonzero(allowed & ~open_))
+        masking.disagreements += int(np.count_nonzero(allowed & ~open_))
     _require(case, raw, "logits", logits, allowed)
-    facts.masked += int(np.count_nonzero(~legal))
+    masking.masked += int(np.count_nonzero(~legal))
     empty = np.flatnonzero(~legal.any(axis=0))
     if empty.size:
         role = "mask" if allowed is not None else "logits"

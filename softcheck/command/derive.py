@@ -85,8 +85,8 @@ def derive(
         verdicts.append(found.status)
     completed = None
     if explain_gap:
-        from softcheck.derive.completed import explained
+        from softcheck.derive.completed import completion
 
-        completed = explained(checked)
+        completed = completion(checked)
     reports.deliver(lambda form, style: form.derivation(made, name, style), instead=completed)
     raise ending(*verdicts, exit_zero=invocation.exit_zero)

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from softcheck.errors import OutputError, UsageError, did_you_mean
 from softcheck.replacing import replacing
-from softcheck.report import FORMATS, Format, Style
+from softcheck.report import FORMATS, Renderer, Style
 from softcheck.settings import OutputFormat
 
 _PIPE_WIDTH = 120
@@ -30,7 +30,7 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def format_on_stdout(chosen: OutputFormat | None) -> Format:
+def format_on_stdout(chosen: OutputFormat | None) -> Renderer:
     """Return the chosen format, or what its reader expects: a person at a terminal, or a log."""
     return FORMATS[chosen or ("text" if sys.stdout.isatty() else "concise")]
 
@@ -120,13 +120,13 @@ class ReportFile:
     ----------
     option : str
         What the user gave.
-    form : Format
+    form : Renderer
     path : Path
         Where it goes, symbolic links followed.
     """
 
     option: str
-    form: Format
+    form: Renderer
     path: Path
 
     def write(self, rendered: str) -> None:
@@ -150,7 +150,7 @@ class Reports:
 
     Attributes
     ----------
-    form : Format
+    form : Renderer
         The one on stdout.
     files : sequence of ReportFile
     color : {"auto", "always", "never"}
@@ -158,14 +158,14 @@ class Reports:
         How often it was asked for.
     """
 
-    form: Format
+    form: Renderer
     files: Sequence[ReportFile]
     color: str
     quiet: int
     verbose: int
 
     def deliver(
-        self, render: Callable[[Format, Style], str], *, instead: str | None = None
+        self, render: Callable[[Renderer, Style], str], *, instead: str | None = None
     ) -> None:
         """Write the report to each place; `instead` is what stdout gets in its place.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from softcheck import result
 from softcheck.derive.expr import Num, Sym
-from softcheck.derive.givens import Context, Given, context
+from softcheck.derive.givens import Basis, Given, basis
 from softcheck.derive.kernel.theorems import Lemma, lemma
 from softcheck.derive.ladder import Gap, Ladder, Proof
 from softcheck.derive.limits import WORK
@@ -73,13 +73,13 @@ class Checked:
     Attributes
     ----------
     reading : Reading
-    context : Context
+    context : Basis
     decisions : tuple of Decision
         One for each equality, in the order of the text.
     """
 
     reading: Reading
-    context: Context
+    context: Basis
     decisions: tuple[Decision, ...]
 
     @property
@@ -126,7 +126,7 @@ def check(
             name, found, "at least one equation in $...$, $$...$$, \\[...\\] or an environment",
             "Give the LaTeX of the derivation.",
         )  # fmt: skip
-    known = context(reading, extra)
+    known = basis(reading, extra)
     decisions: list[Decision] = []
     lemmas: list[Lemma] = []
     spent = 0
@@ -163,9 +163,7 @@ def _definitions(text: str) -> Reading:
     return reading
 
 
-def decide(
-    equality: Equality, known: Context, lemmas: Sequence[Lemma], witness: Witness
-) -> Decision:
+def decide(equality: Equality, known: Basis, lemmas: Sequence[Lemma], witness: Witness) -> Decision:
     """Return the verdict on one equality; whatever goes wrong is unknown, with its reason."""
     left, right = equality.left.tree, equality.right.tree
     if equality.problem or left is None or right is None:
@@ -191,7 +189,7 @@ def decide(
 def _not_proved(
     equality: Equality,
     claim: Claim,
-    known: Context,
+    known: Basis,
     outside: str,
     lemmas: Sequence[Lemma],
     witness: Witness,
@@ -224,7 +222,7 @@ def _not_proved(
     return "neither proved nor contradicted at any point that was tried"
 
 
-def _set_free(claim: Claim, known: Context) -> str | None:
+def _set_free(claim: Claim, known: Basis) -> str | None:
     """Return the free quantity that a claim only gives a value to, if it does no more."""
     for side, other in ((claim.left, claim.right), (claim.right, claim.left)):
         if isinstance(side, Sym) and side.name in known.constants:

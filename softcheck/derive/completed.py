@@ -10,7 +10,7 @@ from softcheck.derive.reading.claims import Line
 from softcheck.derive.spell import latex
 
 
-def explained(checked: Checked) -> str:
+def completion(checked: Checked) -> str:
     """Return an `aligned` environment for each chain that leaves a term out; else a comment."""
     parts = []
     for position, decision in enumerate(checked.decisions):

@@ -62,7 +62,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Context:
+class Basis:
     """Everything that is known while the equalities of a document are decided.
 
     Attributes
@@ -162,7 +162,7 @@ class Context:
         return ""
 
 
-def context(reading: Reading, extra: Reading | None = None) -> Context:
+def basis(reading: Reading, extra: Reading | None = None) -> Basis:
     """Return what is known for a document.
 
     Parameters
@@ -191,7 +191,7 @@ def context(reading: Reading, extra: Reading | None = None) -> Context:
     clashes = _labelled(used | definitions.keys())
     for part in parts.values():
         clashes |= part.clashes
-    full = Context(
+    full = Basis(
         definitions=definitions,
         givens=(),
         constants=assumed.constants - definitions.keys(),
@@ -236,7 +236,7 @@ class _Assumed:
     declared : mapping of name to source line
         Those that the text says something of.
     constants, ones, positive : set of str
-        As in `Context`.
+        As in `Basis`.
     """
 
     declared: Mapping[str, int]
@@ -315,7 +315,7 @@ def _divergence(p: str, q: str) -> BuiltIn:
     return BuiltIn(left, (), rf"\sum_b {p} (\log {p} - \log {q})")
 
 
-def _granted(known: Context, used: set[str], declared: Mapping[str, int]) -> Iterator[Given]:
+def _granted(known: Basis, used: set[str], declared: Mapping[str, int]) -> Iterator[Given]:
     """Yield what is said of the symbols that depend on nothing."""
     for name in sorted(used & known.constants - {"θ"}):
         more = ", and is positive" if name in known.positive else ""
@@ -325,7 +325,7 @@ def _granted(known: Context, used: set[str], declared: Mapping[str, int]) -> Ite
         yield Given(name, text, None, source, declared.get(name))
 
 
-def _distributions(known: Context) -> tuple[frozenset[str], frozenset[str]]:
+def _distributions(known: Basis) -> tuple[frozenset[str], frozenset[str]]:
     """Return the defined symbols that add up to 1, and those that are positive, as proved."""
     ones, positives = set(), set()
     for name, definition in known.definitions.items():
@@ -344,7 +344,7 @@ def _distributions(known: Context) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(ones), frozenset(positives)
 
 
-def _noted(known: Context, given: Given) -> Given:
+def _noted(known: Basis, given: Given) -> Given:
     """Say how a definition differs from Eq. (6)'s own, if it does."""
     own = OWN.get(given.name)
     if given.definition is None or own is None or given.source == "default":

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Literal, assert_never
 
 from softcheck.derive.expr import Condition, Expr, symbols
-from softcheck.derive.givens import Context
+from softcheck.derive.givens import Basis
 from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.polynomials import renamed
 from softcheck.derive.kernel.terms import Index, OutsideError, Product
@@ -115,7 +115,7 @@ class Ladder:
     ----------
     left, right : Expr
     conditions : tuple of Condition
-    context : Context
+    context : Basis
     lemmas : sequence of Lemma
 
     Attributes
@@ -131,7 +131,7 @@ class Ladder:
         left: Expr,
         right: Expr,
         conditions: tuple[Condition, ...],
-        context: Context,
+        context: Basis,
         lemmas: Sequence[Lemma],
     ) -> None:
         self.left = left

@@ -13,11 +13,11 @@ from math import log
 import numpy as np
 
 from softcheck import result
-from softcheck.checks.blocks import Facts, given_block
+from softcheck.checks.blocks import Masking, given_block
 from softcheck.derive.check import Checked, Decision
 from softcheck.derive.expr import Condition, Expect, Expr, Mul, Num, Sym, free_indices, symbols
 from softcheck.derive.limits import CHOICES
-from softcheck.derive.points.evaluate import Evaluation
+from softcheck.derive.points.evaluate import Evaluator
 from softcheck.derive.reading.claims import Line, placed
 from softcheck.derive.reading.notation.vocabulary import CONSTANTS
 from softcheck.derive.rounded import ARITHMETIC, EXACT, Rounded
@@ -160,9 +160,9 @@ def _unavailable(checked: Checked, decision: Decision) -> str:
 
 
 def _blocks(case: Case, settings: Settings) -> Iterator[tuple[int, Block, Flags | None]]:
-    buffers, facts = Buffers(), Facts()
+    buffers, masking = Buffers(), Masking()
     for raw in case.blocks(max(1, _ENTRIES // case.actions)):
-        block, legal = given_block(case, raw, settings, buffers, facts)
+        block, legal = given_block(case, raw, settings, buffers, masking)
         yield raw.start, block, legal
 
 
@@ -186,7 +186,7 @@ class _Run:
         self.tables = {"Q": block.q, "logits": np.where(self.legal, shifted, 0.0)}
         self.alpha = block.alpha
         weights = self.legal.astype(np.float64)
-        self.evaluation = Evaluation(
+        self.evaluation = Evaluator(
             case.actions,
             ARITHMETIC,
             self._leaf,

@@ -113,7 +113,7 @@ EDITS: tuple[Edit, ...] = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Planting:
     """What became of a planted mistake: `step` is the first that was refuted, if any."""
 
     edit: Edit
@@ -146,7 +146,7 @@ def planted(text: str, edit: Edit) -> str:
 
 def outcomes(
     text: str | None = None, check: Callable[[str], Checked] | None = None
-) -> Iterator[Outcome]:
+) -> Iterator[Planting]:
     """Plant every mistake, by default in the built-in derivation, and see what is refuted."""
     text = built_in() if text is None else text
     check = check or partial(check_text, witness=_Remembered())
@@ -157,7 +157,7 @@ def outcomes(
             for number, decision in enumerate(checked.decisions, 1)
             if decision.status is Verdict.REFUTED
         ]
-        yield Outcome(edit, wrong[0] if wrong else None, checked)
+        yield Planting(edit, wrong[0] if wrong else None, checked)
 
 
 class _Remembered:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softcheck.checks.blocks import REDUCTIONS, Facts, evaluation, rows_of_block
+from softcheck.checks.blocks import REDUCTIONS, Masking, evaluation, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.diagnosis.view import Numbers, Shared, View
@@ -96,7 +96,7 @@ def view(
 ) -> View:
     """Return some states as the formulas see them."""
     context = Context(case.states * case.actions, settings.max_findings)
-    e = evaluation(case, raw, settings, context, buffers, Facts())
+    e = evaluation(case, raw, settings, context, buffers, Masking())
     given = {
         role: array.T.astype(np.float64)
         for role, array in raw.arrays.items()

@@ -1,9 +1,9 @@
-"""Renderers: a report in, text out. One table of them all; a renderer is imported when used."""
+"""Renderers: a report in, text out. Each is the module of its name, imported when used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args
 
 from softcheck.result import Derivation, Report
 from softcheck.settings import OutputFormat
@@ -32,19 +32,16 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Format:
+class Renderer:
     """One form that a report can have, written by the module of its name.
 
     Attributes
     ----------
     name : str
         What options call it.
-    about : str
-        What it is for, in a few words.
     """
 
     name: OutputFormat
-    about: str
 
     def verification(self, report: Report, style: Style) -> str:
         """Render the report of `verify`."""
@@ -61,15 +58,5 @@ class Format:
         return import_module(f"{__name__}.{self.name}")
 
 
-FORMATS: Mapping[OutputFormat, Format] = {
-    form.name: form
-    for form in (
-        Format("text", "tables, for a terminal"),
-        Format("concise", "a line a finding, for logs"),
-        Format("json", "all of it, for programs"),
-        Format("junit", "JUnit XML"),
-        Format("github", "workflow annotations"),
-        Format("markdown", "a step summary"),
-    )
-}
-"""Every format by its name."""
+FORMATS: Mapping[OutputFormat, Renderer] = {name: Renderer(name) for name in get_args(OutputFormat)}
+"""Every form by its name."""

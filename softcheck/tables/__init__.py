@@ -3,15 +3,15 @@
 TYPE_CHECKING = False  # see softcheck
 if TYPE_CHECKING:
     from softcheck.tables.case import Case, RawBlock, case_from_arrays, open_case
-    from softcheck.tables.formats import FORMATS, Format
+    from softcheck.tables.formats import FILE_FORMATS, FileFormat
     from softcheck.tables.roles import ROLES, Kind, Role
     from softcheck.tables.table import Table
 
 __all__ = [
-    "FORMATS",
+    "FILE_FORMATS",
     "ROLES",
     "Case",
-    "Format",
+    "FileFormat",
     "Kind",
     "RawBlock",
     "Role",
@@ -21,10 +21,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "FORMATS": "formats",
+    "FILE_FORMATS": "formats",
     "ROLES": "roles",
     "Case": "case",
-    "Format": "formats",
+    "FileFormat": "formats",
     "Kind": "roles",
     "RawBlock": "case",
     "Role": "roles",

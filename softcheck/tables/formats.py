@@ -12,7 +12,7 @@ from softcheck.tables.table import Contents
 
 
 @dataclass(frozen=True)
-class Format:
+class FileFormat:
     """A file format.
 
     Parameters
@@ -43,18 +43,18 @@ class Format:
 
 
 _EVERY = (
-    Format((".npy",), "npy.read_npy", may_be_pickled=True, reads_parts=True),
-    Format((".npz",), "npy.read_npz", may_be_pickled=True),
-    Format((".json",), "json_text.read_json"),
-    Format((".csv", ".tsv"), "delimited.read_delimited"),
-    Format((".parquet",), "parquet.read_parquet"),
-    Format((".safetensors",), "tensors.read_safetensors"),
-    Format((".h5", ".hdf5"), "hdf5.read_hdf5"),
-    Format((".pt", ".pth"), "torch_file.read_torch"),
-    Format((".pkl", ".pickle"), "pickled.read_pickle", may_be_pickled=True),
+    FileFormat((".npy",), "npy.read_npy", may_be_pickled=True, reads_parts=True),
+    FileFormat((".npz",), "npy.read_npz", may_be_pickled=True),
+    FileFormat((".json",), "json_text.read_json"),
+    FileFormat((".csv", ".tsv"), "delimited.read_delimited"),
+    FileFormat((".parquet",), "parquet.read_parquet"),
+    FileFormat((".safetensors",), "tensors.read_safetensors"),
+    FileFormat((".h5", ".hdf5"), "hdf5.read_hdf5"),
+    FileFormat((".pt", ".pth"), "torch_file.read_torch"),
+    FileFormat((".pkl", ".pickle"), "pickled.read_pickle", may_be_pickled=True),
 )
 
-FORMATS: Mapping[str, Format] = MappingProxyType(
+FILE_FORMATS: Mapping[str, FileFormat] = MappingProxyType(
     {suffix: form for form in _EVERY for suffix in form.suffixes}
 )
 """Every format by its suffixes."""
@@ -69,12 +69,12 @@ def read(file: File, *, allow_pickle: bool) -> Contents:
         If the file is missing, is not regular, has an unknown format, or is damaged.
     """
     file.size()
-    form = FORMATS.get(file.suffix)
+    form = FILE_FORMATS.get(file.suffix)
     if form is None:
         raise InputError(
             file.where,
             f"the suffix '{file.suffix}'" if file.suffix else "no suffix",
-            f"one of {' '.join(FORMATS)}",
+            f"one of {' '.join(FILE_FORMATS)}",
             "Save the arrays in one of these formats, and name the file after it.",
         )
     with reading(file.where):

@@ -8,7 +8,7 @@ import numpy as np
 
 from softcheck.errors import InputError, UsageError, did_you_mean
 from softcheck.tables.files import File, Files
-from softcheck.tables.formats import FORMATS, read
+from softcheck.tables.formats import FILE_FORMATS, read
 from softcheck.tables.places import exists, file_at, files_in, is_folder
 from softcheck.tables.refusals import listed, reading
 from softcheck.tables.roles import ROLES, Kind, Role, critic, family, is_q, role_of
@@ -97,7 +97,7 @@ def _of_files(
 
 
 def _is_read(file: File) -> bool:
-    return file.suffix in FORMATS
+    return file.suffix in FILE_FORMATS
 
 
 def _contents(path: str, how: Reading) -> Contents:

@@ -1,28 +1,23 @@
 """What a user may say about the input of a case, in flags and in configuration files."""
 
-from dataclasses import dataclass, make_dataclass
 from typing import Annotated, Any
 
 from softcheck.settings import Names, Number, Option, Place, Places, Switch, Whole
 from softcheck.tables.roles import ROLES, Kind, Role
 
 
-def _field(role: Role, words: str) -> tuple[str, Any, None]:
-    """Return the option of a role as a field: its name, its type with what it says, its default."""
+def _declared(role: Role) -> Any:
+    """Return the type of what is given for a role, with the option that it is given by."""
     is_number = role.kind is Kind.NUMBER
     kind: Any = Number | Place if is_number else Place
-    option = Option(words, "Arrays", "X|F" if is_number else "F", place=True)
-    return role.name, Annotated[kind | Places | None if role.several else kind | None, option], None
+    option = Option(role.option or "", "Arrays", "X|F" if is_number else "F", place=True)
+    return Annotated[kind | Places | None if role.several else kind | None, option]
 
 
-_OfRoles: Any = make_dataclass(
-    "_OfRoles",
-    [_field(role, role.option) for role in ROLES.values() if role.option],
-    frozen=True,
-)
+_TYPES = {role.name: _declared(role) for role in ROLES.values() if role.option}
+_OfRoles: Any = type("_OfRoles", (), {"__annotations__": _TYPES, **dict.fromkeys(_TYPES)})
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(_OfRoles):  # type: ignore[misc]  # its fields are made of roles
     """What a case is made of, beside its file or folder: where arrays of roles are, and these."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from softcheck.errors import InputError
 from softcheck.tables.files import File, Files
-from softcheck.tables.formats import FORMATS, read
+from softcheck.tables.formats import FILE_FORMATS, read
 from softcheck.tables.frames import unique
 from softcheck.tables.refusals import listed, reading
 from softcheck.tables.roles import Kind, Role, role_of
@@ -36,7 +36,7 @@ def shards(files: Sequence[File]) -> tuple[dict[tuple[str, str], Files], list[Fi
     others = []
     for file in files:
         match = _NUMBERED.fullmatch(file.stem)
-        if match is None or file.suffix not in FORMATS or role_of(file.stem):
+        if match is None or file.suffix not in FILE_FORMATS or role_of(file.stem):
             others.append(file)
         else:
             numbered.setdefault((match["name"] or "", file.suffix), []).append(

@@ -47,7 +47,9 @@ class Kernel:
 
     def block(self, raw, buffers):
         """Run the checks of one block."""
-        e = blocks.evaluation(self.case, raw, self.settings, self.context, buffers, blocks.Facts())
+        e = blocks.evaluation(
+            self.case, raw, self.settings, self.context, buffers, blocks.Masking()
+        )
         if self.of_logits:
             return every.Partial({name: every.check(e, name) for name in OF_LOGITS})
         return every.run(e)
@@ -122,9 +124,9 @@ def where_time_goes(kernel):
     entries = raw.rows * kernel.case.actions
 
     def steps(buffers):
-        yield "givens", partial(blocks.evaluation, *arguments, buffers, blocks.Facts())
-        e = blocks.evaluation(*arguments, buffers, blocks.Facts())
-        for name in ("policy", "loss", "gradient", "bounds"):
+        yield "givens", partial(blocks.evaluation, *arguments, buffers, blocks.Masking())
+        e = blocks.evaluation(*arguments, buffers, blocks.Masking())
+        for name in ("policy", "terms", "gradient", "bounds"):
             yield name, partial(getattr, e, name)
         for name in every.ORACLES:
             if name != "sampled":

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from rewriting import DEFINITIONS, Maker, makers
 
 from softcheck.derive.expr import Expr, free_indices, walk
-from softcheck.derive.givens import Context
+from softcheck.derive.givens import Basis
 from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.terms import OutsideError
 from softcheck.derive.ladder import Ladder
-from softcheck.derive.points.evaluate import Evaluation
+from softcheck.derive.points.evaluate import Evaluator
 from softcheck.derive.points.jets import Arithmetic
 from softcheck.derive.points.refute import Claim, refute
 from softcheck.derive.points.witness import confirm
@@ -20,7 +20,7 @@ from softcheck.derive.writing import formula
 
 EXAMPLES = 2000
 
-CONTEXT = Context(
+CONTEXT = Basis(
     definitions=DEFINITIONS,
     givens=(),
     constants=frozenset({"Q", "w", "α", "θ"}),
@@ -121,7 +121,7 @@ def test_a_normal_form_has_the_value_of_its_formula(maker):
         arithmetic = Arithmetic(
             lambda value: mpmath.mpf(value.numerator) / value.denominator, mpmath.exp, mpmath.log
         )
-        run = Evaluation(n, arithmetic, lambda name, at: values.get((name, at)), DEFINITIONS)
+        run = Evaluator(n, arithmetic, lambda name, at: values.get((name, at)), DEFINITIONS)
         mine = run(again, indices)
         theirs = independent.value(tree, n, values, DEFINITIONS, indices)
     assert mpmath.almosteq(mine, theirs, rel_eps=1e-15, abs_eps=1e-12)

@@ -9,7 +9,7 @@ from fixture_cases import walk
 import softcheck
 from softcheck import Status
 from softcheck.checks import dumps, fit
-from softcheck.checks.blocks import Facts, evaluation
+from softcheck.checks.blocks import Masking, evaluation
 from softcheck.checks.evaluation import Context
 from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
@@ -74,7 +74,7 @@ def checked(arrays):
     case = case_from_arrays(arrays)
     (raw,) = case.blocks(case.states)
     context = Context(case.states * case.actions, 5, sample=())
-    e = evaluation(case, raw, Settings(), context, Buffers(), Facts())
+    e = evaluation(case, raw, Settings(), context, Buffers(), Masking())
     with np.errstate(all="ignore"):
         sides = dumps.sides(e, "gradient")
         gradient = dumps.compare_sides(e, sides)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hn
 
 from softcheck.errors import InputError
-from softcheck.tables import FORMATS, case_from_arrays, open_case
+from softcheck.tables import FILE_FORMATS, case_from_arrays, open_case
 
 DTYPES = ["<f2", "<f4", ">f4", "<f8", ">f8", "i1", "<i4", ">i8", "u1", "<u8"]
 
@@ -75,7 +75,7 @@ WRITERS = {
 
 def test_every_format_is_tested():
     suffixes = {name[name.rindex(".") :] for name in WRITERS}
-    assert {FORMATS[suffix] for suffix in suffixes} == set(FORMATS.values())
+    assert {FILE_FORMATS[suffix] for suffix in suffixes} == set(FILE_FORMATS.values())
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -7,6 +7,7 @@ import pytest
 
 import softcheck
 from softcheck.api import Options
+from softcheck.settings import Choices
 from softcheck.tables.roles import ROLES, Arrays
 
 NAMES = {*ROLES, *(role.logarithm for role in ROLES.values() if role.logarithm)}
@@ -44,4 +45,7 @@ def test_a_captured_step_can_be_given_what_it_does_not_record():
 
 def test_each_key_is_described():
     assert described(Arrays) == Arrays.__annotations__.keys()
-    assert described(Options) == Options.__annotations__.keys() - Arrays.__annotations__.keys()
+    assert described(Options) == Options.__annotations__.keys() - {
+        *Arrays.__annotations__,
+        *Choices.__annotations__,
+    }

@@ -35,7 +35,7 @@ class NoValueError(Exception):
 
 
 @dataclass
-class Evaluation:
+class Evaluator:
     """Formulas at one point.
 
     Attributes

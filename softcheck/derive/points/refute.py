@@ -8,7 +8,7 @@ from itertools import product
 
 from softcheck.derive.expr import Condition, Definition, Expr, Sym, free_indices, symbols, walk
 from softcheck.derive.limits import OPERATIONS
-from softcheck.derive.points.evaluate import Evaluation, NoValueError
+from softcheck.derive.points.evaluate import Evaluator, NoValueError
 from softcheck.derive.points.jets import Arithmetic, Number
 
 _CERTIFYING_DIGITS = 30
@@ -155,9 +155,9 @@ def refute(claim: Claim) -> Refutation | None:
     return None
 
 
-def _floats(claim: Claim, point: Point, budget: int) -> Evaluation:
+def _floats(claim: Claim, point: Point, budget: int) -> Evaluator:
     arithmetic = Arithmetic(float, math.exp, math.log)
-    return Evaluation(
+    return Evaluator(
         point.actions, arithmetic, _leaf(point, arithmetic), claim.definitions, budget=budget
     )
 
@@ -203,7 +203,7 @@ def enclosures(claim: Claim, point: Point, digits: int) -> tuple[Number, Number]
         return context.log(value)
 
     arithmetic = Arithmetic(number, context.exp, log)
-    evaluation = Evaluation(point.actions, arithmetic, _leaf(point, arithmetic), claim.definitions)
+    evaluation = Evaluator(point.actions, arithmetic, _leaf(point, arithmetic), claim.definitions)
     return evaluation(claim.left, point.indices), evaluation(claim.right, point.indices)
 
 

@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from softcheck.checks.blocks import CRITICS, REDUCTIONS, Facts, evaluation, rows_of_block
+from softcheck.checks.blocks import CRITICS, REDUCTIONS, Masking, evaluation, rows_of_block
 from softcheck.checks.dumps import DUMPS
 from softcheck.checks.evaluation import Context
 from softcheck.errors import InputError
@@ -30,11 +30,11 @@ def arrays(**changes):
     return made | {"mask": np.ones((3, 2), bool)} | changes
 
 
-def evaluated(given, facts=None, **settings):
+def evaluated(given, masking=None, **settings):
     case = case_from_arrays(given)
     (raw,) = case.blocks(case.states)
     context = Context(case.states * case.actions, 5)
-    return evaluation(case, raw, Settings(**settings), context, Buffers(), facts or Facts())
+    return evaluation(case, raw, Settings(**settings), context, Buffers(), masking or Masking())
 
 
 def seen(e):
@@ -114,12 +114,12 @@ def test_behind_a_mask_anything_may_stand(role):
 
 
 def test_an_action_has_to_be_legal_by_mask_and_logit():
-    facts = Facts()
+    masking = Masking()
     given = arrays(mask=np.array([[True, False], [True, True], [True, True]]))
     given["logits"][1, 1] = -np.inf
-    e = evaluated(given, facts)
+    e = evaluated(given, masking)
     assert e.legal.tolist() == [[True] * 3, [False, False, True]]
-    assert (facts.masked, facts.disagreements) == (2, 1)
+    assert (masking.masked, masking.disagreements) == (2, 1)
     given["logits"][0, 0] = -np.inf
     with pytest.raises(InputError, match=r"mask\[0\]: found a state without a legal action"):
         evaluated(given)

@@ -10,7 +10,7 @@ import pytest
 from states import State, true_gradient
 
 from softcheck.checks import every, fit
-from softcheck.checks.blocks import Facts, evaluation
+from softcheck.checks.blocks import Masking, evaluation
 from softcheck.checks.dumps import sides
 from softcheck.checks.evaluation import Context
 from softcheck.checks.merging import merged
@@ -44,7 +44,7 @@ def moments(arrays, rows=None):
     context = Context(case.states * case.actions, 5)
     buffers, total, tolerance = Buffers(), None, None
     for raw in case.blocks(rows or case.states):
-        e = evaluation(case, raw, Settings(), context, buffers, Facts())
+        e = evaluation(case, raw, Settings(), context, buffers, Masking())
         with np.errstate(all="ignore"):
             found = sides(e, "gradient")
             ratio = found.ratio(np.empty_like(found.expected))

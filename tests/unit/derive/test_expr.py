@@ -35,7 +35,7 @@ from softcheck.derive.expr import (
 )
 from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.theorems import Facts
-from softcheck.derive.points.evaluate import Evaluation, NoValueError
+from softcheck.derive.points.evaluate import Evaluator, NoValueError
 from softcheck.derive.points.jets import Arithmetic
 from softcheck.derive.points.refute import Claim, refute
 from softcheck.derive.points.witness import DisagreementError, confirm
@@ -92,7 +92,7 @@ def tables(n):
 
 def evaluation(n, known=None):
     known = tables(n) if known is None else known
-    return Evaluation(n, FLOATS, lambda name, at: known.get((name, at)), {})
+    return Evaluator(n, FLOATS, lambda name, at: known.get((name, at)), {})
 
 
 def claim(left, right):

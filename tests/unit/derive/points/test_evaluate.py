@@ -22,7 +22,7 @@ from softcheck.derive.expr import (
     Sym,
     minus,
 )
-from softcheck.derive.points.evaluate import Evaluation, NoValueError
+from softcheck.derive.points.evaluate import Evaluator, NoValueError
 from softcheck.derive.points.jets import Arithmetic
 
 EXACT = Arithmetic(Fraction, None, None)
@@ -34,7 +34,7 @@ X_A, X_B, X_K = (Sym("x", (index,)) for index in "abk")
 def evaluation(*definitions, known=None, arithmetic=EXACT, **more):
     known = X if known is None else known
     table = {definition.name: definition for definition in definitions}
-    return Evaluation(3, arithmetic, lambda name, at: known.get((name, at)), table, **more)
+    return Evaluator(3, arithmetic, lambda name, at: known.get((name, at)), table, **more)
 
 
 def test_a_definition_is_not_captured_by_the_sum_that_it_stands_under():
