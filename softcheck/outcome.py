@@ -8,7 +8,7 @@ import msgspec
 from softcheck import result
 from softcheck.checks.blocks import Masking
 from softcheck.checks.dumps import DUMPS
-from softcheck.checks.tally import Spot, Tally
+from softcheck.checks.tally import Spot, Tally, mostly_blind
 from softcheck.result import Status
 from softcheck.settings import Settings, settings_of
 from softcheck.tables.case import Case
@@ -124,11 +124,10 @@ def _verdict(tally: Tally) -> tuple[Status, str]:
         )
     if not tally.live:
         return Status.INCONCLUSIVE, "there is nothing to see: all that the entries are made of is 0"
-    if tally.blind == tally.live:
-        return Status.INCONCLUSIVE, (
-            f"all {tally.live} live entries are blind: their tolerance exceeds their scale"
-        )
-    blind = f"{tally.blind} of {tally.live} live entries are blind"
+    count = "all" if tally.blind == tally.live else f"{tally.blind} of"
+    blind = f"{count} {tally.live} live entries are blind"
+    if mostly_blind(tally.blind, tally.live):
+        return Status.INCONCLUSIVE, f"{blind}: their tolerance exceeds their scale"
     return Status.PASSED, blind if tally.blind else ""
 
 

@@ -167,6 +167,16 @@ def test_a_format_that_does_not_exist_is_one_line_with_the_nearest(option):
     assert "Did you mean 'github'?" in line
 
 
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "json"])
+def test_a_pass_without_a_gradient_is_not_said_without_that(form):
+    """In the verdict itself; JSON has a field for notes, which is where it says so."""
+    silent = msgspec.structs.replace(reports.UNGRADED, notes=())
+    text = FORMATS[form].verification(reports.report(silent), Style())
+    assert "only Eq. (6), policy: no gradient was given" in text
+    several = FORMATS[form].verification(reports.report(silent, reports.BLIND), Style())
+    assert "no gradient was given" in several
+
+
 # JUnit
 
 
@@ -182,7 +192,9 @@ def test_a_suite_is_a_case_and_a_test_case_is_a_check(name):
     suites = junit(report)
     assert [suite.name for suite in suites] == [case.name for case in report.cases]
     for suite, case in zip(suites, report.cases, strict=True):
-        troubled = {test.name for test in suite if test.result}
+        skipped = [test.name for test in suite if test.is_skipped]
+        assert skipped == (["gradient"] if case is reports.UNGRADED else [])
+        troubled = {test.name for test in suite if test.result} - {*skipped}
         if case.status is Status.ERROR:
             assert (suite.errors, suite.failures, suite.tests) == (1, 0, 1)
         else:
@@ -211,7 +223,7 @@ def test_a_failure_says_what_kind_it_is_and_what_is_known_of_it():
 
 def test_two_cases_of_one_name_stay_two_suites():
     suites = junit(reports.report(reports.PASSED, reports.PASSED, reports.FAILED))
-    assert [len(suite) for suite in suites] == [3, 3, 3]
+    assert [len(suite) for suite in suites] == [4, 4, 3]
 
 
 def test_a_step_is_a_test_case():
@@ -274,7 +286,9 @@ def test_an_annotation_names_the_file_the_checks_and_the_mistake():
     said = data.splitlines()
     assert said[0].startswith("value is the first wrong quantity")
     assert "gradient failed: 2 of 12 (16.7 %) differ by more than their tolerance" in said
-    assert text.splitlines()[-1] == "softcheck: error: 3 cases: 1 passed, 1 failed, 1 unreadable"
+    assert text.splitlines()[-1] == (
+        "softcheck: error: 3 cases: 1 passed, 1 of these blind in part, 1 failed, 1 unreadable"
+    )
 
 
 def test_what_passed_is_not_annotated_and_what_saw_nothing_is():
@@ -284,6 +298,12 @@ def test_what_passed_is_not_annotated_and_what_saw_nothing_is():
     ((_, properties, data),) = annotations(reports.EVERY["strict"])
     assert properties["title"] == "softcheck: a note, under --strict: failed"
     assert "noted.npz::log_alpha" in data
+
+
+def test_a_pass_without_a_gradient_is_a_warning():
+    ((name, properties, data),) = annotations(reports.EVERY["no-gradient"])
+    assert (name, properties["title"]) == ("warning", "softcheck: no gradient")
+    assert data.startswith("only Eq. (6), policy: no gradient was given")
 
 
 def test_at_most_ten_annotations_the_worst_first():

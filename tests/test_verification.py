@@ -231,6 +231,28 @@ def test_a_gradient_that_hides_behind_rounding_is_inconclusive():
     assert made.status is Status.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(("hidden", "status"), [(2, "passed"), (3, "inconclusive")])
+def test_a_check_whose_median_entry_is_blind_is_inconclusive(hidden, status):
+    """Of five states some have a Q whose rounding in float32 is as large as the gradient."""
+    q, logits = table(5, 2), table(5, 2, seed=2)
+    q[:hidden] += 1e9
+    grad = autograd(q, logits, ALPHA).astype(np.float32)
+    check = checks_of(softcheck.verify(q=q, logits=logits, alpha=ALPHA, grad=grad))["gradient"]
+    assert (check.entries, check.blind) == (10, 2 * hidden)
+    assert check.status.value == status
+    assert check.reason.startswith(f"{2 * hidden} of 10 live entries are blind")
+
+
+def test_noise_that_was_declared_to_be_rounding_is_no_pass():
+    noise = 1.0 + 0.2 * np.random.default_rng(0).normal(size=GRAD.shape)
+    given = {"q": Q, "logits": LOGITS, "alpha": ALPHA, "grad": GRAD * noise}
+    assert softcheck.verify(**given).status is Status.FAILED
+    coarse = softcheck.verify(**given, compute_dtype="bfloat16")
+    check = checks_of(coarse)["gradient"]
+    assert check.entries / 2 < check.blind < check.entries
+    assert coarse.status is Status.INCONCLUSIVE
+
+
 def test_where_there_is_nothing_to_see_zero_proves_nothing_and_anything_else_fails():
     q, logits = np.ones((3, 4)), table(3, 4)
     blank = softcheck.verify(q=q, logits=logits, alpha=0.0, grad=np.zeros((3, 4)))

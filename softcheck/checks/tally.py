@@ -107,6 +107,11 @@ def _upper_edge(index: int) -> float:
     return float(bits.view(np.float64))
 
 
+def mostly_blind(blind: int, entries: int) -> bool:
+    """Return whether the median entry is blind, so that to agree means nothing."""
+    return 2 * blind > entries
+
+
 class Sight(NamedTuple):
     """How much a comparison sees of some states; see `Tally`."""
 

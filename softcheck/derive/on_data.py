@@ -14,6 +14,7 @@ import numpy as np
 
 from softcheck import result
 from softcheck.checks.blocks import Masking, given_block
+from softcheck.checks.tally import mostly_blind
 from softcheck.derive.check import Checked, Decision
 from softcheck.derive.expr import Condition, Expect, Expr, Mul, Num, Sym, free_indices, symbols
 from softcheck.derive.limits import CHOICES
@@ -103,7 +104,7 @@ def evaluate(checked: Checked, case: Case, settings: Settings) -> result.OnData:
 def _status(worst: Mapping[tuple[int, bool], _Worst]) -> Status:
     if any(not item.ratio <= 1 for item in worst.values()):
         return Status.FAILED
-    if any(item.entries and item.blind == item.entries for item in worst.values()):
+    if any(mostly_blind(item.blind, item.entries) for item in worst.values()):
         return Status.INCONCLUSIVE
     return Status.PASSED
 

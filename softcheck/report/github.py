@@ -5,6 +5,7 @@ Data and properties are escaped as GitHub's own toolkit does.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from softcheck.errors import printable
 from softcheck.report import Style
@@ -18,8 +19,10 @@ from softcheck.report.words import (
     judged,
     names_of,
     noted,
+    reservations,
     sentence,
     tally,
+    without_gradient,
 )
 from softcheck.result import Case, Derivation, OnData, Report, Status, Step, Verdict
 
@@ -40,6 +43,7 @@ _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 class _Annotation:
     """What is said of one place; `line` is None where the file is not text."""
 
+    command: Literal["error", "warning"]
     file: str
     line: int | None
     title: str
@@ -54,16 +58,19 @@ class _Annotation:
             if value is not None
         )
         message = "\n".join(self.said)[:_MESSAGE]
-        return f"::error {listed}::{message.translate(_DATA)}"
+        return f"::{self.command} {listed}::{message.translate(_DATA)}"
 
 
 def verification(report: Report, style: Style) -> str:
-    """Return an annotation a case that did not pass, the worst first, and a line that sums up."""
+    """Return an annotation a case that did not pass or has no gradient, and a line that sums up.
+
+    The worst come first.
+    """
     errors = {id(report.cases[index]): error for index, error in errors_of(report).items()}
     annotations = [
         _case(case, errors.get(id(case)))
         for case in by_severity(report.cases)
-        if case.status is not Status.PASSED
+        if case.status is not Status.PASSED or without_gradient(case)
     ]
     return _document(annotations, f"{report.status.value}: {tally(report)}", style)
 
@@ -98,14 +105,17 @@ def _document(annotations: Sequence[_Annotation], summary: str, style: Style) ->
 def _case(case: Case, error: str | None) -> _Annotation:
     """Return what is said of a case: the diagnosis first, for a list shows little more."""
     if error is not None:
-        return _Annotation(case.name, None, "unreadable", (sentence(error),))
+        return _Annotation("error", case.name, None, "unreadable", (sentence(error),))
+    if case.status is Status.PASSED:
+        said = [*reservations(case), *map(noted, case.notes)]
+        return _Annotation("warning", _file(case), None, "no gradient", said)
     wrong = deciding(case)
     said = [*map(explained, case.diagnosis)]
     said += map(judged, wrong)
     said += map(finding, case.findings)
     said += map(noted, case.notes)
     title = f"{names_of(wrong) or 'a note, under --strict:'} {case.status.value}"
-    return _Annotation(_file(case), None, title, said)
+    return _Annotation("error", _file(case), None, title, said)
 
 
 def _file(case: Case) -> str:
@@ -116,9 +126,9 @@ def _file(case: Case) -> str:
 
 def _step(step: Step, document: str) -> _Annotation:
     title = f"step {step.number} {step.status.value}"
-    return _Annotation(document, step.source_line, title, derived.trouble(step))
+    return _Annotation("error", document, step.source_line, title, derived.trouble(step))
 
 
 def _on_data(on: OnData) -> _Annotation:
     said = [derived.on_data(on), *map(derived.deviation, on.deviations), *map(sentence, on.notes)]
-    return _Annotation(on.case, None, f"the lines on data {on.status.value}", said)
+    return _Annotation("error", on.case, None, f"the lines on data {on.status.value}", said)

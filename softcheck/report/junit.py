@@ -7,7 +7,7 @@ that no character is left that XML 1.0 forbids.
 import io
 from collections.abc import Iterable, Sequence
 
-from junitparser import Error, Failure, JUnitXml, SystemOut, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Skipped, SystemOut, TestCase, TestSuite
 
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
@@ -20,6 +20,7 @@ from softcheck.report.words import (
     name,
     noted,
     sentence,
+    without_gradient,
 )
 from softcheck.result import Case, Derivation, OnData, Report, Status, Step, Verdict
 
@@ -56,6 +57,8 @@ def _suite(case: Case, error: str | None) -> TestSuite:
         else:
             failure = Failure(reason, check.status.value)
             tests.append(_test(check.name, failure, reason, *said, *diagnoses))
+    if without_gradient(case):
+        tests.append(_test("gradient", Skipped("no gradient was given")))
     if case.status is not Status.PASSED and not deciding(case):
         failure = Failure("a note, under --strict", case.status.value)
         tests.append(_test("strict", failure, *map(sentence, case.notes)))
@@ -85,7 +88,7 @@ def _on_data(on: OnData) -> TestSuite:
     return _made(name(on.case), [_test("lines on data", failure, *said)], [verdict, *said, *notes])
 
 
-def _test(title: str, result: Error | Failure | None = None, *said: str) -> TestCase:
+def _test(title: str, result: Error | Failure | Skipped | None = None, *said: str) -> TestCase:
     """Return a test case, passed unless it has a result; `said` is the text of that."""
     test = TestCase(title)
     if result is not None:
@@ -106,6 +109,7 @@ def _made(title: str, tests: Sequence[TestCase], out: Sequence[str] = ()) -> Tes
     suite.tests = len(tests)
     suite.failures = sum(isinstance(result, Failure) for result in results)
     suite.errors = sum(isinstance(result, Error) for result in results)
+    suite.skipped = sum(isinstance(result, Skipped) for result in results)
     return suite
 
 

@@ -22,6 +22,7 @@ from softcheck.report.words import (
     grounds,
     index,
     name,
+    reserved,
     resolution,
     sentence,
     shape_of,
@@ -125,7 +126,7 @@ def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa:
 
 def _details(case: Case, error: str | None) -> str:
     """Return the section of a case: diagnosis, checks, why they did not pass, findings, notes."""
-    parts = [f"\n### {_code(name(case.name))}: {case.status.value}\n"]
+    parts = [f"\n### {_code(name(case.name))}: {case.status.value}{reserved(case)}\n"]
     if error is not None:
         return f"{parts[0]}\n{_text(error)}\n"
     parts.append(f"\n{shape_of(case)}. {case.status.advice}\n")

@@ -20,6 +20,7 @@ from softcheck.report.words import (
     name,
     noted,
     number,
+    reserved,
     resolution,
     shape_of,
     size,
@@ -85,7 +86,7 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
             print_line(console, name(case.name))
             _findings(console, case.findings)
         return
-    print_line(console, _verdict(case.status), f"  {name(case.name)}")
+    print_line(console, _verdict(case.status), f"  {name(case.name)}{reserved(case)}")
     if case.status is Status.ERROR:
         print_line(console, f"  {case.status.advice}\n")
         return

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from softcheck.errors import printable
 from softcheck.result import Case, Check, Diagnosis, Finding, Report, Resolution, Status
+from softcheck.tables.roles import ROLES
 
 _NAME = 200
 _SENTENCE = 2_000
@@ -88,10 +89,42 @@ def finding_row(found: Finding) -> tuple[str, ...]:
 
 
 def grounds(case: Case) -> str:
-    """Return what the verdict on a case rests on."""
+    """Return what the verdict on a case rests on, and first what a pass does not cover."""
     if case.status is Status.ERROR:
         return case.status.advice
-    return f"{shape_of(case)}; {names_of(deciding(case) or case.checks)}"
+    said = (*reservations(case), shape_of(case), names_of(deciding(case) or case.checks))
+    return "; ".join(said)
+
+
+def reserved(case: Case) -> str:
+    """Return in brackets what a pass does not cover, to stand behind the name of the case."""
+    said = "; ".join(reservations(case))
+    return f" ({said})" if said else ""
+
+
+def reservations(case: Case) -> tuple[str, ...]:
+    """Return what a pass does not cover: no format says that a case has passed without it."""
+    if case.status is not Status.PASSED:
+        return ()
+    said = []
+    if without_gradient(case):
+        under_test = {role.check for role in ROLES.values()}
+        verified = ("Eq. (6)", *(each.name for each in case.checks if each.name in under_test))
+        said.append(f"only {', '.join(verified)}: no gradient was given")
+    if blind := blind_in_part(case):
+        counts = (f"{check.name} {check.blind} of {check.entries}" for check in blind)
+        said.append(f"blind in part: {', '.join(counts)}")
+    return tuple(said)
+
+
+def without_gradient(case: Case) -> bool:
+    """Return whether a case was read and no gradient is among what was verified."""
+    return bool(case.checks) and all(check.name != "gradient" for check in case.checks)
+
+
+def blind_in_part(case: Case) -> list[Check]:
+    """Return the checks that did not see every entry."""
+    return [check for check in case.checks if check.blind]
 
 
 def deciding(case: Case) -> tuple[Check, ...]:
@@ -120,8 +153,11 @@ def by_severity(cases: Iterable[Case]) -> list[Case]:
 def tally(report: Report) -> str:
     """Return how many cases there are, and how many of them ended how."""
     counts = report.summary
+    passed = [case for case in report.cases if case.status is Status.PASSED]
     parts = {
         "passed": counts.passed,
+        "of these without a gradient": sum(map(without_gradient, passed)),
+        "of these blind in part": sum(1 for case in passed if blind_in_part(case)),
         "failed": counts.failed,
         "inconclusive": counts.inconclusive,
         "unreadable": len(counts.errors),

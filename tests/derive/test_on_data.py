@@ -60,11 +60,14 @@ def test_a_line_that_is_off_fails():
     assert found.deviations[0].worst > 1e3
 
 
-def test_what_overflows_is_blind_and_no_pass():
+@pytest.mark.parametrize(("large", "status"), [(10, Status.PASSED), (11, Status.INCONCLUSIVE)])
+def test_what_overflows_is_blind_and_where_that_is_more_than_half_no_pass(large, status):
     checked = check(r"$$\exp(100 Q(a)) = e^{50 Q(a)} e^{50 Q(a)}$$")
-    found = evaluate(checked, case(), Settings())
-    assert found.status is Status.PASSED
-    assert "entries are blind" in found.notes[0]
+    q = np.ones((20, 4))
+    q[:large] = 10.0
+    found = evaluate(checked, case(q=q), Settings())
+    assert found.status is status
+    assert f"{4 * large} of 80 entries are blind" in found.notes[0]
 
 
 def test_many_actions_are_looked_at_evenly():
