@@ -247,7 +247,14 @@ def test_a_name_that_is_nearly_a_role_is_pointed_out(tmp_path):
     given = dict(np.load(GOOD))
     np.savez(tmp_path / "optional.npz", grads=given.pop("grad"), rewards=0.0, **given)
     run = softcheck("verify", tmp_path / "optional.npz")
-    assert "'grads' may be meant for grad" in run.out
+    assert run.code == 2
+    assert "found 'grads', but no grad, expected grad or gradient or " in run.err
+    assert "Rename that array, or give --grad PATH::KEY; if it is" in run.err
+    by_option = f"--grad={tmp_path / 'optional.npz'}::grads"
+    assert softcheck("verify", tmp_path / "optional.npz", by_option).code == 0
+    np.savez(tmp_path / "note.npz", values=0.0, rewards=0.0, **given)
+    run = softcheck("verify", tmp_path / "note.npz")
+    assert "'values' may be meant for value" in run.out
     assert "'rewards' may" not in run.out
 
 

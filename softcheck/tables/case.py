@@ -24,6 +24,7 @@ from softcheck.tables.roles import (
     likely,
     role_named,
     role_of,
+    slip_of,
 )
 from softcheck.tables.sources import Exponential, Mask, Memory
 from softcheck.tables.table import Rows, Table, check_type, location, states_of
@@ -198,7 +199,7 @@ def open_case(
     own = dict(names or {})
     outranked = {name for role, name in own.items() if family(role) in given}
     how = Reading(action_axis, allow_pickle)
-    in_case, unknown = ({}, []) if path is None else load_case(path, own, outranked, how)
+    in_case, unknown = ({}, {}) if path is None else load_case(path, own, outranked, how)
     by_option = load_given(given, where, how)
     taken = {family(role): table for role, table in in_case.items()}
     for role in map(family, by_option):
@@ -245,18 +246,22 @@ def case_from_arrays(
             hint = did_you_mean(key, ROLES, "Use the name of a role.")
             raise InputError(key, "a name without a role", f"one of {', '.join(ROLES)}", hint)
         add(tables, role, Table(Memory(as_numpy(key, value)), None, key))
-    return _assemble(name, tables, [], action_axis)
+    return _assemble(name, tables, {}, action_axis)
 
 
 def _assemble(
     name: str,
     given: Mapping[str, Table],
-    unknown: Sequence[str],
+    unknown: Mapping[str, str],
     action_axis: int,
     names: Mapping[str, str] = MappingProxyType({}),
 ) -> Case:
-    """Check that the tables fit together, and bring them into one order."""
+    """Check that the tables fit together, and bring them into one order.
+
+    `unknown` are the names without a role: as they are shown, each with the name alone.
+    """
     given = _in_order(name, given, unknown)
+    _refuse_slips(name, given, unknown)
     tables, notes = _understood(given, unknown, names)
     first = next(iter(tables.values()))
     axis = _normalised(action_axis, first)
@@ -285,7 +290,9 @@ def _assemble(
     )
 
 
-def _in_order(name: str, tables: Mapping[str, Table], unknown: Sequence[str]) -> dict[str, Table]:
+def _in_order(
+    name: str, tables: Mapping[str, Table], unknown: Mapping[str, str]
+) -> dict[str, Table]:
     """Return the tables in the order of `ROLES`, critics first; all that is needed is there."""
     critics = sorted(filter(is_critic, tables), key=lambda role: int(role[1:]))
     if critics and "q" in tables:
@@ -302,7 +309,7 @@ def _in_order(name: str, tables: Mapping[str, Table], unknown: Sequence[str]) ->
     for role in (role.name for role in ROLES.values() if role.required):
         if role not in ordered and not (role == "q" and critics):
             names = [*tables, *unknown]
-            meant = next((each for each in unknown if likely(each, [role])), None)
+            meant = next((each for each, bare in unknown.items() if likely(bare, [role])), None)
             raise InputError(
                 name,
                 f"no {role}" + (f" among {listed(names)}" if names else ""),
@@ -314,15 +321,37 @@ def _in_order(name: str, tables: Mapping[str, Table], unknown: Sequence[str]) ->
     return ordered
 
 
+def _refuse_slips(name: str, given: Mapping[str, Table], unknown: Mapping[str, str]) -> None:
+    """Raise InputError where a role that is not there has all but its name: it would go unseen."""
+    absent = _absent(given)
+    for each, bare in unknown.items():
+        if (role := slip_of(bare, absent)) is not None:
+            way = f", or give --{role} PATH::KEY" if ROLES[role].option else ""
+            raise InputError(
+                name,
+                f"'{each}', but no {role}",
+                " or ".join(ROLES[role].names),
+                f"Rename that array{way}; if it is something else, give it a name of its own.",
+            )
+
+
+def _absent(given: Mapping[str, Table]) -> list[str]:
+    """Return the roles that a case has nothing for."""
+    present = set(map(family, given))
+    return [role for role in ROLES if role not in present]
+
+
 def _understood(
-    given: Mapping[str, Table], unknown: Sequence[str], names: Mapping[str, str]
+    given: Mapping[str, Table], unknown: Mapping[str, str], names: Mapping[str, str]
 ) -> tuple[dict[str, Table], list[str]]:
     """Return the tables as numbers of their roles, and notes of what names were taken for."""
     notes = []
     if unknown:
-        absent = [role for role in ROLES if role not in given]
-        meant = ((each, likely(each, absent)) for each in unknown)
-        hints = "".join(f"; '{each}' may be meant for {role}" for each, role in meant if role)
+        absent = _absent(given)
+        meant = ((each, likely(bare, ROLES)) for each, bare in unknown.items())
+        hints = "".join(
+            f"; '{each}' may be meant for {role}" for each, role in meant if role in absent
+        )
         notes.append(f"not loaded, because no role has this name: {listed(unknown)}{hints}")
     tables = {role: _checked(role, table) for role, table in given.items()}
     for role, table in given.items():

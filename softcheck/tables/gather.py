@@ -49,9 +49,10 @@ class Reading:
 
 def load_case(
     path: str, names: Mapping[str, str], outranked: Set[str], how: Reading
-) -> tuple[dict[str, Table], list[str]]:
+) -> tuple[dict[str, Table], dict[str, str]]:
     """Return the tables of a file or folder by role, and the names that have none.
 
+    Those are as they are shown, each with the name alone: that of a file without its suffix.
     `names` has the user's own name for some roles, each of which must be there; those that are
     `outranked` are not loaded, for an option gives their role.
     """
@@ -62,7 +63,7 @@ def load_case(
     if numbered and not any(role_of(name, names) for name in named):
         files = _only(shown(path), numbered)
         tables, unknown = _by_role(files.where, _read_shards(files, how), names, outranked)
-        return tables, [*unknown, *(file.name for file in others)]
+        return tables, unknown | {file.name: _name(file) for file in others}
     _require_names(shown(path), names, outranked, named)
     return _of_files(numbered, others, names, outranked, how)
 
@@ -73,31 +74,36 @@ def _of_files(
     names: Mapping[str, str],
     outranked: Set[str],
     how: Reading,
-) -> tuple[dict[str, Table], list[str]]:
+) -> tuple[dict[str, Table], dict[str, str]]:
     """Return the tables of files that have roles for names, and the names of the others."""
     tables: dict[str, Table] = {}
-    unknown = []
+    unknown: dict[str, str] = {}
     for (name, _), files in numbered.items():
         if name in outranked:
             continue
         if role := role_of(name, names):
             add(tables, role, _table(files.where, _read_shards(files, how), None, role))
         else:
-            unknown.append(PurePath(files.where).name)
+            unknown[PurePath(files.where).name] = name
     for file in others:
         if file.stem in outranked:
             continue
         role = role_of(file.stem, names)
         if role is None or not _is_read(file):
-            unknown.append(file.name)
+            unknown[file.name] = _name(file)
         else:
             contents = read(file, allow_pickle=how.allow_pickle)
             add(tables, role, _table(file.where, contents, None, role))
-    return tables, sorted(unknown)
+    return tables, dict(sorted(unknown.items()))
 
 
 def _is_read(file: File) -> bool:
     return file.suffix in FILE_FORMATS
+
+
+def _name(file: File) -> str:
+    """Return what a file may name: what is not read, such as `policy.png`, names no array."""
+    return file.stem if _is_read(file) else file.name
 
 
 def _contents(path: str, how: Reading) -> Contents:
@@ -130,7 +136,7 @@ def _only(where: str, numbered: Mapping[tuple[str, str], Files]) -> Files:
 
 def _by_role(
     where: str, contents: Contents, names: Mapping[str, str], outranked: Set[str]
-) -> tuple[dict[str, Table], list[str]]:
+) -> tuple[dict[str, Table], dict[str, str]]:
     """Return named arrays by role, and the names that have none."""
     if list(contents) == [None]:
         raise InputError(
@@ -141,7 +147,7 @@ def _by_role(
         )
     _require_names(where, names, outranked, [name for name in contents if name is not None])
     tables: dict[str, Table] = {}
-    unknown = []
+    unknown: dict[str, str] = {}
     for name, load in contents.items():
         if name in outranked:
             continue
@@ -149,7 +155,7 @@ def _by_role(
             with reading(f"{where}::{name}"):
                 add(tables, role, load(role))
         elif name is not None:
-            unknown.append(name)
+            unknown[name] = name
     return tables, unknown
 
 

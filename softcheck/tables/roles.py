@@ -91,6 +91,8 @@ class Role:
         The help of its option on the command line; without one, only a case can hold it.
     several : bool
         Whether the option may be repeated.
+    strangers : tuple of str
+        Names that are nearly its own, and those of something else in the dumps that people have.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Role:
     required: bool = False
     option: str | None = None
     several: bool = False
+    strangers: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -158,18 +161,21 @@ _EVERY = (
             boolean=True,
         ),
         option="True where an action is legal",
+        strangers=("masks",),  # 0 where an episode has ended
     ),
     Role(
         name="weights",
         kind=Kind.STATE,
         domain=Domain(_finite, hint="Check how the weights were dumped."),
         option="A weight a state",
+        strangers=("weight",),  # of a layer
     ),
     Role(name="loss", kind=Kind.NUMBER, check="loss"),
     Role(name="policy", kind=Kind.TABLE, check="policy"),
     Role(name="log_policy", kind=Kind.TABLE, check="log_policy"),
-    Role(name="value", kind=Kind.STATE, check="value"),
-    Role(name="advantage", kind=Kind.TABLE, check="advantage"),
+    # Those of a rollout, without alpha log pi and by time, have the plural.
+    Role(name="value", kind=Kind.STATE, check="value", strangers=("values",)),
+    Role(name="advantage", kind=Kind.TABLE, check="advantage", strangers=("advantages",)),
     Role(name="entropy", kind=Kind.STATE, check="entropy"),
     Role(name="g", kind=Kind.TABLE, check="g"),
 )
@@ -242,6 +248,53 @@ def likely(name: str, roles: Iterable[str]) -> str | None:
     known = {alias: role for role in roles for alias in ROLES[role].names}
     near = nearest(name, known, cutoff=0.75)
     return None if near is None else known[near]
+
+
+def slip_of(name: str, roles: Iterable[str]) -> str | None:
+    """Return the one of some roles whose name this is but for a slip of the pen, if it is.
+
+    Names of all roles count, so that a slip for another role is none for one of these.
+    """
+    meant = {
+        role.name
+        for role in _EVERY
+        if name.casefold() not in role.strangers and any(_is_slip(name, own) for own in role.names)
+    }
+    return min(meant) if meant and meant <= {*roles} else None
+
+
+_SHORT, _LONG = 4, 7
+"""Letters that a name has for a slip in it to be seen, and for one of them to be another one:
+`v` and `G`, `grid` and `task` are words of their own."""
+
+
+def _is_slip(name: str, known: str) -> bool:
+    """Return whether a name is a known one but for one thing.
+
+    That is capitals, two letters in the wrong order, one left out, one too many between others, one
+    that is another between others, or an s at the end. What is put before a name or behind it makes
+    another name, such as `q_loss` and `lossq` of `loss`, or `grad1`.
+    """
+    mine, theirs = name.casefold(), known.casefold()
+    if len(theirs) < _SHORT or mine[:1] != theirs[:1]:
+        return False
+    before = _alike(mine, theirs)
+    mine, theirs = mine[before:], theirs[before:]
+    behind = _alike(mine[::-1], theirs[::-1])
+    mine, theirs = mine[: len(mine) - behind], theirs[: len(theirs) - behind]
+    swapped = len(mine) == 2 and mine == theirs[::-1]
+    left_out = not mine and len(theirs) <= 1
+    inside = behind > 0 and len(mine) == 1 and not mine.isdigit()
+    too_many = not theirs and (inside or mine == "s")
+    another = inside and len(theirs) == 1 and len(known) >= _LONG
+    return swapped or left_out or too_many or another
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many letters two names begin with alike."""
+    pairs = zip(one, other, strict=False)
+    different = (at for at, (mine, theirs) in enumerate(pairs) if mine != theirs)
+    return next(different, min(len(one), len(other)))
 
 
 def role_named(role: str) -> Role:

@@ -22,6 +22,30 @@ def save(path, **arrays):
     return str(path)
 
 
+@pytest.mark.parametrize("files", [["grads.npy"], ["grads-0.npy", "grads-1.npy"]])
+def test_a_file_whose_name_is_a_slip_for_a_role_is_refused(files, arrays):
+    grad = arrays.pop("grad")
+    for name, array in arrays.items():
+        np.save(f"{name}.npy", array)
+    Path("grads.png").touch()
+    assert "'grads.png'" in open_case(".", {}).notes[0]
+    for file, part in zip(files, np.array_split(grad, len(files)), strict=True):
+        np.save(file, part)
+    with pytest.raises(InputError, match=r"found 'grads.*\.npy', but no grad, expected grad or"):
+        open_case(".", {})
+    assert "grad" in open_case(".", {}, names={"grad": "grads"}).tables
+
+
+def test_a_slip_for_a_role_that_is_there_is_a_note(arrays):
+    path = save("case.npz", **arrays, grads=np.ones((7, 3)), logit=np.ones((7, 3)))
+    assert open_case(path, {}).notes == (
+        "not loaded, because no role has this name: 'grads', 'logit'",
+    )
+    q = arrays.pop("q")
+    path = save("case.npz", **arrays, q1=q, q2=q, q_value=q)
+    assert open_case(path, {}).notes == ("not loaded, because no role has this name: 'q_value'",)
+
+
 @pytest.mark.parametrize(("alias", "role"), ALIASES)
 def test_aliases(alias, role, arrays):
     shapes = {Kind.TABLE: (7, 3), Kind.STATE: (7,), Kind.NUMBER: (7,)}

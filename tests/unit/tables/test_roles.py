@@ -17,6 +17,7 @@ from softcheck.tables.roles import (
     likely,
     role_named,
     role_of,
+    slip_of,
 )
 
 NUMBERS = (0.0, 1.0, 0.5, 5e-324, 1e308, -0.0, -5e-324, -1.0, math.inf, -math.inf, math.nan)
@@ -121,3 +122,45 @@ def test_only_alpha_has_a_logarithm():
 def test_what_a_name_was_likely_meant_for(name, meant):
     assert likely(name, ROLES) == meant
     assert likely(name, [role for role in ROLES if role != meant]) != meant or meant is None
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        *((name, "grad") for name in ("grads", "gra", "grda", "Grad", "gradients", "gradiant")),
+        *((name, "grad") for name in ("dlogit", "d_logits", "logit_grad", "logits.grad")),
+        *((name, "logits") for name in ("logit", "LOGITS", "lgoits", "policy_logit")),
+        *((name, "q") for name in ("q_value", "qvalues", "Q_Values")),
+        *((name, "mask") for name in ("maks", "action_masks", "action-mask", "legal_action")),
+        *((name, "alpha") for name in ("alhpa", "log-alpha", "temprature")),
+        ("weigths", "weights"),
+        ("valeu", "value"),
+        ("advantege", "advantage"),
+        ("log-policy", "log_policy"),
+    ],
+)
+def test_whose_name_a_slip_of_the_pen_is(name, meant):
+    assert slip_of(name, ROLES) == meant
+    assert slip_of(name, [role for role in ROLES if role != meant]) is None
+
+
+OTHERS = """
+    rewards reward obs observations next_obs states actions action act dones terminals truncations
+    returns q_target target_q q_targets q_next td_error td_errors next_values values advantages
+    advantages_gae log_prob log_probs logprobs probs pi old_logits ref_logits actor_loss q_loss
+    LossQ LossPi loss1 losses alpha_loss entropy_loss entropy_coef target_entropy masks loss_mask
+    attention_mask pad_mask is_weights weight priorities grad_norm grad_q gradient_q q_grad dq
+    step seed gamma tau lr info G V A grid gray graph task tasks mass max bias beta tea bool boss
+    heights qvalue policies policy_old policy_id value_old value1 entropies
+"""
+
+
+@pytest.mark.parametrize("name", OTHERS.split())
+def test_what_else_people_dump_is_no_slip_of_the_pen(name):
+    assert slip_of(name, ROLES) is None
+
+
+def test_no_name_of_a_role_is_a_slip_for_another():
+    for role in ROLES.values():
+        others = [other for other in ROLES if other != role.name]
+        assert [name for name in role.names if slip_of(name, others)] == []
