@@ -57,7 +57,8 @@ def verify(
     Returns
     -------
     Report
-        With one case.
+        With one case. It is true if that passed: ``assert softcheck.verify(...)``. To have what is
+        wrong in the message of the failure, use `assert_gradient`.
 
     Raises
     ------

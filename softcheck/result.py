@@ -153,6 +153,10 @@ class Report(Record, frozen=True):
     summary: Summary
     cases: tuple[Case, ...]
 
+    def __bool__(self) -> bool:
+        """Whether all of it passed, so that a report can be asserted."""
+        return self.status is Status.PASSED
+
 
 class Verdict(enum.Enum):
     """The verdict on a step of a derivation, or on all; `advice` says what it means."""

@@ -194,6 +194,9 @@ class Settings:
     ] = 0
     seed: Annotated[Natural, Option("Seed of whatever is drawn", "Verdict", "N")] = 0
     strict: Annotated[Switch, Option("Fail on blind entries and on notes", "Verdict")] = False
+    require_gradient: Annotated[Switch, Option("Refuse a case without a gradient", "Verdict")] = (
+        False
+    )
     max_findings: Annotated[
         Positive, Option("Findings listed for each check", "Report", "N", variable=True)
     ] = 5
@@ -223,6 +226,7 @@ class Choices(TypedDict, total=False):
     threads: int | None
     max_findings: int
     strict: bool
+    require_gradient: bool
 
 
 class General:

@@ -23,6 +23,7 @@ from softcheck.outcome import case_result
 from softcheck.result import Status
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
+from softcheck.tables.roles import ROLES
 from softcheck.version import __version__
 
 Progress = Callable[[str, int, int], None]
@@ -52,7 +53,7 @@ def verify_case(
     InputError
         Where a given is NaN, infinite or otherwise not a number that a loss can have.
     NothingToCheckError
-        If the case has no state or no action.
+        If the case has no state or no action, or no gradient where the settings require one.
     """
     states = case.states
     if states == 0 or case.actions == 0:
@@ -61,6 +62,13 @@ def verify_case(
             f"{states} states of {case.actions} actions",
             "at least one of each",
             "Check the selection that made the dump.",
+        )
+    if settings.require_gradient and "grad" not in case.tables:
+        raise NothingToCheckError(
+            case.name,
+            "no gradient",
+            f"{' or '.join(ROLES['grad'].names)}, for --require-gradient",
+            "Dump it too, or give --grad.",
         )
     places = states * case.actions
     context = Context(

@@ -378,6 +378,30 @@ def test_every_failure_has_a_first_line_of_its_own(given, first):
     assert all(line.startswith("  ") for line in lines[1:])
 
 
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ({"grad": GRAD}, True),
+        ({}, True),
+        ({"grad": autograd(alpha=1.0)}, False),
+        ({"q": Q + 1e8, "grad": np.zeros(Q.shape, np.float16)}, False),
+    ],
+)
+def test_a_report_is_true_if_it_passed_so_that_it_can_be_asserted(given, passed):
+    arrays = {"q": Q, "logits": LOGITS, "alpha": ALPHA, "reduction": "mean"}
+    made = softcheck.verify(**arrays | given)
+    assert (made.status is softcheck.Status.PASSED) is passed
+    assert bool(made) is passed
+
+
+def test_a_gradient_can_be_required():
+    arrays = {"q": Q, "logits": LOGITS, "alpha": ALPHA, "reduction": "mean"}
+    assert softcheck.verify(**arrays, grad=GRAD, require_gradient=True)
+    assert softcheck.verify(**arrays, require_gradient=False)
+    with pytest.raises(SoftcheckError, match="no gradient, expected grad or gradient"):
+        softcheck.verify(**arrays, require_gradient=True)
+
+
 # The package.
 
 

@@ -332,6 +332,17 @@ def test_a_tolerance_factor_is_for_dumps_alone_and_is_said():
     assert [each["code"] for each in wrong["diagnosis"]] == ["missing-alpha"]
 
 
+def test_a_case_that_has_to_have_a_gradient_is_refused_without_and_the_others_are_verified():
+    np.savez("dumps/b.npz", **arrays(grad=None))
+    configure('require_gradient = true\n[[case]]\npath = "dumps/*.npz"\n')
+    line = trouble("--output-format=json")
+    assert line.startswith("softcheck: dumps/b.npz: found no gradient, expected grad or gradient ")
+    assert [case["status"] for case in cases()] == ["passed", "error"]
+    assert softcheck("verify", "dumps/b.npz", "--no-require-gradient").code == 0
+    assert softcheck("verify", "dumps/b.npz", "--isolated").code == 0
+    assert softcheck("verify", "dumps/b.npz", "--isolated", "--require-gradient").code == 2
+
+
 def test_every_setting_takes_its_own_default_and_says_what_it_allows():
     for setting in settings_of(Inputs, Settings).values():
         if setting.default is not None:

@@ -118,14 +118,15 @@ def runner(project, tmp_path_factory):
     return Runner(project, tmp_path_factory.mktemp("runner") / "temp", workspace)
 
 
-def dump(workspace, *, alpha):
+def dump(workspace, *, alpha, with_gradient=True):
     """Dump the gradient of a mean loss whose author took `alpha` for the temperature."""
     generator = np.random.default_rng(6)
     q, logits = generator.normal(size=(2, 50, 4))
     policy = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     g = q - alpha * np.log(policy)
     grad = -policy * (g - (policy * g).sum(axis=1, keepdims=True)) / len(q)
-    np.savez(workspace / "dumps" / "actor.npz", q=q, logits=logits, grad=grad)
+    dumped = {"q": q, "logits": logits} | ({"grad": grad} if with_gradient else {})
+    np.savez(workspace / "dumps" / "actor.npz", **dumped)
 
 
 def test_a_job_goes_from_green_to_red_with_the_mistake_named(runner):
@@ -144,6 +145,17 @@ def test_a_job_goes_from_green_to_red_with_the_mistake_named(runner):
     (suite,) = JUnitXml.fromfile(str(runner.workspace / "junit.xml"))
     failures = [failure for case in suite for failure in case.result]
     assert any("missing-alpha" in failure.text for failure in failures)
+
+
+def test_a_job_without_a_gradient_is_no_pass_unless_that_is_asked_for(runner):
+    dump(runner.workspace, alpha=0.2, with_gradient=False)
+    done, summary = runner.uses()
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "found no gradient, expected grad" in done.stdout
+    assert "found no gradient" in summary
+    done, _ = runner.uses(options="--no-require-gradient")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("::warning ")
 
 
 def test_inputs_of_the_action_are_data(runner):
@@ -186,6 +198,11 @@ def test_the_hooks_run_from_pre_commit(project, tmp_path):
     dump(tmp_path, alpha=0.2)
     code, said = hook("softcheck-verify")
     assert code == 0, said
+    dump(tmp_path, alpha=0.2, with_gradient=False)
+    code, said = hook("softcheck-verify")
+    assert code == 1, said
+    assert "exit code: 2" in said
+    assert "found no gradient" in said
     code, said = hook("softcheck-derive")
     assert code == 1, said
     assert "2 equalities: 1 proved, 1 refuted" in said
