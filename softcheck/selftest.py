@@ -24,7 +24,7 @@ from softcheck.gradient.tolerance import Precision
 from softcheck.result import Outcome, Unshown
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, case_from_arrays
-from softcheck.tables.roles import family
+from softcheck.tables.roles import role_named
 from softcheck.verification import verify_case
 
 EVERYWHERE = "everywhere"
@@ -161,20 +161,23 @@ def _view(arrays: Arrays, settings: Settings) -> View:
 
 def _arrays(case: Case) -> Arrays:
     """Return what a case is given by; of a large one every so-manieth state."""
-    roles = {"q", "logits", "alpha", "mask", "weights"}
     kept: dict[str, list[NDArray[Any]]] = {}
     stride = max(1, -(-case.states * case.actions // SAMPLE))
     for raw in case.blocks(max(1, SAMPLE // case.actions)):
         chosen = np.arange(raw.start, raw.start + raw.rows) % stride == 0
         for role, array in raw.arrays.items():
-            if family(role) in roles:
+            if role_named(role).check is None:
                 kept.setdefault(role, []).append(array[chosen])
     arrays = {role: np.concatenate(parts) for role, parts in kept.items()}
     if "mask" in arrays:
         arrays["mask"] = arrays["mask"].astype(np.bool_)
     if stride == 1:
         arrays = {role: x.reshape(*case.shape, *x.shape[1:]) for role, x in arrays.items()}
-    scalars = {role: np.asarray(case.scalars[role]) for role in roles & set(case.scalars)}
+    scalars = {
+        role: np.asarray(number)
+        for role, number in case.scalars.items()
+        if role_named(role).check is None
+    }
     return arrays | scalars
 
 

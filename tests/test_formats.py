@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import iter_modules
 
 import msgspec
 import pytest
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml
 from markdown_it import MarkdownIt
 
+from softcheck import report as package
 from softcheck.derive.check import check
 from softcheck.derive.check import report as derivation_of
 from softcheck.report import FORMATS, Style
@@ -128,7 +130,10 @@ def test_a_real_run_reads_as_before(name, form):
 
 
 def test_every_golden_run_is_compared():
-    assert {path.name for path in GOLDEN.iterdir()} == {f"{n}.{f}.txt" for n in RUNS for f in REAL}
+    written = {path.name for path in GOLDEN.iterdir()}
+    assert written == {f"{n}.{f}.txt" for n in RUNS for f in REAL}, (
+        "write them anew: python tests/test_formats.py"
+    )
 
 
 # The table
@@ -143,6 +148,17 @@ def test_a_format_is_a_module_that_renders_both_reports(name):
         assert hasattr(import_module(f"softcheck.report.{name}"), report), (
             f"softcheck/report/{name}.py has no function {report}, as the others have"
         )
+
+
+def test_every_renderer_has_its_name():
+    modules = [each.name for each in iter_modules(package.__path__)]
+    renderers = {
+        name
+        for name in modules
+        if hasattr(import_module(f"softcheck.report.{name}"), "verification")
+    }
+    missing = renderers - FORMATS.keys()
+    assert not missing, f"softcheck.settings.OutputFormat lacks {missing}: nobody can choose it"
 
 
 def test_help_and_both_options_know_every_format(tmp_path):

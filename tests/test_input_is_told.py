@@ -82,7 +82,7 @@ def test_the_help_names_every_format_that_a_case_may_have(form):
     (told,) = re.findall(r"A file of named arrays \((.*?)\)", words("verify", "--help"))
     if form.reader not in {"npy.read_npy", "pickled.read_pickle"}:  # one array; --allow-pickle
         assert set(told.split()) & set(form.suffixes), (
-            f"the help of CASE in softcheck/command/main.py does not name {form.suffixes[0]}"
+            f"the help of CASE in softcheck/command/verify.py does not name {form.suffixes[0]}"
         )
     assert set(told.split()) <= FILE_FORMATS.keys()
 
@@ -153,5 +153,6 @@ def test_the_readme_has_no_row_for_what_is_no_role():
 def test_the_options_of_roles_are_in_the_help():
     said = words("verify", "--help")
     for role in ROLES.values():
-        assert (role.option is not None) == (f"--{role.name} " in said)
+        option = f"--{role.name.replace('_', '-')}"
+        assert (role.option is not None) == (f"{option} " in said)
         assert role.option is None or role.option in said

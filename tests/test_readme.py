@@ -12,6 +12,7 @@ from softcheck.__main__ import INTERRUPTED, SIGNALLED
 from softcheck.command.config import configuration
 from softcheck.command.funnel import EXIT_CODES, INTERNAL, TROUBLE
 from softcheck.command.main import app
+from softcheck.gradient.tolerance import Precision
 from softcheck.report import FORMATS
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,9 @@ def test_the_runs_it_shows_are_what_is_printed(arguments, monkeypatch):
     printed = softcheck("verify", *arguments).out.strip()
     shown = [block for block in blocks("") if arguments[0] in block]
     (block,) = [re.sub(r"^\$ .*\n", "", block) for block in shown]
-    assert without_digits(block) == without_digits(printed)
+    assert without_digits(block) == without_digits(printed), (
+        f"README.md shows another report of {arguments[0]}: paste what is printed"
+    )
 
 
 def test_its_derivation_is_what_is_printed():
@@ -65,6 +68,15 @@ def test_its_derivation_is_what_is_printed():
 def test_its_table_of_formats_is_that_of_the_program():
     listed = dict(rows("`--output-format`"))
     assert list(listed) == list(FORMATS), "README.md, the table of `--output-format`"
+
+
+def test_the_factor_that_it_says_is_that_of_every_precision():
+    said = re.findall(r"within (\d+) of its bounds|gradient gets (\d+) times its bound", README)
+    factors = {float(a or b) for a, b in said}
+    assert len(said) == 2
+    assert {precision.factor for precision in Precision} == factors, (
+        "README.md says in two places how many times its bound a dumped value is tolerated"
+    )
 
 
 def test_its_exit_codes_are_those_of_the_program():

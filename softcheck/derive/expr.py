@@ -193,15 +193,19 @@ def walk(x: Expr) -> Iterator[Expr]:
         pending.extend(children(node))
 
 
+def quantities(x: Expr) -> Iterator[Sym]:
+    """Yield the quantities in a tree, and those that an abbreviation in it stands for."""
+    pending = [x]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Sym):
+            yield node
+        pending.extend((node.meaning,) if isinstance(node, Abbreviation) else children(node))
+
+
 def symbols(x: Expr) -> set[str]:
     """Return the names of the quantities in a tree, distributions of expectations included."""
-    found = set()
-    for node in walk(x):
-        if isinstance(node, Sym):
-            found.add(node.name)
-        elif isinstance(node, Expect):
-            found.add(node.under)
-    return found
+    return {quantity.name for quantity in quantities(x)}
 
 
 def free_indices(x: Expr) -> set[str]:

@@ -8,11 +8,11 @@ from softcheck.derive.expr import (
     ONE,
     Definition,
     Diff,
-    Expect,
     Expr,
     Sum,
     Sym,
     children,
+    quantities,
     symbols,
     walk,
 )
@@ -275,11 +275,8 @@ def _arities(
     for name, definition in definitions.items():
         found[name] = {len(definition.params)}
     for tree in trees:
-        for node in walk(tree):
-            if isinstance(node, Sym):
-                found.setdefault(node.name, set()).add(len(node.args))
-            elif isinstance(node, Expect):
-                found.setdefault(node.under, set()).add(1)
+        for quantity in quantities(tree):
+            found.setdefault(quantity.name, set()).add(len(quantity.args))
     return {name: frozenset(counts) for name, counts in found.items()}
 
 

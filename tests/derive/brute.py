@@ -91,7 +91,7 @@ class Point:
                 return sum(
                     self.tables[under, (i,)] * go(body, {**at, index: i}) for i in range(self.n)
                 )
-        raise TypeError(x)
+        raise TypeError(f"tests/derive/brute.py has no value for {type(x).__name__}")
 
     # Normal forms
 

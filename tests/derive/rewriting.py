@@ -334,6 +334,10 @@ def _places(tree, scope, path=()):
             yield from _places(body, scope, (*path, 0))
         case Sum(index, body) | Expect(index, _, body):
             yield from _places(body, (*scope, index), (*path, 0))
+        case Num() | Size() | Sym() | Delta() | Log():
+            return
+        case _:
+            raise TypeError(f"_places of tests/derive/rewriting.py lacks {type(tree).__name__}")
 
 
 def _replaced(tree, path, change):
@@ -358,7 +362,7 @@ def _replaced(tree, path, change):
             return Sum(index, _replaced(body, rest, change), skip)
         case Expect(index, under, body):
             return Expect(index, under, _replaced(body, rest, change))
-    raise TypeError(tree)
+    raise TypeError(f"_replaced of tests/derive/rewriting.py lacks {type(tree).__name__}")
 
 
 def _with(parts, place, rest, change):
@@ -394,7 +398,9 @@ def _at(tree, old, new):  # noqa: C901  one case a node
             return Sum(index, _at(body, old, new), tuple(map(name, skip)))
         case Expect(index, under, body):
             return Expect(index, under, _at(body, old, new))
-    return tree
+        case Num() | Size():
+            return tree
+    raise TypeError(f"_at of tests/derive/rewriting.py lacks {type(tree).__name__}")
 
 
 def makers():

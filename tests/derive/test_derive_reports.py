@@ -40,6 +40,15 @@ STYLES = {
 }
 
 
+def test_every_golden_file_is_compared():
+    shown = {form for form, _ in STYLES.values()}
+    assert shown == FORMATS.keys(), (
+        "STYLES has a row for each format; then write its golden files: SOFTCHECK_WRITE_GOLDEN=1"
+    )
+    written = {path.name for path in GOLDEN.iterdir()}
+    assert written == {f"{name}.{style}.txt" for name in DOCUMENTS for style in STYLES}
+
+
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_report_looks_as_it_did(document, style):

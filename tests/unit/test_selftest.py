@@ -16,6 +16,7 @@ from softcheck.diagnosis.mistakes.where import LOW_PRECISION, UNEXPLAINED
 from softcheck.result import Outcome, Unshown
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
+from softcheck.tables.roles import ROLES, Kind
 
 STATES, ACTIONS = 9, 4
 
@@ -53,6 +54,14 @@ def test_what_is_no_mistake_in_a_type_is_not_planted_there(planted):
 
 def test_what_only_says_where_to_look_is_not_planted(planted):
     assert planted(UNEXPLAINED) == []
+
+
+def test_all_that_is_given_is_kept_and_nothing_that_is_under_test():
+    shapes = {Kind.TABLE: (STATES, ACTIONS), Kind.STATE: (STATES,), Kind.NUMBER: ()}
+    case = case_from_arrays({name: np.ones(shapes[role.kind], int) for name, role in ROLES.items()})
+    givens = {name for name, role in ROLES.items() if role.check is None}
+    kept = selftest._arrays(case).keys()
+    assert kept == givens, "selftest verifies another case than the one it is given"
 
 
 @pytest.mark.parametrize("mistake", [FIRST_CRITIC, PADDING_IN_DENOMINATOR, SUMMED_OVER_STATES])

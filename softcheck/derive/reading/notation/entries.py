@@ -1,7 +1,12 @@
 r"""Formulas of whole tables, such as `Q / \alpha`, and one entry of them."""
 
+from typing import assert_never
+
 from softcheck.derive.expr import (
+    Abbreviation,
     Add,
+    Delta,
+    Diff,
     Div,
     Exp,
     Expr,
@@ -10,6 +15,7 @@ from softcheck.derive.expr import (
     Num,
     Pow,
     Size,
+    Sum,
     Sym,
     free_indices,
     walk,
@@ -63,7 +69,7 @@ def arity(name: str, scope: Scope) -> int | None:
     return 1 if name in TABLES or policy or name == "A_soft" else None
 
 
-def _at(x: Expr, index: str, tables: set[str], at: int) -> Expr:
+def _at(x: Expr, index: str, tables: set[str], at: int) -> Expr:  # noqa: C901  one case a node
     match x:
         case Sym(name, ()) if name in tables:
             return Sym(name, (index,))
@@ -81,6 +87,10 @@ def _at(x: Expr, index: str, tables: set[str], at: int) -> Expr:
             return Log(_at(of, index, tables, at))
         case Num() | Size() | Sym():
             return x
-    if any(isinstance(node, Sym) and node.name in tables and not node.args for node in walk(x)):
-        raise ReadError("a whole table inside of a sum or a derivative, write out its entries", at)
-    return x
+        case Delta() | Sum() | Abbreviation() | Diff():
+            if any(isinstance(n, Sym) and n.name in tables and not n.args for n in walk(x)):
+                message = "a whole table inside of a sum or a derivative, write out its entries"
+                raise ReadError(message, at)
+            return x
+        case _:
+            assert_never(x)

@@ -1,5 +1,8 @@
 """Every form that the grammar has a row for is read, and none is both read and refused."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from softcheck.derive.reading.notation import grammar
@@ -52,7 +55,24 @@ def test_every_form_is_read(name, _, examples):
 
 @pytest.mark.parametrize(("rows", "examples"), [("_COMMANDS", COMMANDS), ("_WORDS", WORDS)])
 def test_every_example_is_that_of_a_form(rows, examples):
-    assert examples.keys() <= getattr(grammar, rows).keys()
+    unread = examples.keys() - getattr(grammar, rows).keys()
+    assert not unread, f"{sorted(unread)} has no row in {rows} of grammar.py: it is not read"
+
+
+def test_every_function_that_reads_a_form_is_used_by_the_grammar():
+    folder = Path(grammar.__file__).parent
+    readers = {
+        f"{path.stem}.{node.name}"
+        for path in folder.glob("*.py")
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+        and node.name[0] != "_"
+        and ast.unparse(node.args) == "parser: Parser"
+        and ast.unparse(node.returns) == "Expr"
+    }
+    unused = {name for name in readers if not hasattr(grammar, name.partition(".")[2])}
+    assert readers
+    assert not unused, f"{sorted(unused)} has no row in grammar.py: nothing is read by it"
 
 
 def test_no_form_is_still_said_to_be_outside_of_what_can_be_decided():
