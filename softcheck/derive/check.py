@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from softcheck import result
 from softcheck.derive.expr import Num, Sym
 from softcheck.derive.givens import Basis, Given, basis
-from softcheck.derive.kernel.theorems import Lemma, lemma
+from softcheck.derive.kernel.theorems import Lemma, Proved, lemma
 from softcheck.derive.ladder import Gap, Ladder, Proof
 from softcheck.derive.limits import WORK
 from softcheck.derive.points.evaluate import NoValueError
@@ -25,14 +25,29 @@ Witness = Callable[[Claim], tuple[int, ...]]
 
 
 @dataclass(frozen=True)
+class Contradicted:
+    """A counterexample to a claim whose reading is not sure: it accuses nobody.
+
+    Attributes
+    ----------
+    refutation : Refutation
+    reason : str
+        What is not sure.
+    """
+
+    refutation: Refutation
+    reason: str
+
+
+@dataclass(frozen=True)
 class Decision:
     """What was found of one equality, which is its verdict.
 
     Attributes
     ----------
     equality : Equality
-    found : Proof, Refutation or str
-        The reason where it is neither.
+    found : Proof, Refutation, Contradicted or str
+        The reason where it is none of them.
     spent : int
         The products of terms that it took.
 
@@ -43,13 +58,13 @@ class Decision:
     """
 
     equality: Equality
-    found: Proof | Refutation | str
+    found: Proof | Refutation | Contradicted | str
     spent: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.found, str):
             return
-        about = self.found.proved if isinstance(self.found, Proof) else self.found.claim
+        about = _about(self.found)
         left, right = self.equality.left.tree, self.equality.right.tree
         if (about.left, about.right, about.conditions) != (left, right, self.equality.conditions):
             raise ValueError(f"what was found is not about line {self.equality.source_line}")
@@ -62,8 +77,19 @@ class Decision:
                 return Verdict.PROVED
             case Refutation():
                 return Verdict.REFUTED
-            case str():
+            case Contradicted() | str():
                 return Verdict.UNKNOWN
+
+
+def _about(found: Proof | Refutation | Contradicted) -> Proved | Claim:
+    """Return what a proof or a counterexample is of."""
+    match found:
+        case Proof():
+            return found.proved
+        case Refutation():
+            return found.claim
+        case Contradicted():
+            return found.refutation.claim
 
 
 @dataclass(frozen=True)
@@ -193,7 +219,7 @@ def _not_proved(
     outside: str,
     lemmas: Sequence[Lemma],
     witness: Witness,
-) -> Refutation | str:
+) -> Refutation | Contradicted | str:
     """Return the counterexample, or the reason why there is none that counts."""
     missing = known.undefined(claim.left, claim.right)
     unread = equality.unread or known.unread
@@ -215,6 +241,8 @@ def _not_proved(
         refutation = refute(claim)
     except NoValueError as error:
         return str(error)
+    if refutation is not None and not equality.sure:
+        return Contradicted(refutation, "contradicted, but it is not sure that it is claimed")
     if refutation is not None:
         return refutation
     if outside:
@@ -286,9 +314,19 @@ def _step(decisions: Sequence[Decision], position: int, numbers: dict[int, int])
         status=decision.status,
         needs=() if proof is None else proof.words,
         gap=None if proof is None or proof.gap is None else _gap(proof.gap),
-        counterexample=_point(found) if isinstance(found, Refutation) else None,
-        reason=found if isinstance(found, str) else _blame(decisions, position),
+        counterexample=_point(found),
+        reason=_reason(decisions, position),
     )
+
+
+def _reason(decisions: Sequence[Decision], position: int) -> str:
+    match decisions[position].found:
+        case str() as reason:
+            return reason
+        case Contradicted(_, reason):
+            return reason
+        case _:
+            return _blame(decisions, position)
 
 
 def _blame(decisions: Sequence[Decision], position: int) -> str:
@@ -318,7 +356,11 @@ def _gap(gap: Gap) -> result.Gap:
     )
 
 
-def _point(found: Refutation) -> result.Counterexample:
+def _point(found: Proof | Refutation | Contradicted | str) -> result.Counterexample | None:
+    if isinstance(found, Contradicted):
+        found = found.refutation
+    if not isinstance(found, Refutation):
+        return None
     values: dict[str, object] = {}
     for name, entries in found.point.tables.items():
         numbers = [float(value) for value in entries.values()]

@@ -2,8 +2,39 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from softcheck.derive.expr import Condition, Definition, Expr
+
+Kind: TypeAlias = Literal[
+    "claim", "definition", "condition", "declaration", "not checked", "remark", "unread"
+]
+"""What a formula may be to its document; a relation that is no equality is not checked."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What was made of one statement of a document, and why.
+
+    Attributes
+    ----------
+    kind : str
+    form : str
+        The code of the form that made it so, from the table of `forms`; empty where none did.
+    why : str
+        That form in words, or why the statement was not read.
+    source_line : int
+    latex : str
+    reading : str
+        What was understood, in Unicode; empty where nothing was.
+    """
+
+    kind: Kind
+    form: str
+    why: str
+    source_line: int
+    latex: str
+    reading: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +83,10 @@ class Equality:
         A condition that was not understood: without it no counterexample counts.
     hints : tuple of Condition
         Conditions in the words before it, which may or may not be meant for it.
+    sure : bool
+        Whether its form is one that may be refuted: what else is contradicted is unknown.
+    form : str
+        The code of the form that made it a claim.
     head : Line or None
         Where `left` is the last line of an earlier chain that starts with the same formula: that
         formula as it stands here, to be used if the earlier chain does not hold.
@@ -64,16 +99,31 @@ class Equality:
     problem: str = ""
     unread: str = ""
     hints: tuple[Condition, ...] = ()
+    sure: bool = True
+    form: str = ""
     head: Line | None = None
 
 
 @dataclass(frozen=True)
 class Stated:
-    """A definition of the document's own."""
+    """A definition of the document's own.
+
+    Attributes
+    ----------
+    definition : Definition
+    source_line : int
+    latex : str
+    words : str
+        The words or the sign that made it one: "let", "where", ":=".
+    sure : bool
+        Whether it is explicit: nothing is refuted that rests on another.
+    """
 
     definition: Definition
     source_line: int
     latex: str
+    words: str = ""
+    sure: bool = True
 
 
 @dataclass
@@ -99,6 +149,8 @@ class Reading:
         Scalars that the text bounds from above: they may be negative.
     clashes : dict of name to str
         Names that stand for several quantities, and how they are told apart in the text.
+    roles : list of Role
+        What was made of every statement, in the order of the text.
     """
 
     equalities: list[Equality] = field(default_factory=list)
@@ -110,6 +162,7 @@ class Reading:
     unread: str = ""
     unsigned: set[str] = field(default_factory=set)
     clashes: dict[str, str] = field(default_factory=dict)
+    roles: list[Role] = field(default_factory=list)
 
 
 def placed(equalities: Iterable[Equality]) -> Iterator[Line]:

@@ -93,7 +93,9 @@ class Findings:
         """Return the claim that two lines of a formula at `place` are equal."""
         problem = problem or left.problem or right.problem
         hints = self._hints(place)
-        return Equality(left, right, right.source_line, conditions, problem, unread, hints, head)
+        return Equality(
+            left, right, right.source_line, conditions, problem, unread, hints, head=head
+        )
 
     def claim(self, equality: Equality) -> None:
         """Record a claim."""
