@@ -10,6 +10,7 @@ from softcheck.derive.kernel.theorems import Lemma, Proved, lemma
 from softcheck.derive.ladder import Gap, Ladder, Proof
 from softcheck.derive.limits import WORK
 from softcheck.derive.points.evaluate import NoValueError
+from softcheck.derive.points.possible import possible
 from softcheck.derive.points.refute import Claim, Refutation, refute
 from softcheck.derive.points.witness import confirm
 from softcheck.derive.reading.claims import Equality, Line, Reading, placed
@@ -204,7 +205,9 @@ def decide(equality: Equality, known: Basis, lemmas: Sequence[Lemma], witness: W
         if proof is not None:
             if not witness(claim):
                 reason = "the second engine finds no number of actions to confirm it at"
-                return Decision(equality, reason)
+                return Decision(equality, reason, ladder.spent)
+            if not possible(claim, proof.hypotheses):
+                return Decision(equality, proof.vacuous, ladder.spent)
             return Decision(equality, proof, ladder.spent)
         found = _not_proved(equality, claim, known, ladder.outside, lemmas, witness)
         return Decision(equality, found, ladder.spent)
