@@ -82,6 +82,8 @@ class Basis:
         Names that stand for several quantities.
     unread : str
         A condition of the text that was not understood: no counterexample counts without it.
+    freed : set of str
+        Symbols that have a definition, and are free variables of one claim.
     """
 
     definitions: Mapping[str, Definition]
@@ -92,6 +94,7 @@ class Basis:
     arities: Mapping[str, frozenset[int]]
     clashes: Mapping[str, str]
     unread: str
+    freed: frozenset[str] = frozenset()
 
     def facts(self, unfolded: Iterable[str] | None = None) -> Facts:
         """Return the facts in which only some definitions are unfolded; by default all are."""

@@ -78,16 +78,20 @@ class Proof:
     needs : tuple of Ground
         A smallest set that proves it; empty for algebra alone.
     gap : Gap or None
+    freed : set of str
+        Symbols that are free variables in it, although they have a definition.
     """
 
     proved: Proved
     needs: tuple[Ground, ...]
     gap: Gap | None
+    freed: frozenset[str] = frozenset()
 
     @property
     def words(self) -> tuple[str, ...]:
         """Say all that the step needs, for the report."""
-        return (*(ground.words for ground in self.needs), *self._granted)
+        free = (f"{name} as a free variable" for name in sorted(self.freed))
+        return (*(ground.words for ground in self.needs), *free, *self._granted)
 
     @property
     def _granted(self) -> tuple[str, ...]:
@@ -163,7 +167,8 @@ class Ladder:
         self.right = right
         self.conditions = conditions
         self.context = context
-        self.lemmas = {lemma.name: lemma for lemma in lemmas}
+        # What was proved of a symbol with its definition need not hold of any variable.
+        self.lemmas = {} if context.freed else {lemma.name: lemma for lemma in lemmas}
         self.outside = ""
         self.spent = 0
 
@@ -177,7 +182,8 @@ class Ladder:
             if proved is not None:
                 proved, needs = self._fewest(rung, proved)
                 self.outside = ""
-                return Proof(proved, needs, self._gap(cited, needs) if rung is everything else None)
+                gap = self._gap(cited, needs) if rung is everything else None
+                return Proof(proved, needs, gap, self.context.freed)
         return None
 
     # Grounds

@@ -17,6 +17,7 @@ from softcheck.checks.blocks import Masking, given_block
 from softcheck.checks.tally import mostly_blind
 from softcheck.derive.check import Checked, Decision
 from softcheck.derive.expr import Condition, Expect, Expr, Mul, Num, Sym, free_indices, symbols
+from softcheck.derive.ladder import Proof
 from softcheck.derive.limits import CHOICES
 from softcheck.derive.points.evaluate import Evaluator
 from softcheck.derive.points.refute import allowed
@@ -147,6 +148,8 @@ def _chains(checked: Checked) -> tuple[list[_Chain], list[str]]:
 
 def _unavailable(checked: Checked, decision: Decision) -> str:
     """Return a symbol that a case has no numbers for, or nothing."""
+    if isinstance(decision.found, Proof) and decision.found.freed:
+        return f"{min(decision.found.freed)} as a free variable"
     free: set[str] = set()
     pending: list[Expr] = [
         tree for tree in (decision.equality.left.tree, decision.equality.right.tree) if tree
