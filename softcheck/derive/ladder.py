@@ -241,6 +241,9 @@ class Ladder:
         except OutsideError as outside:
             self.outside = str(outside)
             return None
+        except RecursionError:
+            self.outside = "formulas nested too deeply"
+            return None
         finally:
             self.spent += form.spent
 
