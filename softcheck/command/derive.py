@@ -89,4 +89,5 @@ def derive(
 
         completed = completion(checked)
     reports.deliver(lambda form, style: form.derivation(made, name, style), instead=completed)
+    checked.insist()
     raise ending(*verdicts, exit_zero=invocation.exit_zero)

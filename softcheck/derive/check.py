@@ -10,13 +10,15 @@ from softcheck.derive.kernel.theorems import Lemma, Proved, lemma
 from softcheck.derive.ladder import Gap, Ladder, Proof
 from softcheck.derive.limits import WORK
 from softcheck.derive.points.evaluate import NoValueError
+from softcheck.derive.points.possible import possible
 from softcheck.derive.points.refute import Claim, Refutation, refute
-from softcheck.derive.points.witness import confirm
+from softcheck.derive.points.witness import DisagreementError, confirm
 from softcheck.derive.reading.claims import Equality, Line, Reading, placed
 from softcheck.derive.reading.notation.vocabulary import is_fixed
 from softcheck.derive.reading.reader import read
 from softcheck.derive.spell import latex, unicode
-from softcheck.errors import InputError, NothingToCheckError
+from softcheck.derive.variables import entangled, freed
+from softcheck.errors import InputError, NothingToCheckError, printable
 from softcheck.result import Verdict
 from softcheck.version import __version__
 
@@ -53,6 +55,8 @@ class Decision:
         The reason where it is none of them.
     spent : int
         The products of terms that it took.
+    disputed : bool
+        Whether the engines contradict each other about it: a defect of softcheck.
 
     Raises
     ------
@@ -63,6 +67,7 @@ class Decision:
     equality: Equality
     found: Proof | Refutation | Contradicted | str
     spent: int = 0
+    disputed: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.found, str):
@@ -121,6 +126,18 @@ class Checked:
         """The worst of all."""
         return max((d.status for d in self.decisions), key=lambda status: status.severity)
 
+    def insist(self) -> None:
+        """Raise what the engines contradict each other about, once the report is out.
+
+        Raises
+        ------
+        softcheck.derive.points.witness.DisagreementError
+        """
+        for decision in self.decisions:
+            if decision.disputed:
+                place = f"line {decision.equality.source_line}"
+                raise DisagreementError(f"{place}: {decision.found}")
+
 
 def check(
     text: str, *, name: str = "derivation", givens: str | None = None, witness: Witness = confirm
@@ -144,8 +161,6 @@ def check(
         If there is no equality.
     InputError
         If `givens` holds something else than definitions.
-    softcheck.derive.points.witness.DisagreementError
-        If the two engines contradict each other.
     """
     extra = None if givens is None else _definitions(givens)
     reading = read(text, known=extra.definitions if extra else {})
@@ -235,25 +250,37 @@ def _definitions(text: str) -> Reading:
 
 def decide(equality: Equality, known: Basis, lemmas: Sequence[Lemma], witness: Witness) -> Decision:
     """Return the verdict on one equality; whatever goes wrong is unknown, with its reason."""
+    try:
+        return _decided(equality, known, lemmas, witness)
+    except RecursionError:
+        return Decision(equality, "formulas nested too deeply")
+    except DisagreementError as error:
+        return Decision(equality, f"internal error: {error}", disputed=True)
+    except Exception as error:  # the trouble of one step costs no other
+        return Decision(equality, f"internal error: {type(error).__name__}: {printable(error)}")
+
+
+def _decided(
+    equality: Equality, known: Basis, lemmas: Sequence[Lemma], witness: Witness
+) -> Decision:
     left, right = equality.left.tree, equality.right.tree
     if equality.problem or left is None or right is None:
         return Decision(equality, equality.problem)
-    misused = known.misused(left, right)
+    tangle, known = entangled(known, left, right), freed(known, left, right)
+    misused = known.misused(left, right) or tangle
     if misused:
         return Decision(equality, misused)
     claim = Claim(left, right, known.definitions, equality.conditions, known.positive, known.ones)
     ladder = Ladder(left, right, equality.conditions, known, lemmas)
-    try:
-        proof = ladder.climb()
-        if proof is not None:
-            if not witness(claim):
-                reason = "the second engine finds no number of actions to confirm it at"
-                return Decision(equality, reason)
-            return Decision(equality, proof, ladder.spent)
+    found: Proof | Refutation | Contradicted | str | None = ladder.climb()
+    if isinstance(found, Proof):
+        if not witness(claim):
+            found = "the second engine finds no number of actions to confirm it at"
+        elif not possible(claim, found.hypotheses):
+            found = found.vacuous
+    else:
         found = _not_proved(equality, claim, known, ladder.outside)
-        return Decision(equality, found, ladder.spent)
-    except RecursionError:
-        return Decision(equality, "formulas nested too deeply")
+    return Decision(equality, found, ladder.spent)
 
 
 def _not_proved(
@@ -264,13 +291,16 @@ def _not_proved(
 ) -> Refutation | Contradicted | str:
     """Return the counterexample, or the reason why there is none that counts."""
     reason = equality.unread
+    if known.freed and not reason:
+        have = "has a definition" if len(known.freed) == 1 else "have definitions"
+        reason = f"a derivative by {' and '.join(sorted(known.freed))}, which {have}"
     missing = known.undefined(claim.left, claim.right)
     if missing:
         have = "has" if len(missing) == 1 else "have"
         said = [f", {known.disputed[name]} says something of it" for name in missing
                 if name in known.disputed]  # fmt: skip
         reason = f"{' and '.join(missing)} {have} no definition{''.join(said[:1])}"
-    elif (free := _set_free(claim, known)) is not None:
+    elif not reason and (free := _set_free(claim, known)) is not None:
         reason = f"{free} is free here; a value of it can be stated with --givens"
     if reason:
         return reason

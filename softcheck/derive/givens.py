@@ -89,6 +89,8 @@ class Basis:
         Names that stand for several quantities.
     disputed : mapping of name to str
         Names of which the text says something more that is not used, and where.
+    freed : set of str
+        Symbols that have a definition, and are free variables of one claim.
     """
 
     definitions: Mapping[str, Definition]
@@ -99,6 +101,7 @@ class Basis:
     arities: Mapping[str, int]
     clashes: Mapping[str, str]
     disputed: Mapping[str, str] = field(default_factory=dict)
+    freed: frozenset[str] = frozenset()
 
     def facts(self, unfolded: Iterable[str] | None = None) -> Facts:
         """Return the facts in which only some definitions are unfolded; by default all are."""
@@ -326,19 +329,14 @@ def _labelled(used: set[str]) -> dict[str, str]:
 
 
 def _differentiated_otherwise(trees: Sequence[Expr], givens: Iterable[Given]) -> set[str]:
-    """Return the policies that are differentiated by other logits than those of their default.
-
-    So is one by which something is differentiated: it is free there.
-    """
+    """Return the policies that are differentiated by other logits than those of their default."""
     defined = {given.name for given in givens}
     found = set()
     for tree in trees:
         for node in walk(tree):
             if not isinstance(node, Diff):
                 continue
-            if node.by.name in DEFAULTS:
-                found.add(node.by.name)
-            elif node.by.args and node.by.name not in TABLES | defined:
+            if node.by.args and node.by.name not in TABLES | DEFAULTS.keys() | defined:
                 found |= symbols(node.body) & DEFAULTS.keys()
     return found
 

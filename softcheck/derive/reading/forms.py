@@ -36,8 +36,10 @@ class Seen:
         Its relations.
     left, right : str
         What stands on its first two sides.
+    defined : bool
+        Whether the document defines the symbol on its left.
     stated : bool
-        Whether the symbol on its left has a meaning of the document's own.
+        Whether it does, or an earlier claim has relied on another meaning of that symbol.
     known : bool
         Whether it has any, a default or that of a constant included.
     new : bool
@@ -69,6 +71,7 @@ class Seen:
     signs: tuple[str, ...]
     left: Side
     right: Side
+    defined: bool
     stated: bool
     known: bool
     new: bool
@@ -311,10 +314,10 @@ FORMS: tuple[Form, ...] = (
     Form("C7", "claim", True, "a display outside of any sentence",
          lambda s: s.display and s.around.alone and not (s.left == "derivative" and s.zero)),
     Form("C3", "claim", True, "words of a derivation before a symbol that has a meaning",
-         lambda s: s.display and s.named and s.stated
+         lambda s: s.display and s.named and s.defined
          and (s.says(_SO) or bool(_DOING.search(s.before)))),
     Form("C6", "claim", True, "a symbol that has a meaning, and a derivative in its chain",
-         lambda s: s.display and s.named and s.stated and s.derives),
+         lambda s: s.display and s.named and s.defined and s.derives),
     Form("C8", "claim", True, "what it says is of symbols that are defined with a sign of definition",
          lambda s: s.display and s.signed),
     Form("C9", "claim", True, "an expression on its left, in one display with a sure claim",

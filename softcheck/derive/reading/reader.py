@@ -523,6 +523,7 @@ class _Reader:
             signs=tuple(signs),
             left=_side(statement.sides[0], left),
             right=_side(statement.sides[1], right),
+            defined=stated,
             stated=stated or ((default or known) and name in self.used),
             known=known,
             new=self.seen.get(name, sentence) == sentence,
