@@ -60,7 +60,8 @@ def derive(
     that a step leaves out is reported with its own proof.
     """
     from softcheck.derive import BUILT_IN, built_in, load
-    from softcheck.derive.check import check, report
+    from softcheck.derive.check import check
+    from softcheck.derive.reporting import report
 
     if on is None and "samples" in invocation.flags:
         raise UsageError("--samples", "no case", "--on CASE beside it", "Name the case.")

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from softcheck.derive import built_in
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
 from softcheck.derive.planted import EDITS, planted
+from softcheck.derive.reporting import report
 from softcheck.report import FORMATS, Style
 
 GOLDEN = Path(__file__).parent / "golden"
