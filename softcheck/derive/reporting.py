@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from softcheck import result
 from softcheck.derive.check import Checked, Contradicted, Decision
-from softcheck.derive.expr import Sym
+from softcheck.derive.difference import difference
+from softcheck.derive.expr import Condition, Sym
 from softcheck.derive.givens import Given
 from softcheck.derive.ladder import Gap, Proof
 from softcheck.derive.points.refute import Refutation
-from softcheck.derive.reading.claims import Line, placed
+from softcheck.derive.reading.claims import Line, Reading, placed
 from softcheck.derive.spell import latex, unicode
 from softcheck.result import Verdict
 from softcheck.version import __version__
@@ -23,17 +24,38 @@ def report(checked: Checked) -> result.Derivation:
         tool=result.Tool(name="softcheck", version=__version__),
         command="derive",
         status=checked.status,
-        givens=tuple(map(_given, checked.context.givens)),
+        givens=tuple(_given(given, checked.reading) for given in checked.context.givens),
         lines=tuple(_line(line, numbers[id(line)]) for line in lines),
         steps=tuple(
-            _step(checked.decisions, position, numbers)
-            for position in range(len(checked.decisions))
+            _step(checked, position, numbers) for position in range(len(checked.decisions))
         ),
+        document=_document(checked.reading),
     )
 
 
-def _given(given: Given) -> result.Given:
+def _document(reading: Reading) -> result.Document:
+    """Return what was made of the formulas; where no roles were noted, what came of them."""
+    kinds = [role.kind for role in reading.roles]
+    if not kinds:
+        unread = sum(equality.left is equality.right for equality in reading.equalities)
+        kinds += ["unread"] * unread
+        kinds += ["claim"] * (len(reading.equalities) - unread)
+        kinds += ["definition"] * len(reading.definitions)
+        kinds += ["condition"] * len(reading.conditions)
+    return result.Document(
+        formulas=reading.formulas,
+        claims=kinds.count("claim"),
+        definitions=kinds.count("definition"),
+        conditions=kinds.count("condition"),
+        not_checked=kinds.count("not checked"),
+        unread=kinds.count("unread"),
+        off=reading.off,
+    )
+
+
+def _given(given: Given, document: Reading) -> result.Given:
     reading = given.text
+    stated = document.definitions.get(given.name) if given.source == "document" else None
     if given.definition is not None:
         symbol = Sym(given.definition.name, given.definition.params)
         reading = f"{unicode(symbol)} := {unicode(given.definition.body)}"
@@ -43,6 +65,8 @@ def _given(given: Given) -> result.Given:
         reading=reading,
         source=given.source,
         source_line=given.source_line,
+        words="" if stated is None else stated.words,
+        sure=stated is None or stated.sure,
         note=given.note,
     )
 
@@ -56,21 +80,28 @@ def _line(line: Line, number: int) -> result.Line:
     )
 
 
-def _step(decisions: Sequence[Decision], position: int, numbers: dict[int, int]) -> result.Step:
-    decision = decisions[position]
+def _step(checked: Checked, position: int, numbers: dict[int, int]) -> result.Step:
+    decision = checked.decisions[position]
     equality, found = decision.equality, decision.found
     proof = found if isinstance(found, Proof) else None
     return result.Step(
         number=position + 1,
         from_line=numbers[id(equality.left)],
+        relation=equality.relation,
         to_line=numbers[id(equality.right)],
         source_line=equality.source_line,
+        conditions=tuple(map(_condition, equality.conditions)),
         status=decision.status,
         needs=() if proof is None else proof.words,
         gap=None if proof is None or proof.gap is None else _gap(proof.gap),
         counterexample=_point(found),
-        reason=_reason(decisions, position),
+        difference=_difference(checked, found),
+        reason=_reason(checked.decisions, position),
     )
+
+
+def _condition(condition: Condition) -> str:
+    return f"{condition.left} {condition.relation} {condition.right}"
 
 
 def _reason(decisions: Sequence[Decision], position: int) -> str:
@@ -110,20 +141,42 @@ def _gap(gap: Gap) -> result.Gap:
     )
 
 
+def _refutation(found: Proof | Refutation | Contradicted | str) -> Refutation | None:
+    """Return the counterexample, whatever it is one to."""
+    match found:
+        case Refutation():
+            return found
+        case Contradicted():
+            return found.refutation
+        case Proof() | str():
+            return None
+
+
+def _difference(
+    checked: Checked, found: Proof | Refutation | Contradicted | str
+) -> result.Formula | None:
+    """Return by what the sides differ, where there is a counterexample and it is short."""
+    refutation = _refutation(found)
+    if refutation is None:
+        return None
+    claim = refutation.claim
+    by = difference(claim.left, claim.right, claim.conditions, checked.context)
+    return None if by is None else result.Formula(latex=latex(by), reading=unicode(by))
+
+
 def _point(found: Proof | Refutation | Contradicted | str) -> result.Counterexample | None:
-    if isinstance(found, Contradicted):
-        found = found.refutation
-    if not isinstance(found, Refutation):
+    refutation = _refutation(found)
+    if refutation is None:
         return None
     values: dict[str, object] = {}
-    for name, entries in found.point.tables.items():
+    for name, entries in refutation.point.tables.items():
         numbers = [float(value) for value in entries.values()]
         values[name] = numbers[0] if () in entries else numbers
     return result.Counterexample(
-        actions=found.point.actions,
-        indices={name: action + 1 for name, action in found.point.indices.items()},
+        actions=refutation.point.actions,
+        indices={name: action + 1 for name, action in refutation.point.indices.items()},
         values=values,
-        left=found.left,
-        right=found.right,
-        difference=(found.low, found.high),
+        left=refutation.left,
+        right=refutation.right,
+        difference=(refutation.low, refutation.high),
     )

@@ -82,8 +82,11 @@ def derivation(report: Derivation, document: str, style: Style) -> str:
     """
     open_steps = [step for step in report.steps if step.status is not Verdict.PROVED]
     open_steps.sort(key=lambda step: step.status.severity, reverse=True)
-    annotations = [_step(step, document) for step in open_steps]
-    summary = f"{report.status.value}: {derived.counts(report)}"
+    annotations = [_step(report, step, document) for step in open_steps]
+    summary = f"{report.status.value}: {derived.summary(report)}"
+    for step in report.steps:
+        if step.status is Verdict.PROVED and step.conditions:
+            summary += f"; step {step.number}{derived.conditions(step)}"
     if isinstance(report.on, OnData):
         summary += f"; on data: {derived.on_data(report.on)}"
         if report.on.status is not Status.PASSED:
@@ -124,9 +127,9 @@ def _file(case: Case) -> str:
     return paths.get("grad") or next(iter(paths.values()), case.name)
 
 
-def _step(step: Step, document: str) -> _Annotation:
-    title = f"step {step.number} {step.status.value}"
-    return _Annotation("error", document, step.source_line, title, derived.trouble(step))
+def _step(report: Derivation, step: Step, document: str) -> _Annotation:
+    title = f"step {step.number} {step.status.value}{derived.conditions(step)}"
+    return _Annotation("error", document, step.source_line, title, derived.trouble(report, step))
 
 
 def _on_data(on: OnData) -> _Annotation:

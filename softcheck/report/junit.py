@@ -35,7 +35,8 @@ def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa:
     """Return a suite for the document with a test case a step, and one for the data if any."""
     gaps = [derived.verdict(report, step) for step in report.steps if step.gap is not None]
     tests = [_step(report, step) for step in report.steps]
-    suites = [_made(name(document), tests, [derived.counts(report), *gaps])]
+    said = (derived.counts(report), derived.document(report.document))
+    suites = [_made(name(document), tests, [*said, *gaps])]
     if isinstance(report.on, OnData):
         suites.append(_on_data(report.on))
     return _document(suites)
@@ -68,15 +69,12 @@ def _suite(case: Case, error: str | None) -> TestSuite:
 
 def _step(report: Derivation, step: Step) -> TestCase:
     """Return a step of a derivation."""
-    title = f"step {step.number}, line {step.source_line}"
+    title = f"step {step.number}{derived.conditions(step)}, line {step.source_line}"
     if step.status is Verdict.PROVED:
         return _test(title)
-    lines = {line.number: line for line in report.lines}
-    sides = (lines[step.from_line], lines[step.to_line])
-    left, right = (derived.formula(line.reading, line.latex) for line in sides)
-    trouble = derived.trouble(step)
+    trouble = derived.trouble(report, step)
     failure = Failure(trouble[-1], step.status.value)
-    return _test(title, failure, f"{left} = {right}", *trouble)
+    return _test(title, failure, derived.equality(report, step), *trouble)
 
 
 def _on_data(on: OnData) -> TestSuite:

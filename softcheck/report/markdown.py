@@ -105,23 +105,34 @@ def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa:
     page = _Page()
     page.add(
         f"## softcheck: {report.status.value}\n\n{_code(name(document))}: "
-        f"{derived.counts(report)}. {report.status.advice}\n"
+        f"{derived.counts(report)}. {report.status.advice}\n\n"
+        f"{derived.document(report.document)}.\n"
     )
-    formulas = {line.number: derived.formula(line.reading, line.latex) for line in report.lines}
     rows = [
         (
             str(step.number),
             str(step.source_line),
-            _code(printable(f"{formulas[step.from_line]} = {formulas[step.to_line]}", _FORMULA)),
+            _code(printable(derived.equality(report, step), _FORMULA)),
             _verdict(step.status),
             _text(derived.grounds(report, step)),
         )
         for step in report.steps
     ]
     page.table(("step", "line", "equality", "verdict", "why"), rows, "steps")
+    page.add(_givens(report))
     if isinstance(report.on, OnData):
         page.take([_on_data(report.on)], 1, "case with the lines on data")
     return str(page)
+
+
+def _givens(report: Derivation) -> str:
+    """Return what a derivation takes for granted."""
+    listed = "".join(
+        f"- {_code(derived.formula(given.reading, given.latex))} ({_text(derived.source(given))})\n"
+        for given in report.givens[:_LISTED]
+    )
+    left_out = _left_out(len(report.givens) - _LISTED, "givens")
+    return f"\n### given\n\n{listed}{left_out}" if listed else ""
 
 
 def _details(case: Case, error: str | None) -> str:

@@ -71,6 +71,7 @@ def derivation(report: Derivation, document: str, style: Style) -> str:
         print_line(
             console, _verdict(report.status), f"  {name(document)}  {derived.counts(report)}"
         )
+        print_line(console, f"  {derived.document(report.document)}")
         _definitions(console, report)
     _steps(console, report, style.verbosity)
     if style.verbosity >= 0:
@@ -160,17 +161,16 @@ def _definitions(console: Console, report: Derivation) -> None:
 
 
 def _steps(console: Console, report: Derivation, verbosity: int) -> None:
-    lines = {line.number: line for line in report.lines}
-    shown = 0
+    shown = (0, "")
     for step in report.steps:
         if verbosity < 0 and step.status is Verdict.PROVED:
             continue
-        before, after = lines[step.from_line], lines[step.to_line]
-        if step.from_line != shown:
-            print_line(console, f"\n{derived.formula(before.reading, before.latex)}")
+        left, right = derived.formulas(report, step)
+        if (step.from_line, left) != shown:
+            print_line(console, f"\n{left}")
         if step.to_line != step.from_line:
-            print_line(console, f"  = {derived.formula(after.reading, after.latex)}")
-        shown = step.to_line
+            print_line(console, f"  {step.relation} {right}{derived.conditions(step)}")
+        shown = step.to_line, right
         _step(console, report, step)
 
 
@@ -183,8 +183,12 @@ def _step(console: Console, report: Derivation, step: Step) -> None:
         print_line(console, where, status, f": {name(step.reason)}")
     indent = " " * 9
     if step.counterexample is not None:
-        print_line(console, f"{indent}at {derived.point(step.counterexample)}")
+        doubtful = step.status is Verdict.UNKNOWN
+        at = "contradicted under this reading at" if doubtful else "at"
+        print_line(console, f"{indent}{at} {derived.point(step.counterexample)}")
         print_line(console, f"{indent}{derived.sides(step.counterexample)}")
+        for said in derived.differing(step):
+            print_line(console, f"{indent}{said}")
     if step.gap is not None:
         print_line(
             console, f"{indent}left out: {derived.formula(step.gap.reading, step.gap.latex)}"

@@ -13,7 +13,7 @@ from softcheck.derive.check import check
 from softcheck.result import Verdict
 
 WRONG = r"$$\sum_a \pi(a)^2 = 1$$"
-KEYS = ["schema_version", "tool", "command", "status", "givens", "lines", "steps"]
+KEYS = ["schema_version", "tool", "command", "status", "givens", "lines", "steps", "document"]
 
 
 @pytest.fixture
@@ -49,7 +49,8 @@ def test_json_has_the_keys_of_the_design(paper):
     assert made["command"] == "derive"
     assert made["status"] == "refuted"
     assert list(made["steps"][0]) == [
-        "number", "from", "to", "source_line", "status", "needs", "gap", "counterexample", "reason",
+        "number", "from", "relation", "to", "source_line", "conditions", "status", "needs", "gap",
+        "counterexample", "difference", "reason",
     ]  # fmt: skip
     assert list(made["lines"][0]) == ["number", "source_line", "latex", "reading"]
     found = made["steps"][0]["counterexample"]

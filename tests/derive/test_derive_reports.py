@@ -21,11 +21,20 @@ $$\pi(a) = B(a)$$
 $$\pi(a) = 1 \cancel{2}$$
 """
 
+CONDITIONAL = r"""Let $p_i = e^{x_i} / \sum_j e^{x_j}$.
+
+$$\pi(a) = \pi(b), \quad a = b$$
+$$\frac{\partial p_i}{\partial x_j} = -2 p_i p_j, \quad i \neq j$$
+$$H \le \log n$$
+$$Q(a) = Q_{a}$$
+"""
+
 DOCUMENTS = {
     "proved": built_in(),
     "refuted": planted(built_in(), next(edit for edit in EDITS if edit.name == "baseline-dropped")),
     "note": planted(built_in(), next(edit for edit in EDITS if edit.name == "logarithm-lost")),
     "unknown": UNKNOWN,
+    "conditional": CONDITIONAL,
 }
 
 STYLES = {

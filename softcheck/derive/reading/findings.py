@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from softcheck.derive.expr import Condition, Definition, Exp, Expr, Sym, free_indices, symbols, walk
 from softcheck.derive.reading.claims import Equality, Line, Reading, Stated
@@ -141,6 +141,7 @@ class Findings:
                 reason = f"'{sign}' claims no equality"
                 problem = self.known.text.problem(reason, relation.start)
                 made = self.equality(previous, line, place, conditions, problem)
+                made = replace(made, relation=sign)
             self.claim(made)
             previous = line
         head = lines[0].tree
