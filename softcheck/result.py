@@ -309,8 +309,23 @@ class OnData(Record, frozen=True):
     notes: tuple[str, ...]
 
 
+class Role(Record, frozen=True):
+    """What was made of one statement of a document.
+
+    `form` is the code of the form that made it so and `why` says it in words; `reading` is what was
+    understood. Each is empty where there is none.
+    """
+
+    kind: str
+    form: str
+    why: str
+    source_line: int
+    latex: str
+    reading: str
+
+
 class Derivation(Record, frozen=True):
-    """One run of `softcheck derive`. `on` is there only where a case was given."""
+    """One run of `softcheck derive`; `roles` and `on` are there only where they were asked for."""
 
     schema_version: Literal[1]
     tool: Tool
@@ -320,6 +335,7 @@ class Derivation(Record, frozen=True):
     lines: tuple[Line, ...]
     steps: tuple[Step, ...]
     document: Document
+    roles: tuple[Role, ...] | msgspec.UnsetType = msgspec.UNSET
     on: OnData | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -43,6 +43,14 @@ def derive(
             rich_help_panel="Report",
         ),
     ] = False,
+    reading: Annotated[
+        bool,
+        typer.Option(
+            "--reading",
+            help="Say what was made of each formula, and why",
+            rich_help_panel="Report",
+        ),
+    ] = False,
     on: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +81,7 @@ def derive(
         name=name,
         givens=None if givens is None else load(givens),
     )
-    made = report(checked)
+    made = report(checked, roles=reading)
     verdicts: list[Status | Verdict] = [made.status]
     if on is not None:
         import msgspec

@@ -1,6 +1,9 @@
 """What was decided of a document, as the records of a report."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
+
+import msgspec
 
 from softcheck import result
 from softcheck.derive.check import Checked, Contradicted, Decision
@@ -15,8 +18,15 @@ from softcheck.result import Verdict
 from softcheck.version import __version__
 
 
-def report(checked: Checked) -> result.Derivation:
-    """Return what was found as plain records."""
+def report(checked: Checked, *, roles: bool = False) -> result.Derivation:
+    """Return what was found as plain records.
+
+    Parameters
+    ----------
+    checked : Checked
+    roles : bool
+        Whether to say what was made of every statement.
+    """
     lines = list(placed(checked.equalities))
     numbers = {id(line): number for number, line in enumerate(lines, 1)}
     return result.Derivation(
@@ -30,7 +40,12 @@ def report(checked: Checked) -> result.Derivation:
             _step(checked, position, numbers) for position in range(len(checked.decisions))
         ),
         document=_document(checked.reading),
+        roles=_roles(checked.reading) if roles else msgspec.UNSET,
     )
+
+
+def _roles(reading: Reading) -> tuple[result.Role, ...]:
+    return tuple(result.Role(**asdict(role)) for role in reading.roles)
 
 
 def _document(reading: Reading) -> result.Document:

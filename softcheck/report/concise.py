@@ -63,6 +63,8 @@ def _derivation(report: Derivation, document: str, verbosity: int) -> Iterator[s
             place = f":{given.source_line}" if given.source == "document" else ""
             said = derived.formula(given.reading, given.latex)
             yield f"{document}{place}: given ({derived.source(given)}): {said}{note}"
+    for role in derived.roles(report):
+        yield f"{document}:{role.source_line}: {derived.role(role)}"
     if isinstance(report.on, OnData):
         for far in report.on.deviations:
             yield f"{name(report.on.case)}: {derived.deviation(far)}"

@@ -11,6 +11,7 @@ from softcheck.result import (
     Document,
     Given,
     OnData,
+    Role,
     Status,
     Step,
     Verdict,
@@ -57,6 +58,18 @@ def document(found: Document) -> str:
     ]
     total = f"{found.formulas} {plural('formula', found.formulas)}"
     return ", ".join([total, *parts, *left_out(found)])
+
+
+def roles(report: Derivation) -> tuple[Role, ...]:
+    """Return what was made of every statement, where that was asked for."""
+    return report.roles if isinstance(report.roles, tuple) else ()
+
+
+def role(found: Role) -> str:
+    """Return what was made of a statement, by which form, and what was understood."""
+    form = printable(": ".join(filter(None, (found.form, found.why))), _REASON)
+    said = f"{found.kind} ({form})" if form else found.kind
+    return f"{said}: {printable(found.reading, _FORMULA)}" if found.reading else said
 
 
 def left_out(found: Document) -> list[str]:

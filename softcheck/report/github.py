@@ -91,17 +91,20 @@ def derivation(report: Derivation, document: str, style: Style) -> str:
         summary += f"; on data: {derived.on_data(report.on)}"
         if report.on.status is not Status.PASSED:
             annotations.append(_on_data(report.on))
-    return _document(annotations, summary, style)
+    roles = [f"line {role.source_line}: {derived.role(role)}" for role in derived.roles(report)]
+    return _document(annotations, summary, style, roles)
 
 
-def _document(annotations: Sequence[_Annotation], summary: str, style: Style) -> str:
-    """Return the first annotations, and in how many there are of them all."""
+def _document(
+    annotations: Sequence[_Annotation], summary: str, style: Style, said: Sequence[str] = ()
+) -> str:
+    """Return the first annotations, in how many there are of them all, and what is said besides."""
     shown = annotations[:_SHOWN]
     lines = list(map(str, shown))
     if len(shown) < len(annotations):
         summary += f"; {len(shown)} of {len(annotations)} annotations shown"
     if style.verbosity >= 0:
-        lines.append(f"softcheck: {summary}")
+        lines += [f"softcheck: {line}" for line in (*said, summary)]
     return "".join(f"{line}\n" for line in lines)
 
 

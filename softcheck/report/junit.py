@@ -35,8 +35,9 @@ def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa:
     """Return a suite for the document with a test case a step, and one for the data if any."""
     gaps = [derived.verdict(report, step) for step in report.steps if step.gap is not None]
     tests = [_step(report, step) for step in report.steps]
-    said = (derived.counts(report), derived.document(report.document))
-    suites = [_made(name(document), tests, [*said, *gaps])]
+    said = [derived.counts(report), derived.document(report.document)]
+    roles = [f"line {role.source_line}: {derived.role(role)}" for role in derived.roles(report)]
+    suites = [_made(name(document), tests, [*said, *gaps, *roles])]
     if isinstance(report.on, OnData):
         suites.append(_on_data(report.on))
     return _document(suites)

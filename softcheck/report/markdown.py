@@ -120,6 +120,17 @@ def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa:
     ]
     page.table(("step", "line", "equality", "verdict", "why"), rows, "steps")
     page.add(_givens(report))
+    roles = derived.roles(report)
+    if roles:
+        read = [
+            (
+                str(role.source_line),
+                _code(printable(role.latex, _FORMULA)),
+                _text(derived.role(role)),
+            )
+            for role in roles
+        ]
+        page.table(("line", "formula", "read as"), read, "formulas")
     if isinstance(report.on, OnData):
         page.take([_on_data(report.on)], 1, "case with the lines on data")
     return str(page)

@@ -73,6 +73,7 @@ def derivation(report: Derivation, document: str, style: Style) -> str:
         )
         print_line(console, f"  {derived.document(report.document)}")
         _definitions(console, report)
+        _roles(console, report)
     _steps(console, report, style.verbosity)
     if style.verbosity >= 0:
         if isinstance(report.on, OnData):
@@ -158,6 +159,15 @@ def _definitions(console: Console, report: Derivation) -> None:
         print_line(console, f"  {said}", Text(f"  ({derived.source(given)})", "dim"))
         if given.note:
             print_line(console, f"    note: it {given.note}")
+
+
+def _roles(console: Console, report: Derivation) -> None:
+    roles = derived.roles(report)
+    if roles:
+        print_line(console, "\nread as")
+    for role in roles:
+        print_line(console, f"  line {role.source_line}  {derived.formula(None, role.latex)}")
+        print_line(console, f"    {derived.role(role)}")
 
 
 def _steps(console: Console, report: Derivation, verbosity: int) -> None:

@@ -58,6 +58,14 @@ def test_json_has_the_keys_of_the_design(paper):
     assert low * high > 0
 
 
+def test_the_reading_is_there_where_it_is_asked_for(paper):
+    path = paper(WRONG)
+    options = (path, "--output-format", "json")
+    assert "roles" not in json.loads(run.softcheck("derive", *options).out)
+    asked = json.loads(run.softcheck("derive", *options, "--reading").out)
+    assert [*asked] == [*KEYS, "roles"]
+
+
 def test_concise_lines_are_places_in_the_file(paper):
     path = paper("one\n\n" + WRONG)
     outcome = run.softcheck("derive", path, "--output-format", "concise")

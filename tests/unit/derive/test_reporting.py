@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import schemas
 
 from softcheck.derive.check import Checked, Contradicted, Decision, check
 from softcheck.derive.reading.claims import Role
@@ -15,8 +16,9 @@ CONDITIONAL = check(r"$$\pi(a) = \pi(b), \quad a = b$$ $$\pi(a) = 2 \pi(b), \qua
 DEFINING = check("let $w(a) = 2 Q(a)$. $$w(a) = Q(a) + Q(a)$$")
 
 
-def rendered(checked, output_format):
-    return FORMATS[output_format].derivation(report(checked), "paper.tex", Style())
+def rendered(checked, output_format, *, roles=False):
+    made = report(checked, roles=roles)
+    return FORMATS[output_format].derivation(made, "paper.tex", Style())
 
 
 def doubted(checked):
@@ -112,3 +114,38 @@ def test_a_relation_is_shown_as_itself(output_format):
     said = rendered(check(r"$$1 \le n$$"), output_format)
     assert "≤ n" in said
     assert "= n" not in said
+
+
+ROLE = Role("definition", "D1", 'after "let"', 7, r"w \doteq 2 Q_a", "w(a) := 2 Q(a)")
+UNREAD = Role("unread", "", "a row that goes on", 9, r"\foo = 2")
+
+
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_what_was_made_of_every_formula_is_said_where_it_is_asked_for(output_format):
+    checked = replace(FALSE, reading=replace(FALSE.reading, roles=[ROLE, UNREAD]))
+    said = rendered(checked, output_format, roles=True).replace("\\", "")
+    assert 'after "let"' in said
+    assert "w(a) := 2 Q(a)" in said
+    assert "a row that goes on" in said
+    assert "a row that goes on" not in rendered(checked, output_format)
+
+
+def test_at_a_terminal_a_formula_stands_over_what_was_made_of_it():
+    checked = replace(FALSE, reading=replace(FALSE.reading, roles=[ROLE, UNREAD]))
+    lines = rendered(checked, "text", roles=True).splitlines()
+    place = lines.index("read as")
+    assert lines[place + 1 : place + 5] == [
+        r"  line 7  w \doteq 2 Q_a",
+        '    definition (D1: after "let"): w(a) := 2 Q(a)',
+        r"  line 9  \foo = 2",
+        "    unread (a row that goes on)",
+    ]
+
+
+def test_in_json_they_are_roles():
+    checked = replace(FALSE, reading=replace(FALSE.reading, roles=[ROLE]))
+    made = schemas.check_json(rendered(checked, "json", roles=True))
+    (role,) = made["roles"]
+    assert list(role) == ["kind", "form", "why", "source_line", "latex", "reading"]
+    assert (role["kind"], role["form"], role["source_line"]) == ("definition", "D1", 7)
+    assert "roles" not in schemas.check_json(rendered(checked, "json"))
