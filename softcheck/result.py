@@ -339,6 +339,40 @@ class Derivation(Record, frozen=True):
     on: OnData | msgspec.UnsetType = msgspec.UNSET
 
 
+class DocumentReport(Record, frozen=True):
+    """One of several documents: its report, or why it has none."""
+
+    name: str
+    report: Derivation | None
+    error: str
+
+    @property
+    def status(self) -> Verdict:
+        """Its verdict; nothing is known of what could not be read."""
+        return Verdict.UNKNOWN if self.report is None else self.report.status
+
+
+class DocumentSummary(Record, frozen=True):
+    """How many documents ended how, and the one-line errors of those that could not be read."""
+
+    documents: int
+    proved: int
+    refuted: int
+    unknown: int
+    errors: tuple[str, ...]
+
+
+class Derivations(Record, frozen=True):
+    """One run of `softcheck derive` on several documents: one verdict over all of them."""
+
+    schema_version: Literal[1]
+    tool: Tool
+    command: Literal["derive"]
+    status: Verdict
+    summary: DocumentSummary
+    documents: tuple[DocumentReport, ...]
+
+
 class Outcome(Record, frozen=True):
     """What became of one planted mistake.
 

@@ -117,7 +117,12 @@ class Checked:
 
 
 def check(
-    text: str, *, name: str = "derivation", givens: str | None = None, witness: Witness = confirm
+    text: str,
+    *,
+    name: str = "derivation",
+    givens: str | None = None,
+    lines: Sequence[tuple[int, int]] = (),
+    witness: Witness = confirm,
 ) -> Checked:
     """Decide every equality of a document.
 
@@ -129,6 +134,8 @@ def check(
         For messages.
     givens : str, optional
         A document of definitions that outrank those of `text`.
+    lines : sequence of (first, last)
+        Those of `text` that are read, counted from 1; none for all of them.
     witness : callable
         The second engine.
 
@@ -142,7 +149,7 @@ def check(
         If the two engines contradict each other.
     """
     extra = None if givens is None else _definitions(givens)
-    reading = read(text, known=extra.definitions if extra else {})
+    reading = read(text, known=extra.definitions if extra else {}, lines=lines)
     if not reading.equalities:
         found = "no formula" if not reading.formulas else "formulas without an equality to decide"
         raise NothingToCheckError(

@@ -18,7 +18,7 @@ from softcheck.result import Verdict
 from softcheck.version import __version__
 
 
-def report(checked: Checked, *, roles: bool = False) -> result.Derivation:
+def report(checked: Checked, *, roles: bool = False, strict: bool = False) -> result.Derivation:
     """Return what was found as plain records.
 
     Parameters
@@ -26,21 +26,46 @@ def report(checked: Checked, *, roles: bool = False) -> result.Derivation:
     checked : Checked
     roles : bool
         Whether to say what was made of every statement.
+    strict : bool
+        Whether no document is proved that has relations which are not checked.
     """
+    document = _document(checked.reading)
+    status = checked.status
+    if strict and document.not_checked and status is Verdict.PROVED:
+        status = Verdict.UNKNOWN
     lines = list(placed(checked.equalities))
     numbers = {id(line): number for number, line in enumerate(lines, 1)}
     return result.Derivation(
         schema_version=result.SCHEMA_VERSION,
         tool=result.Tool(name="softcheck", version=__version__),
         command="derive",
-        status=checked.status,
+        status=status,
         givens=tuple(_given(given, checked.reading) for given in checked.context.givens),
         lines=tuple(_line(line, numbers[id(line)]) for line in lines),
         steps=tuple(
             _step(checked, position, numbers) for position in range(len(checked.decisions))
         ),
-        document=_document(checked.reading),
+        document=document,
         roles=_roles(checked.reading) if roles else msgspec.UNSET,
+    )
+
+
+def together(documents: Sequence[result.DocumentReport]) -> result.Derivations:
+    """Return the reports of several documents as one."""
+    read = [each.report.status for each in documents if each.report is not None]
+    return result.Derivations(
+        schema_version=result.SCHEMA_VERSION,
+        tool=result.Tool(name="softcheck", version=__version__),
+        command="derive",
+        status=max((each.status for each in documents), key=lambda status: status.severity),
+        summary=result.DocumentSummary(
+            documents=len(documents),
+            proved=read.count(Verdict.PROVED),
+            refuted=read.count(Verdict.REFUTED),
+            unknown=read.count(Verdict.UNKNOWN),
+            errors=tuple(each.error for each in documents if each.report is None),
+        ),
+        documents=tuple(documents),
     )
 
 

@@ -13,7 +13,7 @@ from softcheck.report.words import (
     noted,
     resolution,
 )
-from softcheck.result import Case, Derivation, OnData, Report, Status, Verdict
+from softcheck.result import Case, Derivation, Derivations, OnData, Report, Status, Verdict
 
 
 def verification(report: Report, style: Style) -> str:
@@ -27,6 +27,24 @@ def derivation(report: Derivation, document: str, style: Style) -> str:
     A step is not simply proved either if it leaves a term out, or holds under a condition.
     """
     return _joined(_derivation(report, name(document), style.verbosity))
+
+
+def derivations(report: Derivations, style: Style) -> str:
+    """Return the lines of each document."""
+    return _joined(
+        line
+        for each in report.documents
+        for line in (
+            _unread(each.name, style.verbosity)
+            if each.report is None
+            else _derivation(each.report, name(each.name), style.verbosity)
+        )
+    )
+
+
+def _unread(document: str, verbosity: int) -> Iterator[str]:
+    if verbosity >= 0:
+        yield f"{name(document)}: {Status.ERROR.value}: {Status.ERROR.advice}"
 
 
 def _joined(lines: Iterable[str]) -> str:

@@ -7,8 +7,10 @@ from softcheck.report.words import number, plural, size
 from softcheck.result import (
     Counterexample,
     Derivation,
+    Derivations,
     Deviation,
     Document,
+    DocumentReport,
     Given,
     OnData,
     Role,
@@ -93,6 +95,25 @@ def counts(report: Derivation) -> str:
 def summary(report: Derivation) -> str:
     """Return how many equalities ended how, and what no verdict covers, on one line."""
     return "; ".join([counts(report), *left_out(report.document)])
+
+
+def tally(report: Derivations) -> str:
+    """Return how many documents there are, and how many of them ended how."""
+    found = report.summary
+    parts = {
+        "proved": found.proved,
+        "refuted": found.refuted,
+        "unknown": found.unknown,
+        "unreadable": len(found.errors),
+    }
+    ended = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
+    return f"{found.documents} {plural('document', found.documents)}: {ended}"
+
+
+def worst_first(report: Derivations) -> list[DocumentReport]:
+    """Return the documents: those that could not be read, the refuted, the unknown, the proved."""
+    ranked = sorted(report.documents, key=lambda each: each.status.severity, reverse=True)
+    return sorted(ranked, key=lambda each: each.report is not None)
 
 
 def needs(step: Step) -> str:

@@ -30,6 +30,7 @@ from softcheck.result import (
     Case,
     Check,
     Derivation,
+    Derivations,
     Finding,
     OnData,
     Report,
@@ -79,6 +80,30 @@ def derivation(report: Derivation, document: str, style: Style) -> str:
         if isinstance(report.on, OnData):
             _on_data(console, report.on)
         print_line(console, f"\n{report.status.advice}")
+    return out.getvalue()
+
+
+def derivations(report: Derivations, style: Style) -> str:
+    """Return the report of each document, and how many ended how."""
+    parts = [
+        _unread(each.name, style)
+        if each.report is None
+        else derivation(each.report, each.name, style)
+        for each in report.documents
+    ]
+    if style.verbosity >= 0:
+        out = io.StringIO()
+        print_line(console_on(out, style), _verdict(report.status), f"  {derived.tally(report)}")
+        parts.append(out.getvalue())
+    return "\n".join(filter(None, parts))
+
+
+def _unread(document: str, style: Style) -> str:
+    out = io.StringIO()
+    if style.verbosity >= 0:
+        console = console_on(out, style)
+        print_line(console, _verdict(Status.ERROR), f"  {name(document)}")
+        print_line(console, f"  {Status.ERROR.advice}")
     return out.getvalue()
 
 

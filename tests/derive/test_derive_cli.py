@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import documents
 import pytest
@@ -10,6 +11,7 @@ import run
 
 from softcheck.derive import built_in
 from softcheck.derive.check import check
+from softcheck.derive.reading.claims import Role
 from softcheck.result import Verdict
 
 WRONG = r"$$\sum_a \pi(a)^2 = 1$$"
@@ -145,3 +147,16 @@ def test_nothing_heavy_is_imported_for_the_version():
     code = f"import sys, softcheck.command.main; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("option", "code"), [((), 0), (("--strict",), 1)])
+def test_strict_fails_on_relations_that_are_not_checked(paper, monkeypatch, option, code):
+    def with_a_relation(*args, **options):
+        checked = check(*args, **options)
+        role = Role("not checked", "", "'≤' claims no equality", 1, r"0 \le 1")
+        return replace(checked, reading=replace(checked.reading, roles=[role]))
+
+    monkeypatch.setattr("softcheck.derive.check.check", with_a_relation)
+    outcome = run.softcheck("derive", paper(r"$$n = n$$"), *option)
+    assert outcome.code == code
+    assert "1 relation not checked" in outcome.out

@@ -32,7 +32,13 @@ _BOUNDS = {"<", ">", "≤", "≥"}
 _NOT_UNDERSTOOD = "a condition not understood"
 
 
-def read(text: str, *, known: Mapping[str, Stated] = _NOTHING, force: bool = False) -> Reading:
+def read(
+    text: str,
+    *,
+    known: Mapping[str, Stated] = _NOTHING,
+    force: bool = False,
+    lines: Sequence[tuple[int, int]] = (),
+) -> Reading:
     """Return what a document says; what was not understood is a claim with a problem.
 
     Parameters
@@ -42,11 +48,22 @@ def read(text: str, *, known: Mapping[str, Stated] = _NOTHING, force: bool = Fal
         Symbols that have a meaning already: what the document says of them is a claim.
     force : bool
         Whether every equation with one symbol on its left is a definition.
+    lines : sequence of (first, last)
+        The lines of which a formula is read that stands on one of them; none for all.
     """
     document = Text(text)
-    spans = list(document.spans())
+    every = list(document.spans())
+    spans = [span for span in every if not lines or _on(document, span, lines)]
     bound = frozenset().union(*(_letters(document, span) for span in spans))
-    return _Reader(Known(document, known, force, bound)).read(spans)
+    reading = _Reader(Known(document, known, force, bound)).read(spans)
+    reading.off = len(every) - len(spans)
+    return reading
+
+
+def _on(text: Text, span: Span, lines: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether a formula stands on one of some lines."""
+    start, end = text.line(span.start), text.line(span.end)
+    return any(first <= end and start <= last for first, last in lines)
 
 
 def _letters(text: Text, span: Span) -> set[str]:

@@ -149,3 +149,12 @@ def test_in_json_they_are_roles():
     assert list(role) == ["kind", "form", "why", "source_line", "latex", "reading"]
     assert (role["kind"], role["form"], role["source_line"]) == ("definition", "D1", 7)
     assert "roles" not in schemas.check_json(rendered(checked, "json"))
+
+
+def test_relations_that_are_not_checked_do_not_pass_under_strict():
+    checked = check(r"$$\sum_a \pi(a) = 1$$")
+    noted = read_as(checked, "claim", "not checked")
+    assert report(noted).status is Verdict.PROVED
+    assert report(noted, strict=True).status is Verdict.UNKNOWN
+    assert report(read_as(checked, "claim"), strict=True).status is Verdict.PROVED
+    assert report(read_as(FALSE, "not checked"), strict=True).status is Verdict.REFUTED
