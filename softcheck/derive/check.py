@@ -1,26 +1,23 @@
-"""A document to a report: every equality gets a verdict, and the grounds for it."""
+"""A document to decisions: every equality gets a verdict, and the grounds for it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from softcheck import result
 from softcheck.derive.expr import Num, Size, Sym, walk
-from softcheck.derive.givens import Basis, Given, basis
+from softcheck.derive.givens import Basis, basis
 from softcheck.derive.kernel.theorems import Lemma, Proved, lemma
-from softcheck.derive.ladder import Gap, Ladder, Proof
+from softcheck.derive.ladder import Ladder, Proof
 from softcheck.derive.limits import WORK
 from softcheck.derive.points.evaluate import NoValueError
 from softcheck.derive.points.possible import possible
 from softcheck.derive.points.refute import Claim, Refutation, refute
 from softcheck.derive.points.witness import DisagreementError, confirm
-from softcheck.derive.reading.claims import Equality, Line, Reading, placed
+from softcheck.derive.reading.claims import Equality, Reading
 from softcheck.derive.reading.notation.vocabulary import is_fixed
 from softcheck.derive.reading.reader import read
-from softcheck.derive.spell import latex, unicode
 from softcheck.derive.variables import entangled, freed
 from softcheck.errors import InputError, NothingToCheckError, printable
 from softcheck.result import Verdict
-from softcheck.version import __version__
 
 Witness = Callable[[Claim], tuple[int, ...]]
 """The second engine: the numbers of actions at which it agrees that a claim holds."""
@@ -140,7 +137,12 @@ class Checked:
 
 
 def check(
-    text: str, *, name: str = "derivation", givens: str | None = None, witness: Witness = confirm
+    text: str,
+    *,
+    name: str = "derivation",
+    givens: str | None = None,
+    lines: Sequence[tuple[int, int]] = (),
+    witness: Witness = confirm,
 ) -> Checked:
     """Decide every equality of a document.
 
@@ -152,6 +154,8 @@ def check(
         For messages.
     givens : str, optional
         A document of definitions that outrank those of `text`.
+    lines : sequence of (first, last)
+        Those of `text` that are read, counted from 1; none for all of them.
     witness : callable
         The second engine.
 
@@ -163,7 +167,7 @@ def check(
         If `givens` holds something else than definitions.
     """
     extra = None if givens is None else _definitions(givens)
-    reading = read(text, known=extra.definitions if extra else {})
+    reading = read(text, known=extra.definitions if extra else {}, lines=lines)
     if not reading.equalities:
         found = "no formula" if not reading.formulas else "formulas without an equality to decide"
         raise NothingToCheckError(
@@ -344,118 +348,3 @@ def _set_free(claim: Claim, known: Basis) -> str | None:
             if number or (is_fixed(side.name) and isinstance(other, Sym)):
                 return side.name
     return None
-
-
-def report(checked: Checked) -> result.Derivation:
-    """Return what was found as plain records."""
-    lines = list(placed(checked.equalities))
-    numbers = {id(line): number for number, line in enumerate(lines, 1)}
-    return result.Derivation(
-        schema_version=result.SCHEMA_VERSION,
-        tool=result.Tool(name="softcheck", version=__version__),
-        command="derive",
-        status=checked.status,
-        givens=tuple(map(_given, checked.context.givens)),
-        lines=tuple(_line(line, numbers[id(line)]) for line in lines),
-        steps=tuple(
-            _step(checked.decisions, position, numbers)
-            for position in range(len(checked.decisions))
-        ),
-    )
-
-
-def _given(given: Given) -> result.Given:
-    reading = given.text
-    if given.definition is not None:
-        symbol = Sym(given.definition.name, given.definition.params)
-        reading = f"{unicode(symbol)} := {unicode(given.definition.body)}"
-    return result.Given(
-        name=given.name,
-        latex=given.text if given.definition is not None else "",
-        reading=reading,
-        source=given.source,
-        source_line=given.source_line,
-        note=given.note,
-    )
-
-
-def _line(line: Line, number: int) -> result.Line:
-    return result.Line(
-        number=number,
-        source_line=line.source_line,
-        latex=line.latex,
-        reading=None if line.tree is None else unicode(line.tree),
-    )
-
-
-def _step(decisions: Sequence[Decision], position: int, numbers: dict[int, int]) -> result.Step:
-    decision = decisions[position]
-    equality, found = decision.equality, decision.found
-    proof = found if isinstance(found, Proof) else None
-    return result.Step(
-        number=position + 1,
-        from_line=numbers[id(equality.left)],
-        to_line=numbers[id(equality.right)],
-        source_line=equality.source_line,
-        status=decision.status,
-        needs=() if proof is None else proof.words,
-        gap=None if proof is None or proof.gap is None else _gap(proof.gap),
-        counterexample=_point(found),
-        reason=_reason(decisions, position),
-    )
-
-
-def _reason(decisions: Sequence[Decision], position: int) -> str:
-    match decisions[position].found:
-        case str() as reason:
-            return reason
-        case Contradicted(_, reason):
-            return reason
-        case _:
-            return _blame(decisions, position)
-
-
-def _blame(decisions: Sequence[Decision], position: int) -> str:
-    """Say of a refuted step whether its line is wrong, or only carries on from here."""
-    if decisions[position].status is not Verdict.REFUTED:
-        return ""
-    line = decisions[position].equality.right
-    following = [d for d in decisions if d.equality.left is line]
-    before = [d for d in decisions if d.equality.right is decisions[position].equality.left]
-    if any(d.status is Verdict.REFUTED for d in following):
-        return "the steps to this line and from it both fail: this line is wrong"
-    if any(d.status is Verdict.REFUTED for d in before):
-        return "the line before it is wrong"
-    if following:
-        return "the error starts here and is carried on"
-    return "the two sides differ"
-
-
-def _gap(gap: Gap) -> result.Gap:
-    return result.Gap(
-        latex=latex(gap.term),
-        reading=unicode(gap.term),
-        proof=tuple(
-            result.GapStage(by=stage.by.words, latex=latex(stage.left), reading=unicode(stage.left))
-            for stage in gap.stages
-        ),
-    )
-
-
-def _point(found: Proof | Refutation | Contradicted | str) -> result.Counterexample | None:
-    if isinstance(found, Contradicted):
-        found = found.refutation
-    if not isinstance(found, Refutation):
-        return None
-    values: dict[str, object] = {}
-    for name, entries in found.point.tables.items():
-        numbers = [float(value) for value in entries.values()]
-        values[name] = numbers[0] if () in entries else numbers
-    return result.Counterexample(
-        actions=found.point.actions,
-        indices={name: action + 1 for name, action in found.point.indices.items()},
-        values=values,
-        left=found.left,
-        right=found.right,
-        difference=(found.low, found.high),
-    )

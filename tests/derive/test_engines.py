@@ -7,10 +7,11 @@ import run
 import sympy
 
 from softcheck.derive import planted
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
 from softcheck.derive.kernel import normal_form
 from softcheck.derive.kernel.polynomials import constant
 from softcheck.derive.points import witness
+from softcheck.derive.reporting import report
 from softcheck.derive.spell import unicode
 from softcheck.derive.writing import formula
 from softcheck.result import Verdict

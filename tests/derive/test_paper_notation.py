@@ -4,8 +4,9 @@
 
 import pytest
 
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
 from softcheck.derive.expr import Sym
+from softcheck.derive.reporting import report
 from softcheck.derive.spell import latex
 from softcheck.result import Verdict
 

@@ -4,10 +4,11 @@ from collections import Counter
 
 import pytest
 
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
 from softcheck.derive.expr import ZERO, Diff, Sum, Sym
 from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.theorems import Facts
+from softcheck.derive.reporting import report
 from softcheck.result import Verdict
 
 P, R, U = Verdict.PROVED, Verdict.REFUTED, Verdict.UNKNOWN

@@ -2,8 +2,9 @@
 
 import pytest
 
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
 from softcheck.derive.kernel.theorems import lemma
+from softcheck.derive.reporting import report
 from softcheck.result import Verdict
 
 WEIGHTS = "Weights $w_i$ are constants.\n\n"

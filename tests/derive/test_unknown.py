@@ -3,7 +3,8 @@
 import pytest
 import run
 
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
+from softcheck.derive.reporting import report
 from softcheck.result import Verdict
 
 RIGHT = r"$$\sum_a \pi(a) = 1$$"

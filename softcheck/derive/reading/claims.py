@@ -90,6 +90,8 @@ class Equality:
     head : Line or None
         Where `left` is the last line of an earlier chain that starts with the same formula: that
         formula as it stands here, to be used if the earlier chain does not hold.
+    relation : str
+        The sign between the lines; one that claims no equality is a problem.
     """
 
     left: Line
@@ -102,6 +104,7 @@ class Equality:
     doubt: str = ""
     form: str = ""
     head: Line | None = None
+    relation: str = "="
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,8 @@ class Reading:
         Names that stand for several quantities, and how they are told apart in the text.
     roles : list of Role
         What was made of every statement, in the order of the text.
+    off : int
+        How many formulas are left out because the text, or the user, says so.
     """
 
     equalities: list[Equality] = field(default_factory=list)
@@ -181,6 +186,7 @@ class Reading:
     unsigned: set[str] = field(default_factory=set)
     clashes: dict[str, str] = field(default_factory=dict)
     roles: list[Role] = field(default_factory=list)
+    off: int = 0
 
 
 def placed(equalities: Iterable[Equality]) -> Iterator[Line]:

@@ -164,6 +164,7 @@ class Findings:
                     doubt=doubt,
                     form="" if form is None else form.code,
                     head=stated,
+                    relation=sign,
                 )
             )
             previous = line
@@ -184,6 +185,7 @@ class Findings:
         doubt: str = "",
         form: str = "",
         head: Line | None = None,
+        relation: str = "=",
     ) -> Equality:
         """Return the claim that two lines are equal where the conditions on them hold."""
         restriction = restriction or Restriction()
@@ -206,6 +208,7 @@ class Findings:
             doubt=doubt,
             form=form,
             head=head,
+            relation=relation,
         )
 
     def _known_head(self, line: Line) -> Line | None:

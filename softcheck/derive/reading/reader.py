@@ -58,7 +58,13 @@ _OPTIMA = {"max", "min", "sup", "inf", "argmax", "argmin", "arg"}
 _DEEP = "parts nested too deeply"
 
 
-def read(text: str, *, known: Mapping[str, Stated] = _NOTHING, force: bool = False) -> Reading:
+def read(
+    text: str,
+    *,
+    known: Mapping[str, Stated] = _NOTHING,
+    force: bool = False,
+    lines: Sequence[tuple[int, int]] = (),
+) -> Reading:
     """Return what a document says; what was not understood is a claim with a problem.
 
     Parameters
@@ -68,15 +74,28 @@ def read(text: str, *, known: Mapping[str, Stated] = _NOTHING, force: bool = Fal
         Symbols that have a meaning already: what the document says of them is a claim.
     force : bool
         Whether every equation with one symbol on its left is a definition.
+    lines : sequence of (first, last)
+        The lines of which a formula is read that stands on one of them; none for all.
     """
     document = Text(text)
-    formulas = _formulas(document)
+    every = list(document.spans())
+    spans = [span for span in every if not lines or _on(document, span, lines)]
+    off = len(every) - len(spans)
+    formulas = _formulas(document, spans)
     scope = _scope(formulas)
     # What a symbol is may stand behind its first use: what is defined is collected first.
     first = _Reader(Known(document, known, force), formulas, scope).read()
     arities = {name: len(given.definition.params) for name, given in first.definitions.items()}
     scope = replace(scope, arities=arities)
-    return _Reader(Known(document, known, force), formulas, scope).read()
+    reading = _Reader(Known(document, known, force), formulas, scope).read()
+    reading.off = off
+    return reading
+
+
+def _on(text: Text, span: Span, lines: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether a formula stands on one of some lines."""
+    start, end = text.line(span.start), text.line(span.end)
+    return any(first <= end and start <= last for first, last in lines)
 
 
 @dataclass
@@ -91,9 +110,8 @@ class _Formula:
     place: int = 0
 
 
-def _formulas(text: Text) -> list[_Formula]:
-    """Return the formulas of a text, those in the words of another behind it."""
-    spans = list(text.spans())
+def _formulas(text: Text, spans: Sequence[Span]) -> list[_Formula]:
+    """Return formulas of a text, those in the words of another behind it."""
     pieces = [Piece(*span.outer, span.display, _stops(text.text, span)) for span in spans]
     around = surroundings(text.prose, pieces)
     found = []
