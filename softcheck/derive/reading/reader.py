@@ -19,6 +19,7 @@ from softcheck.derive.reading.defaults import DEFAULTS
 from softcheck.derive.reading.document import Span, Text
 from softcheck.derive.reading.findings import Findings, Known
 from softcheck.derive.reading.notation.cursor import Brace, Found, Scope
+from softcheck.derive.reading.notation.gradients import by_entry
 from softcheck.derive.reading.notation.grammar import parse
 from softcheck.derive.reading.notation.ranges import letters
 from softcheck.derive.reading.notation.vocabulary import CONSTANTS, TABLES
@@ -180,7 +181,9 @@ class _Reader:
         findings = self.findings
         start = statement.relations[0].start
         scope, found = self._scope(_entry(statement.sides)), Found()
-        lines = [self._line(side, scope, found, start) for side in statement.sides]
+        lines = self._entries(
+            [self._line(side, scope, found, start) for side in statement.sides], scope, start
+        )
         if not span.display and assumes(f"{span.before} {statement.words}"):
             reason = "an assumption that the text makes; state it with --givens"
             problem = self.text.problem(reason, start)
@@ -192,9 +195,23 @@ class _Reader:
         odd = not_understood(asides, free, self.letters)
         unread = self.text.problem(_NOT_UNDERSTOOD, odd.start) if odd else ""
         behind = conditions(asides, self.letters)
+        made = len(findings.reading.equalities)
         findings.chain(lines, statement.relations, span.start, behind, unread)
+        if found.guesses:
+            # What can be meant in another way may be proved, and accuses nobody.
+            doubtful = findings.reading.equalities[made:]
+            findings.reading.equalities[made:] = [replace(each, sure=False) for each in doubtful]
         self._braces(span, found.braces)
         findings.note(found, start)
+
+    def _entries(self, lines: Sequence[Line], scope: Scope, start: int) -> list[Line]:
+        """Return the lines of a statement, an equality of gradients by its entries."""
+        try:
+            trees = by_entry([line.tree for line in lines], scope, start)
+        except ReadError as error:
+            problem = self.text.problem(error.reason, error.start)
+            return [replace(line, tree=None, problem=line.problem or problem) for line in lines]
+        return [replace(line, tree=tree) for line, tree in zip(lines, trees, strict=True)]
 
     def _normalises(self, span: Span, lines: Sequence[Line], relations: Sequence[Token]) -> bool:
         """Take "where the y add up to 1" of a symbol that nothing defines."""
