@@ -187,7 +187,9 @@ class Verdict(enum.Enum):
 class Given(Record, frozen=True):
     """Something that a derivation takes for granted.
 
-    `source` is "default", "document" or "givens"; `note` says how it differs from Eq. (6)'s own.
+    `source` is "default", "document" or "givens"; `words` are those of the document that made it a
+    definition, and where it is not `sure` it was only taken as one. `note` says how it differs from
+    Eq. (6)'s own.
     """
 
     name: str
@@ -195,16 +197,28 @@ class Given(Record, frozen=True):
     reading: str
     source: str
     source_line: int | None
+    words: str
+    sure: bool
     note: str
 
 
 class Line(Record, frozen=True):
-    """One side of an equality: its text, and what was read; `reading` is None if nothing was."""
+    """One side of an equality: its text, and what was read; `reading` is None if nothing was.
+
+    Lines are numbered from 1 on, in the order in which they are listed.
+    """
 
     number: int
     source_line: int
     latex: str
     reading: str | None
+
+
+class Formula(Record, frozen=True):
+    """A formula that softcheck itself writes, as LaTeX and on one line of Unicode."""
+
+    latex: str
+    reading: str
 
 
 class GapStage(Record, frozen=True):
@@ -239,17 +253,40 @@ class Counterexample(Record, frozen=True):
 
 
 class Step(Record, frozen=True, rename={"from_line": "from", "to_line": "to"}):
-    """The claim that two lines are equal, and what was found of it."""
+    """The claim that two lines are equal under some conditions, and what was found of it.
+
+    `relation` is "=", or the sign of what claims no equality. A counterexample to an unknown step
+    contradicts what was read, which may not be what is claimed. `difference` is left - right for
+    every n, where it is short.
+    """
 
     number: int
     from_line: int
+    relation: str
     to_line: int
     source_line: int
+    conditions: tuple[str, ...]
     status: Verdict
     needs: tuple[str, ...]
     gap: Gap | None
     counterexample: Counterexample | None
+    difference: Formula | None
     reason: str
+
+
+class Document(Record, frozen=True):
+    """What there is in a document: how many formulas, and what was made of them.
+
+    A relation that is no equality is not checked; `off` counts what was left out by choice.
+    """
+
+    formulas: int
+    claims: int
+    definitions: int
+    conditions: int
+    not_checked: int
+    unread: int
+    off: int
 
 
 class Deviation(Record, frozen=True):
@@ -272,8 +309,23 @@ class OnData(Record, frozen=True):
     notes: tuple[str, ...]
 
 
+class Role(Record, frozen=True):
+    """What was made of one statement of a document.
+
+    `form` is the code of the form that made it so and `why` says it in words; `reading` is what was
+    understood. Each is empty where there is none.
+    """
+
+    kind: str
+    form: str
+    why: str
+    source_line: int
+    latex: str
+    reading: str
+
+
 class Derivation(Record, frozen=True):
-    """One run of `softcheck derive`. `on` is there only where a case was given."""
+    """One run of `softcheck derive`; `roles` and `on` are there only where they were asked for."""
 
     schema_version: Literal[1]
     tool: Tool
@@ -282,7 +334,43 @@ class Derivation(Record, frozen=True):
     givens: tuple[Given, ...]
     lines: tuple[Line, ...]
     steps: tuple[Step, ...]
+    document: Document
+    roles: tuple[Role, ...] | msgspec.UnsetType = msgspec.UNSET
     on: OnData | msgspec.UnsetType = msgspec.UNSET
+
+
+class DocumentReport(Record, frozen=True):
+    """One of several documents: its report, or why it has none."""
+
+    name: str
+    report: Derivation | None
+    error: str
+
+    @property
+    def status(self) -> Verdict:
+        """Its verdict; nothing is known of what could not be read."""
+        return Verdict.UNKNOWN if self.report is None else self.report.status
+
+
+class DocumentSummary(Record, frozen=True):
+    """How many documents ended how, and the one-line errors of those that could not be read."""
+
+    documents: int
+    proved: int
+    refuted: int
+    unknown: int
+    errors: tuple[str, ...]
+
+
+class Derivations(Record, frozen=True):
+    """One run of `softcheck derive` on several documents: one verdict over all of them."""
+
+    schema_version: Literal[1]
+    tool: Tool
+    command: Literal["derive"]
+    status: Verdict
+    summary: DocumentSummary
+    documents: tuple[DocumentReport, ...]
 
 
 class Outcome(Record, frozen=True):

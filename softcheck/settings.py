@@ -249,11 +249,21 @@ class General:
 
 
 class Document:
-    """What goes with a derivation."""
+    """What goes with a derivation. `derive` and `derive_report` are keys of a configuration file.
+
+    `report` there is that of `verify`: one file cannot hold what both commands say.
+    """
 
     givens: Annotated[
         Place | None,
         Option("Definitions that outrank the document's", "Run", "FILE", place=True),
+    ] = None
+    derive: Annotated[
+        Places | None, Option("The documents, where none is named", "Run", "FILE", flag=False)
+    ] = None
+    derive_report: Annotated[
+        ReportFiles | None,
+        Option("Write the report of derive to a file too", "Report", "FORM:FILE", flag=False),
     ] = None
 
 

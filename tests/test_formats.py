@@ -25,7 +25,7 @@ from markdown_it import MarkdownIt
 
 from softcheck import report as package
 from softcheck.derive.check import check
-from softcheck.derive.check import report as derivation_of
+from softcheck.derive.reporting import report as derivation_of
 from softcheck.report import FORMATS, Style
 from softcheck.result import Status
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 1024 * 1024
 """A configuration file: some ten thousand cases."""
 
+REPORTS = ("report", "derive_report")
+"""The keys of the report files of `verify` and of `derive`: one does not overwrite the other's."""
+
 _OWN = "softcheck.toml"
 _SHARED = "pyproject.toml"
 _OF_A_CASE = {
@@ -175,15 +178,33 @@ class Configuration:
             if entry.path is None:
                 cases[entry.where] = Chosen(entry.where, None, {**self.general, **entry.values})
             elif not entry.files:
-                raise UsageError(
-                    f"{entry.where}.path",
-                    f"no file that matches {spelled(entry.path)}",
-                    "at least one",
-                    "Correct the pattern, which is relative to the configuration file.",
-                )
+                raise _matches_nothing(f"{entry.where}.path", entry.path)
             for file in entry.files:
                 cases.setdefault(os.path.realpath(file), self.chosen(file))
         return list(cases.values())
+
+    def documents(self) -> list[str]:
+        """Return the configured documents, each path once.
+
+        Raises
+        ------
+        UsageError
+            If a glob matches nothing.
+        """
+        chosen = self.general.get("derive", Value((), ""))
+        found: dict[str, str] = {}
+        for pattern in chosen.value:
+            files = list(_matches(pattern, str(Path(self.path or ".").parent)))
+            if not files:
+                raise _matches_nothing(chosen.origin, pattern)
+            for file in files:
+                found.setdefault(os.path.realpath(file), file)
+        return list(found.values())
+
+    def report_files_of_others(self, name: str) -> list[str]:
+        """Return the report files that are configured for another command than that of `name`."""
+        others = [self.general[key].value for key in REPORTS if key != name and key in self.general]
+        return [option for options in others for option in options]
 
     @cached_property
     def _by_file(self) -> Mapping[str, Sequence[CaseTable]]:
@@ -192,6 +213,15 @@ class Configuration:
             for file in entry.files:
                 entries.setdefault(os.path.realpath(file), []).append(entry)
         return entries
+
+
+def _matches_nothing(where: str, pattern: str) -> UsageError:
+    return UsageError(
+        where,
+        f"no file that matches {spelled(pattern)}",
+        "at least one",
+        "Correct the pattern, which is relative to the configuration file.",
+    )
 
 
 def configuration(file: str | None, *, isolated: bool) -> Configuration:
@@ -366,7 +396,7 @@ def _values(
             _check_names(value, where)
         if settings[name].option.place:
             value = _each(value, lambda text: _relocated(text, folder))
-        if name == "report":
+        if name in REPORTS:
             value = _each(value, lambda text: _report_relocated(text, folder))
         values[name] = Value(value, where)
     return values

@@ -1,38 +1,118 @@
-"""`softcheck derive`: a derivation to a report."""
+"""`softcheck derive`: derivations to a report."""
 
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from softcheck.command.funnel import ending
 from softcheck.command.options import Reporting, named, path, takes
-from softcheck.errors import UsageError
-from softcheck.settings import Document, General, Settings, settings_of
+from softcheck.command.output import say
+from softcheck.errors import InputError, NothingToCheckError, UsageError, printable
+from softcheck.settings import Document, General, Setting, Settings, settings_of
 
 if TYPE_CHECKING:
-    from softcheck.result import Status, Verdict
+    from collections.abc import Iterator, Sequence
 
-SETTINGS = {
+    from softcheck.derive.check import Checked
+    from softcheck.report import Renderer, Style
+    from softcheck.result import Derivation, DocumentReport, Status, Verdict
+    from softcheck.tables.case import Case
+
+_STRICT = settings_of(Settings)["strict"]
+SETTINGS: dict[str, Setting] = {
     name: setting
     for name, setting in settings_of(Document, Settings, General).items()
     if name in {"givens", "samples", "seed", "output_format", "report"}
+} | {
+    "strict": replace(
+        _STRICT, option=replace(_STRICT.option, help="Fail on relations that are not checked")
+    )
 }
 EXAMPLES = (
     "softcheck derive paper.tex\n"
-    "softcheck derive paper.tex --givens definitions.tex\n"
+    "softcheck derive paper.tex --lines 120-180 --givens definitions.tex\n"
     "softcheck derive --on run.npz --samples 1000"
 )
+_RANGE = re.compile(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})")
+
+
+def _ranges(given: list[str] | None) -> tuple[tuple[int, int], ...]:
+    """Return ranges of lines, first and last."""
+    found = []
+    for text in given or ():
+        match = _RANGE.fullmatch(text)
+        first, last = map(int, match.groups()) if match else (1, 0)
+        if last < first:
+            expected = "A-B, the first and the last line, such as 120-180"
+            raise UsageError("--lines", f"'{text}'", expected, "Lines are counted from 1.")
+        found.append((first, last))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of every document.
+
+    Attributes
+    ----------
+    givens : str or None
+        The text of that file.
+    lines : tuple of (first, last)
+    case : (Case, Settings) or None
+        What to evaluate the lines on.
+    roles, strict, gap : bool
+        Whether to say what was made of each formula, to fail on relations that are not checked, and
+        to complete the derivation.
+    """
+
+    givens: str | None
+    lines: tuple[tuple[int, int], ...]
+    case: "tuple[Case, Settings] | None"
+    roles: bool
+    strict: bool
+    gap: bool
+
+    def of(self, document: str | None, name: str) -> "tuple[Derivation, str, Checked]":
+        """Return the report of a document, its completed derivation, and what both are made of."""
+        from softcheck.derive import built_in, load
+        from softcheck.derive.check import check
+        from softcheck.derive.reporting import report
+
+        text = built_in() if document is None else load(document)
+        checked = check(text, name=name, givens=self.givens, lines=self.lines)
+        made = report(checked, roles=self.roles, strict=self.strict)
+        if self.case is not None:
+            import msgspec
+
+            from softcheck.derive.on_data import evaluate
+
+            made = msgspec.structs.replace(made, on=evaluate(checked, *self.case))
+        if not self.gap:
+            return made, "", checked
+        from softcheck.derive.completed import completion
+
+        return made, completion(checked), checked
 
 
 @takes(SETTINGS)
 def derive(
     *,
-    document: Annotated[
-        str | None,
+    documents: Annotated[
+        list[str] | None,
         path(
             "FILE",
-            "LaTeX, also inside of Markdown or plain text; by default the derivation of "
-            "Eq. (6) that comes with softcheck",
+            "LaTeX, also inside of Markdown or plain text; by default the documents of the "
+            "configuration file, or else the derivation of Eq. (6) that comes with softcheck",
+        ),
+    ] = None,
+    lines: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A-B",
+            help="Read only these lines; any number of times",
+            rich_help_panel="Run",
         ),
     ] = None,
     explain_gap: Annotated[
@@ -40,6 +120,14 @@ def derive(
         typer.Option(
             "--explain-gap",
             help="Print the completed derivation as LaTeX",
+            rich_help_panel="Report",
+        ),
+    ] = False,
+    reading: Annotated[
+        bool,
+        typer.Option(
+            "--reading",
+            help="Say what was made of each formula, and why",
             rich_help_panel="Report",
         ),
     ] = False,
@@ -59,34 +147,63 @@ def derive(
     A step is proved, refuted by a certified counterexample, or unknown with the reason. A term
     that a step leaves out is reported with its own proof.
     """
-    from softcheck.derive import BUILT_IN, built_in, load
-    from softcheck.derive.check import check, report
+    from softcheck.derive import BUILT_IN, load
+    from softcheck.derive.reporting import together
+    from softcheck.result import DocumentReport
 
     if on is None and "samples" in invocation.flags:
         raise UsageError("--samples", "no case", "--on CASE beside it", "Name the case.")
+    ranges = _ranges(lines)
+    chosen = documents or invocation.file.documents()
+    if ranges and len(chosen) > 1:
+        found = f"{len(chosen)} documents"
+        raise UsageError("--lines", found, "one, whose lines they are", "Name it.")
     givens = invocation.value("givens")
-    reports = invocation.reports(filter(None, (document, on, givens)))
-    name = BUILT_IN if document is None else document
-    checked = check(
-        built_in() if document is None else load(document),
-        name=name,
+    reports = invocation.reports(filter(None, (*chosen, on, givens)), "derive_report")
+    case = None if on is None else invocation.case(on)
+    asked = _Asked(
         givens=None if givens is None else load(givens),
+        lines=ranges,
+        case=None if case is None else (case.open(), case.settings),
+        roles=reading,
+        strict=invocation.value("strict"),
+        gap=explain_gap,
     )
-    made = report(checked)
-    verdicts: list[Status | Verdict] = [made.status]
-    if on is not None:
-        import msgspec
+    made, completed, decided = [], [], []
+    for document in chosen or (None,):
+        name = BUILT_IN if document is None else document
+        try:
+            one, gap, checked = asked.of(document, name)
+        except (InputError, NothingToCheckError) as error:
+            if len(chosen) <= 1:
+                raise
+            say(str(error))
+            made.append(DocumentReport(name=name, report=None, error=str(error)))
+            continue
+        made.append(DocumentReport(name=name, report=one, error=""))
+        decided.append(checked)
+        completed.append(f"% {printable(name)}\n{gap}" if len(chosen) > 1 else gap)
+    every = together(made)
 
-        from softcheck.derive.on_data import evaluate
+    def render(form: "Renderer", style: "Style") -> str:
+        if len(made) == 1 and made[0].report is not None:
+            return form.derivation(made[0].report, made[0].name, style)
+        return form.derivations(every, style)
 
-        case = invocation.case(on)
-        found = evaluate(checked, case.open(), case.settings)
-        made = msgspec.structs.replace(made, on=found)
-        verdicts.append(found.status)
-    completed = None
-    if explain_gap:
-        from softcheck.derive.completed import completion
+    reports.deliver(render, instead="\n".join(completed) if explain_gap else None)
+    for checked in decided:
+        checked.insist()
+    raise ending(*_verdicts(made), exit_zero=invocation.exit_zero)
 
-        completed = completion(checked)
-    reports.deliver(lambda form, style: form.derivation(made, name, style), instead=completed)
-    raise ending(*verdicts, exit_zero=invocation.exit_zero)
+
+def _verdicts(made: "Sequence[DocumentReport]") -> "Iterator[Status | Verdict]":
+    """Yield all that a run is judged by."""
+    from softcheck.result import OnData, Status
+
+    for each in made:
+        if each.report is None:
+            yield Status.ERROR
+            continue
+        yield each.report.status
+        if isinstance(each.report.on, OnData):
+            yield each.report.on.status

@@ -153,17 +153,21 @@ class Reporting(Invocation):
         ),
     ] = 0
 
-    def reports(self, read: Iterable[str]) -> Reports:
+    def reports(self, read: Iterable[str], configured: str = "report") -> Reports:
         """Return where the report goes, once it is known that it may.
 
         Parameters
         ----------
         read : iterable of str
             What the run reads; see `report_files`, also for what is raised.
+        configured : str
+            The key of a configuration file that names the report files of this command.
         """
+        chosen = self.flags.get("report") or self.file.general.get(configured)
+        others = self.file.report_files_of_others(configured)
         return Reports(
             format_on_stdout(self.value("output_format")),
-            report_files(self.value("report") or (), read),
+            report_files(() if chosen is None else chosen.value, read, others),
             self.color,
             self.quiet,
             self.verbose,

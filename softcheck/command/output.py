@@ -182,7 +182,9 @@ class Reports:
             file.write(render(file.form, file_style(self.verbose)))
 
 
-def report_files(options: Iterable[str], inputs: Iterable[str]) -> list[ReportFile]:
+def report_files(
+    options: Iterable[str], inputs: Iterable[str], others: Iterable[str] = ()
+) -> list[ReportFile]:
     """Return where reports are to be written, once it is known that they may be.
 
     Parameters
@@ -191,6 +193,8 @@ def report_files(options: Iterable[str], inputs: Iterable[str]) -> list[ReportFi
         ``FORMAT:FILE`` each.
     inputs : iterable of str
         What the run reads: files, folders or ``PATH::KEY``; what is no path is passed over.
+    others : iterable of str
+        What is configured for the reports of another command, ``FORMAT:FILE`` each.
 
     Raises
     ------
@@ -200,11 +204,15 @@ def report_files(options: Iterable[str], inputs: Iterable[str]) -> list[ReportFi
         If there is no folder to write to, or something else than a file is at a path.
     """
     taken = {_identity(path) for given in inputs for path in _files(given)} | set(_streams())
+    kept = {_identity(Path(os.path.realpath(each.partition(":")[2]))): each for each in others}
     files: list[ReportFile] = []
     for option in options:
         file = _report_file(option)
         identity = _identity(file.path)
         other = next((other for other in files if _identity(other.path) == identity), None)
+        if identity in kept:
+            found = f"the file of {kept[identity]}, which another command writes"
+            raise UsageError(f"--report {option}", found, "a file of its own", "Choose another.")
         if other is not None or identity in taken:
             found = f"the file of {other.option}" if other else "what this run reads or prints to"
             expected = "a file of its own"

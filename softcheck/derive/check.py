@@ -1,24 +1,23 @@
-"""A document to a report: every equality gets a verdict, and the grounds for it."""
+"""A document to decisions: every equality gets a verdict, and the grounds for it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from softcheck import result
-from softcheck.derive.expr import Num, Sym
-from softcheck.derive.givens import Basis, Given, basis
+from softcheck.derive.expr import Num, Size, Sym, walk
+from softcheck.derive.givens import Basis, basis
 from softcheck.derive.kernel.theorems import Lemma, Proved, lemma
-from softcheck.derive.ladder import Gap, Ladder, Proof
+from softcheck.derive.ladder import Ladder, Proof
 from softcheck.derive.limits import WORK
 from softcheck.derive.points.evaluate import NoValueError
+from softcheck.derive.points.possible import possible
 from softcheck.derive.points.refute import Claim, Refutation, refute
-from softcheck.derive.points.witness import confirm
-from softcheck.derive.reading.claims import Equality, Line, Reading, placed
+from softcheck.derive.points.witness import DisagreementError, confirm
+from softcheck.derive.reading.claims import Equality, Reading
 from softcheck.derive.reading.notation.vocabulary import is_fixed
 from softcheck.derive.reading.reader import read
-from softcheck.derive.spell import latex, unicode
-from softcheck.errors import InputError, NothingToCheckError
+from softcheck.derive.variables import entangled, freed
+from softcheck.errors import InputError, NothingToCheckError, printable
 from softcheck.result import Verdict
-from softcheck.version import __version__
 
 Witness = Callable[[Claim], tuple[int, ...]]
 """The second engine: the numbers of actions at which it agrees that a claim holds."""
@@ -33,10 +32,13 @@ class Contradicted:
     refutation : Refutation
     reason : str
         What is not sure.
+    weak : set of str
+        The symbols whose definitions may be none; empty where something else is not sure.
     """
 
     refutation: Refutation
     reason: str
+    weak: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Decision:
         The reason where it is none of them.
     spent : int
         The products of terms that it took.
+    disputed : bool
+        Whether the engines contradict each other about it: a defect of softcheck.
 
     Raises
     ------
@@ -60,6 +64,7 @@ class Decision:
     equality: Equality
     found: Proof | Refutation | Contradicted | str
     spent: int = 0
+    disputed: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.found, str):
@@ -118,9 +123,26 @@ class Checked:
         """The worst of all."""
         return max((d.status for d in self.decisions), key=lambda status: status.severity)
 
+    def insist(self) -> None:
+        """Raise what the engines contradict each other about, once the report is out.
+
+        Raises
+        ------
+        softcheck.derive.points.witness.DisagreementError
+        """
+        for decision in self.decisions:
+            if decision.disputed:
+                place = f"line {decision.equality.source_line}"
+                raise DisagreementError(f"{place}: {decision.found}")
+
 
 def check(
-    text: str, *, name: str = "derivation", givens: str | None = None, witness: Witness = confirm
+    text: str,
+    *,
+    name: str = "derivation",
+    givens: str | None = None,
+    lines: Sequence[tuple[int, int]] = (),
+    witness: Witness = confirm,
 ) -> Checked:
     """Decide every equality of a document.
 
@@ -132,6 +154,8 @@ def check(
         For messages.
     givens : str, optional
         A document of definitions that outrank those of `text`.
+    lines : sequence of (first, last)
+        Those of `text` that are read, counted from 1; none for all of them.
     witness : callable
         The second engine.
 
@@ -141,18 +165,16 @@ def check(
         If there is no equality.
     InputError
         If `givens` holds something else than definitions.
-    softcheck.derive.points.witness.DisagreementError
-        If the two engines contradict each other.
     """
     extra = None if givens is None else _definitions(givens)
-    reading = read(text, known=extra.definitions if extra else {})
+    reading = read(text, known=extra.definitions if extra else {}, lines=lines)
     if not reading.equalities:
         found = "no formula" if not reading.formulas else "formulas without an equality to decide"
         raise NothingToCheckError(
             name, found, "at least one equation in $...$, $$...$$, \\[...\\] or an environment",
             "Give the LaTeX of the derivation.",
         )  # fmt: skip
-    known = basis(reading, extra)
+    known = _basis(reading, extra)
     decisions: list[Decision] = []
     lemmas: list[Lemma] = []
     spent = 0
@@ -173,7 +195,48 @@ def check(
         if isinstance(decision.found, Proof) and all(other.name != name for other in lemmas):
             stated = lemma(decision.found.proved, name)
             lemmas += [stated] if stated is not None else []
-    return Checked(reading, known, tuple(decisions))
+    return Checked(reading, known, tuple(_corroborated(decisions)))
+
+
+def _basis(reading: Reading, extra: Reading | None) -> Basis:
+    """Return what is known, without the defaults of symbols of which the text says more.
+
+    What it says more competes with nothing if it holds anyway.
+    """
+    known = basis(reading, extra)
+    disputed: dict[str, str] = {}
+    for said in reading.aside:
+        equality = said.equality
+        if equality is None or not _holds(equality, known):
+            disputed |= dict.fromkeys(said.names - disputed.keys(), said.why)
+    return basis(reading, extra, disputed) if disputed else known
+
+
+def _holds(equality: Equality, known: Basis) -> bool:
+    left, right = equality.left.tree, equality.right.tree
+    if left is None or right is None or equality.problem or known.misused(left, right):
+        return False
+    try:
+        return Ladder(left, right, equality.conditions, known, ()).climb() is not None
+    except RecursionError:
+        return False
+
+
+def _corroborated(decisions: Sequence[Decision]) -> list[Decision]:
+    """Let counterexamples count where all that was not sure is a definition that proofs need.
+
+    A definition by which another claim of the document was proved is the one that is meant.
+    """
+    proofs = [d.found for d in decisions if isinstance(d.found, Proof)]
+    needed = {ground.name for p in proofs for ground in p.needs if ground.kind == "definition"}
+    return [
+        replace(decision, found=decision.found.refutation)
+        if isinstance(decision.found, Contradicted)
+        and decision.found.weak
+        and decision.found.weak <= needed
+        else decision
+        for decision in decisions
+    ]
 
 
 def _definitions(text: str) -> Reading:
@@ -191,25 +254,37 @@ def _definitions(text: str) -> Reading:
 
 def decide(equality: Equality, known: Basis, lemmas: Sequence[Lemma], witness: Witness) -> Decision:
     """Return the verdict on one equality; whatever goes wrong is unknown, with its reason."""
+    try:
+        return _decided(equality, known, lemmas, witness)
+    except RecursionError:
+        return Decision(equality, "formulas nested too deeply")
+    except DisagreementError as error:
+        return Decision(equality, f"internal error: {error}", disputed=True)
+    except Exception as error:  # the trouble of one step costs no other
+        return Decision(equality, f"internal error: {type(error).__name__}: {printable(error)}")
+
+
+def _decided(
+    equality: Equality, known: Basis, lemmas: Sequence[Lemma], witness: Witness
+) -> Decision:
     left, right = equality.left.tree, equality.right.tree
     if equality.problem or left is None or right is None:
         return Decision(equality, equality.problem)
-    misused = known.misused(left, right)
+    tangle, known = entangled(known, left, right), freed(known, left, right)
+    misused = known.misused(left, right) or tangle
     if misused:
         return Decision(equality, misused)
     claim = Claim(left, right, known.definitions, equality.conditions, known.positive, known.ones)
     ladder = Ladder(left, right, equality.conditions, known, lemmas)
-    try:
-        proof = ladder.climb()
-        if proof is not None:
-            if not witness(claim):
-                reason = "the second engine finds no number of actions to confirm it at"
-                return Decision(equality, reason)
-            return Decision(equality, proof, ladder.spent)
-        found = _not_proved(equality, claim, known, ladder.outside, lemmas, witness)
-        return Decision(equality, found, ladder.spent)
-    except RecursionError:
-        return Decision(equality, "formulas nested too deeply")
+    found: Proof | Refutation | Contradicted | str | None = ladder.climb()
+    if isinstance(found, Proof):
+        if not witness(claim):
+            found = "the second engine finds no number of actions to confirm it at"
+        elif not possible(claim, found.hypotheses):
+            found = found.vacuous
+    else:
+        found = _not_proved(equality, claim, known, ladder.outside)
+    return Decision(equality, found, ladder.spent)
 
 
 def _not_proved(
@@ -217,37 +292,52 @@ def _not_proved(
     claim: Claim,
     known: Basis,
     outside: str,
-    lemmas: Sequence[Lemma],
-    witness: Witness,
 ) -> Refutation | Contradicted | str:
     """Return the counterexample, or the reason why there is none that counts."""
+    reason = equality.unread
+    if known.freed and not reason:
+        have = "has a definition" if len(known.freed) == 1 else "have definitions"
+        reason = f"a derivative by {' and '.join(sorted(known.freed))}, which {have}"
     missing = known.undefined(claim.left, claim.right)
-    unread = equality.unread or known.unread
     if missing:
         have = "has" if len(missing) == 1 else "have"
-        unread = f"{' and '.join(missing)} {have} no definition"
-    elif (free := _set_free(claim, known)) is not None:
-        unread = f"{free} is free here; a value of it can be stated with --givens"
-    elif not unread and equality.hints:
-        under = (*equality.conditions, *equality.hints)
-        proof = Ladder(claim.left, claim.right, under, known, lemmas).climb()
-        # Words that speak of both cases exclude each other, and anything holds under them.
-        if proof is not None and witness(replace(claim, conditions=under)):
-            said = " and ".join(f"{c.left} {c.relation} {c.right}" for c in equality.hints)
-            unread = f"it holds where {said}; write that behind the equation if it is meant"
-    if unread:
-        return unread
+        said = [f", {known.disputed[name]} says something of it" for name in missing
+                if name in known.disputed]  # fmt: skip
+        reason = f"{' and '.join(missing)} {have} no definition{''.join(said[:1])}"
+    elif not reason and (free := _set_free(claim, known)) is not None:
+        reason = f"{free} is free here; a value of it can be stated with --givens"
+    if reason:
+        return reason
     try:
         refutation = refute(claim)
     except NoValueError as error:
         return str(error)
-    if refutation is not None and not equality.sure:
-        return Contradicted(refutation, "contradicted, but it is not sure that it is claimed")
     if refutation is not None:
-        return refutation
+        return _accused(equality, refutation, known)
     if outside:
         return f"outside of what can be decided: {outside}"
     return "neither proved nor contradicted at any point that was tried"
+
+
+def _accused(equality: Equality, refutation: Refutation, known: Basis) -> Refutation | Contradicted:
+    """Return a counterexample, with what is not sure of the claim or of what it rests on."""
+    claim = refutation.claim
+    if not equality.sure:
+        why = f"for the words {equality.doubt!r}" if equality.doubt else "from its form"
+        reason = f"contradicted as it is read, but {why} it is not sure that it is claimed"
+        return Contradicted(refutation, reason)
+    names = known.symbols(claim.left, claim.right)
+    if any(isinstance(node, Size) for side in (claim.left, claim.right) for node in walk(side)):
+        names |= {"n"}
+    for name in sorted(names & known.disputed.keys()):
+        reason = f"contradicted as it is read, but {known.disputed[name]} says more of {name}"
+        return Contradicted(refutation, reason)
+    weak = {given.name: given.source_line for given in known.givens if not given.sure}
+    rests = sorted(names & weak.keys())
+    if rests:
+        said = " and ".join(f"line {weak[name]} for the definition of {name}" for name in rests)
+        return Contradicted(refutation, f"contradicted if one takes {said}", frozenset(rests))
+    return refutation
 
 
 def _set_free(claim: Claim, known: Basis) -> str | None:
@@ -258,118 +348,3 @@ def _set_free(claim: Claim, known: Basis) -> str | None:
             if number or (is_fixed(side.name) and isinstance(other, Sym)):
                 return side.name
     return None
-
-
-def report(checked: Checked) -> result.Derivation:
-    """Return what was found as plain records."""
-    lines = list(placed(checked.equalities))
-    numbers = {id(line): number for number, line in enumerate(lines, 1)}
-    return result.Derivation(
-        schema_version=result.SCHEMA_VERSION,
-        tool=result.Tool(name="softcheck", version=__version__),
-        command="derive",
-        status=checked.status,
-        givens=tuple(map(_given, checked.context.givens)),
-        lines=tuple(_line(line, numbers[id(line)]) for line in lines),
-        steps=tuple(
-            _step(checked.decisions, position, numbers)
-            for position in range(len(checked.decisions))
-        ),
-    )
-
-
-def _given(given: Given) -> result.Given:
-    reading = given.text
-    if given.definition is not None:
-        symbol = Sym(given.definition.name, given.definition.params)
-        reading = f"{unicode(symbol)} := {unicode(given.definition.body)}"
-    return result.Given(
-        name=given.name,
-        latex=given.text if given.definition is not None else "",
-        reading=reading,
-        source=given.source,
-        source_line=given.source_line,
-        note=given.note,
-    )
-
-
-def _line(line: Line, number: int) -> result.Line:
-    return result.Line(
-        number=number,
-        source_line=line.source_line,
-        latex=line.latex,
-        reading=None if line.tree is None else unicode(line.tree),
-    )
-
-
-def _step(decisions: Sequence[Decision], position: int, numbers: dict[int, int]) -> result.Step:
-    decision = decisions[position]
-    equality, found = decision.equality, decision.found
-    proof = found if isinstance(found, Proof) else None
-    return result.Step(
-        number=position + 1,
-        from_line=numbers[id(equality.left)],
-        to_line=numbers[id(equality.right)],
-        source_line=equality.source_line,
-        status=decision.status,
-        needs=() if proof is None else proof.words,
-        gap=None if proof is None or proof.gap is None else _gap(proof.gap),
-        counterexample=_point(found),
-        reason=_reason(decisions, position),
-    )
-
-
-def _reason(decisions: Sequence[Decision], position: int) -> str:
-    match decisions[position].found:
-        case str() as reason:
-            return reason
-        case Contradicted(_, reason):
-            return reason
-        case _:
-            return _blame(decisions, position)
-
-
-def _blame(decisions: Sequence[Decision], position: int) -> str:
-    """Say of a refuted step whether its line is wrong, or only carries on from here."""
-    if decisions[position].status is not Verdict.REFUTED:
-        return ""
-    line = decisions[position].equality.right
-    following = [d for d in decisions if d.equality.left is line]
-    before = [d for d in decisions if d.equality.right is decisions[position].equality.left]
-    if any(d.status is Verdict.REFUTED for d in following):
-        return "the steps to this line and from it both fail: this line is wrong"
-    if any(d.status is Verdict.REFUTED for d in before):
-        return "the line before it is wrong"
-    if following:
-        return "the error starts here and is carried on"
-    return "the two sides differ"
-
-
-def _gap(gap: Gap) -> result.Gap:
-    return result.Gap(
-        latex=latex(gap.term),
-        reading=unicode(gap.term),
-        proof=tuple(
-            result.GapStage(by=stage.by.words, latex=latex(stage.left), reading=unicode(stage.left))
-            for stage in gap.stages
-        ),
-    )
-
-
-def _point(found: Proof | Refutation | Contradicted | str) -> result.Counterexample | None:
-    if isinstance(found, Contradicted):
-        found = found.refutation
-    if not isinstance(found, Refutation):
-        return None
-    values: dict[str, object] = {}
-    for name, entries in found.point.tables.items():
-        numbers = [float(value) for value in entries.values()]
-        values[name] = numbers[0] if () in entries else numbers
-    return result.Counterexample(
-        actions=found.point.actions,
-        indices={name: action + 1 for name, action in found.point.indices.items()},
-        values=values,
-        left=found.left,
-        right=found.right,
-        difference=(found.low, found.high),
-    )

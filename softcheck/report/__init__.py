@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, get_args
 
-from softcheck.result import Derivation, Report
+from softcheck.result import Derivation, Derivations, Report
 from softcheck.settings import OutputFormat
 
 
@@ -51,6 +51,11 @@ class Renderer:
     def derivation(self, report: Derivation, document: str, style: Style) -> str:
         """Render the report of `derive` on a document."""
         rendered: str = self._module.derivation(report, document, style)
+        return rendered
+
+    def derivations(self, report: Derivations, style: Style) -> str:
+        """Render the report of `derive` on several documents."""
+        rendered: str = self._module.derivations(report, style)
         return rendered
 
     @property

@@ -13,7 +13,7 @@ from softcheck.report.words import (
     noted,
     resolution,
 )
-from softcheck.result import Case, Derivation, OnData, Report, Status, Verdict
+from softcheck.result import Case, Derivation, Derivations, OnData, Report, Status, Verdict
 
 
 def verification(report: Report, style: Style) -> str:
@@ -22,8 +22,29 @@ def verification(report: Report, style: Style) -> str:
 
 
 def derivation(report: Derivation, document: str, style: Style) -> str:
-    """Return one line for each step that is not proved or leaves a term out, then the verdict."""
+    """Return a line for each step that is not simply proved, then the verdict.
+
+    A step is not simply proved either if it leaves a term out, or holds under a condition.
+    """
     return _joined(_derivation(report, name(document), style.verbosity))
+
+
+def derivations(report: Derivations, style: Style) -> str:
+    """Return the lines of each document."""
+    return _joined(
+        line
+        for each in report.documents
+        for line in (
+            _unread(each.name, style.verbosity)
+            if each.report is None
+            else _derivation(each.report, name(each.name), style.verbosity)
+        )
+    )
+
+
+def _unread(document: str, verbosity: int) -> Iterator[str]:
+    if verbosity >= 0:
+        yield f"{name(document)}: {Status.ERROR.value}: {Status.ERROR.advice}"
 
 
 def _joined(lines: Iterable[str]) -> str:
@@ -49,21 +70,23 @@ def _case(case: Case, verbosity: int) -> Iterator[str]:
 
 def _derivation(report: Derivation, document: str, verbosity: int) -> Iterator[str]:
     for step in report.steps:
-        told = step.gap is not None and verbosity >= 0
+        told = (step.gap is not None or step.conditions) and verbosity >= 0
         if step.status is not Verdict.PROVED or told or verbosity > 0:
             yield f"{document}:{step.source_line}: {derived.verdict(report, step)}"
     if verbosity < 0:
         return
     for given in report.givens:
         note = f"; note: {given.note}" if given.note else ""
-        if given.source == "default" or note or verbosity > 0:
+        if given.source == "default" or note or not given.sure or verbosity > 0:
             place = f":{given.source_line}" if given.source == "document" else ""
             said = derived.formula(given.reading, given.latex)
             yield f"{document}{place}: given ({derived.source(given)}): {said}{note}"
+    for role in derived.roles(report):
+        yield f"{document}:{role.source_line}: {derived.role(role)}"
     if isinstance(report.on, OnData):
         for far in report.on.deviations:
             yield f"{name(report.on.case)}: {derived.deviation(far)}"
         for note in report.on.notes:
             yield f"{name(report.on.case)}: note: {name(note)}"
         yield f"{name(report.on.case)}: {report.on.status.value}: {derived.on_data(report.on)}"
-    yield f"{document}: {report.status.value}: {derived.counts(report)}"
+    yield f"{document}: {report.status.value}: {derived.summary(report)}"

@@ -7,9 +7,13 @@ from softcheck.report.words import number, plural, size
 from softcheck.result import (
     Counterexample,
     Derivation,
+    Derivations,
     Deviation,
+    Document,
+    DocumentReport,
     Given,
     OnData,
+    Role,
     Status,
     Step,
     Verdict,
@@ -24,6 +28,59 @@ def formula(reading: str | None, latex: str) -> str:
     return printable(latex if reading is None else reading, _FORMULA)
 
 
+def formulas(report: Derivation, step: Step) -> tuple[str, str]:
+    """Return both sides of a step: as they were read, unless that tells them not apart."""
+    left, right = (report.lines[number - 1] for number in (step.from_line, step.to_line))
+    if left.reading == right.reading:
+        return formula(None, left.latex), formula(None, right.latex)
+    return formula(left.reading, left.latex), formula(right.reading, right.latex)
+
+
+def equality(report: Derivation, step: Step) -> str:
+    """Return what a step claims, and where."""
+    left, right = formulas(report, step)
+    return f"{left} {step.relation} {right}{conditions(step)}"
+
+
+def conditions(step: Step) -> str:
+    """Return where a step is to hold, to stand behind it; nothing if that is everywhere."""
+    return f" for {printable(listed(step.conditions), _REASON)}" if step.conditions else ""
+
+
+def document(found: Document) -> str:
+    """Return how many formulas a document has, and what was made of them."""
+    parts = [
+        f"{count} {plural(word, count)}"
+        for count, word in (
+            (found.claims, "claim"),
+            (found.definitions, "definition"),
+            (found.conditions, "condition"),
+        )
+        if count
+    ]
+    total = f"{found.formulas} {plural('formula', found.formulas)}"
+    return ", ".join([total, *parts, *left_out(found)])
+
+
+def roles(report: Derivation) -> tuple[Role, ...]:
+    """Return what was made of every statement, where that was asked for."""
+    return report.roles if isinstance(report.roles, tuple) else ()
+
+
+def role(found: Role) -> str:
+    """Return what was made of a statement, by which form, and what was understood."""
+    form = printable(": ".join(filter(None, (found.form, found.why))), _REASON)
+    said = f"{found.kind} ({form})" if form else found.kind
+    return f"{said}: {printable(found.reading, _FORMULA)}" if found.reading else said
+
+
+def left_out(found: Document) -> list[str]:
+    """Return what of a document no verdict covers."""
+    relations = f"{plural('relation', found.not_checked)} not checked"
+    counts = ((found.not_checked, relations), (found.unread, "unread"), (found.off, "switched off"))
+    return [f"{count} {what}" for count, what in counts if count]
+
+
 def counts(report: Derivation) -> str:
     """Return how many equalities there are, and how many of them ended how."""
     total = len(report.steps)
@@ -33,6 +90,30 @@ def counts(report: Derivation) -> str:
         if (found := sum(step.status is verdict for step in report.steps))
     ]
     return f"{total} {plural('equality', total)}: {', '.join(parts)}"
+
+
+def summary(report: Derivation) -> str:
+    """Return how many equalities ended how, and what no verdict covers, on one line."""
+    return "; ".join([counts(report), *left_out(report.document)])
+
+
+def tally(report: Derivations) -> str:
+    """Return how many documents there are, and how many of them ended how."""
+    found = report.summary
+    parts = {
+        "proved": found.proved,
+        "refuted": found.refuted,
+        "unknown": found.unknown,
+        "unreadable": len(found.errors),
+    }
+    ended = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
+    return f"{found.documents} {plural('document', found.documents)}: {ended}"
+
+
+def worst_first(report: Derivations) -> list[DocumentReport]:
+    """Return the documents: those that could not be read, the refuted, the unknown, the proved."""
+    ranked = sorted(report.documents, key=lambda each: each.status.severity, reverse=True)
+    return sorted(ranked, key=lambda each: each.report is not None)
 
 
 def needs(step: Step) -> str:
@@ -50,7 +131,9 @@ def source(given: Given) -> str:
     if given.source == "default":
         return "default"
     place = "--givens, " if given.source == "givens" else ""
-    return f"{place}line {given.source_line}"
+    words = f', "{printable(given.words, _REASON)}"' if given.words else ""
+    weak = "" if given.sure else f", taken as the definition of {printable(given.name)}"
+    return f"{place}line {given.source_line}{words}{weak}"
 
 
 def point(found: Counterexample) -> str:
@@ -85,13 +168,14 @@ def only_here(report: Derivation, step: Step) -> tuple[str, ...]:
 def verdict(report: Derivation, step: Step) -> str:
     """Return the verdict on a step and the grounds for it, on one line."""
     colon = "" if step.status is Verdict.PROVED else ":"
-    return f"step {step.number} {step.status.value}{colon} {grounds(report, step)}"
+    where = conditions(step)
+    return f"step {step.number} {step.status.value}{where}{colon} {grounds(report, step)}"
 
 
 def grounds(report: Derivation, step: Step) -> str:
     """Return what the verdict on a step rests on, on one line."""
     if step.status is not Verdict.PROVED:
-        return "; ".join(trouble(step))
+        return "; ".join(trouble(report, step))
     said = needs(step)
     if step.gap is None:
         return said
@@ -101,13 +185,22 @@ def grounds(report: Derivation, step: Step) -> str:
     return f"{said}; only this step needs {listed(only)}" if only else said
 
 
-def trouble(step: Step) -> tuple[str, ...]:
+def trouble(report: Derivation, step: Step) -> tuple[str, ...]:
     """Return what is to be said of a step that is not proved: its counterexample, its reason."""
     found = step.counterexample
     reason = printable(step.reason, _REASON)
     if found is None:
         return (reason,)
-    return (sides(found), f"at {printable(point(found), _FORMULA)}", reason)
+    doubtful = step.status is Verdict.UNKNOWN
+    reading = f"contradicted under the reading {equality(report, step)}: " if doubtful else ""
+    at = f"at {printable(point(found), _FORMULA)}"
+    return (f"{reading}{sides(found)}", at, *differing(step), reason)
+
+
+def differing(step: Step) -> list[str]:
+    """Return by what the two sides of a step differ for every n, where that is short."""
+    by = step.difference
+    return [] if by is None else [f"left − right = {formula(by.reading, by.latex)}"]
 
 
 def deviation(found: Deviation) -> str:

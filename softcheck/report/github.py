@@ -17,6 +17,7 @@ from softcheck.report.words import (
     explained,
     finding,
     judged,
+    name,
     names_of,
     noted,
     reservations,
@@ -24,7 +25,16 @@ from softcheck.report.words import (
     tally,
     without_gradient,
 )
-from softcheck.result import Case, Derivation, OnData, Report, Status, Step, Verdict
+from softcheck.result import (
+    Case,
+    Derivation,
+    Derivations,
+    OnData,
+    Report,
+    Status,
+    Step,
+    Verdict,
+)
 
 _SHOWN = 10
 """GitHub shows no more annotations of one step."""
@@ -80,32 +90,67 @@ def derivation(report: Derivation, document: str, style: Style) -> str:
 
     An annotation stands at the line of the document where its step ends.
     """
-    open_steps = [step for step in report.steps if step.status is not Verdict.PROVED]
-    open_steps.sort(key=lambda step: step.status.severity, reverse=True)
-    annotations = [_step(step, document) for step in open_steps]
-    summary = f"{report.status.value}: {derived.counts(report)}"
+    return _document(_open(report, document), _summary(report), style, _roles(report))
+
+
+def derivations(report: Derivations, style: Style) -> str:
+    """Return the annotations of each document, the worst first, a line for each, and one for all.
+
+    One that could not be read comes before all others.
+    """
+    annotations, said = [], []
+    for each in derived.worst_first(report):
+        if each.report is None:
+            annotations.append(_unread(each.name, each.error))
+        else:
+            annotations += _open(each.report, each.name)
+            said += [*_roles(each.report), f"{name(each.name)}: {_summary(each.report)}"]
+    return _document(annotations, f"{report.status.value}: {derived.tally(report)}", style, said)
+
+
+def _open(report: Derivation, document: str) -> list[_Annotation]:
+    """Return what is not proved, the refuted first, or does not agree on data."""
+    steps = [step for step in report.steps if step.status is not Verdict.PROVED]
+    steps.sort(key=lambda step: step.status.severity, reverse=True)
+    annotations = [_step(report, step, document) for step in steps]
+    if isinstance(report.on, OnData) and report.on.status is not Status.PASSED:
+        annotations.append(_on_data(report.on))
+    return annotations
+
+
+def _summary(report: Derivation) -> str:
+    """Return how it ended, and the conditions under which steps are proved."""
+    proved = [step for step in report.steps if step.status is Verdict.PROVED and step.conditions]
+    parts = [
+        f"{report.status.value}: {derived.summary(report)}",
+        *(f"step {step.number}{derived.conditions(step)}" for step in proved),
+    ]
     if isinstance(report.on, OnData):
-        summary += f"; on data: {derived.on_data(report.on)}"
-        if report.on.status is not Status.PASSED:
-            annotations.append(_on_data(report.on))
-    return _document(annotations, summary, style)
+        parts.append(f"on data: {derived.on_data(report.on)}")
+    return "; ".join(parts)
 
 
-def _document(annotations: Sequence[_Annotation], summary: str, style: Style) -> str:
-    """Return the first annotations, and in how many there are of them all."""
+def _roles(report: Derivation) -> list[str]:
+    return [f"line {role.source_line}: {derived.role(role)}" for role in derived.roles(report)]
+
+
+def _document(
+    annotations: Sequence[_Annotation], summary: str, style: Style, said: Sequence[str] = ()
+) -> str:
+    """Return the first annotations, in how many there are of them all, and what is said besides."""
     shown = annotations[:_SHOWN]
     lines = list(map(str, shown))
     if len(shown) < len(annotations):
         summary += f"; {len(shown)} of {len(annotations)} annotations shown"
     if style.verbosity >= 0:
-        lines.append(f"softcheck: {summary}")
+        lines += [f"softcheck: {line}" for line in (*said, summary)]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _case(case: Case, error: str | None) -> _Annotation:
     """Return what is said of a case: the diagnosis first, for a list shows little more."""
     if error is not None:
-        return _Annotation("error", case.name, None, "unreadable", (sentence(error),))
+        return _unread(case.name, error)
     if case.status is Status.PASSED:
         said = [*reservations(case), *map(noted, case.notes)]
         return _Annotation("warning", _file(case), None, "no gradient", said)
@@ -118,15 +163,19 @@ def _case(case: Case, error: str | None) -> _Annotation:
     return _Annotation("error", _file(case), None, title, said)
 
 
+def _unread(file: str, error: str) -> _Annotation:
+    return _Annotation("error", file, None, "unreadable", (sentence(error),))
+
+
 def _file(case: Case) -> str:
     """Return the file that a case is about: that of the gradient if it has one."""
     paths = {given.role: given.path for given in case.inputs if given.path is not None}
     return paths.get("grad") or next(iter(paths.values()), case.name)
 
 
-def _step(step: Step, document: str) -> _Annotation:
-    title = f"step {step.number} {step.status.value}"
-    return _Annotation("error", document, step.source_line, title, derived.trouble(step))
+def _step(report: Derivation, step: Step, document: str) -> _Annotation:
+    title = f"step {step.number} {step.status.value}{derived.conditions(step)}"
+    return _Annotation("error", document, step.source_line, title, derived.trouble(report, step))
 
 
 def _on_data(on: OnData) -> _Annotation:

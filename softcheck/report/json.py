@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from softcheck.report import Style
-from softcheck.result import Derivation, Record, Report
+from softcheck.result import Derivation, Derivations, Record, Report
 
 _SPELLED = ("nan", "inf", "-inf")
 _NUMBER = {
@@ -25,10 +25,15 @@ def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa:
     return _encoded(report)
 
 
+def derivations(report: Derivations, style: Style) -> str:  # noqa: ARG001  JSON has one style
+    """Return the reports of several derivations as strict JSON."""
+    return _encoded(report)
+
+
 def schema() -> str:
-    """Return the JSON Schema (2020-12) of both reports, that of `verify` and that of `derive`."""
+    """Return the JSON Schema (2020-12) of the reports of `verify` and `derive`."""
     either, records = msgspec.json.schema_components(
-        (Report, Derivation), ref_template="#/$defs/{name}"
+        (Report, Derivation, Derivations), ref_template="#/$defs/{name}"
     )
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

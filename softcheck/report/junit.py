@@ -22,7 +22,16 @@ from softcheck.report.words import (
     sentence,
     without_gradient,
 )
-from softcheck.result import Case, Derivation, OnData, Report, Status, Step, Verdict
+from softcheck.result import (
+    Case,
+    Derivation,
+    Derivations,
+    OnData,
+    Report,
+    Status,
+    Step,
+    Verdict,
+)
 
 
 def verification(report: Report, style: Style) -> str:  # noqa: ARG001  JUnit has one style
@@ -33,20 +42,43 @@ def verification(report: Report, style: Style) -> str:  # noqa: ARG001  JUnit ha
 
 def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa: ARG001  JUnit has one style
     """Return a suite for the document with a test case a step, and one for the data if any."""
+    return _document(_suites(report, document))
+
+
+def derivations(report: Derivations, style: Style) -> str:  # noqa: ARG001  JUnit has one style
+    """Return the suites of each document; one that could not be read is an error."""
+    return _document(
+        suite
+        for each in report.documents
+        for suite in (
+            [_unread(each.name, each.error)]
+            if each.report is None
+            else _suites(each.report, each.name)
+        )
+    )
+
+
+def _suites(report: Derivation, document: str) -> list[TestSuite]:
     gaps = [derived.verdict(report, step) for step in report.steps if step.gap is not None]
     tests = [_step(report, step) for step in report.steps]
-    suites = [_made(name(document), tests, [derived.counts(report), *gaps])]
+    said = [derived.counts(report), derived.document(report.document)]
+    roles = [f"line {role.source_line}: {derived.role(role)}" for role in derived.roles(report)]
+    suites = [_made(name(document), tests, [*said, *gaps, *roles])]
     if isinstance(report.on, OnData):
         suites.append(_on_data(report.on))
-    return _document(suites)
+    return suites
+
+
+def _unread(title: str, error: str) -> TestSuite:
+    """Return what could not be read."""
+    why = sentence(error)
+    return _made(name(title), [_test("read", Error(why, "unreadable"), why)])
 
 
 def _suite(case: Case, error: str | None) -> TestSuite:
     """Return a case."""
     if error is not None:
-        why = sentence(error)
-        unread = _test("read", Error(why, "unreadable"), why)
-        return _made(name(case.name), [unread])
+        return _unread(case.name, error)
     diagnoses = [*map(explained, case.diagnosis)]
     tests = []
     for check in case.checks:
@@ -68,15 +100,12 @@ def _suite(case: Case, error: str | None) -> TestSuite:
 
 def _step(report: Derivation, step: Step) -> TestCase:
     """Return a step of a derivation."""
-    title = f"step {step.number}, line {step.source_line}"
+    title = f"step {step.number}{derived.conditions(step)}, line {step.source_line}"
     if step.status is Verdict.PROVED:
         return _test(title)
-    lines = {line.number: line for line in report.lines}
-    sides = (lines[step.from_line], lines[step.to_line])
-    left, right = (derived.formula(line.reading, line.latex) for line in sides)
-    trouble = derived.trouble(step)
+    trouble = derived.trouble(report, step)
     failure = Failure(trouble[-1], step.status.value)
-    return _test(title, failure, f"{left} = {right}", *trouble)
+    return _test(title, failure, derived.equality(report, step), *trouble)
 
 
 def _on_data(on: OnData) -> TestSuite:

@@ -29,7 +29,17 @@ from softcheck.report.words import (
     size,
     tally,
 )
-from softcheck.result import Case, Check, Derivation, Finding, OnData, Report, Status, Verdict
+from softcheck.result import (
+    Case,
+    Check,
+    Derivation,
+    Derivations,
+    Finding,
+    OnData,
+    Report,
+    Status,
+    Verdict,
+)
 
 _BYTES = 1_000_000
 """What the parts of a page may add up to; a summary of more than 1 MiB is not shown at all."""
@@ -103,25 +113,71 @@ def verification(report: Report, style: Style) -> str:  # noqa: ARG001  Markdown
 def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa: ARG001  Markdown has one style
     """Return the verdict, a table of the steps, and what was found on data if that was asked."""
     page = _Page()
+    page.add(f"## softcheck: {report.status.value}\n\n")
+    _derivation(page, report, document)
+    return str(page)
+
+
+def derivations(report: Derivations, style: Style) -> str:  # noqa: ARG001  Markdown has one style
+    """Return the verdict, a table of the documents, and the steps of each, the worst first."""
+    page = _Page()
+    page.add(f"## softcheck: {report.status.value}\n\n{derived.tally(report)}.\n")
+    documents = derived.worst_first(report)
+    rows = [
+        (_code(name(each.name)), _verdict(Status.ERROR), _text(each.error))
+        if each.report is None
+        else (_code(name(each.name)), _verdict(each.status), derived.summary(each.report))
+        for each in documents
+    ]
+    page.table(("document", "verdict", "grounds"), rows, "documents")
+    for each in documents:
+        if each.report is not None:
+            page.add(f"\n### {_code(name(each.name))}: {each.status.value}\n\n")
+            _derivation(page, each.report, each.name)
+    return str(page)
+
+
+def _derivation(page: _Page, report: Derivation, document: str) -> None:
+    """Add what there is to say of a document."""
     page.add(
-        f"## softcheck: {report.status.value}\n\n{_code(name(document))}: "
-        f"{derived.counts(report)}. {report.status.advice}\n"
+        f"{_code(name(document))}: {derived.counts(report)}. {report.status.advice}\n\n"
+        f"{derived.document(report.document)}.\n"
     )
-    formulas = {line.number: derived.formula(line.reading, line.latex) for line in report.lines}
     rows = [
         (
             str(step.number),
             str(step.source_line),
-            _code(printable(f"{formulas[step.from_line]} = {formulas[step.to_line]}", _FORMULA)),
+            _code(printable(derived.equality(report, step), _FORMULA)),
             _verdict(step.status),
             _text(derived.grounds(report, step)),
         )
         for step in report.steps
     ]
     page.table(("step", "line", "equality", "verdict", "why"), rows, "steps")
+    page.add(_givens(report))
+    roles = derived.roles(report)
+    if roles:
+        read = [
+            (
+                str(role.source_line),
+                _code(printable(role.latex, _FORMULA)),
+                _text(derived.role(role)),
+            )
+            for role in roles
+        ]
+        page.table(("line", "formula", "read as"), read, "formulas")
     if isinstance(report.on, OnData):
         page.take([_on_data(report.on)], 1, "case with the lines on data")
-    return str(page)
+
+
+def _givens(report: Derivation) -> str:
+    """Return what a derivation takes for granted."""
+    listed = "".join(
+        f"- {_code(derived.formula(given.reading, given.latex))} ({_text(derived.source(given))})\n"
+        for given in report.givens[:_LISTED]
+    )
+    left_out = _left_out(len(report.givens) - _LISTED, "givens")
+    return f"\n### given\n\n{listed}{left_out}" if listed else ""
 
 
 def _details(case: Case, error: str | None) -> str:

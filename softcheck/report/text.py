@@ -30,6 +30,7 @@ from softcheck.result import (
     Case,
     Check,
     Derivation,
+    Derivations,
     Finding,
     OnData,
     Report,
@@ -71,12 +72,38 @@ def derivation(report: Derivation, document: str, style: Style) -> str:
         print_line(
             console, _verdict(report.status), f"  {name(document)}  {derived.counts(report)}"
         )
+        print_line(console, f"  {derived.document(report.document)}")
         _definitions(console, report)
+        _roles(console, report)
     _steps(console, report, style.verbosity)
     if style.verbosity >= 0:
         if isinstance(report.on, OnData):
             _on_data(console, report.on)
         print_line(console, f"\n{report.status.advice}")
+    return out.getvalue()
+
+
+def derivations(report: Derivations, style: Style) -> str:
+    """Return the report of each document, and how many ended how."""
+    parts = [
+        _unread(each.name, style)
+        if each.report is None
+        else derivation(each.report, each.name, style)
+        for each in report.documents
+    ]
+    if style.verbosity >= 0:
+        out = io.StringIO()
+        print_line(console_on(out, style), _verdict(report.status), f"  {derived.tally(report)}")
+        parts.append(out.getvalue())
+    return "\n".join(filter(None, parts))
+
+
+def _unread(document: str, style: Style) -> str:
+    out = io.StringIO()
+    if style.verbosity >= 0:
+        console = console_on(out, style)
+        print_line(console, _verdict(Status.ERROR), f"  {name(document)}")
+        print_line(console, f"  {Status.ERROR.advice}")
     return out.getvalue()
 
 
@@ -159,18 +186,26 @@ def _definitions(console: Console, report: Derivation) -> None:
             print_line(console, f"    note: it {given.note}")
 
 
+def _roles(console: Console, report: Derivation) -> None:
+    roles = derived.roles(report)
+    if roles:
+        print_line(console, "\nread as")
+    for role in roles:
+        print_line(console, f"  line {role.source_line}  {derived.formula(None, role.latex)}")
+        print_line(console, f"    {derived.role(role)}")
+
+
 def _steps(console: Console, report: Derivation, verbosity: int) -> None:
-    lines = {line.number: line for line in report.lines}
-    shown = 0
+    shown = (0, "")
     for step in report.steps:
         if verbosity < 0 and step.status is Verdict.PROVED:
             continue
-        before, after = lines[step.from_line], lines[step.to_line]
-        if step.from_line != shown:
-            print_line(console, f"\n{derived.formula(before.reading, before.latex)}")
+        left, right = derived.formulas(report, step)
+        if (step.from_line, left) != shown:
+            print_line(console, f"\n{left}")
         if step.to_line != step.from_line:
-            print_line(console, f"  = {derived.formula(after.reading, after.latex)}")
-        shown = step.to_line
+            print_line(console, f"  {step.relation} {right}{derived.conditions(step)}")
+        shown = step.to_line, right
         _step(console, report, step)
 
 
@@ -183,8 +218,12 @@ def _step(console: Console, report: Derivation, step: Step) -> None:
         print_line(console, where, status, f": {name(step.reason)}")
     indent = " " * 9
     if step.counterexample is not None:
-        print_line(console, f"{indent}at {derived.point(step.counterexample)}")
+        doubtful = step.status is Verdict.UNKNOWN
+        at = "contradicted under this reading at" if doubtful else "at"
+        print_line(console, f"{indent}{at} {derived.point(step.counterexample)}")
         print_line(console, f"{indent}{derived.sides(step.counterexample)}")
+        for said in derived.differing(step):
+            print_line(console, f"{indent}{said}")
     if step.gap is not None:
         print_line(
             console, f"{indent}left out: {derived.formula(step.gap.reading, step.gap.latex)}"

@@ -7,8 +7,9 @@ import independent
 import pytest
 import run
 
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
 from softcheck.derive.planted import EDITS, planted
+from softcheck.derive.reporting import report
 from softcheck.result import Verdict
 
 pytestmark = pytest.mark.shared

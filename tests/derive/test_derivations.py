@@ -4,7 +4,8 @@ import documents
 import independent
 import pytest
 
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
+from softcheck.derive.reporting import report
 from softcheck.result import Verdict
 
 PROVED = documents.proved()

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import documents
 import pytest
@@ -10,10 +11,11 @@ import run
 
 from softcheck.derive import built_in
 from softcheck.derive.check import check
+from softcheck.derive.reading.claims import Role
 from softcheck.result import Verdict
 
 WRONG = r"$$\sum_a \pi(a)^2 = 1$$"
-KEYS = ["schema_version", "tool", "command", "status", "givens", "lines", "steps"]
+KEYS = ["schema_version", "tool", "command", "status", "givens", "lines", "steps", "document"]
 
 
 @pytest.fixture
@@ -49,7 +51,8 @@ def test_json_has_the_keys_of_the_design(paper):
     assert made["command"] == "derive"
     assert made["status"] == "refuted"
     assert list(made["steps"][0]) == [
-        "number", "from", "to", "source_line", "status", "needs", "gap", "counterexample", "reason",
+        "number", "from", "relation", "to", "source_line", "conditions", "status", "needs", "gap",
+        "counterexample", "difference", "reason",
     ]  # fmt: skip
     assert list(made["lines"][0]) == ["number", "source_line", "latex", "reading"]
     found = made["steps"][0]["counterexample"]
@@ -57,8 +60,16 @@ def test_json_has_the_keys_of_the_design(paper):
     assert low * high > 0
 
 
+def test_the_reading_is_there_where_it_is_asked_for(paper):
+    path = paper(WRONG)
+    options = (path, "--output-format", "json")
+    assert "roles" not in json.loads(run.softcheck("derive", *options).out)
+    asked = json.loads(run.softcheck("derive", *options, "--reading").out)
+    assert [*asked] == [*KEYS, "roles"]
+
+
 def test_concise_lines_are_places_in_the_file(paper):
-    path = paper("one\n\n" + WRONG)
+    path = paper("One.\n\n" + WRONG)
     outcome = run.softcheck("derive", path, "--output-format", "concise")
     assert outcome.out.splitlines()[0].startswith(f"{path}:3: step 1 refuted: left ")
 
@@ -83,7 +94,7 @@ def test_givens_outrank_the_document(paper):
     other = paper(r"$g(a) = 2 Q(a)$", "other.tex")
     outcome = run.softcheck("derive", states_it, "--givens", other)
     assert outcome.code == 1
-    assert "2 equalities: 2 refuted" in outcome.out
+    assert "2 equalities: 1 refuted, 1 unknown" in outcome.out
 
 
 def test_givens_that_are_no_definitions_are_refused(paper):
@@ -136,3 +147,16 @@ def test_nothing_heavy_is_imported_for_the_version():
     code = f"import sys, softcheck.command.main; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("option", "code"), [((), 0), (("--strict",), 1)])
+def test_strict_fails_on_relations_that_are_not_checked(paper, monkeypatch, option, code):
+    def with_a_relation(*args, **options):
+        checked = check(*args, **options)
+        role = Role("not checked", "", "'≤' claims no equality", 1, r"0 \le 1")
+        return replace(checked, reading=replace(checked.reading, roles=[role]))
+
+    monkeypatch.setattr("softcheck.derive.check.check", with_a_relation)
+    outcome = run.softcheck("derive", paper(r"$$n = n$$"), *option)
+    assert outcome.code == code
+    assert "1 relation not checked" in outcome.out

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from softcheck.derive import built_in
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
 from softcheck.derive.planted import EDITS, planted
+from softcheck.derive.reporting import report
 from softcheck.report import FORMATS, Style
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -20,11 +21,20 @@ $$\pi(a) = B(a)$$
 $$\pi(a) = 1 \cancel{2}$$
 """
 
+CONDITIONAL = r"""Let $p_i = e^{x_i} / \sum_j e^{x_j}$.
+
+$$\pi(a) = \pi(b), \quad a = b$$
+$$\frac{\partial p_i}{\partial x_j} = -2 p_i p_j, \quad i \neq j$$
+$$H \le \log n$$
+$$Q(a) = Q_{a}$$
+"""
+
 DOCUMENTS = {
     "proved": built_in(),
     "refuted": planted(built_in(), next(edit for edit in EDITS if edit.name == "baseline-dropped")),
     "note": planted(built_in(), next(edit for edit in EDITS if edit.name == "logarithm-lost")),
     "unknown": UNKNOWN,
+    "conditional": CONDITIONAL,
 }
 
 STYLES = {

@@ -2,7 +2,8 @@
 
 import pytest
 
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
+from softcheck.derive.reporting import report
 from softcheck.result import Verdict
 
 READ = {

@@ -4,8 +4,9 @@ import independent
 import pytest
 
 from softcheck.derive import built_in
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
 from softcheck.derive.planted import EDITS, planted
+from softcheck.derive.reporting import report
 from softcheck.result import Verdict
 
 

@@ -491,11 +491,10 @@ class Names(Cursor):
             self.i += 1
             name += "_" + self.take().text
         base = token.text
-        known = INDEX_LETTERS - self.scope.contexts | self.scope.letters
-        allowed = base in known or name in self.scope.bound
-        if token.kind != "letter" or not (
-            allowed or (any_letter and not self.scope.is_state(base))
-        ):
+        letters = (INDEX_LETTERS - self.scope.contexts | self.scope.letters) - self.scope.quantities
+        allowed = base in letters or name in self.scope.bound
+        allowed |= any_letter and not self.scope.is_state(base)
+        if token.kind != "letter" or not allowed:
             self.i = before
             return None
         return name
