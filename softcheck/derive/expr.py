@@ -208,6 +208,22 @@ def symbols(x: Expr) -> set[str]:
     return {quantity.name for quantity in quantities(x)}
 
 
+def actions(x: Expr) -> set[str]:
+    """Return all actions that a tree speaks of, bound or not."""
+    found: set[str] = set()
+    for node in walk(x):
+        match node:
+            case Sym(_, args):
+                found |= {*args}
+            case Delta(left, right):
+                found |= {left, right}
+            case Sum(index, _, skip):
+                found |= {index, *skip}
+            case Expect(index):
+                found.add(index)
+    return found
+
+
 def free_indices(x: Expr) -> set[str]:
     """Return the actions that a tree speaks of without binding them."""
     match x:

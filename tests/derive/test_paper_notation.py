@@ -120,7 +120,7 @@ def test_what_it_claims_is_decided(name):
 
 
 UNKNOWN = {
-    r"\mathbb{E}_\pi[Q(s,a)] = 1": "column 3: an expectation must name its action",
+    r"\mathbb{E}_\pi[Q(s,a) Q(s,b)] = 1": "column 3: an expectation must name its action",
     r"\mathbb{E}_\tau[Q] = 1": "column 3: an expectation must name its action",
     r"\mathbb{E}_\pi[c Q] = c": "column 3: it is not clear whether c is one number or one an",
     r"\mathrm{softmax}(\theta + c)_i = \pi_i": "column 3: it is not clear whether c is one number",

@@ -70,9 +70,7 @@ class Findings:
                 self.reading.equalities.append(equality)
             else:
                 self.reading.normalised.setdefault(name, equality.left.source_line)
-        for name, marks in self.names.marks.items():
-            if len(marks) > 1:
-                self.reading.clashes[name] = " and ".join(sorted(marks))
+        self.reading.clashes |= self.names.clashes()
         self.reading.equalities.sort(key=lambda equality: equality.source_line)
         self.reading.roles.sort(key=lambda role: role.source_line)
         return self.reading
@@ -265,8 +263,7 @@ class Findings:
 
     def note(self, found: Found, place: int) -> None:
         """Take the letters and marks of a formula; letters of two meanings are a problem."""
-        for name, marks in found.marks.items():
-            self.names.marks[name] |= marks
+        self.names.take_spellings(found)
         for mine, more, what in (
             (self.names.sizes, found.sizes, "the number of actions"),
             (self.names.sets, found.sets, "the set of actions"),

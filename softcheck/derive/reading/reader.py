@@ -32,8 +32,9 @@ from softcheck.derive.reading.document import Span, Text
 from softcheck.derive.reading.findings import EQUATING, Findings, Known
 from softcheck.derive.reading.forms import Form, Seen, Side, doubt, form_of, is_example
 from softcheck.derive.reading.notation.cursor import Brace, Found, Scope
+from softcheck.derive.reading.notation.gradients import by_entry
 from softcheck.derive.reading.notation.grammar import parse
-from softcheck.derive.reading.notation.ranges import letters
+from softcheck.derive.reading.notation.ranges import conditioned, letters
 from softcheck.derive.reading.notation.vocabulary import (
     CONSTANTS,
     DIVERGENCE,
@@ -182,7 +183,10 @@ def _scope(formulas: Sequence[_Formula]) -> Scope:
                 and not restricts(statement, Scope(bound))
             ):
                 quantities.add(left[0].text)
-    return Scope(bound, quantities=frozenset(quantities))
+    behind = frozenset().union(*(conditioned(formula.tokens) for formula in formulas)) - bound
+    # Of two letters behind bars none plays the state: they tell two of them apart.
+    contexts = behind if len(behind) == 1 else frozenset[str]()
+    return Scope(bound, quantities=frozenset(quantities), contexts=contexts)
 
 
 class _Reader:
@@ -454,7 +458,9 @@ class _Reader:
         findings = self.findings
         start = statement.relations[0].start
         scope, found = self._scope(_entry(statement.sides, self.scope)), Found()
-        lines = [self._line(side, scope, found, start) for side in statement.sides]
+        lines = self._entries(
+            [self._line(side, scope, found, start) for side in statement.sides], scope, start
+        )
         signs = [relation.text for relation in statement.relations]
         goes_on = formula.span.display or formula.around.alone
         if not statement.sides[0] and goes_on and first and findings.last is not None:
@@ -498,6 +504,7 @@ class _Reader:
             return False
         apart = any(c.relation != ">" for c in reach.conditions)
         unsure = doubt(seen, restricted=apart) if form is None or form.kind == "claim" else ""
+        unsure = unsure or next(iter(found.guesses), "")
         findings.chain(form, lines, statement.relations, reach, unsure)
         if form is None or (form.kind == "definition" and apart):
             equality = findings.equality(lines[0], lines[1], restriction=reach)
@@ -572,6 +579,15 @@ class _Reader:
             number=isinstance(right, Num)
             or (right is not None and not symbols(right) and not free_indices(right)),
         )
+
+    def _entries(self, lines: Sequence[Line], scope: Scope, start: int) -> list[Line]:
+        """Return the lines of a statement, an equality of gradients by its entries."""
+        try:
+            trees = by_entry([line.tree for line in lines], scope, start)
+        except ReadError as error:
+            problem = self.text.problem(error.reason, error.start)
+            return [replace(line, tree=None, problem=line.problem or problem) for line in lines]
+        return [replace(line, tree=tree) for line, tree in zip(lines, trees, strict=True)]
 
     def _normalises(self, formula: _Formula, lines: Sequence[Line], signs: Sequence[str]) -> bool:
         """Take "where the y add up to 1" of a symbol that nothing defines."""

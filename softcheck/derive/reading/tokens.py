@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from softcheck.derive.limits import MACRO_DEPTH, TOKENS
-from softcheck.derive.reading.glyphs import GLYPH, latex_of
+from softcheck.derive.reading.glyphs import ACCENTS, GLYPH, GREEK, latex_of, unaccented
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,30 @@ class Macro:
     ambiguous: bool = False
 
 
-_FUNCTIONS = ("log", "exp", "softmax")
-"""Functions that people write in bare letters."""
+_COMMANDS_IN_LETTERS = ("log", "ln", "exp")
+FUNCTIONS = (
+    *_COMMANDS_IN_LETTERS, "softmax", "argmax", "argmin", "max", "min", "sup", "inf", "Var", "Cov",
+    "KL", "Pr", "ReLU", "relu", "sigmoid", "sign", "sgn", "tanh", "sinh", "cosh", "sin", "cos",
+    "tan", "sqrt", "det", "diag", "clip",
+)  # fmt: skip
+"""Functions that people write in bare letters, or as words: never a product of letters."""
 
+_SYMBOLS = {"plus": "+", "minus": "-", "times": r"\cdot ", "equals": "=", "is equal to": "="}
+"""Words that are read as the sign that they spell."""
+
+_SIGNS = re.compile(r"[-+*/=<>:≤≥≠\d\s]+")
+"""What is no word, though it stands where words do."""
+
+_INDEX = rf"[^\W\d_][{''.join(set(ACCENTS.values()))}]*'*"
 _TOKEN = re.compile(
-    rf"(?P<glyph>{GLYPH.pattern})|"
+    rf"(?P<accented>[^\W\d_][{''.join(set(ACCENTS.values()))}]+)"
+    rf"|(?P<total>[Σ∑]\s*_(?P<over>{_INDEX}(?:≠{_INDEX})*)|Σ(?=\s*_))"
+    rf"|(?P<glyph>{GLYPH.pattern})|"
     r"(?P<comment>%[^\n]*\n?)"
     r"|(?P<row>\\\\\*?(?:\[[^\]\n]*\])?|\\cr\b|\\newline\b)"
     r"|(?P<command>\\(?:[A-Za-z]+|.))"
-    rf"|(?P<word>(?<![A-Za-z])(?:{'|'.join(_FUNCTIONS)})(?![A-Za-z]))"
+    rf"|(?P<word>(?<![A-Za-z])(?:{'|'.join(FUNCTIONS)})(?![A-Za-z]))"
+    r"|(?P<subscript>_(?P<mark>KL|[a-z]{3,})(?![A-Za-z]))"
     r"|(?P<number>\d+(?:\.\d+)?|\.\d+)"
     r"|(?P<letter>[^\W\d_])"
     r"|(?P<space>\s+)"
@@ -81,6 +96,7 @@ _THIN = set(",;:!> ") | {
     "displaystyle", "textstyle", "nonumber", "notag", "limits", "nolimits", "left", "right",
     "middle", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr",
     "Biggl", "Biggr", "bigm", "Bigm", "thinspace", "medspace", "thickspace", "negthinspace",
+    "square", "blacksquare", "Box", "qed", "qedsymbol",
     "mathopen", "mathclose", "mathstrut", "allowbreak", "relax", "qedhere", "centering", "noindent",
     "ensuremath",
 }  # fmt: skip
@@ -106,7 +122,8 @@ def tokenize(text: str, start: int, end: int, macros: Mapping[str, Macro]) -> li
         Where a group does not end, a macro is used wrongly, or there is too much of anything.
     """
     calls = iter(range(TOKENS))
-    return _without_empty_groups(_expanded(_raw(text, start, end), macros, 0, calls))
+    tokens = _without_empty_groups(_expanded(_raw(text, start, end), macros, 0, calls))
+    return _cases(_over(tokens))
 
 
 def _without_empty_groups(tokens: Sequence[Token]) -> list[Token]:
@@ -130,11 +147,9 @@ def _raw(text: str, start: int, end: int) -> list[Token]:
     while (match := _TOKEN.match(text, place, end)) is not None:
         kind = match.lastgroup or "sign"
         place = match.end()
-        if kind in ("comment", "space"):
-            continue
         token = Token(kind, match.group(), match.start(), place)
-        if kind == "glyph":
-            found += _glyph(token)
+        if kind in _PLAIN_TEXT:
+            found += _plain_text(token, match)
             continue
         if kind == "word":
             # Without a backslash TeX sets a product of letters, which nobody means.
@@ -143,11 +158,14 @@ def _raw(text: str, start: int, end: int) -> list[Token]:
             token = replace(token, text=token.text[1:])
             if token.text in WORDS:
                 token, place = _words(text, token, place, end)
+                found += _meant(token, text[place:end].lstrip()[:2])
+                continue
         elif token.text == "&":
             token = replace(token, kind="cell")
         elif token.text == "~":
-            continue
-        found.append(token)
+            token = _tilde(token, found)
+        if token.text != "~":
+            found.append(token)
         if len(found) > TOKENS:
             raise ReadError(f"a formula of more than {TOKENS} tokens", start)
     return found
@@ -155,18 +173,55 @@ def _raw(text: str, start: int, end: int) -> list[Token]:
 
 def _function(token: Token) -> Token:
     """Return a function whose name is written in letters."""
-    if token.text == "softmax":
-        return replace(token, kind="font", font="mathrm")
-    return replace(token, kind="command")
+    if token.text in _COMMANDS_IN_LETTERS:
+        return replace(token, kind="command")
+    return replace(token, kind="font", font="operatorname")
 
 
-def _glyph(token: Token) -> list[Token]:
-    """Return the tokens that a character beyond ASCII stands for; they stand where it does."""
+def _meant(token: Token, behind: str) -> list[Token]:
+    """Return what words in a formula are: a function of what is behind, signs, or only words."""
+    text = token.text.strip()
+    if text in FUNCTIONS and behind[:1] not in {*")]},.;:&$=", ""} and behind != r"\\":
+        return [replace(_function(token), text=text)]
+    latex = _SYMBOLS.get(text) or (text if _SIGNS.fullmatch(text) else None)
+    return [token] if not latex else _standing(latex, token)
+
+
+def _tilde(token: Token, before: Sequence[Token]) -> Token:
+    r"""Return `\sim` for the `~` of `E_{a~π}`: elsewhere it is a space."""
+    texts = [each.text for each in before if each.text != "'"][-3:]
+    drawn = len(texts) == 3 and texts[:2] == ["_", "{"]
+    return replace(token, kind="command", text="sim") if drawn else token
+
+
+def _standing(latex: str, token: Token) -> list[Token]:
+    """Return the tokens of LaTeX that a token stands for, where that token stands."""
+    pieces = _raw(latex, 0, len(latex))
+    return [replace(piece, start=token.start, end=token.end) for piece in pieces]
+
+
+_PLAIN_TEXT = {"glyph", "accented", "total", "subscript", "comment", "space"}
+
+
+def _plain_text(token: Token, match: re.Match[str]) -> list[Token]:
+    """Return the tokens that plain text stands for; they stand where it does."""
+    if token.kind in ("comment", "space"):
+        return []
+    if token.kind == "subscript":
+        # The mark of `A_soft` is a word; TeX sets `A_s oft`, which nobody means.
+        word = Token("text", match.group("mark"), token.start + 1, token.end)
+        return [Token("sign", "_", token.start, token.start + 1), word]
+    if token.kind == "total":
+        first, *skip = (match.group("over") or "").split("≠")
+        left_out = rf" \neq {','.join(skip)}" if skip else ""
+        return _standing(rf"\sum_{{{first}{left_out}}}" if first else r"\sum ", token)
+    letter, accents = unaccented(token.text) if token.text[0].isalpha() else (token.text, "")
+    if accents:
+        return _standing(accents + f"{{{letter}}}", token)
     latex = latex_of(token.text)
     if latex is None:
         return [replace(token, kind="letter" if token.text.isalpha() else "sign")]
-    pieces = _raw(latex, 0, len(latex))
-    return [replace(piece, start=token.start, end=token.end) for piece in pieces]
+    return _standing(latex, token)
 
 
 def _words(text: str, token: Token, place: int, end: int) -> tuple[Token, int]:
@@ -302,13 +357,96 @@ def _font(
     depth: int,
     calls: Iterator[int],
 ) -> tuple[list[Token], int]:
-    """Join the letters that stand in a font into one name; leave anything else as it is."""
+    """Set what a command of a font takes: a name in letters is one token, and so is each letter."""
     if token.text == "operatorname" and i < len(tokens) and tokens[i].text == "*":
         i += 1
     content, i = _argument(tokens, i, token)
+    content = [part for part in content if part.kind != "command" or part.text not in _THIN]
     if content and all(part.kind in ("letter", "number") for part in content):
         name = "".join(part.text for part in content)
-        return [Token("font", name, token.start, tokens[i - 1].end, token.text)], i
-    if len(content) == 1 and content[0].text in _FUNCTIONS:
+        place = Token("font", name, token.start, tokens[i - 1].end, token.text)
+        return [_function(place) if name in _COMMANDS_IN_LETTERS else place], i
+    if len(content) == 1 and content[0].text in FUNCTIONS:
         return [replace(content[0], start=token.start, end=tokens[i - 1].end)], i
-    return _expanded(content, macros, depth, calls), i
+    return _set_in(token.text, _expanded(content, macros, depth, calls)), i
+
+
+def _set_in(font: str, tokens: Sequence[Token]) -> list[Token]:
+    """Return tokens whose letters are set in a font, those below and above the line aside."""
+    out: list[Token] = []
+    marks = depth = 0
+    for part in tokens:
+        token = part
+        mark = bool(out) and out[-1].kind == "sign" and out[-1].text in ("_", "^")
+        if token.kind == "sign":
+            depth += (token.text == "{") - (token.text == "}")
+            marks = depth if mark and token.text == "{" else marks if depth >= marks else 0
+        named = token.kind == "letter" or (token.kind == "command" and token.text in GREEK)
+        if named and not mark and not marks:
+            text = GREEK.get(token.text, token.text) if token.kind == "command" else token.text
+            joined = out and out[-1].kind == "font" and out[-1].end == token.start
+            if joined and out[-1].font == font and token.kind == "letter" and font in _ROMAN:
+                out[-1] = replace(out[-1], text=out[-1].text + text, end=token.end)
+                continue
+            token = replace(token, kind="font", text=text, font=font)
+        out.append(token)
+    return out
+
+
+_ROMAN = {"mathrm", "rm", "operatorname"}
+"""Fonts of words."""
+
+
+def _over(tokens: list[Token]) -> list[Token]:
+    r"""Write `{a \over b}` as `\frac{a}{b}`."""
+    places = (i for i, t in enumerate(tokens) if t.kind == "command" and t.text == "over")
+    place = next(places, None)
+    if place is None:
+        return tokens
+    over = tokens[place]
+    first, last = _around(tokens, place, -1), _around(tokens, place, 1)
+    if first is None or last is None:
+        raise ReadError(r"\over outside of braces, write \frac", over.start)
+    brace = tokens[first]
+    made = [
+        replace(brace, kind="command", text="frac"),
+        *tokens[first:place],
+        replace(over, kind="sign", text="}"),
+        replace(over, kind="sign", text="{"),
+        *tokens[place + 1 : last + 1],
+    ]
+    return _over([*tokens[:first], *made, *tokens[last + 1 :]])
+
+
+def _around(tokens: Sequence[Token], place: int, step: int) -> int | None:
+    """Return where the braces around a place open (`step` -1) or close (1)."""
+    depth = 0
+    for i in range(place + step, len(tokens) if step > 0 else -1, step):
+        if tokens[i].kind == "sign" and tokens[i].text in "{}":
+            depth += step if tokens[i].text == "{" else -step
+            if depth < 0:
+                return i
+    return None
+
+
+def _cases(tokens: list[Token]) -> list[Token]:
+    r"""Write `\begin{cases} ... \end{cases}` as `\cases{...}`, its marks as signs."""
+    out: list[Token] = []
+    i = opened = 0
+    while i < len(tokens):
+        token = tokens[i]
+        name = "".join(part.text for part in tokens[i + 1 : i + 9])
+        begins = token.kind == "command" and token.text == "begin"
+        ends = token.kind == "command" and token.text == "end"
+        if (begins or ends) and name.startswith(("{cases}", "{dcases}")):
+            opened += begins - ends
+            if begins:
+                out.append(replace(token, text="cases"))
+            out.append(replace(token, kind="sign", text="{" if begins else "}"))
+            i += 2 + name.index("}")
+            continue
+        if opened and token.kind in ("row", "cell"):
+            token = replace(token, kind="sign", text="\\\\" if token.kind == "row" else "&")
+        out.append(token)
+        i += 1
+    return out

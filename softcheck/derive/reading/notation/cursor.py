@@ -7,7 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from softcheck.derive.expr import Expr
-from softcheck.derive.reading.notation.vocabulary import OUTSIDE
+from softcheck.derive.reading.notation.vocabulary import (
+    CONSTANTS,
+    OUTSIDE,
+    POLICIES,
+    STATES,
+    TABLES,
+)
 from softcheck.derive.reading.tokens import ReadError, Token
 
 OPENERS = {"(": ")", "[": "]", "{": "}"}
@@ -34,7 +40,7 @@ class Brace:
 
 @dataclass(frozen=True)
 class Scope:
-    """What is known at a place beside the tokens.
+    r"""What is known at a place beside the tokens.
 
     Attributes
     ----------
@@ -48,6 +54,8 @@ class Scope:
         The action of which a formula of whole tables is one entry.
     bound : tuple of str
         The actions that sums around the place bind.
+    contexts : set of str
+        Letters that play the state in this document, as `x` of `\pi(y|x)` does.
     """
 
     letters: frozenset[str] = frozenset()
@@ -55,6 +63,20 @@ class Scope:
     arities: Mapping[str, int] = field(default_factory=dict)
     entry: str | None = None
     bound: tuple[str, ...] = ()
+    contexts: frozenset[str] = frozenset()
+
+    def is_state(self, name: str) -> bool:
+        """Tell whether a name is that of the state."""
+        return name in STATES or name in self.contexts
+
+    def arity(self, name: str) -> int | None:
+        """Return how many actions a name takes, if that is known."""
+        if name in self.arities:
+            return self.arities[name]
+        if name in CONSTANTS or name == "n":
+            return 0
+        policy = name.partition("_")[0].rstrip("*'") in POLICIES
+        return 1 if name in TABLES or policy or name == "A_soft" else None
 
 
 @dataclass
@@ -67,14 +89,43 @@ class Found:
         The parts that are marked by a brace.
     sizes, sets : set of str
         The letters that were read as the number of actions, and as their set.
-    marks : dict of name to set of str
-        The decorations that were left out of a name, and under `THE_STATE` what was read as it.
+    spellings : dict of (name, what) to set of str
+        How names were spelled, where several spellings are read as one name: their marks, their
+        font, what they are applied to. Two spellings of one name are two quantities.
+    guesses : list of str
+        What was read in one way and can be meant in another: enough for a proof, and not to
+        refute.
+    implied, free, actions : set of str
+        The actions that were bound though no sign says so, those that nothing binds, and all.
     """
 
     braces: list[Brace] = field(default_factory=list)
     sizes: set[str] = field(default_factory=set)
     sets: set[str] = field(default_factory=set)
-    marks: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    spellings: defaultdict[tuple[str, str], set[str]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
+    guesses: list[str] = field(default_factory=list)
+    implied: set[str] = field(default_factory=set)
+    free: set[str] = field(default_factory=set)
+    actions: set[str] = field(default_factory=set)
+
+    def spelling(self, name: str, what: str, how: str) -> None:
+        """Note how a name was spelled."""
+        self.spellings[name, what].add(how)
+
+    def take_spellings(self, of: "Found") -> None:
+        """Take the spellings of another formula."""
+        for key, spellings in of.spellings.items():
+            self.spellings[key] |= spellings
+
+    def clashes(self) -> dict[str, str]:
+        """Return the names that are spelled in two ways, and the two ways."""
+        return {
+            name: " and ".join(sorted(spellings))
+            for (name, _), spellings in self.spellings.items()
+            if len(spellings) > 1
+        }
 
 
 class Cursor:

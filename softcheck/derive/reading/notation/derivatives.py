@@ -5,11 +5,12 @@ A derivative of a sum takes the whole product that follows, one of anything else
 
 from collections.abc import Sequence
 
-from softcheck.derive.expr import Diff, Div, Expr, Num, Pow, Size, Sym
+from softcheck.derive.expr import Diff, Div, Expr, Num, Pow, Size, Sym, free_indices
 from softcheck.derive.limits import ORDER
+from softcheck.derive.reading.notation.cursor import spelled
 from softcheck.derive.reading.notation.names import parse_index
 from softcheck.derive.reading.notation.parser import REACH, Parser, number_of
-from softcheck.derive.reading.notation.vocabulary import CONSTANTS, TABLES
+from softcheck.derive.reading.notation.vocabulary import CONSTANTS, ENTRY
 from softcheck.derive.reading.tokens import ReadError, Token
 
 
@@ -47,7 +48,7 @@ def _derivative(parser: Parser, over: Sequence[Token], under: Sequence[Token]) -
             raise ReadError(REACH.format("this derivative"), parser.peek().start)
     else:
         body = parser.whole(head.tokens[head.i :])
-    return _by_all(body, variables)
+    return _by_all(body, variables, over[0].start)
 
 
 def _order(parser: Parser) -> int:
@@ -63,19 +64,19 @@ def _order(parser: Parser) -> int:
     return int(number)
 
 
-def _variable(parser: Parser) -> Sym:
+def _variable(parser: Parser, *, vector: bool = False) -> Sym:
     """Take the variable that a derivative goes by."""
     start = parser.peek().start
-    variable, *more = _variable_and_order(parser)
+    variable, *more = _variable_and_order(parser, vector=vector)
     if more:
         raise ReadError("a derivative by a power", start)
     return variable
 
 
-def _variable_and_order(parser: Parser) -> list[Sym]:
-    """Take a variable, as often as its order says."""
+def _variable_and_order(parser: Parser, *, vector: bool = False) -> list[Sym]:
+    """Take a variable, as often as its order says; of a `vector` one entry that stands for all."""
     start = parser.peek().start
-    symbol = parser.symbol() if parser.starts_name() else None
+    symbol = parser.symbol(variable=True) if parser.starts_name() else None
     order = _order(parser)
     if isinstance(symbol, Pow) and symbol.exponent <= ORDER:
         order, symbol = symbol.exponent, symbol.base
@@ -86,10 +87,12 @@ def _variable_and_order(parser: Parser) -> list[Sym]:
         raise ReadError(
             f"{letter!r} is no name of an action here, take one of a, b, c, i, j, k, l", start
         )
-    if symbol.name in TABLES and not symbol.args:
-        raise ReadError(
-            f"a derivative by the whole of {symbol.name} is a vector, name one entry", start
-        )
+    if not symbol.args and (vector or parser.scope.arity(symbol.name) == 1):
+        if order > 1:
+            raise ReadError("a second derivative by whole tables is a matrix", start)
+        symbol = Sym(symbol.name, (ENTRY,))
+    if "_s'" in symbol.name:
+        raise ReadError("a derivative at another state is outside what can be decided", start)
     return [symbol] * order
 
 
@@ -108,23 +111,39 @@ def partial(parser: Parser) -> Expr:
             variable = Sym("θ", (index,))
         else:
             inner = parser.nested(content)
-            variable = _variable(inner)
+            vector = command.text == "nabla" and parser.scope.arity(spelled(content)) != 0
+            variable = _variable(inner, vector=vector)
             inner.end()
         order = _order(parser)
-        return _by_all(_operand(parser, [variable]), [variable] * order)
+        if order > 1 and variable.args == (ENTRY,):
+            raise ReadError("a second derivative by whole tables is a matrix", command.start)
+        body = _operand(parser, [variable])
+        if index is not None and index in free_indices(body):
+            raise ReadError(
+                rf"a derivative by an action or by its logit, write \partial_{{\theta_{index}}}",
+                command.start,
+            )
+        return _by_all(body, [variable] * order, command.start)
     if command.text == "nabla":
-        raise ReadError("a gradient by the whole of θ is a vector, name one entry", command.start)
+        raise ReadError(r"a gradient by nothing that is named, write \nabla_\theta", command.start)
+    if parser.sees("/") and _is_differential(parser.peek(1)):
+        # On one line: `∂/∂x [X]`.
+        parser.i += 2
+        variables = _variable_and_order(parser)
+        return _by_all(_operand(parser, variables), variables, command.start)
     body = parser.factor()
     if not (parser.sees("/") and _is_differential(parser.peek(1))):
         raise parser.refuse("/ ∂ and a variable")
     parser.i += 2
-    return Diff(body, _variable(parser))
+    return _by_all(body, [_variable(parser)], command.start)
 
 
 def _operand(parser: Parser, variables: Sequence[Sym]) -> Expr:
     """Take what a derivative applies to: a whole sum, else one factor."""
     start = parser.peek().start
     body = parser.factor()
+    # What follows the function of a derivative is a factor beside both.
+    parser.reach = -1
     constant = isinstance(body, Num | Size) or (
         isinstance(body, Sym) and body.name in CONSTANTS - {v.name for v in variables}
     )
@@ -139,7 +158,11 @@ def _is_differential(token: Token) -> bool:
     return token.text == "d" and token.kind in ("letter", "font")
 
 
-def _by_all(body: Expr, variables: Sequence[Sym]) -> Expr:
+def _by_all(body: Expr, variables: Sequence[Sym], at: int) -> Expr:
+    """Return the derivative by some variables, of which none may be an action."""
+    for variable in variables:
+        if not variable.args and variable.name in free_indices(body):
+            raise ReadError(f"a derivative by the action {variable.name}", at)
     for variable in reversed(variables):
         body = Diff(body, variable)
     return body

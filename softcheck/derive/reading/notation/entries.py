@@ -21,7 +21,6 @@ from softcheck.derive.expr import (
     walk,
 )
 from softcheck.derive.reading.notation.cursor import Scope
-from softcheck.derive.reading.notation.vocabulary import CONSTANTS, POLICIES, TABLES
 from softcheck.derive.reading.tokens import ReadError
 
 
@@ -45,8 +44,8 @@ def entry(x: Expr, index: str, scope: Scope, at: int, *, vector: bool) -> Expr:
         Where it is not clear whether a name stands for a table or for one number.
     """
     names = {node.name for node in walk(x) if isinstance(node, Sym) and not node.args}
-    unclear = {name for name in names if arity(name, scope) is None}
-    tables = {name for name in names if arity(name, scope) == 1}
+    unclear = {name for name in names if scope.arity(name) is None}
+    tables = {name for name in names if scope.arity(name) == 1}
     if vector and not tables and len(unclear) == 1:
         tables, unclear = unclear, set()
     if unclear:
@@ -59,14 +58,38 @@ def entry(x: Expr, index: str, scope: Scope, at: int, *, vector: bool) -> Expr:
     return _at(x, index, tables, at)
 
 
-def arity(name: str, scope: Scope) -> int | None:
-    """Return how many actions a name takes, if that is known."""
-    if name in scope.arities:
-        return scope.arities[name]
-    if name in CONSTANTS:
-        return 0
-    policy = name.partition("_")[0].rstrip("*'") in POLICIES
-    return 1 if name in TABLES or policy or name == "A_soft" else None
+def at_action(x: Expr, index: str, scope: Scope, at: int) -> Expr:
+    """Return the entry of a formula in which the tables that are known as such stand whole."""
+    names = {node.name for node in walk(x) if isinstance(node, Sym) and not node.args}
+    return _at(x, index, {name for name in names if scope.arity(name) == 1}, at)
+
+
+def renamed(x: Expr, old: str, new: str) -> Expr:
+    """Return a formula that speaks of another action, which nothing in it binds.
+
+    Raises
+    ------
+    ReadError
+        Where a sum or a derivative is in the way.
+    """
+    match x:
+        case Sym(name, args):
+            return Sym(name, tuple(new if arg == old else arg for arg in args))
+        case Add(terms):
+            return Add(tuple(renamed(term, old, new) for term in terms))
+        case Mul(factors):
+            return Mul(tuple(renamed(factor, old, new) for factor in factors))
+        case Div(over, under):
+            return Div(renamed(over, old, new), renamed(under, old, new))
+        case Pow(base, exponent):
+            return Pow(renamed(base, old, new), exponent)
+        case Exp(of):
+            return Exp(renamed(of, old, new))
+        case Log(of):
+            return Log(renamed(of, old, new))
+        case _ if old not in free_indices(x):
+            return x
+    raise ReadError("one entry of a softmax with a sum in it, write its definition", 0)
 
 
 def _at(x: Expr, index: str, tables: set[str], at: int) -> Expr:  # noqa: C901  one case a node

@@ -7,7 +7,8 @@ with.
 
 from collections.abc import Sequence
 
-from softcheck.derive.expr import Expr
+from softcheck.derive.expr import Expr, actions, free_indices
+from softcheck.derive.reading.notation.cases import cases
 from softcheck.derive.reading.notation.cursor import Brace, Found, Scope, spelled
 from softcheck.derive.reading.notation.derivatives import fraction, partial
 from softcheck.derive.reading.notation.functions import (
@@ -17,11 +18,17 @@ from softcheck.derive.reading.notation.functions import (
     power_of_e,
     softmax,
 )
-from softcheck.derive.reading.notation.indicators import delta, indicator
+from softcheck.derive.reading.notation.gradients import is_gradient
+from softcheck.derive.reading.notation.indicators import delta, indicator, relation_of_actions
 from softcheck.derive.reading.notation.parser import Form, Parser
 from softcheck.derive.reading.notation.sums import covariance, expectation, total
-from softcheck.derive.reading.notation.vocabulary import BRACES, EXPECTATIONS, INDICATORS
-from softcheck.derive.reading.tokens import Token
+from softcheck.derive.reading.notation.vocabulary import (
+    BRACES,
+    EXPECTATIONS,
+    INDICATORS,
+    STYLES,
+)
+from softcheck.derive.reading.tokens import ReadError, Token
 
 
 def parse(tokens: Sequence[Token], scope: Scope, found: Found, at: int) -> Expr:
@@ -44,6 +51,18 @@ def parse(tokens: Sequence[Token], scope: Scope, found: Found, at: int) -> Expr:
     parser = _Grammar(tokens, scope, found, at)
     tree = parser.expression()
     parser.end()
+    place = tokens[0].start
+    is_gradient(tree, place)
+    found.free |= free_indices(tree)
+    found.actions |= actions(tree)
+    unclear = found.free & found.implied
+    if unclear:
+        raise ReadError(
+            f"{min(unclear)} is free on one side, and no sign binds it on the other", place
+        )
+    both = found.actions & found.sizes
+    if both:
+        raise ReadError(f"{min(both)} is read as an action and as the number of actions", place)
     return tree
 
 
@@ -59,21 +78,48 @@ class _Grammar(Parser):
                 return indicator
             case "font" if (token.font, token.text) in EXPECTATIONS:
                 return expectation
+            case "font" | "letter" if self._is_e():
+                return power_of_e
             case "font":
                 return _WORDS.get(token.text)
-            case "letter" if token.text == "e" and not self.sees("_", "'", "(", ahead=1):
-                return power_of_e
-            case "letter" if token.text == "E" and self.sees("_", ahead=1):
+            case "letter" if token.text == "I" and self._opens_indicator():
+                return indicator
+            case "letter" if token.text == "E" and self.sees("_", "[", ahead=1):
                 return expectation
-            case "number" if token.text == "1" and self.sees("{", kind="command", ahead=1):
+            case "number" if token.text == "1" and self._opens_indicator():
                 return indicator
         return None
+
+    def _is_e(self) -> bool:
+        """Tell whether the number e comes: in roman letters, or where e is no name."""
+        token = self.peek()
+        if token.text != "e" or token.kind == "font":
+            return token.text == "e" and STYLES.get(token.font) == "roman"
+        if self.sees("^", ahead=1):
+            return True
+        return "e" not in self.scope.arities and not self.sees("_", "'", "(", ahead=1)
+
+    def _opens_indicator(self) -> bool:
+        r"""Tell whether the condition of an indicator comes: `_{i = j}`, `\{i = j\}`, `(i = j)`."""
+        start = self.i
+        self.i += 1
+        opens = self.sees("_", "{", "[", "(") or self.commands("{")
+        try:
+            opener = self.take() if opens else None
+            if opener is not None:
+                content = self.group() if opener.text == "_" else self.inside(opener)
+                opens = relation_of_actions(self, content) is not None
+        except ReadError:
+            opens = False
+        self.i = start
+        return opens
 
     def _is_divergence(self) -> bool:
         """Tell whether `D_{KL}` comes, in letters, in a font or as words."""
         start = self.i
         self.i += 1
-        named = self.sees("_") and spelled(self.nested(self.tokens[self.i + 1 :]).group()) == "KL"
+        content = self.nested(self.tokens[self.i + 1 :]).group() if self.sees("_") else []
+        named = spelled(content) == "KL"
         self.i = start
         return named
 
@@ -100,6 +146,7 @@ _COMMANDS: dict[str, Form] = {
     "tfrac": fraction,
     "dfrac": fraction,
     "sum": total,
+    "cases": cases,
     "log": logarithm,
     "ln": logarithm,
     "exp": exponential,

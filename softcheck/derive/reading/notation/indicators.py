@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from softcheck.derive.expr import ONE, Delta, Expr, minus
-from softcheck.derive.reading.notation.names import Names
+from softcheck.derive.reading.notation.names import Names, parse_index
 from softcheck.derive.reading.tokens import ReadError, Token
 
 
 def relation_of_actions(names: Names, content: Sequence[Token]) -> Expr | None:
     """Return the indicator of `i = j` or of `i != j`, or None if it is neither."""
+    if content and content[0].text == "{" and content[0].kind == "command":
+        content = content[1:-1]
     inner = names.nested(content)
     left = inner.index()
     equal = inner.sees("=")
@@ -28,8 +30,6 @@ def indicator(names: Names) -> Expr:
     if names.sees("_"):
         names.take()
         content = names.group()
-        if content and content[0].text == "{" and content[0].kind == "command":
-            content = content[1:-1]
     elif names.sees("{", "[", "(") or names.commands("{"):
         content = names.inside(names.take())
     else:
@@ -41,12 +41,18 @@ def indicator(names: Names) -> Expr:
 
 
 def delta(names: Names) -> Expr:
-    r"""Read `\delta_{ij}`, `\delta(i, j)`."""
+    r"""Read `\delta_{ij}`, `\delta_i^j`, `\delta_{i = j}`, `\delta(i, j)`."""
     start = names.take().start
     content: list[Token] = []
     if names.sees("_"):
         names.take()
         content = names.group()
+        relation = relation_of_actions(names, content)
+        if relation is not None:
+            return relation
+        if names.sees("^") and parse_index(content, names.scope) is not None:
+            names.take()
+            content += names.group()
     elif names.sees("("):
         content = names.inside(names.take())
     if len(content) == 1 and content[0].kind == "number" and len(content[0].text) == 2:

@@ -1,22 +1,25 @@
 """Names with all that hangs on them: actions, accents, primes, powers, arguments."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from softcheck.derive.expr import Expr, Pow, Size, Sym
+from softcheck.derive.reading.glyphs import ACCENTS, GREEK, bold, raised, script
 from softcheck.derive.reading.notation.cursor import Cursor, Found, Scope, spelled, split
 from softcheck.derive.reading.notation.vocabulary import (
-    ACCENTS,
     CONSTANTS,
+    ENTROPIES,
+    ENTRY,
     FIXED,
-    FUNCTIONS,
-    GREEK,
     INDEX_LETTERS,
+    OUTSIDE,
     PARAMETERS,
     SIZE_LETTERS,
-    STATES,
+    STYLES,
+    TABLES,
     THE_STATE,
 )
-from softcheck.derive.reading.tokens import ReadError, Token
+from softcheck.derive.reading.tokens import FUNCTIONS, ReadError, Token
 
 STARS = ("*", "star", "ast")
 
@@ -26,6 +29,85 @@ def parse_index(tokens: Sequence[Token], scope: Scope) -> str | None:
     names = Names(tokens, scope, Found(), 0)
     index = names.index()
     return index if index is not None and names.done else None
+
+
+_BARS = {"|", "mid", "Vert", "parallel", "vert", "lvert", "rvert"}
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A word that stands below or above a name."""
+
+    word: str
+    place: str
+
+
+@dataclass
+class _Below:
+    """What hangs on a name: actions, actions given by their numbers, and words."""
+
+    args: list[str] = field(default_factory=list)
+    literal: list[str] = field(default_factory=list)
+    words: list[_Mark] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Argument:
+    """What stands between two commas: an action, its number, the state, a name, or any."""
+
+    kind: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class _Applied:
+    """What stands in the brackets behind a name, in groups that bars separate."""
+
+    groups: list[list[_Argument]]
+
+    @property
+    def actions(self) -> list[str]:
+        """The actions among the arguments."""
+        return [each.text for group in self.groups for each in group if each.kind in _ACTIONS]
+
+    @property
+    def labels(self) -> str:
+        """The names among the arguments, with what stands between them."""
+        groups = (
+            ",".join(each.text for each in group if each.kind == "name") for group in self.groups
+        )
+        return "‖".join(filter(None, groups))
+
+    @property
+    def is_number(self) -> bool:
+        """Whether there is only a number: `V(0)` is a value, not the entry of an action."""
+        return [each.kind for group in self.groups for each in group] == ["number"]
+
+    @property
+    def fits_indexed(self) -> bool:
+        """Whether it may stand behind a name that has its actions already."""
+        known = {*PARAMETERS, "p", "q", "y", "z", "x"}
+        names = [each for group in self.groups for each in group if each.kind == "name"]
+        return all(
+            each.text.rstrip("'*") in known or "_" in each.text or each.text.endswith("*")
+            for each in names
+        )
+
+
+_ACTIONS = ("action", "number")
+
+
+def _kinds(group: Sequence[_Argument]) -> set[str]:
+    return {each.kind for each in group if each.kind != "any"}
+
+
+def _barred(tokens: Sequence[Token]) -> list[Token]:
+    """Return tokens in which the word "given" is the bar that it stands for."""
+    given = [token.kind == "text" and token.text.strip() == "given" for token in tokens]
+    return [
+        replace(token, kind="sign", text="|") if word else token
+        for token, word in zip(tokens, given, strict=True)
+    ]
 
 
 class Names(Cursor):
@@ -38,46 +120,75 @@ class Names(Cursor):
         token = self.peek()
         if token.kind in ("letter", "font"):
             return True
-        return token.kind == "command" and (token.text in GREEK or token.text in ACCENTS)
+        named = token.text == "Pr" or token.text in GREEK or token.text in ACCENTS
+        return token.kind == "command" and named
 
-    def symbol(self) -> Expr:
-        """Take a name with its decorations and arguments."""
+    def symbol(self, *, variable: bool = False) -> Expr:
+        """Take a name with its decorations and arguments; of a variable no bracket follows."""
         start = self.peek()
-        name = self._base()
-        args: list[str] = []
-        literal: list[str] = []
-        decorations: list[str] = []
-        marks, power = self._attached(args, literal, decorations)
-        name += marks
-        applied = self._application(name)
-        if applied is not None:
-            labels, more = applied
-            args += more
-            name += labels
-            decorations += literal
-            if labels and not args and self.sees("_"):
-                # The entry of a function's value, `f(z)_i`.
-                self.take()
-                self._subscript(args, args, decorations)
+        self._refuse_words()
+        base, style = self._base()
+        below = _Below()
+        marks, power = self._attached(below)
+        name = base + marks
+        labels = ""
+        applied = self._application(self._decorated(name, below.words), bool(below.args))
+        if applied is None:
+            if not variable:
+                self._refuse_application(self._decorated(name, below.words), below, start)
+            below.args += below.literal
         else:
-            if name in FUNCTIONS and self.sees("("):
-                raise ReadError(
-                    rf"{name} before a bracket may be a function or a factor, put \cdot between",
-                    start.start,
-                )
-            args += literal
-        name = self._decorated(name, decorations)
-        if name in SIZE_LETTERS and not args and (name == "n" or name in self.found.sizes):
+            below.words += [_Mark(number, "below") for number in below.literal]
+            below.args += applied.actions
+            labels = applied.labels
+        name = self._decorated(name, below.words)
+        if applied is not None:
+            name, labels = self._of(name, labels)
+            self._entry_of_value(labels, below)
+            self._note_pattern(name, applied)
+        self._note(name, base, style, below)
+        if name in SIZE_LETTERS and not below.args and (name == "n" or name in self.found.sizes):
             self.found.sizes.add(name)
-            return Size()
-        if name in self.scope.bound and not args:
+            return Size() if power is None else Pow(Size(), power)
+        if name in self.scope.bound and not below.args:
             raise ReadError(f"the action {name!r} stands where a number is expected", start.start)
-        tree: Expr = Sym(name, tuple(args))
+        tree: Expr = Sym(self._known(name, labels, len(below.args)), tuple(below.args))
         return tree if power is None else Pow(tree, power)
 
-    def _attached(
-        self, args: list[str], literal: list[str], decorations: list[str]
-    ) -> tuple[str, int | None]:
+    def _refuse_words(self) -> None:
+        """Refuse a word where a quantity is expected: it is a function, or no formula."""
+        token = self.peek()
+        if token.kind == "font" and token.text in OUTSIDE:
+            raise self.refuse("a symbol")
+        if token.kind == "font" and token.text in FUNCTIONS and self.sees("(", "[", ahead=1):
+            raise ReadError(
+                f"a value of {token.text} stands where a name was expected", token.start
+            )
+        run = [token]
+        while run[-1].kind == "letter" and run[-1].text.isascii():
+            if self.peek(len(run)).start != run[-1].end:
+                break
+            run.append(self.peek(len(run)))
+        word = spelled([part for part in run if part.kind == "letter"])
+        if len(word) > 2 and word.isascii():
+            raise ReadError(
+                rf"{word!r} in letters is a product or a word, write \mathrm{{{word}}}", token.start
+            )
+
+    def _refuse_application(self, name: str, below: "_Below", start: Token) -> None:
+        """Refuse a name before a bracket that may be what a function is applied to."""
+        if below.args or below.literal or not (self.sees("(", "[") or self.commands("{")):
+            return
+        if name in self.found.sizes or self.scope.arity(name) == 0:
+            number = self.sees("(") and self.peek(1).kind == "number" and self.sees(")", ahead=2)
+            if not number:
+                return
+        raise ReadError(
+            rf"{name} before a bracket may be a function or a factor, put \cdot between",
+            start.start,
+        )
+
+    def _attached(self, below: "_Below") -> tuple[str, int | None]:
         """Take what stands below and above a name; return its marks and its power, if any."""
         marks = ""
         power = None
@@ -85,49 +196,63 @@ class Names(Cursor):
             before = self.i
             if self.sees("_"):
                 self.take()
-                self._subscript(args, literal, decorations)
+                self._subscript(below)
             elif self.sees("'"):
                 self.take()
                 marks += "'"
             elif self.sees("^") and power is None:
                 self.take()
-                star, power = self._superscript(decorations)
-                marks += star
+                mark, power = self._superscript(below.words)
+                marks += mark
             if self.i == before:
                 return marks, power
 
-    def _decorated(self, name: str, decorations: Sequence[str]) -> str:
-        """Return a name with the decorations that tell it apart, and note those that do not."""
-        marks = sorted({mark for mark in decorations if mark})
-        kept = [mark for mark in marks if mark not in PARAMETERS]
-        if kept:
-            name += "_" + ",".join(kept)
-        if len(kept) < len(marks):
-            left_out = ",".join(mark for mark in marks if mark in PARAMETERS)
-            self.found.marks[name].add(left_out)
-        return name
+    def _decorated(self, name: str, words: Sequence["_Mark"]) -> str:
+        """Return a name with the words below and above it that tell it apart."""
+        kept = sorted({mark.word for mark in words if mark.word and not self._dropped(name, mark)})
+        return name + ("_" + ",".join(kept) if kept else "")
 
-    def _base(self) -> str:
+    def _dropped(self, name: str, mark: "_Mark") -> bool:
+        """Tell whether a mark only says whose parameters or policy a quantity has."""
+        fixed = name in TABLES | CONSTANTS and mark.word in ("θ", "ϑ")
+        return mark.word in PARAMETERS and not fixed
+
+    def _note(self, name: str, base: str, style: str, below: "_Below") -> None:
+        """Note how a name was spelled: the font, and the marks that are left out or move."""
+        if len(base) == 1:
+            what = "an entry" if below.args else "the whole"
+            self.found.spelling(name, f"font of {what}", style or "plain")
+        dropped = {mark.word for mark in below.words if self._dropped(base, mark)}
+        if dropped:
+            self.found.spelling(name, "marks", ",".join(sorted(dropped)))
+        for mark in below.words:
+            if mark.word and mark.word not in dropped:
+                self.found.spelling(name, f"place of {mark.word}", f"{mark.word} {mark.place} it")
+
+    def _base(self) -> tuple[str, str]:
+        """Take a letter with its accents, or a word; return it and the style of its font."""
         token = self.take()
         if token.kind == "command" and token.text in ACCENTS:
             inner = self.nested(self.group())
-            name = inner._base()
+            name, style = inner._base()
             inner.end()
-            return name + ACCENTS[token.text]
+            return name + ACCENTS[token.text], style
         if token.kind == "command" and token.text in GREEK:
-            return GREEK[token.text]
+            return GREEK[token.text], ""
+        if token.kind == "command" and token.text == "Pr":
+            return "Pr", ""
         if token.kind == "font" and token.font in ("mathcal", "mathscr", "cal"):
-            return {"L": "ℒ", "H": "ℋ"}.get(token.text, f"cal{token.text}")
+            return "".join(map(script, token.text)), ""
         if token.kind in ("letter", "font"):
-            return token.text
+            return token.text, STYLES.get(token.font, "")
         self.i -= 1
         raise self.refuse("a symbol")
 
-    def _subscript(self, args: list[str], literal: list[str], decorations: list[str]) -> None:
-        """Sort what stands below a name into actions, numbers and decorations."""
+    def _subscript(self, below: "_Below") -> None:
+        """Sort what stands below a name into actions, numbers and words."""
         content = self.group()
         if spelled(content) in FIXED:
-            decorations.append(spelled(content))
+            below.words.append(_Mark(spelled(content), "below"))
             return
         parser = self.nested(content)
         if parser.done:
@@ -136,12 +261,12 @@ class Names(Cursor):
             token = parser.peek()
             index = parser.index()
             if index is not None:
-                (literal if token.kind == "number" else args).append(index)
+                (below.literal if token.kind == "number" else below.args).append(index)
             elif token.kind == "text":
-                decorations.append(token.text.strip())
+                below.words.append(_Mark(token.text.strip(), "below"))
                 parser.take()
             elif parser.starts_name():
-                decorations.append(parser._decoration())
+                below.words.append(_Mark(parser._decoration(), "below"))
             elif parser.commands("cdot"):
                 parser.take()
             else:
@@ -150,7 +275,9 @@ class Names(Cursor):
                 parser.take()
 
     def _decoration(self) -> str:
-        name = self._base()
+        name, style = self._base()
+        if style == "bold" and name.isascii() and len(name) == 1:
+            name = bold(name)
         while self.sees("'") or self.commands("prime"):
             self.take()
             name += "'"
@@ -160,8 +287,8 @@ class Names(Cursor):
         if self.sees("_") and name == "s":
             self.take()
             name += "_" + spelled(self.group())
-        if name in STATES:
-            self.found.marks[THE_STATE].add(name)
+        if self.scope.is_state(name):
+            self.found.spelling(THE_STATE, "", name)
             return ""
         if self.sees("_") and name in PARAMETERS:
             return self._of_parameters(name)
@@ -184,7 +311,7 @@ class Names(Cursor):
             return f"{name}_{whose}" if name == "π" else whose
         raise ReadError(f"it is not known what {name} with the mark {whose!r} is", content[0].start)
 
-    def _superscript(self, decorations: list[str]) -> tuple[str, int | None]:
+    def _superscript(self, words: list["_Mark"]) -> tuple[str, int | None]:
         """Take what stands above a name: a mark of it, or a power; else leave it alone."""
         before = self.i
         content = self.group()
@@ -193,19 +320,22 @@ class Names(Cursor):
             return "*", None
         if set(text) == {"'"} or text == "prime":
             return "'" if text == "prime" else text, None
-        kinds = {token.kind for token in content}
-        if kinds == {"text"} or (kinds == {"font"} and len(content) == 1):
-            decorations.append(text.strip())
+        if text[:1] == "(" and text[-1:] == ")":
+            # The number of a step, as in `V^{(2)}`, and no power.
+            mark = raised(text)
+            if mark is None:
+                raise ReadError("a mark in brackets that is not understood", content[0].start)
+            return mark, None
+        if {token.kind for token in content} <= {"text", "font"} and len(content) == 1:
+            if text == "T":
+                raise ReadError("a transpose is outside what can be decided", content[0].start)
+            words.append(_Mark(text, "above"))
             return "", None
         names = self.nested(content)
         if names.starts_name() and not (set(text) & set("0123456789")):
             name = names._decoration()
-            if names.done and name in PARAMETERS:
-                if name != "π":
-                    decorations.append(name)
-                return "", None
-            if names.done and name.startswith("π"):
-                decorations.append(name)
+            if names.done and (name in PARAMETERS or name.startswith("π")):
+                words.append(_Mark(name, "above"))
                 return "", None
         if text.isdigit() and len(text) < 3:
             return "", int(text)
@@ -213,44 +343,44 @@ class Names(Cursor):
         self.i = before - 1
         return "", None
 
-    def _application(self, name: str) -> tuple[str, list[str]] | None:
-        """Take `(args)` if every argument is an action or context; None leaves it a product."""
+    # What a name is applied to
+
+    def _application(self, name: str, indexed: bool) -> "_Applied | None":
+        """Take `(args)` if every argument is an action or a name; None leaves it a product."""
         if not self.sees("("):
             return None
         before = self.i
-        opener = self.take()
         try:
-            content = self.inside(opener)
+            content = self.inside(self.take())
         except ReadError:
             self.i = before
             return None
-        parts = split(content, {",", "|", ";", "mid", "Vert", "parallel", "vert"})
-        args: list[str] = []
-        labels: list[str] = []
-        for part in parts:
-            index = parse_index(part, self.scope)
-            if index is not None and part[0].kind != "number":
-                args.append(index)
-                continue
-            label = self._context(part)
-            if label is None:
-                if len(parts) > 1:
-                    raise ReadError(
-                        f"an argument of {name} that is neither an action nor the state",
-                        (part or content or [opener])[0].start,
-                    )
-                self.i = before
-                return None
-            if label:
-                labels.append(label)
-        return (f"({'‖'.join(labels)})" if labels else ""), args
+        groups = [split(group, {",", ";"}) for group in split(_barred(content), _BARS)]
+        found = [[self._argument(part) for part in group] for group in groups]
+        several = sum(map(len, groups)) > 1
+        if any(argument is None for group in found for argument in group):
+            if several:
+                raise ReadError(
+                    "an argument that is neither an action nor a name", self.tokens[before].start
+                )
+            self.i = before
+            return None
+        applied = _Applied([[each for each in group if each is not None] for group in found])
+        if not several and indexed and not applied.fits_indexed:
+            self.i = before
+            return None
+        if not several and applied.is_number and not self.scope.arity(name):
+            self.i = before
+            return None
+        return applied
 
-    def _context(self, part: Sequence[Token]) -> str | None:
-        """Return what a word of context adds to a name, or None if it is no context."""
-        if not part:
-            return ""
-        if len(part) == 1 and part[0].text == "cdot":
-            return ""
+    def _argument(self, part: Sequence[Token]) -> "_Argument | None":
+        """Return what one argument is, or None if it is a formula."""
+        if not part or (len(part) == 1 and part[0].text == "cdot"):
+            return _Argument("any")
+        index = parse_index(part, self.scope)
+        if index is not None:
+            return _Argument("number" if part[0].kind == "number" else "action", index)
         parser = self.nested(part)
         if not parser.starts_name():
             return None
@@ -260,15 +390,72 @@ class Names(Cursor):
             return None
         if not parser.done or not isinstance(symbol, Sym) or symbol.args:
             return None
-        if symbol.name in STATES:
-            self.found.marks[THE_STATE].add(symbol.name)
-            return ""
-        if symbol.name in ("θ", "π"):
-            return ""
-        if symbol.name in CONSTANTS and len(part) == 1:
-            return None
-        known = symbol.name.rstrip("'*") in {*STATES, *PARAMETERS, "p", "q", "y", "z", "x"}
-        return symbol.name if known or "_" in symbol.name or symbol.name.endswith("*") else None
+        if self.scope.is_state(symbol.name):
+            self.found.spelling(THE_STATE, "", symbol.name)
+            return _Argument("state")
+        return _Argument("name", symbol.name)
+
+    def _of(self, name: str, labels: str) -> tuple[str, str]:
+        """Return a name and what it is of; the parameters and the policy are left out."""
+        if labels not in ("θ", "π") or (labels == "π" and name in ENTROPIES):
+            return name, labels
+        if name in TABLES | CONSTANTS and labels == "θ":
+            return f"{name}_θ", ""
+        self.found.spelling(name, "argument", "θ")
+        return name, ""
+
+    def _entry_of_value(self, labels: str, below: "_Below") -> None:
+        """Take the entry of a function's value, `f(z)_i` or `f(z)(i)`."""
+        if not labels or below.args:
+            return
+        if self.sees("_"):
+            self.take()
+            below.literal = below.args
+            self._subscript(below)
+        elif self.sees("("):
+            before = self.i
+            more = self._application("", indexed=True)
+            if more is None or more.labels:
+                self.i = before
+            else:
+                below.args += more.actions
+
+    def _note_pattern(self, name: str, applied: "_Applied") -> None:
+        """Note what the bar separates, where more than one thing stands in the brackets."""
+        first, *behind = applied.groups
+        over_states = _kinds(first) == {"state"} and any("action" in _kinds(g) for g in behind)
+        if over_states:
+            raise ReadError(f"{name} of a state is no distribution of actions", self.peek(-1).start)
+        if len(applied.actions) > 1:
+            counts = "|".join(str(len(_Applied([group]).actions)) for group in applied.groups)
+            self.found.spelling(name, f"bar of {len(applied.actions)}", f"actions {counts}")
+        if applied.actions and "state" in {kind for g in applied.groups for kind in _kinds(g)}:
+            where = "a comma" if "state" in _kinds(first) else "a bar"
+            self.found.spelling(name, "state", f"the state by {where}")
+
+    def _known(self, name: str, labels: str, count: int) -> str:
+        """Return the name under which a quantity is known: `F` and `F(x)` are one."""
+        full = f"{name}({labels})" if labels else name
+        known = [each for each, actions in self.scope.arities.items() if actions == count]
+        if full in known:
+            return full
+        if labels:
+            if name in known:
+                self.found.spelling(name, "argument", labels)
+                return name
+            return full
+        same = [each for each in known if each.endswith(")") and each.partition("(")[0] == name]
+        return same[0] if len(same) == 1 else full
+
+    def state_of_set(self) -> None:
+        r"""Take the state of `\mathcal{A}_s` or `\mathcal{A}(s)`."""
+        if not self.sees("_", "("):
+            return
+        start = self.peek(-1).start
+        opener = self.take()
+        content = self.group() if opener.text == "_" else self.inside(opener)
+        if not self.scope.is_state(spelled(content)):
+            raise ReadError("a set of actions that depends on more than the state", start)
 
     # Actions
 
@@ -288,6 +475,8 @@ class Names(Cursor):
                 self.i = before
                 return None
             token = content[0]
+        elif token.kind == "command" and token.text == "jmath":
+            token = replace(self.take(), kind="letter", text=ENTRY)
         elif token.kind == "letter":
             self.take()
         else:
@@ -302,9 +491,10 @@ class Names(Cursor):
             self.i += 1
             name += "_" + self.take().text
         base = token.text
-        letters = (INDEX_LETTERS | self.scope.letters) - self.scope.quantities
+        letters = (INDEX_LETTERS - self.scope.contexts | self.scope.letters) - self.scope.quantities
         allowed = base in letters or name in self.scope.bound
-        if token.kind != "letter" or not (allowed or (any_letter and base not in STATES)):
+        allowed |= any_letter and not self.scope.is_state(base)
+        if token.kind != "letter" or not allowed:
             self.i = before
             return None
         return name

@@ -10,19 +10,29 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TypeAlias
 
-from softcheck.derive.expr import Add, Div, Exp, Expr, Mul, Num, Pow, Size, negative
+from softcheck.derive.expr import Add, Div, Exp, Expr, Mul, Num, Pow, Size, Sym, negative
 from softcheck.derive.limits import NESTING, NUMBER_DIGITS, POWER
+from softcheck.derive.reading.glyphs import ACCENTS, GREEK
 from softcheck.derive.reading.notation.cursor import OPENERS
 from softcheck.derive.reading.notation.indicators import relation_of_actions
 from softcheck.derive.reading.notation.names import Names
-from softcheck.derive.reading.notation.vocabulary import ACCENTS, BRACES, GREEK, OUTSIDE, SETS
+from softcheck.derive.reading.notation.vocabulary import BRACES, OUTSIDE, SETS, STYLES
 from softcheck.derive.reading.tokens import ReadError, Token
 
 REACH = "it is not clear how far {} reaches, put brackets around it"
 
 
 class Parser(Names, ABC):
-    """A cursor that reads expressions; the grammar says which forms a factor has beside names."""
+    """A cursor that reads expressions; the grammar says which forms a factor has beside names.
+
+    Attributes
+    ----------
+    reach : int
+        The place up to which a function without brackets was read: what follows there may be
+        meant to belong to it.
+    """
+
+    reach = -1
 
     def whole(self, tokens: Sequence[Token]) -> Expr:
         """Return the tree of tokens of which nothing may be left over."""
@@ -65,12 +75,16 @@ class Parser(Names, ABC):
                 self.take()
                 factors.append(self.factor())
             elif self.sees("/"):
+                if self.reach == self.i:
+                    raise ReadError(REACH.format("the function before '/'"), self.peek().start)
                 slashes += 1
                 if slashes > NESTING:
                     raise ReadError(f"more than {NESTING} slashes", self.peek().start)
                 self.take()
                 factors[-1:] = [self._quotient(factors[-1])]
             elif self.starts_factor() and not self._signed_brace():
+                if self.reach == self.i:
+                    self.found.guesses.append("a function without brackets is of one factor only")
                 factors.append(self.factor())
             else:
                 return factors[0] if len(factors) == 1 else _product(factors)
@@ -99,7 +113,7 @@ class Parser(Names, ABC):
             return token.text in OPENERS
         if token.kind == "command":
             named = token.text in GREEK or token.text in ACCENTS
-            return named or token.text in ("{", *OUTSIDE) or self.form() is not None
+            return named or token.text in ("{", "Pr", *OUTSIDE) or self.form() is not None
         return False
 
     def factor(self) -> Expr:
@@ -115,7 +129,10 @@ class Parser(Names, ABC):
 
     def _raised(self, base: Expr) -> Expr:
         caret = self.take()
-        exponent = self.whole(self.group())
+        above = self.group()
+        exponent = self.whole(above)
+        if above[0].text == "(" and isinstance(exponent, Num):
+            raise ReadError("a number in brackets above is no power, write it without", caret.start)
         number = number_of(exponent)
         if number is None or number.denominator != 1:
             raise ReadError(
@@ -147,8 +164,20 @@ class Parser(Names, ABC):
         if self.sees("|"):
             return self._cardinality()
         if self.starts_name():
-            return self.symbol()
+            return self._quantity()
         raise self.refuse("a number, a symbol or a bracket")
+
+    def _quantity(self) -> Expr:
+        """Take a name; a word that nothing defines is a function of what stands behind it."""
+        token = self.peek()
+        tree = self.symbol()
+        word = token.kind == "font" and len(token.text) > 1 and STYLES.get(token.font) == "roman"
+        known = isinstance(tree, Sym) and self.scope.arity(tree.name) is not None
+        if word and not known and self.starts_factor():
+            raise ReadError(
+                rf"{token.text} may be a function of what follows, put \cdot between", token.start
+            )
+        return tree
 
     def _number(self) -> Expr:
         token = self.take()
@@ -168,10 +197,12 @@ class Parser(Names, ABC):
 
     def _cardinality(self) -> Expr:
         bar = self.take()
-        if self.sees(*SETS, kind="font") and self.sees("|", ahead=1):
+        if self.sees(*SETS, kind="font") or self.sees("A", kind="letter"):
             self.found.sets.add(self.take().text)
-            self.take()
-            return Size()
+            self.state_of_set()
+            if self.sees("|"):
+                self.take()
+                return Size()
         raise ReadError("'|' not understood, expected |\\mathcal{A}|", bar.start)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from softcheck.derive.reading.notation.cursor import shown, spelled
 from softcheck.derive.reading.notation.names import Names
-from softcheck.derive.reading.notation.vocabulary import SETS, SIZE_LETTERS, STATES
+from softcheck.derive.reading.notation.vocabulary import SETS, SIZE_LETTERS
 from softcheck.derive.reading.tokens import ReadError, Token
 
 _NO_ACTIONS = {"d", "e", "n", "s"}
@@ -96,10 +96,7 @@ def _action_set(names: Names) -> None:
     if not _is_set(token):
         raise ReadError(f"a sum over {shown(token)}, expected \\mathcal{{A}}", token.start)
     names.found.sets.add(token.text)
-    if names.sees("("):
-        content = names.inside(names.take())
-        if spelled(content) not in STATES:
-            raise ReadError("a set of actions that depends on more than the state", token.start)
+    names.state_of_set()
 
 
 def _left_out(names: Names) -> list[str]:
@@ -137,9 +134,14 @@ def _is_set(token: Token) -> bool:
 
 
 def letters(tokens: Sequence[Token]) -> set[str]:
-    r"""Return the letters of actions: `x` of `\sum_x`, `_{x \sim p}` and `x \in \mathcal{X}`."""
+    r"""Return the letters of actions.
+
+    `x` of `\sum_x`, of `_{x \sim p}`, of `x \in \mathcal{X}` and of `\pi(x)`, `\pi(x|s)`.
+    """
     found = set()
     for i, token in enumerate(tokens):
+        if token.text in ("pi", "π") and [t.text for t in tokens[i + 1 : i + 2]] == ["("]:
+            found |= _first(tokens[i + 2 : i + 4])
         if token.kind != "command":
             continue
         if token.text == "sum" and spelled(tokens[i + 1 : i + 2]) == "_":
@@ -153,6 +155,28 @@ def letters(tokens: Sequence[Token]) -> set[str]:
             if place >= 0 and (drawn or member) and tokens[place].kind == "letter":
                 found.add(tokens[place].text)
     return {letter for letter in found if letter.islower() and letter not in _NO_ACTIONS}
+
+
+_BARS = {"|", "mid", "vert", "given"}
+
+
+def _first(tokens: Sequence[Token]) -> set[str]:
+    """Return the letter that is the only argument of a policy, or stands before its bar."""
+    letter = [token.text for token in tokens[:1] if token.kind == "letter"]
+    alone = len(tokens) > 1 and tokens[1].text in (")", *_BARS)
+    return set(letter) if alone else set()
+
+
+def conditioned(tokens: Sequence[Token]) -> set[str]:
+    r"""Return the letters that stand alone behind a bar in brackets: `x` of `\pi(y|x)`.
+
+    Those that the document binds nowhere play the state.
+    """
+    return {
+        token.text
+        for before, token, behind in zip(tokens, tokens[1:], tokens[2:], strict=False)
+        if spelled([before]) in _BARS and token.kind == "letter" and behind.text in (")", ",")
+    }
 
 
 def _bound(below: Sequence[Token]) -> set[str]:

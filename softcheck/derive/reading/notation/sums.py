@@ -6,11 +6,24 @@ A sum takes the whole product that follows; a mean takes what stands in its brac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from softcheck.derive.expr import Expect, Expr, Mul, Sum, Sym, free_indices, minus
+from softcheck.derive.expr import (
+    Delta,
+    Diff,
+    Expect,
+    Expr,
+    Mul,
+    Sum,
+    Sym,
+    children,
+    free_indices,
+    minus,
+    walk,
+)
 from softcheck.derive.reading.notation.cursor import Scope, split
-from softcheck.derive.reading.notation.entries import arity, entry
+from softcheck.derive.reading.notation.entries import entry
 from softcheck.derive.reading.notation.parser import Parser
 from softcheck.derive.reading.notation.ranges import binders
+from softcheck.derive.reading.notation.vocabulary import ENTRY
 from softcheck.derive.reading.tokens import ReadError, Token
 
 
@@ -24,6 +37,8 @@ def total(parser: Parser) -> Expr:
         if place:
             raise ReadError("a sum with two ranges", command.start)
         place += parser.group()
+    if not below and not above:
+        return _implied(parser, command)
     bound = binders(parser, below, above, command)
     with parser.binding(*(name for name, _ in bound)):
         tree = parser.product()
@@ -32,8 +47,42 @@ def total(parser: Parser) -> Expr:
     return tree
 
 
+def _implied(parser: Parser, command: Token) -> Expr:
+    r"""Read `\sum e^{z_j}`, over the one action in it that nothing else binds."""
+    tree = parser.product()
+    index = _free_action(parser, tree)
+    if index is None:
+        raise ReadError("a sum that does not say what it runs over", command.start)
+    parser.found.implied.add(index)
+    return Sum(index, tree)
+
+
+def _free_action(parser: Parser, tree: Expr) -> str | None:
+    """Return the one action that a formula speaks of and nothing binds, if it is one."""
+    free = _spoken_of(tree) - {*parser.scope.bound, ENTRY}
+    return next(iter(free)) if len(free) == 1 else None
+
+
+def _spoken_of(x: Expr) -> set[str]:
+    """Return the free actions of a formula but for those that a derivative goes by."""
+    match x:
+        case Diff(body):
+            return _spoken_of(body)
+        case Sum(index, body, skip):
+            return (_spoken_of(body) | {*skip}) - {index}
+        case Expect(index, _, body):
+            return _spoken_of(body) - {index}
+        case Sym() | Delta():
+            return free_indices(x)
+        case _:
+            return set().union(*map(_spoken_of, children(x)))
+
+
 def expectation(parser: Parser) -> Expr:
-    r"""Read `\mathbb{E}_{a \sim \pi(\cdot|s)}[X]`, or `\mathbb{E}_\pi[X]` of whole tables."""
+    r"""Read `\mathbb{E}_{a \sim \pi(\cdot|s)}[X]`, or `\mathbb{E}_\pi[X]` and `\mathbb{E}[X]`.
+
+    Where the action is not named, X is of whole tables or speaks of one action.
+    """
     start = parser.take().start
     drawn = _drawn(parser, start)
     if not parser.starts_bracket():
@@ -70,12 +119,16 @@ _UNNAMED = "an expectation must name its action, as in E_{a ~ pi}"
 def _drawn(parser: Parser, start: int) -> _Drawn:
     r"""Take `_{a \sim \pi(\cdot|s)}` or `_\pi`."""
     if not parser.sees("_"):
-        raise ReadError(_UNNAMED, start)
+        parser.found.guesses.append("an expectation that names no distribution is under π")
+        return _Drawn(None, "π", start)
     parser.take()
     content = parser.nested(parser.group())
     action = content.index(any_letter=True)
     if action is not None and content.commands("sim"):
         content.take()
+    elif action is not None and content.done:
+        parser.found.guesses.append("an expectation that names no distribution is under π")
+        return _Drawn(action, "π", start)
     else:
         action, content.i = None, 0
     where = content.peek()
@@ -83,14 +136,22 @@ def _drawn(parser: Parser, start: int) -> _Drawn:
     if not isinstance(under, Sym) or under.args:
         raise ReadError("an expectation under something that is no distribution", where.start)
     content.end()
-    if action is None and arity(under.name, parser.scope) != 1:
+    if action is None and parser.scope.arity(under.name) != 1:
         raise ReadError(_UNNAMED, start)
     return _Drawn(action, under.name, start)
 
 
 def _mean(parser: Parser, drawn: _Drawn, factors: Sequence[Sequence[Token]]) -> Expr:
     """Return the mean of a product, each factor of which stands in brackets of its own."""
-    action = drawn.action or _unused(parser.scope, factors, drawn.start)
+    action = drawn.action
+    if action is None and len(factors) == 1:
+        tree = parser.whole(factors[0])
+        action = _free_action(parser, tree)
+        if action is not None:
+            parser.found.implied.add(action)
+            parser.found.guesses.append(f"an expectation that names no action is over {action}")
+            return Expect(action, drawn.under, _only_entries(parser, tree, drawn.start))
+    action = action or _unused(parser.scope, factors, drawn.start)
     with parser.binding(action):
         if drawn.action is None:
             trees = [_entry(parser, action, factor, drawn.start) for factor in factors]
@@ -101,16 +162,28 @@ def _mean(parser: Parser, drawn: _Drawn, factors: Sequence[Sequence[Token]]) -> 
 
 def _entry(parser: Parser, action: str, content: Sequence[Token], start: int) -> Expr:
     r"""Return one entry of a formula of whole tables, in which `Q(s, \cdot)` is one too."""
-    tokens = [
+    tree = parser.whole(_dotted(content, action))
+    if free_indices(tree) - {*parser.scope.bound}:
+        raise ReadError(_UNNAMED, start)
+    return entry(tree, action, parser.scope, start, vector=False)
+
+
+def _only_entries(parser: Parser, tree: Expr, start: int) -> Expr:
+    """Return a formula that speaks of an action, of which no part may be a whole table."""
+    for node in walk(tree):
+        if isinstance(node, Sym) and not node.args and parser.scope.arity(node.name) == 1:
+            raise ReadError(_UNNAMED, start)
+    return tree
+
+
+def _dotted(content: Sequence[Token], action: str) -> list[Token]:
+    r"""Return tokens in which an action stands for the dot of `Q(s, \cdot)`."""
+    return [
         replace(token, kind="letter", text=action)
         if token.text == "cdot" and _is_argument(content, i)
         else token
         for i, token in enumerate(content)
     ]
-    tree = parser.whole(tokens)
-    if free_indices(tree) - {*parser.scope.bound}:
-        raise ReadError(_UNNAMED, start)
-    return entry(tree, action, parser.scope, start, vector=False)
 
 
 def _is_argument(tokens: Sequence[Token], i: int) -> bool:

@@ -1,13 +1,5 @@
 """What letters, fonts and commands stand for in the papers of this field."""
 
-GREEK = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε",
-    "zeta": "ζ", "eta": "η", "theta": "θ", "vartheta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ",
-    "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ",
-    "varphi": "φ", "psi": "ψ", "omega": "ω", "ell": "ℓ", "Lambda": "Λ", "Phi": "Φ", "Psi": "Ψ",
-    "Omega": "Ω", "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Pi": "Π",
-}  # fmt: skip
-
 CONSTANTS = {"α", "β", "η", "τ", "λ"}
 """Scalars that a document need not declare: temperatures, which depend on nothing."""
 
@@ -21,10 +13,10 @@ GIVEN_SCALARS = {"γ", "ε", "κ", "ζ", "ν", "ξ", "b"}
 TABLES = {"Q", "θ"}
 """Quantities that a document need not declare: one free number an action."""
 
-ACCENTS = {"tilde": "\u0303", "bar": "\u0304", "hat": "\u0302", "overline": "\u0304",
-           "widetilde": "\u0303", "widehat": "\u0302", "vec": "\u20d7"}  # fmt: skip
+ENTRY = "ȷ"
+r"""The action of the entries that an equality of gradients is about; LaTeX has it as `\jmath`."""
 
-INDEX_LETTERS = set("abcijklmuv")
+INDEX_LETTERS = set("abcijklmuv") | {ENTRY}
 """Letters that name an action wherever they stand."""
 
 STATES = {"s", "s_t"}
@@ -33,20 +25,27 @@ THE_STATE = "the state"
 
 POLICIES = ("π", "p")
 
-PARAMETERS = {"θ", "φ", "π", "ψ", "ω"}
+PARAMETERS = {"θ", "ϑ", "ϕ", "φ", "π", "ψ", "ω"}
 """Decorations that say whose parameters or policy it is; of each quantity there is one."""
 
 FIXED = {"old", "ref"}
 """Decorations of a policy, and of what belongs to it, that does not depend on the parameters."""
 
-SIZE_LETTERS = {"n", "N", "K"}
-"""Letters of the number of actions."""
+SIZE_LETTERS = {"n", "N", "K", "k", "m", "A", "C", "M"}
+"""Letters of the number of actions, `n` everywhere and the others where a sum ends with them."""
 
 SETS = {"A", "C", "I", "K", "U", "V", "W", "X", "Y"}
 """Letters, in a calligraphic font, of the set of actions; a document has one."""
 
-FUNCTIONS = {"f", "h", "F", "G", "H"}
-"""Names that before a bracket are no factor, whatever it holds."""
+ENTROPIES = {"H", "ℋ"}
+"""Names that of a distribution are its entropy."""
+
+STYLES = {
+    "mathbf": "bold", "boldsymbol": "bold", "bm": "bold", "bf": "bold", "mathbb": "blackboard bold",
+    "mathds": "blackboard bold", "mathsf": "sans serif", "mathfrak": "Fraktur", "mathrm": "roman",
+    "rm": "roman", "operatorname": "roman",
+}  # fmt: skip
+"""What fonts make of a letter; those of script letters give letters of their own."""
 
 INDICATORS = {("mathbf", "1"), ("mathbb", "1"), ("mathds", "1"), ("mathbb", "I"), ("mathbf", "I"),
                ("bm", "1"), ("boldsymbol", "1"), ("mathrm", "1")}  # fmt: skip
@@ -56,7 +55,7 @@ OUTSIDE = {
     "sqrt": "a root", "max": "a maximum", "min": "a minimum", "sup": "a supremum",
     "inf": "an infimum", "int": "an integral", "prod": "a product over an index",
     "lim": "a limit", "argmax": "an argmax", "argmin": "an argmin", "arg": "an argmax",
-    "pm": "a plus-minus sign", "mp": "a plus-minus sign", "cases": "a distinction of cases",
+    "pm": "a plus-minus sign", "mp": "a plus-minus sign",
     "dots": "an ellipsis", "ldots": "an ellipsis", "cdots": "an ellipsis", "infty": "infinity",
     "tanh": "a hyperbolic function", "sin": "a trigonometric function", "binom": "a binomial",
     "cos": "a trigonometric function", "top": "a transpose", "odot": "a product of vectors",

@@ -17,6 +17,10 @@ COMMANDS = {
     "tfrac": (r"\tfrac{1}{n}", "1 / n"),
     "dfrac": (r"\dfrac{\partial x(a)}{\partial \theta_k}", "∂x(a)/∂θ(k)"),
     "sum": (r"\sum_{b \neq a} x(b)", "Σ_b≠a x(b)"),
+    "cases": (
+        r"\begin{cases} x(a) & a = b \\ n & a \neq b \end{cases}",
+        "x(a) 1{a=b} + n (1 − 1{a=b})",
+    ),
     "log": (r"\log x(a)", "log x(a)"),
     "ln": (r"\ln x(a)", "log x(a)"),
     "exp": (r"\exp(x(a))", "exp(x(a))"),
