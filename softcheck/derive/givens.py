@@ -129,15 +129,23 @@ class Basis:
                     pending += symbols(self.definitions[name].body)
         return seen
 
-    def order(self, tree: Expr, opened: tuple[str, ...] = ()) -> int:
+    def order(self, tree: Expr) -> int:
         """Return how many derivatives are nested in a formula and its definitions."""
-        if isinstance(tree, Sym):
-            definition = self.definitions.get(tree.name)
-            if definition is None or tree.name in opened:
-                return 0
-            return self.order(definition.body, (*opened, tree.name))
-        inner = max((self.order(part, opened) for part in children(tree)), default=0)
-        return inner + isinstance(tree, Diff)
+        known: dict[str, int] = {}
+
+        def order(tree: Expr) -> int:
+            if isinstance(tree, Sym):
+                definition = self.definitions.get(tree.name)
+                if definition is None:
+                    return 0
+                if tree.name not in known:
+                    known[tree.name] = 0  # in a circle
+                    known[tree.name] = order(definition.body)
+                return known[tree.name]
+            inner = max(map(order, children(tree)), default=0)
+            return inner + isinstance(tree, Diff)
+
+        return order(tree)
 
     def undefined(self, *trees: Expr) -> list[str]:
         """Return the symbols of some formulas, and of their definitions, that mean nothing."""

@@ -250,13 +250,19 @@ class Ladder:
     def _fewest(
         self, grounds: Sequence[Ground], proved: Proved
     ) -> tuple[Proved, tuple[Ground, ...]]:
-        """Take grounds away, the last first, as long as the rest proves the step."""
+        """Take grounds away, the last first, many at a time if that leaves the step proved."""
         kept = list(grounds)
-        for ground in reversed(grounds):
-            rest = [other for other in kept if other != ground]
-            again = self._proves(rest)
+        pending = [list(grounds)] if grounds else []
+        while pending:
+            block = pending.pop()
+            rest = [ground for ground in kept if ground not in block]
+            # Without any the step was not proved on the lowest rung.
+            again = self._proves(rest) if rest or len(block) == 1 else None
             if again is not None:
                 proved, kept = again, rest
+            elif len(block) > 1:
+                half = len(block) // 2
+                pending += [block[:half], block[half:]]
         return proved, tuple(kept)
 
     # What a proof says
