@@ -163,7 +163,7 @@ def derive(
         roles=reading,
         strict=invocation.value("strict"),
     )
-    made, completed = [], []
+    made, completed, decided = [], [], []
     for document in chosen or (None,):
         name = BUILT_IN if document is None else document
         try:
@@ -175,6 +175,7 @@ def derive(
             made.append(DocumentReport(name=name, report=None, error=str(error)))
             continue
         made.append(DocumentReport(name=name, report=one, error=""))
+        decided.append(checked)
         if explain_gap:
             title = f"% {printable(name)}\n" if len(chosen) > 1 else ""
             completed.append(f"{title}{completion(checked)}")
@@ -186,6 +187,8 @@ def derive(
         return form.derivations(every, style)
 
     reports.deliver(render, instead="\n".join(completed) if explain_gap else None)
+    for checked in decided:
+        checked.insist()
     raise ending(*_verdicts(made), exit_zero=invocation.exit_zero)
 
 

@@ -3,18 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from softcheck.derive.expr import Num, Sym
+from softcheck.derive.expr import Num, Size, Sym, walk
 from softcheck.derive.givens import Basis, basis
 from softcheck.derive.kernel.theorems import Lemma, Proved, lemma
 from softcheck.derive.ladder import Ladder, Proof
 from softcheck.derive.limits import WORK
 from softcheck.derive.points.evaluate import NoValueError
+from softcheck.derive.points.possible import possible
 from softcheck.derive.points.refute import Claim, Refutation, refute
-from softcheck.derive.points.witness import confirm
+from softcheck.derive.points.witness import DisagreementError, confirm
 from softcheck.derive.reading.claims import Equality, Reading
 from softcheck.derive.reading.notation.vocabulary import is_fixed
 from softcheck.derive.reading.reader import read
-from softcheck.errors import InputError, NothingToCheckError
+from softcheck.derive.variables import entangled, freed
+from softcheck.errors import InputError, NothingToCheckError, printable
 from softcheck.result import Verdict
 
 Witness = Callable[[Claim], tuple[int, ...]]
@@ -30,10 +32,13 @@ class Contradicted:
     refutation : Refutation
     reason : str
         What is not sure.
+    weak : set of str
+        The symbols whose definitions may be none; empty where something else is not sure.
     """
 
     refutation: Refutation
     reason: str
+    weak: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Decision:
         The reason where it is none of them.
     spent : int
         The products of terms that it took.
+    disputed : bool
+        Whether the engines contradict each other about it: a defect of softcheck.
 
     Raises
     ------
@@ -57,6 +64,7 @@ class Decision:
     equality: Equality
     found: Proof | Refutation | Contradicted | str
     spent: int = 0
+    disputed: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.found, str):
@@ -115,6 +123,18 @@ class Checked:
         """The worst of all."""
         return max((d.status for d in self.decisions), key=lambda status: status.severity)
 
+    def insist(self) -> None:
+        """Raise what the engines contradict each other about, once the report is out.
+
+        Raises
+        ------
+        softcheck.derive.points.witness.DisagreementError
+        """
+        for decision in self.decisions:
+            if decision.disputed:
+                place = f"line {decision.equality.source_line}"
+                raise DisagreementError(f"{place}: {decision.found}")
+
 
 def check(
     text: str,
@@ -145,8 +165,6 @@ def check(
         If there is no equality.
     InputError
         If `givens` holds something else than definitions.
-    softcheck.derive.points.witness.DisagreementError
-        If the two engines contradict each other.
     """
     extra = None if givens is None else _definitions(givens)
     reading = read(text, known=extra.definitions if extra else {}, lines=lines)
@@ -156,7 +174,7 @@ def check(
             name, found, "at least one equation in $...$, $$...$$, \\[...\\] or an environment",
             "Give the LaTeX of the derivation.",
         )  # fmt: skip
-    known = basis(reading, extra)
+    known = _basis(reading, extra)
     decisions: list[Decision] = []
     lemmas: list[Lemma] = []
     spent = 0
@@ -177,7 +195,48 @@ def check(
         if isinstance(decision.found, Proof) and all(other.name != name for other in lemmas):
             stated = lemma(decision.found.proved, name)
             lemmas += [stated] if stated is not None else []
-    return Checked(reading, known, tuple(decisions))
+    return Checked(reading, known, tuple(_corroborated(decisions)))
+
+
+def _basis(reading: Reading, extra: Reading | None) -> Basis:
+    """Return what is known, without the defaults of symbols of which the text says more.
+
+    What it says more competes with nothing if it holds anyway.
+    """
+    known = basis(reading, extra)
+    disputed: dict[str, str] = {}
+    for said in reading.aside:
+        equality = said.equality
+        if equality is None or not _holds(equality, known):
+            disputed |= dict.fromkeys(said.names - disputed.keys(), said.why)
+    return basis(reading, extra, disputed) if disputed else known
+
+
+def _holds(equality: Equality, known: Basis) -> bool:
+    left, right = equality.left.tree, equality.right.tree
+    if left is None or right is None or equality.problem or known.misused(left, right):
+        return False
+    try:
+        return Ladder(left, right, equality.conditions, known, ()).climb() is not None
+    except RecursionError:
+        return False
+
+
+def _corroborated(decisions: Sequence[Decision]) -> list[Decision]:
+    """Let counterexamples count where all that was not sure is a definition that proofs need.
+
+    A definition by which another claim of the document was proved is the one that is meant.
+    """
+    proofs = [d.found for d in decisions if isinstance(d.found, Proof)]
+    needed = {ground.name for p in proofs for ground in p.needs if ground.kind == "definition"}
+    return [
+        replace(decision, found=decision.found.refutation)
+        if isinstance(decision.found, Contradicted)
+        and decision.found.weak
+        and decision.found.weak <= needed
+        else decision
+        for decision in decisions
+    ]
 
 
 def _definitions(text: str) -> Reading:
@@ -195,25 +254,37 @@ def _definitions(text: str) -> Reading:
 
 def decide(equality: Equality, known: Basis, lemmas: Sequence[Lemma], witness: Witness) -> Decision:
     """Return the verdict on one equality; whatever goes wrong is unknown, with its reason."""
+    try:
+        return _decided(equality, known, lemmas, witness)
+    except RecursionError:
+        return Decision(equality, "formulas nested too deeply")
+    except DisagreementError as error:
+        return Decision(equality, f"internal error: {error}", disputed=True)
+    except Exception as error:  # the trouble of one step costs no other
+        return Decision(equality, f"internal error: {type(error).__name__}: {printable(error)}")
+
+
+def _decided(
+    equality: Equality, known: Basis, lemmas: Sequence[Lemma], witness: Witness
+) -> Decision:
     left, right = equality.left.tree, equality.right.tree
     if equality.problem or left is None or right is None:
         return Decision(equality, equality.problem)
-    misused = known.misused(left, right)
+    tangle, known = entangled(known, left, right), freed(known, left, right)
+    misused = known.misused(left, right) or tangle
     if misused:
         return Decision(equality, misused)
     claim = Claim(left, right, known.definitions, equality.conditions, known.positive, known.ones)
     ladder = Ladder(left, right, equality.conditions, known, lemmas)
-    try:
-        proof = ladder.climb()
-        if proof is not None:
-            if not witness(claim):
-                reason = "the second engine finds no number of actions to confirm it at"
-                return Decision(equality, reason)
-            return Decision(equality, proof, ladder.spent)
-        found = _not_proved(equality, claim, known, ladder.outside, lemmas, witness)
-        return Decision(equality, found, ladder.spent)
-    except RecursionError:
-        return Decision(equality, "formulas nested too deeply")
+    found: Proof | Refutation | Contradicted | str | None = ladder.climb()
+    if isinstance(found, Proof):
+        if not witness(claim):
+            found = "the second engine finds no number of actions to confirm it at"
+        elif not possible(claim, found.hypotheses):
+            found = found.vacuous
+    else:
+        found = _not_proved(equality, claim, known, ladder.outside)
+    return Decision(equality, found, ladder.spent)
 
 
 def _not_proved(
@@ -221,37 +292,52 @@ def _not_proved(
     claim: Claim,
     known: Basis,
     outside: str,
-    lemmas: Sequence[Lemma],
-    witness: Witness,
 ) -> Refutation | Contradicted | str:
     """Return the counterexample, or the reason why there is none that counts."""
+    reason = equality.unread
+    if known.freed and not reason:
+        have = "has a definition" if len(known.freed) == 1 else "have definitions"
+        reason = f"a derivative by {' and '.join(sorted(known.freed))}, which {have}"
     missing = known.undefined(claim.left, claim.right)
-    unread = equality.unread or known.unread
     if missing:
         have = "has" if len(missing) == 1 else "have"
-        unread = f"{' and '.join(missing)} {have} no definition"
-    elif (free := _set_free(claim, known)) is not None:
-        unread = f"{free} is free here; a value of it can be stated with --givens"
-    elif not unread and equality.hints:
-        under = (*equality.conditions, *equality.hints)
-        proof = Ladder(claim.left, claim.right, under, known, lemmas).climb()
-        # Words that speak of both cases exclude each other, and anything holds under them.
-        if proof is not None and witness(replace(claim, conditions=under)):
-            said = " and ".join(f"{c.left} {c.relation} {c.right}" for c in equality.hints)
-            unread = f"it holds where {said}; write that behind the equation if it is meant"
-    if unread:
-        return unread
+        said = [f", {known.disputed[name]} says something of it" for name in missing
+                if name in known.disputed]  # fmt: skip
+        reason = f"{' and '.join(missing)} {have} no definition{''.join(said[:1])}"
+    elif not reason and (free := _set_free(claim, known)) is not None:
+        reason = f"{free} is free here; a value of it can be stated with --givens"
+    if reason:
+        return reason
     try:
         refutation = refute(claim)
     except NoValueError as error:
         return str(error)
-    if refutation is not None and not equality.sure:
-        return Contradicted(refutation, "contradicted, but it is not sure that it is claimed")
     if refutation is not None:
-        return refutation
+        return _accused(equality, refutation, known)
     if outside:
         return f"outside of what can be decided: {outside}"
     return "neither proved nor contradicted at any point that was tried"
+
+
+def _accused(equality: Equality, refutation: Refutation, known: Basis) -> Refutation | Contradicted:
+    """Return a counterexample, with what is not sure of the claim or of what it rests on."""
+    claim = refutation.claim
+    if not equality.sure:
+        why = f"for the words {equality.doubt!r}" if equality.doubt else "from its form"
+        reason = f"contradicted as it is read, but {why} it is not sure that it is claimed"
+        return Contradicted(refutation, reason)
+    names = known.symbols(claim.left, claim.right)
+    if any(isinstance(node, Size) for side in (claim.left, claim.right) for node in walk(side)):
+        names |= {"n"}
+    for name in sorted(names & known.disputed.keys()):
+        reason = f"contradicted as it is read, but {known.disputed[name]} says more of {name}"
+        return Contradicted(refutation, reason)
+    weak = {given.name: given.source_line for given in known.givens if not given.sure}
+    rests = sorted(names & weak.keys())
+    if rests:
+        said = " and ".join(f"line {weak[name]} for the definition of {name}" for name in rests)
+        return Contradicted(refutation, f"contradicted if one takes {said}", frozenset(rests))
+    return refutation
 
 
 def _set_free(claim: Claim, known: Basis) -> str | None:

@@ -1,7 +1,8 @@
 """What a derivation rests on: the defaults, what the document defines, and `--givens`."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from softcheck.derive.expr import (
@@ -51,6 +52,10 @@ class Given:
     source_line : int or None
     note : str
         Empty, or how it differs from Eq. (6)'s own.
+    words : str
+        What in the document made it one.
+    sure : bool
+        Whether that is explicit.
     """
 
     name: str
@@ -59,6 +64,8 @@ class Given:
     source: Source
     source_line: int | None
     note: str = ""
+    words: str = ""
+    sure: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,12 +83,14 @@ class Basis:
         Symbols that are positive, whatever they stand for.
     ones : set of str
         Symbols that add up to 1 over the actions.
-    arities : mapping of name to set of int
-        With how many actions each symbol is used or defined.
+    arities : mapping of name to int
+        How many actions each symbol takes: as it is defined, or else as most of its uses say.
     clashes : mapping of name to str
         Names that stand for several quantities.
-    unread : str
-        A condition of the text that was not understood: no counterexample counts without it.
+    disputed : mapping of name to str
+        Names of which the text says something more that is not used, and where.
+    freed : set of str
+        Symbols that have a definition, and are free variables of one claim.
     """
 
     definitions: Mapping[str, Definition]
@@ -89,9 +98,10 @@ class Basis:
     constants: frozenset[str]
     positive: frozenset[str]
     ones: frozenset[str]
-    arities: Mapping[str, frozenset[int]]
+    arities: Mapping[str, int]
     clashes: Mapping[str, str]
-    unread: str
+    disputed: Mapping[str, str] = field(default_factory=dict)
+    freed: frozenset[str] = frozenset()
 
     def facts(self, unfolded: Iterable[str] | None = None) -> Facts:
         """Return the facts in which only some definitions are unfolded; by default all are."""
@@ -131,6 +141,14 @@ class Basis:
         """Return the symbols of some formulas, and of their definitions, that mean nothing."""
         return sorted(self.symbols(*trees) - self.constants - set(self.definitions))
 
+    def _arities_of(self, *trees: Expr) -> dict[str, frozenset[int]]:
+        """Return with how many actions the symbols of some formulas are used in them."""
+        found: dict[str, set[int]] = {}
+        for tree in self._unfolded(*trees):
+            for quantity in quantities(tree):
+                found.setdefault(quantity.name, set()).add(len(quantity.args))
+        return {name: frozenset(counts) for name, counts in found.items()}
+
     def _unfolded(self, *trees: Expr) -> list[Expr]:
         """Return some formulas, and the definitions that they rest on."""
         names = sorted(self.symbols(*trees) & set(self.definitions))
@@ -153,16 +171,22 @@ class Basis:
             return f"a derivative by {bound}, whose entries add up to 1"
         if any(self.order(tree) > ORDER for tree in trees):
             return f"derivatives of an order beyond {ORDER}"
+        here = self._arities_of(*trees)
         for name in sorted(self.symbols(*trees)):
             if name in self.clashes:
                 return f"{name} stands for several quantities, told apart by {self.clashes[name]}"
-            if len(self.arities.get(name, ())) > 1:
-                counts = " and ".join(map(str, sorted(self.arities[name])))
-                return f"{name} is used with {counts} actions"
+            counts = here.get(name, frozenset())
+            if name in self.arities:
+                counts |= {self.arities[name]}
+            if len(counts) > 1:
+                shown = " and ".join(map(str, sorted(counts)))
+                return f"{name} is used with {shown} actions"
         return ""
 
 
-def basis(reading: Reading, extra: Reading | None = None) -> Basis:
+def basis(
+    reading: Reading, extra: Reading | None = None, disputed: Mapping[str, str] | None = None
+) -> Basis:
     """Return what is known for a document.
 
     Parameters
@@ -171,7 +195,10 @@ def basis(reading: Reading, extra: Reading | None = None) -> Basis:
         Of the document.
     extra : Reading, optional
         Of the file of `--givens`, which outranks the document.
+    disputed : mapping of name to str, optional
+        Names of which the text says something more: they have no meaning by default.
     """
+    disputed = disputed or {}
     parts: dict[Source, Reading] = {"document": reading}
     if extra is not None:
         parts["givens"] = extra
@@ -183,7 +210,10 @@ def basis(reading: Reading, extra: Reading | None = None) -> Basis:
         if line.tree is not None
     ]
     trees += [definition.body for definition in _definitions(givens).values()]
-    givens += _defaults(set().union(*map(symbols, trees)), {given.name for given in givens})
+    without = _differentiated_otherwise(trees, givens) | disputed.keys()
+    givens += _defaults(
+        set().union(*map(symbols, trees)), {given.name for given in givens}, without
+    )
     definitions = _definitions(givens)
     bodies = [definition.body for definition in definitions.values()]
     used = set().union(*map(symbols, [*trees, *bodies]))
@@ -199,7 +229,7 @@ def basis(reading: Reading, extra: Reading | None = None) -> Basis:
         ones=assumed.ones,
         arities=_arities(trees, definitions),
         clashes=clashes,
-        unread=next((part.unread for part in parts.values() if part.unread), ""),
+        disputed=disputed,
     )
     sums, positives = _distributions(full)
     return replace(
@@ -216,7 +246,15 @@ def basis(reading: Reading, extra: Reading | None = None) -> Basis:
 def _stated(parts: Mapping[Source, Reading]) -> list[Given]:
     """Return what the parts define, each name by the last part that does."""
     found = {
-        name: Given(name, stated.latex, stated.definition, source, stated.source_line)
+        name: Given(
+            name,
+            stated.latex,
+            stated.definition,
+            source,
+            stated.source_line,
+            words=stated.words,
+            sure=stated.sure,
+        )
         for source, part in parts.items()
         for name, stated in part.definitions.items()
     }
@@ -268,16 +306,16 @@ def _assumed(parts: Iterable[Reading], trees: Iterable[Expr], undefined: set[str
     )
 
 
-def _arities(
-    trees: Iterable[Expr], definitions: Mapping[str, Definition]
-) -> dict[str, frozenset[int]]:
-    found: dict[str, set[int]] = {name: {1} for name in TABLES} | {n: {0} for n in CONSTANTS}
-    for name, definition in definitions.items():
-        found[name] = {len(definition.params)}
+def _arities(trees: Iterable[Expr], definitions: Mapping[str, Definition]) -> dict[str, int]:
+    found = dict.fromkeys(TABLES, 1) | dict.fromkeys(CONSTANTS, 0)
+    found |= {name: len(definition.params) for name, definition in definitions.items()}
+    uses: dict[str, Counter[int]] = {}
     for tree in trees:
         for quantity in quantities(tree):
-            found.setdefault(quantity.name, set()).add(len(quantity.args))
-    return {name: frozenset(counts) for name, counts in found.items()}
+            uses.setdefault(quantity.name, Counter())[len(quantity.args)] += 1
+    for name, counts in uses.items():
+        found.setdefault(name, max(counts, key=lambda count: (counts[count], count)))
+    return found
 
 
 def _labelled(used: set[str]) -> dict[str, str]:
@@ -290,8 +328,21 @@ def _labelled(used: set[str]) -> dict[str, str]:
     return clashes
 
 
-def _defaults(used: set[str], known: set[str]) -> Iterator[Given]:
-    """Yield the defaults that are used and not replaced."""
+def _differentiated_otherwise(trees: Sequence[Expr], givens: Iterable[Given]) -> set[str]:
+    """Return the policies that are differentiated by other logits than those of their default."""
+    defined = {given.name for given in givens}
+    found = set()
+    for tree in trees:
+        for node in walk(tree):
+            if not isinstance(node, Diff):
+                continue
+            if node.by.args and node.by.name not in TABLES | DEFAULTS.keys() | defined:
+                found |= symbols(node.body) & DEFAULTS.keys()
+    return found
+
+
+def _defaults(used: set[str], known: set[str], without: set[str]) -> Iterator[Given]:
+    """Yield the defaults that are used and not replaced, but for those of some names."""
     names = set(used)
     found: dict[str, BuiltIn] = {}
     for name in sorted(used - known):
@@ -301,6 +352,7 @@ def _defaults(used: set[str], known: set[str]) -> Iterator[Given]:
             found[name] = _divergence(p, q)
     if "π" in names | known:
         names.discard("p")  # a document that speaks of a policy and of p means two things
+    known = known | without
     found |= {name: default for name, default in DEFAULTS.items() if name in names - known}
     for name, default in found.items():
         yield Given(name, default.text, default.definition(name), "default", None)

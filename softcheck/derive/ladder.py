@@ -6,7 +6,7 @@ everything. Where everything is needed, grounds are taken away again, the strong
 long as the step stays proved.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, assert_never
@@ -18,6 +18,7 @@ from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.polynomials import renamed
 from softcheck.derive.kernel.terms import Index, OutsideError, Product
 from softcheck.derive.kernel.theorems import Assumption, Facts, Lemma, Proved
+from softcheck.derive.points.possible import Hypothesis
 from softcheck.derive.spell import unicode
 from softcheck.derive.writing import formula
 
@@ -78,22 +79,45 @@ class Proof:
     needs : tuple of Ground
         A smallest set that proves it; empty for algebra alone.
     gap : Gap or None
+    freed : set of str
+        Symbols that are free variables in it, although they have a definition.
     """
 
     proved: Proved
     needs: tuple[Ground, ...]
     gap: Gap | None
+    freed: frozenset[str] = frozenset()
 
     @property
     def words(self) -> tuple[str, ...]:
         """Say all that the step needs, for the report."""
+        free = (f"{name} as a free variable" for name in sorted(self.freed))
+        return (*(ground.words for ground in self.needs), *free, *self._granted)
+
+    @property
+    def _granted(self) -> tuple[str, ...]:
+        """Say what the step takes for granted."""
         positive = {_said(a) for a in self.proved.assumes if a.relation == ">"}
         nonzero = {_said(a) for a in self.proved.assumes if a.relation == "≠"} - positive
         return (
-            *(ground.words for ground in self.needs),
             *(f"{term} > 0" for term in sorted(positive)),
             *(f"{term} ≠ 0" for term in sorted(nonzero)),
         )
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """All that the step takes for granted, an action that is bound under a name of its own."""
+        return tuple(
+            Hypothesis(_term(a, lambda i: f"·{i}"), a.relation) for a in self.proved.assumes
+        )
+
+    @property
+    def vacuous(self) -> str:
+        """Say why the step says nothing, if its hypotheses hold nowhere."""
+        granted = " and ".join(self._granted)
+        if granted:
+            return f"it takes for granted that {granted}, which holds at no point that was tried"
+        return "its sides have a value at no point that was tried"
 
 
 def _indices(product: Product) -> set[Index]:
@@ -104,9 +128,14 @@ def _indices(product: Product) -> set[Index]:
 
 def _said(assumption: Assumption) -> str:
     """Spell the term of an assumption; an action that a sum or a definition binds is a dot."""
+    return unicode(_term(assumption, lambda _: "·"))
+
+
+def _term(assumption: Assumption, name: Callable[[int], str]) -> Expr:
+    """Return the term of an assumption, in which the actions that are bound have names."""
     indices = _indices(assumption.of)
-    bound: dict[Index, Index] = {i: "·" for i in indices if isinstance(i, int) and i >= 0}
-    return unicode(formula(renamed({assumption.of: Fraction(1)}, bound)))
+    bound: dict[Index, Index] = {i: name(i) for i in indices if isinstance(i, int) and i >= 0}
+    return formula(renamed({assumption.of: Fraction(1)}, bound))
 
 
 class Ladder:
@@ -139,7 +168,8 @@ class Ladder:
         self.right = right
         self.conditions = conditions
         self.context = context
-        self.lemmas = {lemma.name: lemma for lemma in lemmas}
+        # What was proved of a symbol with its definition need not hold of any variable.
+        self.lemmas = {} if context.freed else {lemma.name: lemma for lemma in lemmas}
         self.outside = ""
         self.spent = 0
 
@@ -153,7 +183,8 @@ class Ladder:
             if proved is not None:
                 proved, needs = self._fewest(rung, proved)
                 self.outside = ""
-                return Proof(proved, needs, self._gap(cited, needs) if rung is everything else None)
+                gap = self._gap(cited, needs) if rung is everything else None
+                return Proof(proved, needs, gap, self.context.freed)
         return None
 
     # Grounds
@@ -210,6 +241,9 @@ class Ladder:
             return form.proved(self.left, self.right, self.conditions)
         except OutsideError as outside:
             self.outside = str(outside)
+            return None
+        except RecursionError:
+            self.outside = "formulas nested too deeply"
             return None
         finally:
             self.spent += form.spent

@@ -17,8 +17,10 @@ from softcheck.checks.blocks import Masking, given_block
 from softcheck.checks.tally import mostly_blind
 from softcheck.derive.check import Checked, Decision
 from softcheck.derive.expr import Condition, Expect, Expr, Mul, Num, Sym, free_indices, symbols
+from softcheck.derive.ladder import Proof
 from softcheck.derive.limits import CHOICES
 from softcheck.derive.points.evaluate import Evaluator
+from softcheck.derive.points.refute import allowed
 from softcheck.derive.reading.claims import Line, placed
 from softcheck.derive.reading.notation.vocabulary import CONSTANTS
 from softcheck.derive.rounded import ARITHMETIC, EXACT, Rounded
@@ -110,7 +112,12 @@ def _status(worst: Mapping[tuple[int, bool], _Worst]) -> Status:
 
 
 def _blindness(worst: Mapping[tuple[int, bool], _Worst]) -> list[str]:
-    return [
+    nowhere = [
+        f"line {line}: not evaluated, the case has no such actions"
+        for (line, _), item in sorted(worst.items())
+        if not item.entries
+    ]
+    return nowhere + [
         f"line {line}: {item.blind} of {item.entries} entries are blind, rounding may be anything"
         for (line, _), item in sorted(worst.items())
         if item.blind
@@ -141,6 +148,8 @@ def _chains(checked: Checked) -> tuple[list[_Chain], list[str]]:
 
 def _unavailable(checked: Checked, decision: Decision) -> str:
     """Return a symbol that a case has no numbers for, or nothing."""
+    if isinstance(decision.found, Proof) and decision.found.freed:
+        return f"{min(decision.found.freed)} as a free variable"
     free: set[str] = set()
     pending: list[Expr] = [
         tree for tree in (decision.equality.left.tree, decision.equality.right.tree) if tree
@@ -296,19 +305,27 @@ def _choices(
     first: Expr, second: Expr, conditions: Sequence[Condition], actions: int
 ) -> list[dict[str, int]]:
     """Return the choices of the free actions that are evaluated, evenly spread if too many."""
-    free = sorted(i for i in free_indices(first) | free_indices(second) if not i.isdigit())
+    conditions = [c for c in conditions if c.relation != ">"]
+    named = free_indices(first) | free_indices(second)
+    named |= {name for c in conditions for name in (c.left, c.right)}
+    if any(name.isdigit() and int(name) > actions for name in named):
+        return []
+    leader = {name: name for name in named}
+    for condition in conditions:
+        if condition.relation == "=":
+            pair = leader[condition.left], leader[condition.right]
+            kept = min(pair, key=lambda name: (not name.isdigit(), name))
+            leader = {name: kept if of in pair else of for name, of in leader.items()}
+    free = sorted({of for of in leader.values() if not of.isdigit()})
     total = actions ** len(free)
     chosen = range(total) if total <= CHOICES else np.linspace(0, total - 1, CHOICES).astype(int)
     found = []
     for code in chosen:
         rest = int(code)
-        indices = {}
+        at = {name: int(name) - 1 for name in named if name.isdigit()}
         for name in free:
-            rest, indices[name] = divmod(rest, actions)
-        if all(
-            (indices[c.left] == indices[c.right]) == (c.relation == "=")
-            for c in conditions
-            if c.left in indices and c.right in indices
-        ):
+            rest, at[name] = divmod(rest, actions)
+        indices = {name: at[leader[name]] for name in sorted(named) if not name.isdigit()}
+        if allowed(conditions, indices):
             found.append(indices)
     return found

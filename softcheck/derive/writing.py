@@ -22,6 +22,7 @@ from softcheck.derive.expr import (
 from softcheck.derive.kernel.polynomials import Polynomial, filled
 from softcheck.derive.kernel.products import filled_sum
 from softcheck.derive.kernel.terms import (
+    SIZE,
     Atom,
     Component,
     Exponential,
@@ -127,7 +128,7 @@ def _template(template: Product, args: tuple[str, ...]) -> Expr:
 def _atom(base: Atom, bound: dict[Index, str], names: Iterator[str]) -> Expr:
     args = _named(base.args, bound)
     match base.head:
-        case Symbol("n"):
+        case Symbol() if base == SIZE:
             return Size()
         case Symbol(name, by):
             return _symbol(name, by, args)

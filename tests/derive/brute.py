@@ -125,7 +125,7 @@ class Point:
 
     def _atom(self, head, args, at):
         match head:
-            case Symbol("n"):
+            case SIZE.head:
                 return Fraction(self.n)
             case Symbol(name, ()):
                 return self.tables[name, tuple(self._action(index, at) for index in args)]

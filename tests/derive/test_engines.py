@@ -1,5 +1,7 @@
 """Two engines that must agree, and what each of them knows."""
 
+import json
+
 import pytest
 import run
 import sympy
@@ -15,14 +17,33 @@ from softcheck.derive.writing import formula
 from softcheck.result import Verdict
 
 
-def test_a_false_proof_is_an_internal_error(monkeypatch, tmp_path):
+def test_a_false_proof_is_an_internal_error_and_costs_no_other_step(monkeypatch, tmp_path):
     path = tmp_path / "wrong.tex"
-    path.write_text(r"$$\sum_a \pi(a)^2 = 1$$")
+    path.write_text("$$n = n$$\n" r"$$\sum_a \pi(a)^2 = 1$$" "\n" "$$2 n = n + n$$")
     monkeypatch.setattr(normal_form, "vanishes", lambda *_: True)
-    outcome = run.softcheck("derive", path)
+    outcome = run.softcheck("derive", path, "--output-format", "json")
     assert outcome.code == 3
-    assert "DisagreementError" in outcome.err
-    assert outcome.out == ""
+    assert "DisagreementError: line 2: " in outcome.err
+    steps = json.loads(outcome.out)["steps"]
+    assert [step["status"] for step in steps] == ["proved", "unknown", "proved"]
+    assert "internal error" in steps[1]["reason"]
+
+
+@pytest.mark.parametrize("part", ["Ladder.climb", "refute", "confirm", "possible", "freed"])
+@pytest.mark.parametrize("error", [ValueError("odd\nthing"), RecursionError(), KeyError("x")])
+def test_whatever_goes_wrong_in_one_step_is_unknown(monkeypatch, part, error):
+    def wrong(*_):
+        raise error
+
+    text = r"$$n = n$$ $$\sum_a \pi(a)^2 = 1$$"
+    if part == "confirm":
+        made = report(check(text, witness=wrong))
+    else:
+        monkeypatch.setattr(f"softcheck.derive.check.{part}", wrong)
+        made = report(check(text))
+    reasons = [step.reason for step in made.steps if step.status is Verdict.UNKNOWN]
+    assert reasons
+    assert all("\n" not in reason for reason in reasons)
 
 
 def test_a_proof_that_nothing_confirms_is_no_proof():

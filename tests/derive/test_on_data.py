@@ -101,3 +101,32 @@ def test_the_command_prints_the_deviations(tmp_path):
     outcome = run.softcheck("derive", "--samples", 100)
     assert outcome.code == 2
     assert "--on CASE" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("claim", "entries"),
+    [
+        (r"\pi(a) = \pi_1 \quad \text{for } a = 1", 20),
+        (r"\pi_1 = \pi(a) \quad \text{if } a = 1", 20),
+        (r"\pi(a) (1 - \delta_{a1}) = \pi(a) \quad \text{for } a \neq 1", 60),
+        (r"\pi(a) Q(b) = \pi(b) Q(a) \quad \text{for } a = b", 80),
+        (r"\delta_{ab} \pi(c) = 0 \quad \text{for } a \neq b", 20 * 4 * 3 * 4),
+    ],
+)
+def test_a_line_is_evaluated_where_its_conditions_hold(claim, entries):
+    found = evaluate(check(f"$${claim}$$"), case(), Settings())
+    assert found.status is Status.PASSED
+    assert found.deviations[0].entries == entries
+
+
+def test_a_condition_leaves_choices_whatever_the_number_of_actions():
+    claim = r"$$\pi(a) Q(b) = \pi(b) Q(a) \quad \text{for } a = b$$"
+    found = evaluate(check(claim), case(states=2, actions=300), Settings())
+    assert found.deviations[0].entries >= 2 * 256
+
+
+def test_a_line_about_an_action_that_a_case_does_not_have_is_said():
+    text = r"$$\sum_a \pi(a) = 1$$ $$\pi_5 Q_5 = Q_5 \pi_5$$"
+    found = evaluate(check(text), case(), Settings())
+    assert [deviation.entries for deviation in found.deviations] == [20, 0]
+    assert any("no such actions" in note for note in found.notes)

@@ -82,7 +82,7 @@ DECIDED = {
     "mean-of-a-definition": (
         r"where $g(a) = Q(a) - \alpha \log \pi(a)$ and $V = \sum_a \pi(a) g(a)$: "
         r"$$V = \mathbb{E}_\pi[g] = \mathbb{E}_\pi[g - V] + V = \mathbb{E}_\pi[g - V]$$",
-        [P, P, R]),
+        [P, P, U]),
     "letter": (
         r"Let $p(x) = \frac{e^{f(x)}}{\sum_{y \in \mathcal{X}} e^{f(y)}}$ for $x \in \mathcal{X}$."
         r"$$\frac{\partial p(x)}{\partial f(y)} = p(x) (\mathbf{1}\{x = y\} - p(y)) = p(x)$$",
@@ -108,7 +108,7 @@ DECIDED = {
     "unicode": (
         "where $g(a) = Q(a) − α log π(a)$, $V = ∑_a π(a) g(a)$ and $L = −∑_a π(a)·g(a)$:\n\n"
         "$$∂L/∂θₐ = −π(a)·(g(a) − V) = −π(a) (g(a) + V)$$", [P, R]),
-    "unicode-relation": (r"$$π(a) ≠ 1$$ and $∑_a π(a) = 1$", [U, P]),
+    "unicode-relation": (r"$$π(a) ≠ 1$$ and $∑_a π(a) = 1$", [P]),
 }  # fmt: skip
 
 

@@ -28,7 +28,6 @@ CONTEXT = Basis(
     ones=frozenset({"π"}),
     arities={},
     clashes={},
-    unread="",
 )
 
 

@@ -77,3 +77,31 @@ def test_a_condition_of_the_text_is_among_the_givens():
     assert made.steps[0].needs == ()
     (given,) = [given for given in made.givens if given.name == "w"]
     assert given.reading == "w does not depend on the policy, and is positive"
+
+
+ADVANTAGE = (
+    r"where $g(a) = Q(a) - \alpha \log \pi(a)$ and $V = \sum_a \pi(a) g(a)$. "
+    "Let $A(a) = g(a) - V$.\n\n"
+)
+SCORES = r"\sum_a \frac{\partial \pi(a)}{\partial \theta_b}"
+ZEROS = {
+    "by-zero": rf"$$\frac{{{SCORES}}}{{{SCORES}}} = 1$$",
+    "beside-its-proof": rf"$${SCORES} = 0$$ $$\frac{{Q(c) {SCORES}}}{{{SCORES}}} = Q(c)$$",
+    "by-definition": ADVANTAGE + r"$$\frac{\sum_a \pi(a) A(a)}{\sum_a \pi(a) A(a)} = 1$$",
+    "logarithm": ADVANTAGE + r"Let $W = \sum_a \pi(a) A(a)$. $$\exp(\log W) = W$$",
+    "power": ADVANTAGE + r"Let $W = \sum_a \pi(a) A(a)$. $$W^{-2} W^2 = 1$$",
+    "in-a-definition": ADVANTAGE
+    + r"Let $r = \frac{Q_1 \sum_a \pi(a) A(a)}{\sum_a \pi(a) A(a)}$. $$r + r = 2 r$$",
+}
+
+
+@pytest.mark.parametrize("name", ZEROS)
+def test_a_step_whose_assumptions_hold_nowhere_is_not_proved(name):
+    step = report(check(ZEROS[name])).steps[-1]
+    assert step.status is Verdict.UNKNOWN
+    assert step.counterexample is None
+
+
+def test_the_assumption_that_holds_nowhere_is_named():
+    (step,) = report(check(ZEROS["by-zero"])).steps
+    assert "Σ_a' ∂π(a')/∂θ(b) ≠ 0" in step.reason

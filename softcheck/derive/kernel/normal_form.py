@@ -28,6 +28,7 @@ from softcheck.derive.expr import (
     Size,
     Sum,
     Sym,
+    symbols,
 )
 from softcheck.derive.kernel.polynomials import (
     Polynomial,
@@ -65,7 +66,7 @@ from softcheck.derive.kernel.terms import (
     Reciprocal,
     Symbol,
 )
-from softcheck.derive.kernel.theorems import Assumption, Facts, Proved
+from softcheck.derive.kernel.theorems import Assumption, Facts, Lemma, Proved
 from softcheck.derive.kernel.zero import vanishes
 from softcheck.derive.limits import PRODUCTS
 
@@ -100,6 +101,8 @@ class NormalForm:
         self.spent = 0
         self._known: dict[str, _Unfolded] = {}
         self._open: list[str] = []
+        self._using: list[Lemma] = []
+        self._held_back = 0
 
     def of(self, x: Expr) -> Polynomial:
         """Return the normal form of a formula.
@@ -197,11 +200,14 @@ class NormalForm:
             raise OutsideError(
                 f"{name} is defined with {len(definition.params)} actions and used with {len(args)}"
             )
-        if name not in self._known:
+        known = self._known.get(name)
+        if known is None:
             if name in self._open:
                 raise OutsideError(f"the definition of {name} uses {name} itself")
-            self._known[name] = self._unfolded(definition)
-        known = self._known[name]
+            before = self._held_back
+            known = self._unfolded(definition)
+            if self._held_back == before:
+                self._known[name] = known  # the same wherever it is used
         at: dict[Index, Index] = dict(zip(known.params, args, strict=True))
         self._assume(known.assumes, at)
         return renamed(known.body, at) if args else known.body
@@ -421,20 +427,33 @@ class NormalForm:
             return self._times(
                 constant(1), *(kronecker(i, j) for i, j in zip(own, args, strict=True))
             )
-        if head.name in self.facts.constants or head.name in (name, "n"):
+        if head.name in self.facts.constants or head.name == name or head == SIZE.head:
             return {}
         if not head.by:
             for lemma in self.facts.lemmas:
-                if (lemma.left.name, lemma.by.name) == (head.name, name) and (
-                    len(lemma.left.args),
-                    len(lemma.by.args),
-                ) == (len(own), len(args)):
-                    names = (*lemma.left.args, *lemma.by.args)
-                    here = dict(zip(names, (*own, *args), strict=True))
-                    self._assume(lemma.assumes, dict(here.items()))
-                    return self._of(lemma.right, here)
+                shape = lemma.left.name, len(lemma.left.args), lemma.by.name, len(lemma.by.args)
+                if shape != (head.name, len(own), name, len(args)):
+                    continue
+                if self._leads_back(lemma):
+                    self._held_back += 1
+                    continue
+                names = (*lemma.left.args, *lemma.by.args)
+                return self._by_lemma(lemma, dict(zip(names, (*own, *args), strict=True)))
         derivative = _differentiated(head, own, name, args)
         return atom(derivative.head, *derivative.args)
+
+    def _leads_back(self, lemma: Lemma) -> bool:
+        """Tell whether a lemma is being used already, or speaks of what is being unfolded."""
+        used = any(lemma is other for other in self._using)
+        return used or (bool(self._open) and not symbols(lemma.right).isdisjoint(self._open))
+
+    def _by_lemma(self, lemma: Lemma, here: Mapping[str, Index]) -> Polynomial:
+        """Return what a lemma says at some actions, in which it is not used again."""
+        self._assume(lemma.assumes, dict(here.items()))
+        self._using.append(lemma)
+        right = self._of(lemma.right, here)
+        self._using.pop()
+        return right
 
 
 def _differentiated(

@@ -100,8 +100,8 @@ class Product(NamedTuple):
 EMPTY = Product()
 """The product of nothing, 1."""
 
-SIZE = Atom(Symbol("n"), ())
-"""The number of actions."""
+SIZE = Atom(Symbol("#"), ())
+"""The number of actions, under a name that no quantity has."""
 
 # The order of what a product is made of
 

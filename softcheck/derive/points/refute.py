@@ -1,12 +1,13 @@
 """Counterexamples: a small point found by search, then certified by interval arithmetic."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import InitVar, dataclass
 from fractions import Fraction
 from itertools import product
+from typing import NamedTuple
 
-from softcheck.derive.expr import Condition, Definition, Expr, Sym, free_indices, symbols, walk
+from softcheck.derive.expr import Condition, Definition, Expr, free_indices, quantities
 from softcheck.derive.limits import OPERATIONS
 from softcheck.derive.points.evaluate import Evaluator, NoValueError
 from softcheck.derive.points.jets import Arithmetic, Number
@@ -27,14 +28,14 @@ _TABLES: tuple[tuple[int, ...], ...] = (
     (-1, 1, 3, 0),
     (0, -2, 1, 1),
 )
-"""Whole numbers for the entries of a table; not uniform, and no two tables get the same ones."""
+"""Whole numbers for the entries of a table, not uniform."""
 
 _SHARES: tuple[tuple[tuple[int, ...], ...], ...] = (
     ((1,), (1, 3), (1, 2, 5), (1, 2, 5, 8)),
     ((1,), (3, 1), (5, 1, 2), (2, 8, 1, 5)),
     ((1,), (5, 3), (2, 1, 1), (4, 1, 2, 1)),
 )
-"""Shares that add up to a power of two, for constants that add up to 1."""
+"""Shares for constants that add up to 1, of which those of few actions are exact in binary."""
 
 _POSITIVE = (Fraction(2), Fraction(1, 2), Fraction(1), Fraction(3))
 _SCALARS = (Fraction(3), Fraction(-1), Fraction(2), Fraction(1, 2))
@@ -80,15 +81,20 @@ class Claim:
 
     def allows(self, indices: Mapping[str, int]) -> bool:
         """Tell whether a choice of the free actions, counted from 0, meets the conditions."""
+        return allowed(self.conditions, indices)
 
-        def action(name: str) -> int:
-            return int(name) - 1 if name.isdigit() else indices[name]
 
-        return all(
-            (action(c.left) == action(c.right)) == (c.relation == "=")
-            for c in self.conditions
-            if c.relation != ">"
-        )
+def allowed(conditions: Iterable[Condition], indices: Mapping[str, int]) -> bool:
+    """Tell whether a choice of actions, counted from 0, meets the conditions on actions."""
+
+    def action(name: str) -> int:
+        return int(name) - 1 if name.isdigit() else indices[name]
+
+    return all(
+        (action(c.left) == action(c.right)) == (c.relation == "=")
+        for c in conditions
+        if c.relation != ">"
+    )
 
 
 class _Seal:
@@ -136,7 +142,7 @@ def refute(claim: Claim) -> Refutation | None:
     """
     budget = OPERATIONS
     for point in points(claim):
-        evaluation = _floats(claim, point, budget)
+        evaluation = floats(claim, point, budget)
         try:
             left = evaluation(claim.left, point.indices)
             right = evaluation(claim.right, point.indices)
@@ -149,13 +155,17 @@ def refute(claim: Claim) -> Refutation | None:
             raise
         budget = evaluation.budget
         if not abs(left - right) <= _VISIBLE * (1e-3 + abs(left) + abs(right)):
-            found = certified(claim, point)
+            try:
+                found = certified(claim, point)
+            except NoValueError:
+                continue  # what floating point gives a value has none for certain
             if found is not None:
                 return found
     return None
 
 
-def _floats(claim: Claim, point: Point, budget: int) -> Evaluator:
+def floats(claim: Claim, point: Point, budget: int) -> Evaluator:
+    """Return what computes with floating point at a point."""
     arithmetic = Arithmetic(float, math.exp, math.log)
     return Evaluator(
         point.actions, arithmetic, _leaf(point, arithmetic), claim.definitions, budget=budget
@@ -189,6 +199,12 @@ def enclosures(claim: Claim, point: Point, digits: int) -> tuple[Number, Number]
     NoValueError
         Where a symbol has no value, or a side is not defined.
     """
+    evaluation = intervals(claim, point, digits)
+    return evaluation(claim.left, point.indices), evaluation(claim.right, point.indices)
+
+
+def intervals(claim: Claim, point: Point, digits: int = _CERTIFYING_DIGITS) -> Evaluator:
+    """Return what computes intervals that contain the values at a point."""
     from mpmath.ctx_iv import MPIntervalContext
 
     context = MPIntervalContext()
@@ -203,20 +219,28 @@ def enclosures(claim: Claim, point: Point, digits: int) -> tuple[Number, Number]
         return context.log(value)
 
     arithmetic = Arithmetic(number, context.exp, log)
-    evaluation = Evaluator(point.actions, arithmetic, _leaf(point, arithmetic), claim.definitions)
-    return evaluation(claim.left, point.indices), evaluation(claim.right, point.indices)
+    return Evaluator(point.actions, arithmetic, _leaf(point, arithmetic), claim.definitions)
 
 
-def points(claim: Claim) -> Iterator[Point]:
-    """Yield points that meet the conditions, small and plain ones first."""
+def points(claim: Claim, *further: Expr) -> Iterator[Point]:
+    """Yield points that meet the conditions, small and plain ones first.
+
+    Parameters
+    ----------
+    claim : Claim
+    further : Expr
+        What else is to have a value there.
+    """
     free = free_actions(claim)
-    arities = _arities(claim)
-    sizes = [actions for actions in _SIZES if actions >= fewest_actions(claim)]
-    for attempt in range(len(_TABLES)):
+    kinds = _kinds(claim, further)
+    fewest = fewest_actions(claim)
+    sizes = [actions for actions in _SIZES if actions >= fewest] or [fewest]
+    for positive, attempt in product((False, True), range(len(_TABLES))):
         for actions in sizes:
             tables = {
-                name: _values(claim, name, arity, order, attempt, actions)
-                for order, (name, arity) in enumerate(sorted(arities.items()))
+                name: _values(kind, attempt + rank, actions, positive=positive or kind.positive)
+                for kind, names in kinds.items()
+                for rank, name in enumerate(names)
             }
             choices = product(range(actions), repeat=len(free))
             for count, chosen in enumerate(choices):
@@ -242,36 +266,50 @@ def fewest_actions(claim: Claim) -> int:
     return max([1, *(int(index) for index in named if index.isdigit())])
 
 
-def _arities(claim: Claim) -> dict[str, int]:
-    """Return the free symbols of a claim and its definitions, and how many actions each takes."""
+class _Kind(NamedTuple):
+    """What values a free symbol takes."""
+
+    arity: int
+    positive: bool
+    share: bool
+
+
+def _kinds(claim: Claim, further: Iterable[Expr]) -> dict[_Kind, list[str]]:
+    """Return the free symbols of formulas and their definitions, those of one kind together."""
     arities: dict[str, int] = {}
-    pending = [claim.left, claim.right]
-    seen: set[str] = set()
+    pending = [claim.left, claim.right, *further]
+    opened: set[str] = set()
     while pending:
-        tree = pending.pop()
-        for node in walk(tree):
-            if isinstance(node, Sym) and node.name not in claim.definitions:
-                arities[node.name] = len(node.args)
-        for name in symbols(tree) - seen:
-            seen.add(name)
-            if name in claim.definitions:
+        for quantity in quantities(pending.pop()):
+            name = quantity.name
+            if name not in claim.definitions:
+                arities[name] = len(quantity.args)
+            elif name not in opened:
+                opened.add(name)
                 pending.append(claim.definitions[name].body)
-    return arities
+    kinds: dict[_Kind, list[str]] = {}
+    for name, arity in sorted(arities.items()):
+        share = name in claim.ones and arity == 1
+        kinds.setdefault(_Kind(arity, name in claim.positive, share), []).append(name)
+    return kinds
 
 
 def _values(
-    claim: Claim, name: str, arity: int, order: int, attempt: int, actions: int
+    kind: _Kind, choice: int, actions: int, *, positive: bool
 ) -> Mapping[tuple[int, ...], Fraction]:
-    positive = name in claim.positive
-    if arity == 0:
-        choices = _POSITIVE if positive else _SCALARS
-        return {(): choices[attempt % len(choices)]}
-    if name in claim.ones and arity == 1:
-        shares = _SHARES[attempt % len(_SHARES)][actions - 1]
+    """Return the entries of a symbol: no two of its kind get the same ones at one point."""
+    if kind.arity == 0:
+        scalars = _POSITIVE if positive else _SCALARS
+        again, which = divmod(choice, len(scalars))
+        return {(): scalars[which] + 5 * again}
+    again, which = divmod(choice, len(_SHARES if kind.share else _TABLES))
+    if kind.share:
+        row = _SHARES[which][min(actions, 4) - 1]
+        shares = [row[(i + again) % len(row)] + i // len(row) for i in range(actions)]
         return {(i,): Fraction(share, sum(shares)) for i, share in enumerate(shares)}
-    row = _TABLES[(attempt + order) % len(_TABLES)]
+    row = _TABLES[which]
     values = {}
-    for place, at in enumerate(product(range(actions), repeat=arity)):
-        value = Fraction(row[place % len(row)] + place // len(row))
+    for place, at in enumerate(product(range(actions), repeat=kind.arity)):
+        value = Fraction(row[(place + again) % len(row)] + place // len(row) + 3 * again)
         values[at] = abs(value) + 1 if positive else value
     return values

@@ -81,10 +81,10 @@ class Equality:
         Why it cannot be decided.
     unread : str
         A condition that was not understood: without it no counterexample counts.
-    hints : tuple of Condition
-        Conditions in the words before it, which may or may not be meant for it.
     sure : bool
         Whether its form is one that may be refuted: what else is contradicted is unknown.
+    doubt : str
+        The words that make it doubtful, if any do.
     form : str
         The code of the form that made it a claim.
     head : Line or None
@@ -100,8 +100,8 @@ class Equality:
     conditions: tuple[Condition, ...] = ()
     problem: str = ""
     unread: str = ""
-    hints: tuple[Condition, ...] = ()
     sure: bool = True
+    doubt: str = ""
     form: str = ""
     head: Line | None = None
     relation: str = "="
@@ -129,6 +129,25 @@ class Stated:
     sure: bool = True
 
 
+@dataclass(frozen=True)
+class SetAside:
+    """What a document says of symbols that is neither used nor decided: an example, a premise.
+
+    Attributes
+    ----------
+    names : set of str
+        The symbols that it is about: nothing is refuted that rests on what it may compete with.
+    equality : Equality or None
+        What it says, where that was read: what holds anyway competes with nothing.
+    why : str
+        What it is, and its line.
+    """
+
+    names: frozenset[str]
+    equality: Equality | None
+    why: str
+
+
 @dataclass
 class Reading:
     """What a document says.
@@ -146,8 +165,7 @@ class Reading:
         What the text assumes of scalars throughout.
     formulas : int
         How many formulas stand in the text, claims or not.
-    unread : str
-        A condition on a scalar in the text that was not understood.
+    aside : list of SetAside
     unsigned : set of str
         Scalars that the text bounds from above: they may be negative.
     clashes : dict of name to str
@@ -164,7 +182,7 @@ class Reading:
     normalised: dict[str, int] = field(default_factory=dict)
     conditions: list[Condition] = field(default_factory=list)
     formulas: int = 0
-    unread: str = ""
+    aside: list[SetAside] = field(default_factory=list)
     unsigned: set[str] = field(default_factory=set)
     clashes: dict[str, str] = field(default_factory=dict)
     roles: list[Role] = field(default_factory=list)

@@ -60,8 +60,6 @@ _COMMENT = re.compile(
 _OPENING = re.compile(rf"\\(?:begin|end)\s*\{{(?:{_ENVIRONMENTS})\*?\}}|\\[\[\]]|\$\$")
 _HOLDING = re.compile(r"\$|\\\(|\\ensuremath\b")
 
-_SENTENCE_END = re.compile(r"[.!?](?=\s)|\n\s*\n|\Z")
-
 
 @dataclass(frozen=True)
 class Span:
@@ -75,21 +73,18 @@ class Span:
         What lies inside of its delimiters.
     closed : bool
         Whether the document closes it.
-    before : str
-        The words of its sentence before it.
-    sentence : str
-        The whole sentence, other formulas left out.
     problem : str
         Why it cannot be read at all.
+    outer : tuple of int
+        Where its delimiters start and end.
     """
 
     display: bool
     start: int
     end: int
     closed: bool
-    before: str = ""
-    sentence: str = ""
     problem: str = ""
+    outer: tuple[int, int] = (0, 0)
 
 
 class Text:
@@ -128,11 +123,15 @@ class Text:
         """Say what is wrong, and where."""
         return f"line {self.line(place)}, column {self.column(place)}: {reason}"
 
+    @property
+    def prose(self) -> str:
+        """The text in which what is no formula and no running text is blank."""
+        return self._formulas
+
     def spans(self) -> Iterator[Span]:
         """Yield the formulas in the order of the text."""
         found = list(_SPAN.finditer(self._formulas))
         places = [(m.start(), m.end()) for m in found]
-        sentences = _Sentences(self._formulas, places)
         yield from self._hidden(_blanked(self._formulas, places))
         kinds = (*_DISPLAYS, *_INLINES, "open", "stray")
         before = 0
@@ -142,11 +141,11 @@ class Text:
                 continue
             if self._formulas[before : match.start()].strip() in ("=", r"\=") and before:
                 reason = "an equality between two formulas, put both in one pair of dollars"
-                yield Span(False, match.start(), match.end(), True, problem=reason)
+                yield Span(False, match.start(), match.end(), True, reason, match.span())
             before = match.end()
             if kind == "stray":
                 reason = f"{match[0]} without the formula that it belongs to"
-                yield Span(False, match.start(), match.end(), True, problem=reason)
+                yield Span(False, match.start(), match.end(), True, reason, match.span())
                 continue
             if kind == "open":
                 yield from self._unclosed(match)
@@ -155,8 +154,7 @@ class Text:
             if kind == "environment":
                 start, end = match.span("environment")
             closed = match.end() > end or (kind == "environment" and match[0].endswith("}"))
-            words, sentence = sentences.around(match.start(), match.end())
-            yield Span(kind in _DISPLAYS, start, end, closed, words, sentence)
+            yield Span(kind in _DISPLAYS, start, end, closed, outer=match.span())
 
     def _hidden(self, words: str) -> Iterator[Span]:
         """Yield the macros in the running text that open, close or hold a formula."""
@@ -166,7 +164,7 @@ class Text:
                 continue
             for match in re.finditer(rf"\\{name}(?![A-Za-z])", words):
                 reason = f"the macro \\{name} opens or holds a formula, write it out"
-                yield Span(False, match.start(), match.end(), True, problem=reason)
+                yield Span(False, match.start(), match.end(), True, reason, match.span())
 
     def _unclosed(self, match: re.Match[str]) -> Iterator[Span]:
         """Yield what a lone dollar opens if it looks like a formula rather than like money."""
@@ -174,25 +172,7 @@ class Text:
         blank = re.compile(r"\n\s*\n|\$").search(self._formulas, start)
         end = blank.start() if blank else len(self._formulas)
         if re.search(r"\\[A-Za-z]|=", self._formulas[start:end]):
-            yield Span(False, start, end, False)
-
-
-class _Sentences:
-    """The sentences of a text whose formulas, and the full stops in them, are left out."""
-
-    def __init__(self, text: str, formulas: list[tuple[int, int]]) -> None:
-        self._words = _blanked(text, formulas)
-
-    def around(self, start: int, end: int) -> tuple[str, str]:
-        """Return the words before a formula and all words of its sentence."""
-        first = max(0, start - 1000)
-        for match in _SENTENCE_END.finditer(self._words, first, start):
-            if match.end() > match.start():
-                first = match.end()
-        last = _SENTENCE_END.search(self._words, end, end + 1000)
-        stop = last.start() if last else end + 1000
-        before = " ".join(self._words[first:start].split())
-        return before, " ".join(self._words[first:stop].split())
+            yield Span(False, start, end, False, outer=(match.start(), end))
 
 
 def _macros(text: str) -> tuple[dict[str, Macro], list[tuple[int, int]]]:

@@ -1,18 +1,20 @@
 """What is found in the formulas of a document, one after the other: definitions and claims."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from softcheck.derive.expr import Condition, Definition, Exp, Expr, Sym, free_indices, symbols, walk
-from softcheck.derive.reading.claims import Equality, Line, Reading, Stated
-from softcheck.derive.reading.defaults import DEFAULTS
+from softcheck.derive.expr import Condition, Definition, Div, Expr, Sum, Sym, free_indices, symbols
+from softcheck.derive.reading.claims import Equality, Kind, Line, Reading, Role, SetAside, Stated
+from softcheck.derive.reading.conditions import Restriction
 from softcheck.derive.reading.document import Text
+from softcheck.derive.reading.forms import Form
 from softcheck.derive.reading.notation.cursor import Found
-from softcheck.derive.reading.notation.vocabulary import CONSTANTS, DIVERGENCE, TABLES, is_fixed
 from softcheck.derive.reading.tokens import Token
+from softcheck.derive.spell import unicode
 
-_EQUATING = ("=", ":=", "=:")
+EQUATING = ("=", ":=", "=:", "≐")
+"""The relations that claim an equality."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,11 @@ class Known:
         Symbols that have a meaning already: what the document says of them is a claim.
     force : bool
         Whether every equation with one symbol on its left is a definition.
-    letters : set of str
-        The letters that the document binds as actions: they name one in all formulas.
     """
 
     text: Text
     stated: Mapping[str, Stated]
     force: bool
-    letters: frozenset[str]
 
 
 @dataclass
@@ -46,20 +45,20 @@ class Findings:
     reading : Reading
     names : Found
         The letters and marks of all formulas.
-    hints : list of (place, Condition)
-        Conditions on actions in the text, and where they end.
     normalising : list of (name, Equality)
         What is said to add up to 1: a claim if the name has a meaning after all.
     heads : list of (Expr, Line)
         The formulas that chains start with, and the last line of each.
+    last : Line or None
+        The last line of the last chain in a display.
     """
 
     known: Known
     reading: Reading = field(default_factory=Reading)
     names: Found = field(default_factory=Found)
-    hints: list[tuple[int, Condition]] = field(default_factory=list)
     normalising: list[tuple[str, Equality]] = field(default_factory=list)
     heads: list[tuple[Expr, Line]] = field(default_factory=list)
+    last: Line | None = None
 
     def finished(self) -> Reading:
         """Return what the document says, once all of it is read."""
@@ -72,30 +71,33 @@ class Findings:
             if len(marks) > 1:
                 self.reading.clashes[name] = " and ".join(sorted(marks))
         self.reading.equalities.sort(key=lambda equality: equality.source_line)
+        self.reading.roles.sort(key=lambda role: role.source_line)
         return self.reading
 
     def stated(self) -> Mapping[str, Stated]:
         """Return what has a meaning so far."""
         return {**self.known.stated, **self.reading.definitions}
 
-    # Claims
+    # Roles
 
-    def equality(
-        self,
-        left: Line,
-        right: Line,
-        place: int,
-        conditions: tuple[Condition, ...] = (),
-        problem: str = "",
-        unread: str = "",
-        head: Line | None = None,
-    ) -> Equality:
-        """Return the claim that two lines of a formula at `place` are equal."""
-        problem = problem or left.problem or right.problem
-        hints = self._hints(place)
-        return Equality(
-            left, right, right.source_line, conditions, problem, unread, hints, head=head
-        )
+    def role(
+        self, kind: Kind, form: Form | None, why: str, lines: Sequence[Line], signs: Sequence[str]
+    ) -> None:
+        """Record what was made of a statement: its sides, and the relations between them."""
+        read = [unicode(line.tree) for line in lines if line.tree is not None]
+        reading = _joined(read, signs) if len(read) == len(lines) else ""
+        code = "" if form is None else form.code
+        why = why or ("" if form is None else form.why)
+        latex = _joined([line.latex for line in lines], signs)
+        self.reading.roles.append(Role(kind, code, why, lines[0].source_line, latex, reading))
+
+    def set_aside(self, names: Iterable[str], equality: Equality | None, why: str) -> None:
+        """Record what the text says of some symbols that is neither used nor decided."""
+        names = frozenset(names)
+        if names:
+            self.reading.aside.append(SetAside(names, equality, why))
+
+    # Claims
 
     def claim(self, equality: Equality) -> None:
         """Record a claim."""
@@ -107,78 +109,121 @@ class Findings:
         problem = text.problem(reason, place)
         line = Line(text.line(place), text.column(place), latex, None, problem)
         self.claim(Equality(line, line, line.source_line, problem=problem))
+        self.role("unread", None, reason, [line], [])
 
     def chain(
         self,
+        form: Form | None,
         lines: Sequence[Line],
         relations: Sequence[Token],
-        place: int,
-        conditions: tuple[Condition, ...],
-        unread: str,
+        restriction: Restriction,
+        doubt: str,
     ) -> None:
-        """Record the definitions and equalities of a chain, in the formula at `place`."""
+        """Record the definitions and equalities of a chain.
+
+        Parameters
+        ----------
+        form : Form or None
+        lines : sequence of Line
+        relations : sequence of Token
+            One fewer than lines.
+        restriction : Restriction
+            What stands with it.
+        doubt : str
+            Why it may mean something else than it says; empty where nothing says so.
+        """
+        defines = form is not None and form.kind == "definition"
+        sure = form is not None and form.sure and not doubt
         previous = lines[0]
-        known = None if conditions else self._known_head(lines[0])
+        apart = [c for c in restriction.conditions if c.relation != ">"]
+        known = None if apart else self._known_head(lines[0])
         for position, (relation, line) in enumerate(zip(relations, lines[1:], strict=True)):
             sign = relation.text
-            if sign == "=:" and self.define(line, previous, relation.start, force=True):
+            if sign == "=:" and self.define(line, previous, "=:", sure=True):
                 continue
-            first = position == 0
-            if (
-                first
-                and sign in ("=", ":=")
-                and not conditions
-                and self.define(previous, line, relation.start, force=sign == ":=")
-            ):
-                previous = line
-                continue
+            if position == 0 and defines and form is not None and not apart:
+                words = sign if sign in (":=", "≐") else form.why
+                whole = _normalised(previous, line) if sign == "∝" else line
+                if whole is not None and self.define(previous, whole, words, sure=form.sure):
+                    previous = line
+                    continue
+                sure = False
             stated = None
-            if first and known is not None:
+            if position == 0 and known is not None:
                 previous, stated = known, previous
-            if sign in _EQUATING:
-                made = self.equality(previous, line, place, conditions, unread=unread, head=stated)
-            else:
-                reason = f"'{sign}' claims no equality"
-                problem = self.known.text.problem(reason, relation.start)
-                made = self.equality(previous, line, place, conditions, problem)
-                made = replace(made, relation=sign)
-            self.claim(made)
+            problem = ""
+            if sign not in EQUATING:
+                problem = self.known.text.problem(f"'{sign}' claims no equality", relation.start)
+            self.claim(
+                self.equality(
+                    previous,
+                    line,
+                    restriction=restriction,
+                    problem=problem,
+                    sure=sure,
+                    doubt=doubt,
+                    form="" if form is None else form.code,
+                    head=stated,
+                    relation=sign,
+                )
+            )
             previous = line
         head = lines[0].tree
-        equal = all(relation.text in _EQUATING for relation in relations)
-        if equal and head is not None and not conditions and previous.tree is not None:
+        equal = all(relation.text in EQUATING for relation in relations)
+        if equal and head is not None and not apart and previous.tree is not None:
             self.heads = [(tree, last) for tree, last in self.heads if tree != head]
             self.heads.append((head, previous))
+
+    def equality(
+        self,
+        left: Line,
+        right: Line,
+        *,
+        restriction: Restriction | None = None,
+        problem: str = "",
+        sure: bool = True,
+        doubt: str = "",
+        form: str = "",
+        head: Line | None = None,
+        relation: str = "=",
+    ) -> Equality:
+        """Return the claim that two lines are equal where the conditions on them hold."""
+        restriction = restriction or Restriction()
+        problem = problem or left.problem or right.problem
+        free = set().union(*(free_indices(s.tree) for s in (left, right) if s.tree is not None))
+        unread = ""
+        if restriction.problem:
+            said = f"{restriction.problem} not understood"
+            unread = self.known.text.problem(said, restriction.place)
+        if restriction.lost:
+            problem = problem or unread
+        return Equality(
+            left,
+            right,
+            right.source_line,
+            _concerning(restriction.conditions, free),
+            problem,
+            unread,
+            sure=sure,
+            doubt=doubt,
+            form=form,
+            head=head,
+            relation=relation,
+        )
 
     def _known_head(self, line: Line) -> Line | None:
         """Return the last line of an earlier chain that starts with the same formula."""
         return next((last for tree, last in self.heads if tree == line.tree), None)
 
-    def _hints(self, place: int) -> tuple[Condition, ...]:
-        """Return the conditions on actions in the sentence that leads to a formula."""
-        text = self.known.text.text
-        return tuple(
-            condition for end, condition in self.hints if not re.search(r"[.!?]\s", text[end:place])
-        )
-
     # Definitions
 
-    def define(self, left: Line, right: Line, at: int, *, force: bool) -> bool:
-        """Take `left = right` as a definition if its left side has no meaning yet."""
+    def define(self, left: Line, right: Line, words: str, *, sure: bool) -> bool:
+        """Take `left = right` as a definition, if nothing stands in its way."""
         symbol, body = left.tree, right.tree
         if not isinstance(symbol, Sym) or body is None:
             return False
         name, params = symbol.name, symbol.args
-        force = force or self.known.force
         if name in self.stated() or name in self._rests_on(body):
-            return False
-        # A formula that starts with the policy is a claim about it, unless it builds it.
-        builds = force or name == "A_soft" or any(isinstance(node, Exp) for node in walk(body))
-        if name in DEFAULTS and not builds:
-            return False
-        if (name.startswith(DIVERGENCE) or is_fixed(name)) and not force:
-            return False
-        if not self.known.force and name in CONSTANTS | TABLES | self.reading.constants.keys():
             return False
         if len(set(params)) < len(params) or any(param.isdigit() for param in params):
             return False
@@ -186,8 +231,10 @@ class Findings:
             return False  # the name does not carry an action that the formula speaks of
         self.reading.definitions[name] = Stated(
             Definition(name, params, body),
-            self.known.text.line(at),
+            left.source_line,
             f"{left.latex} = {right.latex}",
+            words,
+            sure,
         )
         return True
 
@@ -218,3 +265,30 @@ class Findings:
                 named = " and ".join(sorted(mine))
                 mine.intersection_update({min(mine)})
                 self.unreadable(f"{named} are both read as {what}", place)
+
+
+def _normalised(left: Line, right: Line) -> Line | None:
+    """Return the distribution over the action on the left that is in proportion to a side."""
+    if right.tree is None or not isinstance(left.tree, Sym) or len(left.tree.args) != 1:
+        return None
+    (action,) = left.tree.args
+    return replace(right, tree=Div(right.tree, Sum(action, right.tree)))
+
+
+def _joined(sides: Sequence[str], signs: Sequence[str]) -> str:
+    """Return sides with the relations between them."""
+    pieces = [sides[0]] if sides else []
+    for sign, side in zip(signs, sides[1:], strict=False):
+        pieces += [sign, side]
+    return " ".join(pieces)
+
+
+def _concerning(conditions: Sequence[Condition], free: set[str]) -> tuple[Condition, ...]:
+    """Return the conditions that speak of what a claim leaves free, each through any others."""
+    named = Counter(name for c in conditions if c.relation != ">" for name in (c.left, c.right))
+    return tuple(
+        c
+        for c in conditions
+        if c.relation == ">"
+        or all(n in free or n.isdigit() or named[n] > 1 for n in (c.left, c.right))
+    )

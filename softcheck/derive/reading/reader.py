@@ -1,35 +1,61 @@
-"""A document to what it claims: definitions, chains of lines, and one equality for each `=`."""
+"""A document to what it claims: the passes, one after the other.
+
+Regions, formulas and sentences are made first. Then every statement gets its role, in the order of
+the text, and goes to the findings: a definition, a claim with its conditions, or neither.
+"""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from softcheck.derive.expr import Num, Size, Sum, Sym, free_indices
-from softcheck.derive.limits import EQUALITIES
-from softcheck.derive.reading.claims import Line, Reading, Stated
-from softcheck.derive.reading.conditions import (
-    as_condition,
-    conditions,
-    is_condition,
-    is_range,
-    not_understood,
-    quietly,
+from softcheck.derive.expr import (
+    Add,
+    Condition,
+    Diff,
+    Div,
+    Exp,
+    Expr,
+    Mul,
+    Num,
+    Size,
+    Sum,
+    Sym,
+    free_indices,
+    symbols,
+    walk,
 )
+from softcheck.derive.limits import EQUALITIES
+from softcheck.derive.reading.claims import Kind, Line, Reading, Stated
+from softcheck.derive.reading.conditions import Restriction, quietly, restriction, restricts
 from softcheck.derive.reading.defaults import DEFAULTS
 from softcheck.derive.reading.document import Span, Text
-from softcheck.derive.reading.findings import Findings, Known
+from softcheck.derive.reading.findings import EQUATING, Findings, Known
+from softcheck.derive.reading.forms import Form, Seen, Side, doubt, form_of, is_example
 from softcheck.derive.reading.notation.cursor import Brace, Found, Scope
 from softcheck.derive.reading.notation.grammar import parse
 from softcheck.derive.reading.notation.ranges import letters
-from softcheck.derive.reading.notation.vocabulary import CONSTANTS, TABLES
+from softcheck.derive.reading.notation.vocabulary import (
+    CONSTANTS,
+    DIVERGENCE,
+    INDEX_LETTERS,
+    TABLES,
+    is_fixed,
+)
+from softcheck.derive.reading.sentences import DISPLAY, INLINE, Piece, Surroundings, surroundings
 from softcheck.derive.reading.statements import Statement, statements
 from softcheck.derive.reading.tokens import ReadError, Token, tokenize
-from softcheck.derive.reading.words import assumes, says_constant
+from softcheck.derive.reading.words import (
+    Told,
+    is_behind,
+    joins,
+    says_constant,
+    starts_condition,
+)
 
 _NESTED = re.compile(r"\$(?P<dollar>[^$]+)\$|\\\((?P<round>.+?)\\\)", re.DOTALL)
 _NOTHING: Mapping[str, Stated] = {}
-_BOUNDS = {"<", ">", "≤", "≥"}
-_NOT_UNDERSTOOD = "a condition not understood"
+_OPTIMA = {"max", "min", "sup", "inf", "argmax", "argmin", "arg"}
+_DEEP = "parts nested too deeply"
 
 
 def read(
@@ -54,9 +80,15 @@ def read(
     document = Text(text)
     every = list(document.spans())
     spans = [span for span in every if not lines or _on(document, span, lines)]
-    bound = frozenset().union(*(_letters(document, span) for span in spans))
-    reading = _Reader(Known(document, known, force, bound)).read(spans)
-    reading.off = len(every) - len(spans)
+    off = len(every) - len(spans)
+    formulas = _formulas(document, spans)
+    scope = _scope(formulas)
+    # What a symbol is may stand behind its first use: what is defined is collected first.
+    first = _Reader(Known(document, known, force), formulas, scope).read()
+    arities = {name: len(given.definition.params) for name, given in first.definitions.items()}
+    scope = replace(scope, arities=arities)
+    reading = _Reader(Known(document, known, force), formulas, scope).read()
+    reading.off = off
     return reading
 
 
@@ -66,160 +98,479 @@ def _on(text: Text, span: Span, lines: Sequence[tuple[int, int]]) -> bool:
     return any(first <= end and start <= last for first, last in lines)
 
 
-def _letters(text: Text, span: Span) -> set[str]:
-    """Return the letters that a formula binds as actions."""
+@dataclass
+class _Formula:
+    """A formula of the document: where it stands, its tokens and statements, or its problem."""
+
+    span: Span
+    around: Surroundings
+    tokens: list[Token] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    problem: str = ""
+    place: int = 0
+
+
+def _formulas(text: Text, spans: Sequence[Span]) -> list[_Formula]:
+    """Return formulas of a text, those in the words of another behind it."""
+    pieces = [Piece(*span.outer, span.display, _stops(text.text, span)) for span in spans]
+    around = surroundings(text.prose, pieces)
+    found = []
+    for span, place in zip(spans, around, strict=True):
+        formula = _tokenized(text, span, place)
+        found += [formula, *_in_words(text, formula)]
+    return found
+
+
+def _stops(text: str, span: Span) -> bool:
+    r"""Tell whether a formula ends in a full stop: `x = 1.` or `x = 1. \end{align}`."""
+    body = re.sub(r"(?:\\end\s*\{[^}]*\}|\\(?:label|tag)\{[^}]*\}|\\[,;!:> ]|\\q?quad|[\s}\\$\]])+$",
+                  "", text[span.start : span.end])  # fmt: skip
+    return body.endswith(".") and not body.endswith(("..", r"\left.", r"\right."))
+
+
+def _tokenized(text: Text, span: Span, around: Surroundings) -> _Formula:
+    formula = _Formula(span, around, place=span.start)
+    if span.problem:
+        formula.problem = span.problem
+        return formula
     try:
-        return letters(tokenize(text.text, span.start, span.end, text.macros))
-    except (ReadError, RecursionError):
-        return set()  # it is said where the formula is read
+        formula.tokens = tokenize(text.text, span.start, span.end, text.macros)
+        formula.statements = statements(formula.tokens)
+    except ReadError as error:
+        formula.problem, formula.place = error.reason, error.start
+    except RecursionError:
+        formula.problem = _DEEP
+    if not span.closed and formula.statements:
+        formula.problem = "a formula whose delimiter does not close"
+    return formula
+
+
+def _in_words(text: Text, formula: _Formula) -> Iterator[_Formula]:
+    """Yield the formulas in the running text that stands inside of a formula."""
+    for token in formula.tokens:
+        if token.kind != "text" or not _NESTED.search(token.text):
+            continue
+        span = Span(False, token.start, token.end, True)
+        if text.text[token.start : token.end].find(token.text) < 0:
+            yield _Formula(span, formula.around, problem="a macro whose words hold a formula",
+                           place=token.start)  # fmt: skip
+            continue
+        first = token.start + text.text[token.start : token.end].index(token.text)
+        for match in _NESTED.finditer(token.text):
+            start, end = (first + place for place in match.span(match.lastgroup or 0))
+            words = token.text[: match.start()]
+            around = Surroundings(f"{DISPLAY} {words}", token.text[match.end() :], -token.start)
+            yield _tokenized(text, Span(False, start, end, True), around)
+
+
+def _scope(formulas: Sequence[_Formula]) -> Scope:
+    """Return which letters name an action, and which are quantities of the document's own."""
+    bound = frozenset().union(*(letters(formula.tokens) for formula in formulas))
+    quantities = set()
+    for formula in formulas:
+        for statement in formula.statements:
+            left = statement.sides[0]
+            if (
+                statement.relations
+                and statement.relations[0].text in EQUATING
+                and len(left) == 1
+                and left[0].kind == "letter"
+                and left[0].text in INDEX_LETTERS - bound
+                and len(statement.sides[1]) > 1
+                and not restricts(statement, Scope(bound))
+            ):
+                quantities.add(left[0].text)
+    return Scope(bound, quantities=frozenset(quantities))
 
 
 class _Reader:
-    """Reads the formulas of a document in turn; what they say goes to the findings."""
+    """Gives the statements of a document their roles; what they say goes to the findings."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, formulas: Sequence[_Formula], scope: Scope) -> None:
         self.text = known.text
-        self.letters = known.letters
+        self.formulas = formulas
+        self.scope = scope
         self.findings = Findings(known)
+        self.force = known.force
+        self.seen: dict[str, int] = {}
+        self.used: set[str] = set()
+        self.signed: set[str] = set()
+        self.leading: tuple[int, list[Restriction], bool] = (-1, [], False)
+        self.case: tuple[int, Restriction] = (-1, Restriction())
 
-    def read(self, spans: Sequence[Span]) -> Reading:
+    def read(self) -> Reading:
         reading = self.findings.reading
-        for span in spans:
-            reading.formulas += 1
+        for position, formula in enumerate(self.formulas):
+            reading.formulas += bool(formula.tokens or formula.problem)
             try:
-                self._span(span)
+                self._formula(formula, position)
             except RecursionError:
-                self._unreadable(span, "parts nested too deeply")
+                self._unreadable(formula.span, _DEEP)
             if len(reading.equalities) > EQUALITIES:
-                self._unreadable(span, f"more than {EQUALITIES} equalities in one document")
+                reason = f"more than {EQUALITIES} equalities in one document"
+                self._unreadable(formula.span, reason)
                 break
         return self.findings.finished()
-
-    def _scope(self, entry: str | None = None) -> Scope:
-        """Return what is known where a formula stands."""
-        stated = self.findings.stated()
-        arities = {name: len(given.definition.params) for name, given in stated.items()}
-        return Scope(self.letters, arities, entry)
-
-    # One formula
-
-    def _span(self, span: Span) -> None:
-        source = self.text.text[span.start : span.end]
-        if span.problem:
-            self._unreadable(span, span.problem)
-            return
-        try:
-            tokens = tokenize(self.text.text, span.start, span.end, self.text.macros)
-            found = statements(tokens)
-        except ReadError as error:
-            self._unreadable(span, error.reason, error.start)
-            return
-        except RecursionError:
-            self._unreadable(span, "parts nested too deeply")
-            return
-        if not span.closed and found:
-            self._unreadable(span, "a formula whose delimiter does not close")
-            return
-        self._constants(span, found)
-        self._words(span, tokens)
-        lists = not found or is_condition(found[0], self.letters, display=span.display) or any(
-            token.text in ("dots", "ldots", "cdots") for token in tokens
-        )  # fmt: skip
-        for position, statement in enumerate(found):
-            if statement.relations:
-                following = self._asides(found, position)
-                self._statement(span, statement, following)
-            elif not statement.aside:
-                self._expression(span, statement.sides[0])
-            elif (
-                statement.aside
-                and found[0].relations
-                and not is_range(statement.sides[0], self.letters, lists=lists)
-            ):
-                first = statement.sides[0][0]
-                self._unreadable(span, f"{first.text!r} left over", first.start)
-        if not source.strip():
-            self.findings.reading.formulas -= 1
-
-    def _words(self, span: Span, tokens: Sequence[Token]) -> None:
-        """Read the formulas in the running text that stands inside of a formula."""
-        for token in tokens:
-            if token.kind != "text" or not _NESTED.search(token.text):
-                continue
-            if self.text.text[token.start : token.end].find(token.text) < 0:
-                self._unreadable(span, "a macro whose words hold a formula", token.start)
-                continue
-            first = token.start + self.text.text[token.start : token.end].index(token.text)
-            for match in _NESTED.finditer(token.text):
-                start, end = (first + place for place in match.span(match.lastgroup or 0))
-                words = f"{token.text[: match.start()]}"
-                self._span(Span(False, start, end, True, words, token.text))
-
-    def _expression(self, span: Span, tokens: Sequence[Token]) -> None:
-        """Look at a formula that claims nothing: a relation may hide in what cannot be read."""
-        try:
-            parse(tokens, self._scope(), Found(), span.start)
-        except ReadError as error:
-            if span.display or any(token.text in ("=", "neq") for token in tokens):
-                self._unreadable(span, error.reason, error.start)
-
-    def _asides(self, found: Sequence[Statement], position: int) -> list[Statement]:
-        """Return what stands behind a statement on its row."""
-        following = []
-        for statement in found[position + 1 :]:
-            if not statement.aside:
-                break
-            following.append(statement)
-        return following
 
     def _unreadable(self, span: Span, reason: str, place: int | None = None) -> None:
         latex = self.text.words(span.start, span.end)
         self.findings.unreadable(reason, span.start if place is None else place, latex)
 
-    def _constants(self, span: Span, found: Sequence[Statement]) -> None:
-        """Take the symbols of a sentence that says they are constants."""
-        if span.display or not says_constant(span):
+    def _scope(self, entry: str | None = None) -> Scope:
+        """Return what is known where a formula stands."""
+        stated = self.findings.stated()
+        arities = {name: len(given.definition.params) for name, given in stated.items()}
+        return replace(self.scope, arities={**self.scope.arities, **arities}, entry=entry)
+
+    # One formula
+
+    def _formula(self, formula: _Formula, position: int) -> None:
+        if formula.problem:
+            self._unreadable(formula.span, formula.problem, formula.place)
+            self._dispute_left(formula)
             return
-        for statement in found:
+        self._constants(formula)
+        if self._is_condition(formula):
+            self._condition(formula, position)
+            return
+        found = formula.statements
+        behind = self._behind(position)
+        related = any(statement.relations for statement in found)
+        start, beside = 0, False
+        while start < len(found):
+            end = _row(found, start)
+            row = found[start:end]
+            first = start == 0
+            start = end
+            mains = [statement for statement in row if self._is_main(statement)]
+            if not mains:
+                beside = self._loose(formula, row, related=related) and beside
+                continue
+            places = [row.index(main) for main in mains]
+            behind_row = restriction(row[places[-1] + 1 :], self.scope)
+            for place, following in zip(places, [*places[1:], len(row)], strict=True):
+                main = row[place]
+                own = restriction(row[place + 1 : following], self.scope)
+                bound = restriction([Statement([[]], bound=main.bound)], self.scope)
+                reach = _joined(bound, own, behind_row, behind, self._reaching(formula))
+                beside = self._statement(
+                    formula, main, reach, first=first and place == 0, beside=beside
+                )
+        if formula.span.display or related:
+            number, said, _ = self.leading
+            self.leading = (number, said, True)
+
+    def _is_main(self, statement: Statement) -> bool:
+        """Tell whether a statement on a row says something, and does not only restrict."""
+        if not statement.relations:
+            return False
+        if not statement.aside:
+            return True
+        if starts_condition(statement.words):
+            return False
+        return not restricts(statement, self.scope)
+
+    def _loose(self, formula: _Formula, row: Sequence[Statement], *, related: bool) -> bool:
+        """Look at a row that claims nothing: a relation may hide in what cannot be read."""
+        for statement in row:
+            tokens = statement.tokens
+            if related:
+                self._unreadable(formula.span, "a row without a relation", statement.start)
+                return False
+            try:
+                parse(tokens, self._scope(), Found(), formula.span.start)
+            except ReadError as error:
+                hidden = any(token.text in ("=", "neq") for token in tokens)
+                if formula.span.display or hidden:
+                    self._unreadable(formula.span, error.reason, error.start)
+                    return False
+        return True
+
+    def _constants(self, formula: _Formula) -> None:
+        """Take the symbols of a sentence that says they are constants, or a softmax of others."""
+        if formula.span.display or len(formula.statements) == 0:
+            return
+        constant = says_constant(formula.around)
+        for statement in formula.statements:
             if len(statement.sides) > 1:
                 continue
-            tree = quietly(statement.sides[0], self.letters)
-            if isinstance(tree, Sym) and tree.name not in DEFAULTS.keys() | TABLES:
-                line = self.text.line(span.start)
+            tree = quietly(statement.sides[0], self.scope)
+            if not isinstance(tree, Sym):
+                continue
+            line = self.text.line(formula.span.start)
+            if constant and tree.name not in DEFAULTS.keys() | TABLES:
                 self.findings.reading.constants.setdefault(tree.name, line)
+
+    def _dispute_left(self, formula: _Formula) -> None:
+        """Note that something is said of a symbol that was not read."""
+        tokens = formula.tokens
+        place = next((i for i, token in enumerate(tokens) if token.text in ("=", "&")), 0)
+        for end in range(place, 0, -1):
+            tree = quietly(tokens[:end], self.scope)
+            if isinstance(tree, Sym):
+                line = self.text.line(formula.span.start)
+                self.findings.set_aside({tree.name}, None, f"line {line}, which was not read")
+                return
+
+    # Conditions
+
+    def _is_condition(self, formula: _Formula) -> bool:
+        """Tell whether a formula in the text only restricts."""
+        found = formula.statements
+        return (
+            not formula.span.display
+            and bool(found)
+            and bool(found[0].relations or found[0].bound)
+            and all(not s.relations or restricts(s, self.scope) for s in found)
+        )
+
+    def _condition(self, formula: _Formula, position: int) -> None:
+        """Take a condition of the text: on a scalar for all that follows, on actions for some."""
+        findings = self.findings
+        said = restriction(formula.statements, self.scope, words=False)
+        main = formula.statements[0]
+        kind: Kind = "condition" if said.conditions or said.problem else "declaration"
+        if main.relations:
+            lines = [self._line(side, self.scope, Found(), formula.span.start)
+                     for side in main.sides]  # fmt: skip
+            signs = [relation.text for relation in main.relations]
+            findings.role(kind, None, "it restricts", lines, signs)
+        for condition in said.conditions:
+            if condition.relation == ">":
+                findings.reading.conditions.append(condition)
+        if said.problem:
+            self._bounded(main, formula)
+        apart = tuple(c for c in said.conditions if c.relation != ">")
+        if formula.around.in_heading:
+            self.case = (formula.around.section, replace(said, conditions=apart))
+            return
+        if self._leads(position) is not None:
+            return  # it was taken by the formula before it
+        between = _between(formula.around.before)
+        said = replace(said, conditions=apart)
+        told = starts_condition(between)
+        if told == "unless":
+            said = _opposite(said)
+        elif told == "odd":
+            said = replace(said, problem=f"the words {between.strip()!r}", place=main.start)
+        elif told is None and not joins(between):
+            if apart or said.problem:
+                names = set().union(*(symbols(t) for t in self._trees(main)))
+                line = self.text.line(formula.span.start)
+                findings.set_aside(
+                    names, None, f"line {line}, a condition whose reach is not known"
+                )
+            return
+        number, before, claimed = self.leading
+        same = number == formula.around.sentence
+        self.leading = (
+            formula.around.sentence,
+            [*before, said] if same and not claimed else [said],
+            False,
+        )
+
+    def _trees(self, statement: Statement) -> list[Expr]:
+        trees = (quietly(side, self.scope) for side in statement.sides)
+        return [tree for tree in trees if tree is not None]
+
+    def _bounded(self, statement: Statement, formula: _Formula) -> None:
+        """Take a bound of a scalar that is not understood: nothing is refuted that it may touch."""
+        sign = statement.relations[0].text if statement.relations else ""
+        if sign not in ("<", ">", "≤", "≥", "≠"):
+            return
+        low = statement.sides[0] if sign in ("<", "≤") else statement.sides[1]
+        negative = quietly(low, self.scope)
+        if isinstance(negative, Sym):
+            self.findings.reading.unsigned.add(negative.name)
+        names = set().union(*(symbols(tree) for tree in self._trees(statement)))
+        line = self.text.line(formula.span.start)
+        self.findings.set_aside(names, None, f"line {line}, a condition not understood")
+
+    def _reaching(self, formula: _Formula) -> Restriction:
+        """Return the conditions that lead to a formula, in its sentence or its case."""
+        number, said, _ = self.leading
+        found = list(said) if number == formula.around.sentence else []
+        section, case = self.case
+        if section == formula.around.section and section > 0:
+            found.append(case)
+        together = _joined(*found)
+        pairs = {(c.left, c.right) for c in together.conditions if c.relation == "="}
+        pairs &= {(c.left, c.right) for c in together.conditions if c.relation == "≠"}
+        if pairs:
+            # Words that speak of both cases speak of all.
+            kept = tuple(c for c in together.conditions if (c.left, c.right) not in pairs)
+            together = replace(together, conditions=kept)
+        return together
+
+    def _behind(self, position: int) -> Restriction:
+        """Return the conditions in the words directly behind a formula."""
+        found = []
+        following = position + 1
+        while (told := self._leads(following)) is not None:
+            formula = self.formulas[following]
+            said = restriction(formula.statements, self.scope, words=False)
+            if told == "unless":
+                said = _opposite(said)
+            elif told == "odd":
+                said = replace(said, problem="the words before it", place=formula.span.start)
+            found.append(said)
+            following += 1
+        return _joined(*found)
+
+    def _leads(self, position: int) -> Told | None:
+        """Tell whether a condition restricts the formula before it, and by which words."""
+        if not 0 < position < len(self.formulas):
+            return None
+        formula, previous = self.formulas[position], self.formulas[position - 1]
+        if formula.around.sentence != previous.around.sentence or not self._is_condition(formula):
+            return None
+        between = _between(formula.around.before)
+        told = starts_condition(between)
+        if told is None and joins(between) and self._is_condition(previous):
+            return self._leads(position - 1)
+        if told is None or self._is_condition(previous) or not is_behind(formula.around.behind):
+            return None
+        if not any(statement.relations for statement in previous.statements):
+            return None
+        return told
 
     # One statement
 
-    def _statement(self, span: Span, statement: Statement, asides: Sequence[Statement]) -> None:
-        if is_condition(statement, self.letters, display=span.display):
-            self._condition(span, statement)
-            return
+    def _statement(
+        self,
+        formula: _Formula,
+        statement: Statement,
+        reach: Restriction,
+        *,
+        first: bool,
+        beside: bool,
+    ) -> bool:
+        """Give a statement its role; return whether it is a claim that may be refuted."""
         findings = self.findings
         start = statement.relations[0].start
-        scope, found = self._scope(_entry(statement.sides)), Found()
+        scope, found = self._scope(_entry(statement.sides, self.scope)), Found()
         lines = [self._line(side, scope, found, start) for side in statement.sides]
-        if not span.display and assumes(f"{span.before} {statement.words}"):
-            reason = "an assumption that the text makes; state it with --givens"
-            problem = self.text.problem(reason, start)
-            findings.claim(findings.equality(lines[0], lines[-1], span.start, problem=problem))
-            return
-        if not span.display and self._normalises(span, lines, statement.relations):
-            return
-        free = CONSTANTS | findings.reading.constants.keys()
-        odd = not_understood(asides, free, self.letters)
-        unread = self.text.problem(_NOT_UNDERSTOOD, odd.start) if odd else ""
-        behind = conditions(asides, self.letters)
-        findings.chain(lines, statement.relations, span.start, behind, unread)
-        self._braces(span, found.braces)
+        signs = [relation.text for relation in statement.relations]
+        if not statement.sides[0] and formula.span.display and first and findings.last is not None:
+            lines[0] = findings.last
+        if self._normalises(formula, lines, signs):
+            return False
+        seen = self._seen(formula, statement, lines, signs, first=first, beside=beside)
+        form = self._forced(lines) or form_of(seen)
+        kind = "remark" if form is None else form.kind
+        for line in lines:
+            for name in _names(line.tree):
+                self.seen.setdefault(name, formula.around.sentence)
+        findings.role(kind, form, "" if form else "no form fits it", lines, signs)
+        sure = False
+        if kind in ("definition", "claim", "remark"):
+            sure = self._said(formula, statement, lines, reach, seen, form, found)
         findings.note(found, start)
+        if kind == "condition" and not is_example(seen):
+            equality = findings.equality(lines[0], lines[1])
+            why = f"line {lines[0].source_line}, {form.why if form else ''}"
+            findings.set_aside(_names(lines[0].tree), equality, why)
+        return sure
 
-    def _normalises(self, span: Span, lines: Sequence[Line], relations: Sequence[Token]) -> bool:
+    def _said(
+        self,
+        formula: _Formula,
+        statement: Statement,
+        lines: Sequence[Line],
+        reach: Restriction,
+        seen: Seen,
+        form: Form | None,
+        found: Found,
+    ) -> bool:
+        """Record a definition, a claim, or an equality of which it is not known what it is."""
+        findings = self.findings
+        if form is not None and form.kind == "remark":
+            problem = self.text.problem(form.why, statement.start)
+            findings.claim(findings.equality(lines[0], lines[-1], problem=problem, sure=False))
+            findings.set_aside(_names(lines[0].tree), None, f"line {lines[0].source_line}")
+            return False
+        apart = any(c.relation != ">" for c in reach.conditions)
+        unsure = doubt(seen, restricted=apart) if form is None or form.kind == "claim" else ""
+        findings.chain(form, lines, statement.relations, reach, unsure)
+        if form is None or (form.kind == "definition" and apart):
+            equality = findings.equality(lines[0], lines[1], restriction=reach)
+            findings.set_aside(_names(lines[0].tree), equality, f"line {lines[0].source_line}")
+        for condition in reach.conditions:
+            if condition.relation == ">" and form is not None and form.kind == "definition":
+                findings.reading.conditions.append(condition)
+        if form is not None and form.code == "D1":
+            self.signed |= _names(lines[0].tree)
+        if form is None or form.kind == "claim":
+            self.used |= set().union(*(_names(line.tree) for line in lines))
+        if formula.span.display:
+            findings.last = lines[-1]
+        self._braces(found.braces, sure=form is not None and form.sure and not unsure)
+        return form is not None and form.kind == "claim" and form.sure and not unsure
+
+    def _forced(self, lines: Sequence[Line]) -> Form | None:
+        """Return the form of a definition where every equation is one."""
+        if not self.force or not isinstance(lines[0].tree, Sym):
+            return None
+        return Form("G", "definition", True, "a given", lambda _: True)
+
+    def _seen(
+        self,
+        formula: _Formula,
+        statement: Statement,
+        lines: Sequence[Line],
+        signs: Sequence[str],
+        *,
+        first: bool,
+        beside: bool,
+    ) -> Seen:
+        left, right = lines[0].tree, lines[1].tree
+        name = left.name if isinstance(left, Sym) else ""
+        stated = name in self.findings.stated()
+        default = name in DEFAULTS
+        known = stated or default or name in CONSTANTS | TABLES or is_fixed(name)
+        known = known or name in self.findings.reading.constants or name.startswith(DIVERGENCE)
+        sentence = formula.around.sentence
+        equalities = [s for s, sign in zip(statement.sides[1:], signs, strict=True)
+                      if sign in EQUATING]  # fmt: skip
+        trees = [line.tree for line in lines[1:]]
+        return Seen(
+            display=formula.span.display,
+            around=formula.around,
+            words=statement.words,
+            first=first,
+            signs=tuple(signs),
+            left=_side(statement.sides[0], left),
+            right=_side(statement.sides[1], right),
+            defined=stated,
+            stated=stated or ((default or known) and name in self.used),
+            known=known,
+            new=self.seen.get(name, sentence) == sentence,
+            softmax=_is_quotient(right),
+            zero=any(isinstance(tree, Num) and tree.value == 0 for tree in trees),
+            derives=any(
+                _side(side, tree) == "derivative"
+                for side, tree in zip(statement.sides[1:], trees, strict=True)
+            ),
+            update=len(trees) == 1 and _updates(left, right),
+            optimum=any(side[:1] and side[0].text in _OPTIMA for side in equalities),
+            premise=statement.premise,
+            beside=beside and not statement.words,
+            signed=bool(self.signed)
+            and set().union(*(_names(line.tree) for line in lines))
+            <= self.signed | CONSTANTS | TABLES,
+            number=not any(t.kind in ("letter", "font", "command") for t in statement.sides[1]),
+        )
+
+    def _normalises(self, formula: _Formula, lines: Sequence[Line], signs: Sequence[str]) -> bool:
         """Take "where the y add up to 1" of a symbol that nothing defines."""
+        if formula.span.display or signs != ["="]:
+            return False
         match [line.tree for line in lines]:
             case [Sum(index, Sym(name, args), ()), Num(value)] if args == (index,) and value == 1:
-                if relations[0].text == "=" and name not in DEFAULTS.keys() | TABLES:
-                    equality = self.findings.equality(lines[0], lines[1], span.start)
+                if name not in DEFAULTS.keys() | TABLES:
+                    equality = self.findings.equality(lines[0], lines[1])
                     self.findings.normalising.append((name, equality))
+                    self.findings.role("declaration", None, "it adds up to 1", lines, signs)
                     return True
         return False
 
@@ -235,11 +586,11 @@ class _Reader:
             problem = self.text.problem(error.reason, error.start)
         return Line(self.text.line(place), self.text.column(place), latex, tree, problem)
 
-    def _braces(self, span: Span, braces: Sequence[Brace]) -> None:
+    def _braces(self, braces: Sequence[Brace], *, sure: bool) -> None:
         """Take what braces name as definitions, and what they give a value as claims."""
         for brace in braces:
             inked = [token for token in brace.label if token.kind not in ("text", "space")]
-            if not inked:
+            if not inked or (inked[0].text == "(" and inked[-1].text == ")"):
                 continue
             start = inked[0].start
             while inked and inked[0].kind == "sign" and inked[0].text in "=:":
@@ -249,41 +600,122 @@ class _Reader:
             part = replace(marked, source_line=label.source_line, tree=brace.body)
             loose = free_indices(brace.body) & brace.bound
             names = set(label.tree.args) if isinstance(label.tree, Sym) else set()
-            if loose <= names and self.findings.define(label, part, start, force=False):
+            if loose <= names and self._names_part(label, part):
                 continue
-            self.findings.claim(self.findings.equality(part, label, span.start))
+            self.findings.claim(self.findings.equality(part, label, sure=sure, form="brace"))
 
-    def _condition(self, span: Span, statement: Statement) -> None:
-        """Take a condition of the text: on a scalar for all that follows, on actions as a hint."""
-        if len(statement.relations) != 1:
-            return
-        found = as_condition(statement, self.letters)
-        sign = statement.relations[0].text
-        if found is not None:
-            if found.relation == ">":
-                self.findings.reading.conditions.append(found)
-            else:
-                self.findings.hints.append((span.end, found))
-            return
-        if sign not in _BOUNDS:
-            return
-        low = statement.sides[0] if sign in ("<", "≤") else statement.sides[1]
-        negative = quietly(low, self.letters)
-        if isinstance(negative, Sym):
-            self.findings.reading.unsigned.add(negative.name)
-        if quietly(statement.sides[0], self.letters) != Size():
-            start = statement.relations[0].start
-            self.findings.reading.unread = self.text.problem(_NOT_UNDERSTOOD, start)
+    def _names_part(self, label: Line, part: Line) -> bool:
+        name = label.tree.name if isinstance(label.tree, Sym) else ""
+        if not name or name in CONSTANTS | TABLES | DEFAULTS.keys():
+            return False
+        return self.findings.define(label, part, "a brace", sure=True)
 
 
-def _entry(sides: Sequence[Sequence[Token]]) -> str | None:
+def _row(found: Sequence[Statement], start: int) -> int:
+    """Return where the row of statements that begins at a place ends."""
+    end = start + 1
+    while end < len(found) and found[end].aside:
+        end += 1
+    return end
+
+
+def _joined(*parts: Restriction) -> Restriction:
+    """Return several restrictions as one."""
+    conditions = tuple(dict.fromkeys(c for part in parts for c in part.conditions))
+    problems = sorted((part for part in parts if part.problem), key=lambda part: not part.lost)
+    problem = next(iter(problems), Restriction())
+    return replace(problem, conditions=conditions)
+
+
+def _opposite(said: Restriction) -> Restriction:
+    """Return what is left where a condition is excluded."""
+    if len(said.conditions) != 1 or said.conditions[0].relation == ">":
+        return replace(said, problem=said.problem or "an exception")
+    (condition,) = said.conditions
+    relation = "=" if condition.relation == "≠" else "≠"
+    return replace(said, conditions=(Condition(condition.left, relation, condition.right),))
+
+
+def _between(before: str) -> str:
+    """Return the words since the last formula of a sentence."""
+    return re.split(f"[{INLINE}{DISPLAY}]", before)[-1]
+
+
+def _names(tree: Expr | None) -> set[str]:
+    """Return the quantities in a formula, the number of actions included."""
+    if tree is None:
+        return set()
+    sizes = {"n"} if any(isinstance(node, Size) for node in walk(tree)) else set()
+    return symbols(tree) | sizes
+
+
+def _side(tokens: Sequence[Token], tree: Expr | None) -> Side:
+    """Tell what stands on a side."""
+    if not tokens:
+        return "nothing"
+    if _is_whole(tokens):
+        return "whole"
+    match tree:
+        case None:
+            derives = tokens[0].text in ("partial", "nabla") or (
+                tokens[0].text in ("frac", "dfrac", "tfrac")
+                and any(token.text in ("partial", "nabla") for token in tokens[1:4])
+            )
+            return "derivative" if derives else "unread"
+        case Num():
+            return "number"
+        case Sym(_, ()):
+            return "symbol"
+        case Sym():
+            return "entry"
+        case Diff():
+            return "derivative"
+        case Mul(factors) if isinstance(factors[-1], Diff) and not any(
+            isinstance(f, Sum) for f in factors
+        ):
+            return "derivative"
+    return "expression"
+
+
+def _is_whole(tokens: Sequence[Token]) -> bool:
+    """Tell whether tokens are one pair of brackets that holds a list."""
+    signs = [(token.text, token.kind) for token in tokens]
+    if len(tokens) < 3 or signs[0][0] not in ("(", "[", "{") or signs[-1][0] not in (")", "]", "}"):
+        return False
+    depth, commas = 0, False
+    for place, (text, kind) in enumerate(signs):
+        if kind in ("sign", "command"):
+            depth += (text in ("(", "[", "{")) - (text in (")", "]", "}"))
+        commas = commas or (depth == 1 and text == ",")
+        if depth == 0 and place < len(signs) - 1:
+            return False
+    return commas
+
+
+def _updates(left: Expr | None, right: Expr | None) -> bool:
+    """Tell whether a sum holds the symbol that it is said to be."""
+    if not isinstance(left, Sym) or not isinstance(right, Add):
+        return False
+    return any(left in (t.factors if isinstance(t, Mul) else (t,)) for t in right.terms)
+
+
+def _is_quotient(tree: Expr | None) -> bool:
+    """Tell whether a tree is an exponential by a sum of them."""
+    return (
+        isinstance(tree, Div)
+        and any(isinstance(node, Exp) for node in walk(tree.over))
+        and isinstance(tree.under, Sum | Sym)
+    )
+
+
+def _entry(sides: Sequence[Sequence[Token]], scope: Scope) -> str | None:
     r"""Return a letter for the action of `p = \mathrm{softmax}(z)`, an equation of whole tables."""
     softmaxes, named = 0, set[str]()
     for side in sides:
         if _is_softmax(side):
             softmaxes += 1
         else:
-            tree = quietly(side, frozenset())
+            tree = quietly(side, scope)
             if not isinstance(tree, Sym) or len(tree.args) > 1:
                 return None
             named |= {*tree.args}

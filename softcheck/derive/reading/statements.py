@@ -1,7 +1,8 @@
 """The tokens of a display to statements: rows joined, conditions and reasons set apart."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from softcheck.derive.reading.tokens import ReadError, Token
 
@@ -18,15 +19,30 @@ _STACKS = {"overset", "stackrel", "underset"}
 _LAYOUTS = {
     "aligned", "align", "split", "gather", "gathered", "equation", "alignat", "alignedat",
     "flalign", "multline", "multlined", "eqnarray", "displaymath", "math", "dmath",
+    "IEEEeqnarray",
 }  # fmt: skip
+_CASES = {"cases", "dcases", "rcases"}
+_NUMBERED = {"alignat", "alignedat"}
+_PLACED = {"aligned", "gathered", "alignedat", "multlined", "split"}
+_COLUMNED = {"IEEEeqnarray"}
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 _BREAKS = {"cell", "row", "space"}
 _OPERATORS = {"+", "-", "*", "/"}
+_NAMING = {"def", "def.", "definition", "by def", "by definition"}
+_DENYING = re.compile(r"\bnot\b|\?|\bapprox|\bno\b|\bnever\b", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:[A-Z]?\.?\d+(?:\.\d+)*'*[a-z]?'*|[A-Za-z]|[ivx]+|\*+|star|dagger|ast)")
+"""What stands in brackets as the number of an equation."""
+
+_SAID = {
+    "if", "for", "when", "where", "otherwise", "else", "and", "or", "with", "unless", "all", "any",
+    "iff", "whenever", "except", "forall", "then", "so", "since", "because",
+}  # fmt: skip
+"""Words of the text that are written in a font of formulas."""
 
 
 @dataclass
 class Statement:
-    """One statement: sides with relations between them.
+    r"""One statement: sides with relations between them.
 
     Attributes
     ----------
@@ -35,14 +51,34 @@ class Statement:
         One fewer than sides, each with the sign of the relation as its text.
     words : str
         The running text just before it.
+    behind : str
+        The running text behind it, with nothing but text: a reason.
     aside : bool
         Whether it stands behind another statement, on its row.
+    premise : bool
+        Whether an arrow stands before or behind it: one implies the other.
+    bound : list of list of Token
+        What stands behind a `\\forall` in front of it.
     """
 
     sides: list[list[Token]]
     relations: list[Token] = field(default_factory=list)
     words: str = ""
+    behind: str = ""
     aside: bool = False
+    premise: bool = False
+    bound: list[list[Token]] = field(default_factory=list)
+
+    @property
+    def tokens(self) -> list[Token]:
+        """All that stands on its sides."""
+        return [token for side in self.sides for token in side]
+
+    @property
+    def start(self) -> int:
+        """Where it starts."""
+        bound = (token for part in self.bound for token in part)
+        return min(token.start for token in (*self.tokens, *self.relations, *bound))
 
 
 def statements(tokens: Sequence[Token]) -> list[Statement]:
@@ -55,23 +91,44 @@ def statements(tokens: Sequence[Token]) -> list[Statement]:
     """
     found: list[Statement] = []
     words = ""
-    for piece, aside in _pieces(_stacked(_laid_out(tokens))):
-        if not aside:
+    last: Statement | None = None
+    for piece in _pieces(_stacked(_said(_laid_out(tokens)))):
+        if piece.link == "row":
             words = ""
-        rest = list(piece)
+        rest = list(piece.tokens)
         while rest and rest[0].kind == "text":
             words = f"{words} {rest.pop(0).text}".strip()
         if not rest:
+            if last is not None and words:
+                last.behind = f"{last.behind} {words}".strip()
             continue
-        statement = _sides(rest, words, aside)
+        bound = _for_all(rest)
+        statement = _sides(rest, words, aside=piece.link == "aside")
+        statement.bound = bound
+        if bound and not statement.relations:
+            statement.aside = True
+        statement.premise = piece.link in ("premise", "conclusion")
+        if piece.link == "conclusion" and last is not None:
+            last.premise = True
         chain = next((s for s in reversed(found) if not s.aside), None)
-        if not statement.sides[0] and statement.relations and chain is not None and not aside:
+        goes_on = not statement.sides[0] and statement.relations and not statement.aside
+        if goes_on and chain is not None and not statement.premise:
             chain.sides += statement.sides[1:]
             chain.relations += statement.relations
+            last = chain
         else:
             found.append(statement)
+            last = statement
         words = ""
     return found
+
+
+def _said(tokens: Sequence[Token]) -> list[Token]:
+    """Take words in a font of formulas for the text that they are."""
+    return [
+        replace(token, kind="text") if token.kind == "font" and token.text in _SAID else token
+        for token in tokens
+    ]
 
 
 def _laid_out(tokens: Sequence[Token]) -> list[Token]:
@@ -92,33 +149,61 @@ def _laid_out(tokens: Sequence[Token]) -> list[Token]:
                 i += 1
             i += 1
         name = name.removesuffix("*")
-        if name == "cases":
-            raise ReadError("a distinction of cases is outside what can be decided", token.start)
+        if name in _CASES:
+            out.append(replace(token, kind="cases"))
+            continue
         if name not in _LAYOUTS:
             raise ReadError(f"the environment {name!r} is not understood", token.start)
-        if (name in ("alignat", "alignedat") and token.text == "begin") or (
-            token.text == "begin" and i < len(tokens) and tokens[i].text == "["
-        ):
+        takes = name in _NUMBERED or (
+            name in _PLACED and tokens[i : i + 1] and tokens[i].text == "["
+        )
+        if takes and token.text == "begin":
             i = min(i + 3, len(tokens))
+        elif name in _COLUMNED and token.text == "begin":
+            _, i = _group(tokens, i, token)
     return out
 
 
 def _stacked(tokens: Sequence[Token]) -> list[Token]:
-    r"""Replace a relation that carries a mark, `\overset{(a)}{=}`, by the relation."""
+    r"""Replace a relation that carries a mark, `\overset{(a)}{=}`, by the relation.
+
+    So is a box by the equation in it. A mark that defines makes a definition.
+    """
     out: list[Token] = []
     i = 0
     while i < len(tokens):
         token = tokens[i]
         i += 1
+        if token.kind == "command" and token.text == "boxed":
+            inner, after = _group(tokens, i, token)
+            if any(_relation(inner, j) for j in _outside(inner)):
+                out += _stacked(inner)
+                i = after
+                continue
         if token.kind != "command" or token.text not in _STACKS:
             out.append(token)
             continue
-        _, i = _group(tokens, i, token)
+        mark, i = _group(tokens, i, token)
         main, i = _group(tokens, i, token)
-        if _relation(main, 0) is None:
+        relation = _relation(main, 0)
+        if relation is None:
             raise ReadError(f"\\{token.text} over something that is not a relation", token.start)
+        said = "".join(part.text for part in mark).strip().lower()
+        if _DENYING.search(said):
+            raise ReadError(f"a relation under {said!r} is not understood", token.start)
+        if relation[0] == "=" and said in _NAMING:
+            main = [replace(main[0], kind="command", text="triangleq")]
         out += main
     return out
+
+
+def _outside(tokens: Sequence[Token]) -> Iterator[int]:
+    """Yield the places outside of brackets."""
+    depth = 0
+    for j, token in enumerate(tokens):
+        depth += _nesting(token)
+        if depth == 0:
+            yield j
 
 
 def _group(tokens: Sequence[Token], i: int, of: Token) -> tuple[list[Token], int]:
@@ -153,10 +238,22 @@ def _relation(tokens: Sequence[Token], i: int) -> tuple[str, int] | None:
     return None
 
 
-def _pieces(tokens: Sequence[Token]) -> list[tuple[list[Token], bool]]:
-    """Split at rows, commas, words and arrows outside of brackets; tell which stand aside."""
-    pieces: list[tuple[list[Token], bool]] = [([], False)]
-    depth = 0
+@dataclass
+class _Piece:
+    """What stands between two breaks, and what the break before it is.
+
+    `link` is "row", "aside" (behind another piece on its row), "premise" or "conclusion" (an arrow
+    goes from it, or to it).
+    """
+
+    tokens: list[Token]
+    link: str
+
+
+def _pieces(tokens: Sequence[Token]) -> list[_Piece]:
+    """Split at rows, commas, words and arrows outside of brackets."""
+    pieces = [_Piece([], "row")]
+    depth = within = 0
     i = 0
     cells = 0
     while i < len(tokens):
@@ -167,25 +264,91 @@ def _pieces(tokens: Sequence[Token]) -> list[tuple[list[Token], bool]]:
         if reason and i < len(tokens) and tokens[i].kind == "text":
             # A reason in brackets: its words, and a formula that they may hold.
             inner, i = _until_closed(tokens, i)
-            pieces += [(inner, True), ([], True)]
+            pieces += [_Piece(inner, "aside"), _Piece([], "aside")]
             continue
+        if token.kind == "space" and depth == 0:
+            apart = _bracketed(tokens, i, pieces[-1].tokens)
+            if apart is not None:
+                inner, i = apart
+                pieces += [_Piece(inner, "aside"), _Piece([], "aside")]
+                continue
         depth = max(0, depth + _nesting(token))
         inside = depth > 0 or _nesting(token) != 0
         if token.kind == "cell" and not inside:
-            if cells % 2 == 0 and _new_column(tokens, i, pieces[-1][0]):
-                pieces.append(([], True))
-        elif not inside and _breaks(tokens, i, pieces[-1][0]):
-            pieces.append(([], token.kind != "row" and token.text not in _SPLITS))
-        if token.kind not in _BREAKS if inside else not _is_break(token):
-            pieces[-1][0].append(token)
+            if cells % 2 == 0 and _new_column(tokens, i, pieces[-1].tokens):
+                pieces.append(_Piece([], "aside"))
+        elif not inside and _breaks(tokens, i, pieces[-1].tokens):
+            split = token.kind == "command" and token.text in _SPLITS
+            link = "row" if token.kind == "row" else "conclusion" if split else "aside"
+            pieces.append(_Piece([], link))
+        within += (token.text == "begin") - (token.text == "end") if token.kind == "cases" else 0
+        if within > 0 or (token.kind not in _BREAKS if inside else not _is_break(token)):
+            pieces[-1].tokens.append(token)
     return pieces
+
+
+def _bracketed(
+    tokens: Sequence[Token], i: int, current: Sequence[Token]
+) -> tuple[list[Token], int] | None:
+    """Return what stands in brackets of its own behind a wide space: a condition, or nothing.
+
+    A number of the equation is nothing. What could be a factor is refused.
+    """
+    while i < len(tokens) and tokens[i].kind in ("space", "cell"):
+        i += 1
+    if i >= len(tokens) or tokens[i].kind != "sign" or tokens[i].text not in "([":
+        return None
+    relates = any(_relation(current, j) for j in _outside(current))
+    if not relates or _dangles(current) or (tokens[i + 1 : i + 2] and tokens[i + 1].kind == "text"):
+        return None
+    inner, after = _until_closed(tokens, i + 1)
+    rest = _until(tokens, after, ("row",))
+    if any(not _is_break(token) and token.kind != "text" for token in rest):
+        return None
+    if any(_relation(inner, j) for j in _outside(inner)):
+        return inner, after
+    if _NUMBER.fullmatch("".join(token.text for token in inner)):
+        return [], after
+    raise ReadError("brackets behind a wide space may be a factor or a remark", tokens[i].start)
+
+
+def _for_all(tokens: list[Token]) -> list[list[Token]]:
+    r"""Take `\forall a, b \in \mathcal{A}:` off the front; return each of its parts."""
+    bound: list[list[Token]] = []
+    while tokens and tokens[0].text == "forall" and tokens[0].kind == "command":
+        part = [tokens.pop(0)]
+        while tokens and _quantified(tokens, part):
+            part.append(tokens.pop(0))
+        while (
+            tokens
+            and tokens[0].kind in ("sign", "command", "space")
+            and (tokens[0].text in (",", ":", ".", "colon"))
+        ):
+            tokens.pop(0)
+        bound.append(part)
+    return bound
+
+
+def _quantified(tokens: Sequence[Token], part: Sequence[Token]) -> bool:
+    r"""Tell whether the next token still belongs to what a `\\forall` binds."""
+    token, last = tokens[0], part[-1]
+    if token.kind == "letter":
+        return last.text in ("forall", ",", "in", "neq", "ne")
+    if token.kind == "font":
+        return last.text == "in"
+    if token.kind == "command":
+        greek = last.text in ("forall", ",")
+        return token.text in ("in", "neq", "ne", "prime", "mid") or (greek and token.text != "sum")
+    if token.text == ",":
+        return len(tokens) > 1 and tokens[1].kind == "letter" and last.kind == "letter"
+    return token.text in ("'", "^", "_") or last.text in ("^", "_")
 
 
 def _nesting(token: Token) -> int:
     """Return 1 for a bracket that opens, -1 for one that closes."""
     if token.kind == "sign" or (token.kind == "command" and token.text in "{}"):
         return (token.text in _OPEN) - (token.text in _CLOSE)
-    return 0
+    return (token.text == "begin") - (token.text == "end") if token.kind == "cases" else 0
 
 
 def _is_break(token: Token) -> bool:
@@ -294,7 +457,7 @@ def _until(tokens: Sequence[Token], i: int, kinds: tuple[str, ...]) -> list[Toke
     return out
 
 
-def _sides(tokens: Sequence[Token], words: str, aside: bool) -> Statement:
+def _sides(tokens: Sequence[Token], words: str, *, aside: bool) -> Statement:
     """Split a piece at its relations outside of brackets."""
     statement = Statement([[]], words=words, aside=aside)
     depth = 0

@@ -1,48 +1,83 @@
-"""What the running text around a formula says of it."""
+"""Words of the running text that say something of the formulas beside them."""
 
 import re
+from typing import Literal, TypeAlias
 
-from softcheck.derive.reading.document import Span
+from softcheck.derive.reading.sentences import DISPLAY, INLINE, Surroundings
+
+Told: TypeAlias = Literal["if", "unless", "odd"]
+"""What words before a condition say: that it is assumed, excluded, or something else of it."""
+
+_ALL = (
+    r"(?:\s*\b(?:that|all|any|every|each|some|both|the|a|an|case|cases|rows?|pairs?|actions?|"
+    r"indices|index|entries|entry|of|two|which|where|when|with|other|now|have)\b)*[\s,:]*"
+)
+_IF = (
+    r"if|for|when|whenever|where|with|given|provided|as long as|in case|in the case|the case|cases?|"
+    r"assuming|assume|suppose|supposing|consider|let|take|fix|rows?|such that|s\.t\."
+)
+_UNLESS = (
+    r"unless|except(?:ing)?(?:\s+(?:if|when|where|for|that))?|excluding|other than|but not(?: if)?"
+)
+_ODD = r"\b(?:not|only|never|even|else|otherwise|or|whether|than|without|neither|nor)\b"
+
+_STARTS = re.compile(rf"(?:^|\W)(?P<word>{_IF})\b{_ALL}$", re.IGNORECASE)
+_EXCLUDES = re.compile(rf"(?:^|\W)(?:{_UNLESS})\b{_ALL}$", re.IGNORECASE)
+_ODD_BEFORE = re.compile(rf"{_ODD}\s*(?:(?:{_IF})\b{_ALL})?$", re.IGNORECASE)
+_JOINS = re.compile(r"[\s,]*(?:and)?[\s,]*(?:for|with|where|if|when)?[\s,]*", re.IGNORECASE)
+_BEHIND = re.compile(
+    rf"\s*(?:$|[.,;:)\]]|(?:and|or|but|while|whereas|so|then)\b|[{INLINE}{DISPLAY}])"
+)
 
 _CONSTANT = re.compile(
-    r"\bconstants?\b|\b(?:do|does) not depend\b|\bindependent of\b|\bfree of\b|\bfixed\b"
-    r"|\barbitrary\b",
+    r"\bconstants?\b|\b(?:do|does) not depend\b|\bdoesn't depend\b|\bindependent of\b|\bfree of\b"
+    r"|\bfixed\b|\barbitrary\b|\bnot a function of\b|\bheld fixed\b|\bdetached\b|\bstop-?gradient\b",
     re.IGNORECASE,
 )
 _CONSTANT_BEFORE = re.compile(
     r"\b(?:constant|fixed|arbitrary)(?:\s+(?!and\b|or\b)\w+)?\s*$"
-    r"|\bconstants\b(?:\s|,|\band\b|\bor\b)*$",
+    rf"|\bconstants\b(?:\s|,|\band\b|\bor\b|{INLINE})*$",
     re.IGNORECASE,
 )
-_NOT_CONSTANT = re.compile(
-    r"\b(?:not|never|no|n't|neither|nor|non)\W+(?:\w+\W+)?"
-    r"(?:constants?|fixed|arbitrary|independent|free)\b|\bnon-?constants?\b",
+_DENIES = re.compile(
+    r"\b(?:not|never|no|neither|nor|cannot|without|hardly|if|whether|non)\b|n't\b|\bnon-?constants?\b"
+    r"|\?",
     re.IGNORECASE,
+)
+_POSITIVELY = re.compile(
+    r"\b(?:do|does) not depend\b|\bdoesn't depend\b|\bnot a function of\b", re.IGNORECASE
 )
 _VERB = re.compile(
     r"\b(?:is|are|was|were|be|being|does|do|denotes?|has|have|means?|stands?|depends)\b",
     re.IGNORECASE,
 )
-_ASSUMES = re.compile(
-    r"\b(?:if|when|whenever|case|cases|assum\w*|suppos\w*|provided|unless)\b[^.]{0,40}$",
-    re.IGNORECASE,
-)
 
 
-def says_constant(span: Span) -> bool:
+def starts_condition(words: str) -> Told | None:
+    """Return what the last of some words say of the formula behind them; None for nothing."""
+    if _EXCLUDES.search(words):
+        return "unless"
+    if not _STARTS.search(words):
+        return "odd" if re.fullmatch(rf"\W*{_ODD}\W*", words, re.IGNORECASE) else None
+    return "odd" if _ODD_BEFORE.search(words) else "if"
+
+
+def joins(words: str) -> bool:
+    """Tell whether words only join one condition to another."""
+    return _JOINS.fullmatch(words) is not None and words.strip() != ""
+
+
+def is_behind(words: str) -> bool:
+    """Tell whether a clause ends where these words go on: what stood before them is restricted."""
+    return _BEHIND.match(words) is not None
+
+
+def says_constant(around: Surroundings) -> bool:
     """Tell whether the words next to a formula say that it is constant."""
-    if not _CONSTANT.search(span.sentence):
+    before, after = around.before, around.behind
+    sentence = f"{before} {after}"
+    if not _CONSTANT.search(sentence) or _DENIES.search(_POSITIVELY.sub("", sentence)):
         return False
-    after = span.sentence[len(span.before) :]
     verbs = list(_VERB.finditer(after))
     until = verbs[1].start() if len(verbs) > 1 else len(after)
-    for words in (after[:until], span.before):
-        pattern = _CONSTANT if words is not span.before else _CONSTANT_BEFORE
-        if pattern.search(words) and not _NOT_CONSTANT.search(words):
-            return True
-    return False
-
-
-def assumes(words: str) -> bool:
-    """Tell whether the words before a formula assume it: "if", "suppose that"."""
-    return _ASSUMES.search(words) is not None
+    return bool(_CONSTANT.search(after[:until]) or _CONSTANT_BEFORE.search(before))

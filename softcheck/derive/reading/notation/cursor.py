@@ -40,6 +40,8 @@ class Scope:
     ----------
     letters : set of str
         Letters that name an action in this document, beyond those that always do.
+    quantities : set of str
+        Letters that would name an action, if the document did not define them as quantities.
     arities : mapping of name to int
         How many actions the quantities take whose meaning is known so far.
     entry : str or None
@@ -49,6 +51,7 @@ class Scope:
     """
 
     letters: frozenset[str] = frozenset()
+    quantities: frozenset[str] = frozenset()
     arities: Mapping[str, int] = field(default_factory=dict)
     entry: str | None = None
     bound: tuple[str, ...] = ()

@@ -302,7 +302,8 @@ class Names(Cursor):
             self.i += 1
             name += "_" + self.take().text
         base = token.text
-        allowed = base in INDEX_LETTERS | self.scope.letters or name in self.scope.bound
+        letters = (INDEX_LETTERS | self.scope.letters) - self.scope.quantities
+        allowed = base in letters or name in self.scope.bound
         if token.kind != "letter" or not (allowed or (any_letter and base not in STATES)):
             self.i = before
             return None

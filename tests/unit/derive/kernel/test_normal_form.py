@@ -310,6 +310,81 @@ def said(theorem):
     }
 
 
+def lemmas(*claims):
+    """Return what is proved of derivatives by algebra alone, as lemmas."""
+    return [lemma(NormalForm(facts()).proved(*claim), str(k)) for k, claim in enumerate(claims)]
+
+
+def test_a_lemma_that_leads_back_to_itself_ends_and_proves_what_it_says():
+    """The log-derivative trick, d y = y d log y, and log y again."""
+    y, by = Sym("y", ("a",)), Sym("θ", ("k",))
+    slope, of_log = Diff(y, by), Diff(Log(y), by)
+    known = facts({}, lemmas((slope, Mul((y, of_log)))))
+    assert equal(slope, Mul((y, of_log)), known)
+    assert equal(Diff(Mul((y, y)), by), Mul((num(2), y, slope)), known)
+    assert not equal(slope, of_log, known)
+    assert not equal(slope, ZERO, known)
+
+
+def test_lemmas_that_lead_back_to_each_other_end():
+    """d x = d (x + y) - d y and d y = d (x + y) - d x, by the one symbol or the other."""
+    by = Sym("θ", ("k",))
+    x_, y_ = Sym("x"), Sym("y")
+    first, second = Diff(x_, by), Diff(y_, by)
+    both = Diff(Add((x_, y_)), by)
+    known = facts({}, lemmas((first, minus(both, second)), (second, minus(both, first))))
+    assert equal(both, Add((first, second)), known)
+    assert not equal(first, second, known)
+    assert not equal(first, ZERO, known)
+
+
+def test_after_a_lemma_that_leads_back_to_itself_another_is_used():
+    y, by = Sym("y", ("a",)), Sym("θ", ("k",))
+    slope = Diff(y, by)
+    trick = lemmas((slope, Mul((y, Diff(Log(y), by)))))
+    definition = Definition("y", ("a",), Exp(Mul((Delta("a", "a"), Sym("θ", ("a",))))))
+    value = Mul((y, Delta("a", "k")))
+    theorem = NormalForm(facts({"y": definition})).proved(slope, value)
+    known = facts({}, [*trick, lemma(theorem, "value")])
+    assert equal(slope, value, known)
+    assert not equal(slope, value, facts({}, trick))
+
+
+def test_a_definition_that_was_unfolded_inside_of_a_lemma_is_unfolded_anew_outside():
+    """y' = z and z := y': inside of the lemma z is left as it is, outside it is y' again."""
+    y, by = Sym("y"), Sym("s")
+    z = Definition("z", (), Diff(y, by))
+    theorem = NormalForm(facts({"z": z})).proved(Diff(y, by), Sym("z"))
+    known = facts({"z": z}, [lemma(theorem, "")])
+    assert equal(minus(Diff(y, by), Sym("z")), ZERO, known)
+    assert equal(minus(Sym("z"), Diff(y, by)), ZERO, known)
+
+
+@pytest.mark.parametrize("power", [-3, -1, 2, 3, 24])
+def test_powers_of_the_number_of_actions_are_kept(power):
+    n = Size()
+    once = Pow(n, power)
+    assert equal(once, Mul((n, Pow(n, power - 1))))
+    assert equal(once, Exp(Mul((num(power), Log(n)))))
+    assert not equal(once, n)
+    assert not equal(once, Pow(n, power + 1))
+    assert not equal(Mul((once, x("a"))), Mul((n, x("a"))))
+
+
+def test_a_sum_over_two_actions_of_nothing_is_the_square_of_their_number():
+    twice = Sum("a", Sum("b", ONE))
+    assert equal(twice, Pow(Size(), 2))
+    assert not equal(twice, Size())
+    assert not equal(Exp(Pow(Size(), 2)), Exp(Size()))
+
+
+def test_no_quantity_is_the_number_of_actions_whatever_its_name():
+    assert not equal(Sym("n"), Size())
+    assert not equal(Sum("a", ONE), Sym("n"))
+    assert not equal(Diff(Sym("n"), Sym("s")), ZERO)
+    assert equal(Diff(Size(), Sym("s")), ZERO)
+
+
 # What a theorem takes for granted, and what has no normal form
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import combinations
 
 import mpmath
 import pytest
@@ -12,7 +13,9 @@ from softcheck.derive.expr import (
     Add,
     Condition,
     Delta,
+    Div,
     Exp,
+    Expect,
     Log,
     Mul,
     Num,
@@ -109,3 +112,40 @@ def test_a_difference_that_only_some_numbers_of_actions_have_is_found():
     found = refute.refute(claim(Sum("b", ONE), Num(Fraction(2))))
     assert found is not None
     assert found.point.actions != 2
+
+
+@pytest.mark.parametrize("given", [{}, {"positive": "abcdefghijkl"}, {"ones": "abcdefghijkl"}])
+@pytest.mark.parametrize("arity", [0, 1, 2])
+def test_no_two_symbols_have_the_same_values_wherever_it_is_tried(arity, given):
+    names = "abcdefghijkl"
+    both = Mul(tuple(Sym(name, ("i", "j")[:arity]) for name in names))
+    found = [point for point in points(claim(both, ZERO, **given)) if point.actions > 1]
+    for first, second in combinations(names, 2):
+        assert any(point.tables[first] != point.tables[second] for point in found)
+
+
+def test_two_scalars_are_told_apart():
+    assert refute.refute(claim(Sym("s"), Sym("t"))) is not None
+    assert refute.refute(claim(Sym("s"), Sym("t"), positive="st")) is not None
+    assert refute.refute(claim(Sym("p", ("a",)), Sym("q", ("a",)), ones="pq")) is not None
+
+
+def test_a_distribution_of_an_expectation_alone_has_values():
+    found = refute.refute(claim(Expect("b", "q", Sym("x", ("b",))), ZERO, ones="q"))
+    assert found is not None
+    assert sum(found.point.tables["q"].values()) == 1
+
+
+def test_an_action_of_a_large_number_is_there():
+    found = refute.refute(claim(Sym("p", ("7",)), ZERO, ones="p"))
+    assert found is not None
+    assert found.point.actions >= 7
+
+
+def test_a_point_without_a_value_for_certain_does_not_end_the_search():
+    third = Div(ONE, Num(Fraction(3)))
+    rounding = Add((third, third, third, Num(Fraction(-1))))
+    wide = Mul((Num(Fraction(10**40)), Delta("a", "k"), rounding))
+    found = refute.refute(claim(Log(Add((ONE, wide))), Add((X, ONE, ONE))))
+    assert found is not None
+    assert found.point.indices["a"] != found.point.indices["k"]
