@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, assert_never
 
+from softcheck.derive.difference import under
 from softcheck.derive.expr import Condition, Expr, symbols
 from softcheck.derive.givens import Basis
 from softcheck.derive.kernel.normal_form import NormalForm
@@ -273,7 +274,7 @@ class Ladder:
         form = NormalForm(self._facts(used))
         try:
             left, right = form.of(self.left), form.of(self.right)
-            rest = form.difference(self.left, self.right)
+            rest = under(self.conditions, form.difference(self.left, self.right))
         except OutsideError:
             return None
         if not rest or len(rest) >= len(left) + len(right):
@@ -293,7 +294,7 @@ class Ladder:
             grounds.append(ground)
             form = NormalForm(self._facts(grounds))
             try:
-                left = formula(form.of(term))
+                left = formula(under(self.conditions, form.of(term)))
             except OutsideError:
                 continue
             if left != before:

@@ -38,6 +38,9 @@ _TEX_NAMES = {
 }
 
 
+_TEX_ACCENTS = {"\u0302": r"\hat", "\u0303": r"\tilde", "\u0304": r"\bar", "\u20d7": r"\vec"}
+
+
 @dataclass(frozen=True)
 class _Marks:
     """How one of the two notations writes its signs."""
@@ -186,7 +189,10 @@ def _latex_name(name: str) -> str:
     base, _, decoration = name.partition("_")
     star = base.endswith("*")
     base = base.removesuffix("*")
+    accent = _TEX_ACCENTS.get(base[-1:])
+    base = base[:-1] if accent else base
     spelled = _TEX_NAMES.get(base, base if len(base) == 1 else rf"\mathrm{{{base}}}")
+    spelled = rf"{accent}{{{spelled}}}" if accent else spelled
     if star:
         spelled += r"^{\ast}"
     return rf"{spelled}_{{\text{{{decoration}}}}}" if decoration else spelled
