@@ -20,7 +20,7 @@ DROPPED = {
     "percent-in-url": (r"\url{a%20b} $1=2$ \begin{align}n&=n\end{align}", [R, P]),
     "percent-of-a-number": (r"5% less, so $1=2$. \begin{align}n&=n\end{align}", [R, P]),
     "unknown-environment": (
-        r"\begin{IEEEeqnarray}{rCl} n &=& n+1\end{IEEEeqnarray} $$n=n$$", [U, P]),
+        r"\begin{IEEEeqnarray}{rCl} n &=& n+1\end{IEEEeqnarray} $$n=n$$", [R, P]),
     "macro-that-opens": (
         r"\newcommand{\be}{\begin{equation}}\newcommand{\ee}{\end{equation}}"
         r"\be n = n+1 \ee $$n=n$$", [U, U, P]),

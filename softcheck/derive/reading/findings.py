@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from softcheck.derive.expr import Condition, Definition, Exp, Expr, Sym, free_indices, symbols, walk
 from softcheck.derive.reading.claims import Equality, Line, Reading, Stated
 from softcheck.derive.reading.defaults import DEFAULTS
-from softcheck.derive.reading.document import Text
 from softcheck.derive.reading.notation.cursor import Found
 from softcheck.derive.reading.notation.vocabulary import CONSTANTS, DIVERGENCE, TABLES, is_fixed
+from softcheck.derive.reading.regions import Text
 from softcheck.derive.reading.tokens import Token
 
 _EQUATING = ("=", ":=", "=:")

@@ -16,12 +16,12 @@ from softcheck.derive.reading.conditions import (
     quietly,
 )
 from softcheck.derive.reading.defaults import DEFAULTS
-from softcheck.derive.reading.document import Span, Text
 from softcheck.derive.reading.findings import Findings, Known
 from softcheck.derive.reading.notation.cursor import Brace, Found, Scope
 from softcheck.derive.reading.notation.grammar import parse
 from softcheck.derive.reading.notation.ranges import letters
 from softcheck.derive.reading.notation.vocabulary import CONSTANTS, TABLES
+from softcheck.derive.reading.regions import Span, Text
 from softcheck.derive.reading.statements import Statement, statements
 from softcheck.derive.reading.tokens import ReadError, Token, tokenize
 from softcheck.derive.reading.words import assumes, says_constant

@@ -2,7 +2,7 @@
 
 import re
 
-from softcheck.derive.reading.document import Span
+from softcheck.derive.reading.regions import Span
 
 _CONSTANT = re.compile(
     r"\bconstants?\b|\b(?:do|does) not depend\b|\bindependent of\b|\bfree of\b|\bfixed\b"
