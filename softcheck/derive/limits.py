@@ -15,6 +15,12 @@ MACRO_DEPTH = 20
 NESTING = 60
 """Brackets within brackets, sums within sums and definitions within definitions."""
 
+MARKS = 300_000
+"""Characters of one document that markup is made of; the largest of the fixtures has 153."""
+
+FORMULAS = 20_000
+"""Formulas of one document, and pieces of it that are not read."""
+
 EQUALITIES = 2_000
 """Equalities of one document."""
 

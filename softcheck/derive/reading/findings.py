@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from softcheck.derive.expr import Condition, Definition, Div, Expr, Sum, Sym, free_indices, symbols
 from softcheck.derive.reading.claims import Equality, Kind, Line, Reading, Role, SetAside, Stated
 from softcheck.derive.reading.conditions import Restriction
-from softcheck.derive.reading.document import Text
 from softcheck.derive.reading.forms import Form
 from softcheck.derive.reading.notation.cursor import Found
+from softcheck.derive.reading.regions import Text
 from softcheck.derive.reading.tokens import Token
 from softcheck.derive.spell import unicode
 

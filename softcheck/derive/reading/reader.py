@@ -28,7 +28,6 @@ from softcheck.derive.limits import EQUALITIES
 from softcheck.derive.reading.claims import Kind, Line, Reading, Stated
 from softcheck.derive.reading.conditions import Restriction, quietly, restriction, restricts
 from softcheck.derive.reading.defaults import DEFAULTS
-from softcheck.derive.reading.document import Span, Text
 from softcheck.derive.reading.findings import EQUATING, Findings, Known
 from softcheck.derive.reading.forms import Form, Seen, Side, doubt, form_of, is_example
 from softcheck.derive.reading.notation.cursor import Brace, Found, Scope
@@ -42,6 +41,7 @@ from softcheck.derive.reading.notation.vocabulary import (
     TABLES,
     is_fixed,
 )
+from softcheck.derive.reading.regions import Span, Text
 from softcheck.derive.reading.sentences import DISPLAY, INLINE, Piece, Surroundings, surroundings
 from softcheck.derive.reading.statements import Statement, statements
 from softcheck.derive.reading.tokens import ReadError, Token, tokenize
@@ -78,11 +78,8 @@ def read(
     lines : sequence of (first, last)
         The lines of which a formula is read that stands on one of them; none for all.
     """
-    document = Text(text)
-    every = list(document.spans())
-    spans = [span for span in every if not lines or _on(document, span, lines)]
-    off = len(every) - len(spans)
-    formulas = _formulas(document, spans)
+    document = Text(text, lines)
+    formulas = _formulas(document)
     scope = _scope(formulas)
     # What a symbol is may stand behind its first use: what is defined is collected first.
     labels = frozenset(INDEX_LETTERS - scope.letters - scope.quantities)
@@ -91,14 +88,8 @@ def read(
     arities = {name: len(given.definition.params) for name, given in first.definitions.items()}
     scope = replace(scope, arities=arities)
     reading = _Reader(before, formulas, scope).read()
-    reading.off = off
+    reading.off = document.off
     return reading
-
-
-def _on(text: Text, span: Span, lines: Sequence[tuple[int, int]]) -> bool:
-    """Tell whether a formula stands on one of some lines."""
-    start, end = text.line(span.start), text.line(span.end)
-    return any(first <= end and start <= last for first, last in lines)
 
 
 @dataclass
@@ -113,8 +104,9 @@ class _Formula:
     place: int = 0
 
 
-def _formulas(text: Text, spans: Sequence[Span]) -> list[_Formula]:
-    """Return formulas of a text, those in the words of another behind it."""
+def _formulas(text: Text) -> list[_Formula]:
+    """Return the formulas of a text, those in the words of another behind it."""
+    spans = list(text.spans())
     pieces = [Piece(*span.outer, span.display, _stops(text.text, span)) for span in spans]
     around = surroundings(text.prose, pieces)
     found = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from softcheck.derive.reading.tokens import ReadError, Token
 
-_RELATIONS = {
+RELATIONS = {
     "neq": "≠", "ne": "≠", "le": "≤", "leq": "≤", "leqslant": "≤", "ge": "≥", "geq": "≥",
     "geqslant": "≥", "ll": "≪", "gg": "≫", "approx": "≈", "sim": "∼", "simeq": "≃", "cong": "≅",
     "propto": "∝", "to": "→", "rightarrow": "→", "longrightarrow": "→", "leftarrow": "←",
@@ -14,6 +14,8 @@ _RELATIONS = {
     "gtrsim": "≳", "asymp": "≍", "prec": "≺", "succ": "≻", "doteq": "≐", "lt": "<", "gt": ">",
     "equiv": "=", "coloneqq": ":=", "coloneq": ":=", "triangleq": ":=", "eqqcolon": "=:",
 }  # fmt: skip
+"""Commands of relations, and the sign of each."""
+
 _SPLITS = {"implies", "Rightarrow", "Longrightarrow", "iff", "Leftrightarrow", "therefore"}
 _STACKS = {"overset", "stackrel", "underset"}
 _LAYOUTS = {
@@ -233,8 +235,8 @@ def _relation(tokens: Sequence[Token], i: int) -> tuple[str, int] | None:
     if token.kind == "command":
         if token.text == "not" and following in ("=", "in"):
             return ("≠" if following == "=" else "∉"), 2
-        if token.text in _RELATIONS:
-            return _RELATIONS[token.text], 1
+        if token.text in RELATIONS:
+            return RELATIONS[token.text], 1
     return None
 
 
@@ -404,7 +406,7 @@ def _dangles(current: Sequence[Token]) -> bool:
     if len(current) > 1 and current[-2].text == "^":
         return False  # the star of a name
     ends = last.kind == "sign" and last.text in (*_OPERATORS, "=", "<", ">")
-    return ends or (last.kind == "command" and last.text in {*_RELATIONS, "cdot", "times"})
+    return ends or (last.kind == "command" and last.text in {*RELATIONS, "cdot", "times"})
 
 
 def _continues(tokens: Sequence[Token], i: int, current: Sequence[Token]) -> bool:
