@@ -19,6 +19,9 @@ _DOTS = {"dots", "ldots", "cdots", "dotsc", "hdots"}
 _SPACES = {"Delta", "Δ", "R", "S", "A", "X", "Y", "C", "K", "V", "I", "U", "W", "N", "Z"}
 """Letters, or letters in a font, of sets that a quantity lies in as a whole."""
 
+_OF_SETS = {"-", "+", "cup", "cap", "setminus", "backslash", "triangle", "ominus"}
+"""Signs that make a set of two."""
+
 _OPPOSITE = {"=": "≠", "≠": "="}
 _BOUNDS = ("<", ">", "≤", "≥")
 
@@ -156,7 +159,9 @@ def _member(statement: Statement, scope: Scope) -> list[Condition] | None:
         return None
     left, right = statement.sides
     names = [part for part in _commas(left) if part]
-    without = next((i for i, t in enumerate(right) if t.text in ("setminus", "backslash")), None)
+    without = next(
+        (i for i, t in enumerate(right) if t.text in ("setminus", "backslash", "-")), None
+    )
     if statement.relations[0].text == "∉" or without is not None:
         listed = right if without is None else right[without + 1 :]
         inner = [t for t in listed if t.text not in ("{", "}")]
@@ -175,7 +180,8 @@ def _is_space(tokens: Sequence[Token]) -> bool:
     if first is None:
         return False
     if first.kind == "font" or first.text in _SPACES:
-        return first.text in _SPACES or first.kind == "font"
+        # What a set is without, or has in common with another, is said with an operator.
+        return not any(token.text in _OF_SETS for token in tokens[1:] if token.kind != "letter")
     return any(t.text in _DOTS for t in tokens) or (first.text == "[" and len(tokens) == 3)
 
 

@@ -17,7 +17,9 @@ _PROGRAMS = (
 )
 _DOCUMENTS = "math|latex|tex|markdown|md|rst"
 
-_INTEREST = re.compile(r"[%\\<]|`++|~++|\.\.(?=[ \t])")
+_INTEREST = re.compile(r"[%\\<]|^\[(?=//\]:|comment\]:)|`++|~++|\.\.(?=[ \t])", re.MULTILINE)
+_HIDDEN = re.compile(r"\[(?://|comment)\]:[ \t]*+(?:#|<>)[ \t]*+(?:\([^\n]*\)|\"[^\n]*\"|'[^\n]*')")
+"""The label of a link that nobody follows: how Markdown writes a comment."""
 _SWITCH = re.compile(r"(?:%|<!--)[ \t]*+softcheck:[ \t]*+off\b", re.IGNORECASE)
 _ON = re.compile(r"(?:%|<!--)[ \t]*+softcheck:[ \t]*+on\b(?:[^\n]*?-->|[^\n]*+)", re.IGNORECASE)
 _PERCENT = re.compile(r"%[^\n]*+(?:\n[ \t]*+%(?![ \t]*+softcheck:)[^\n]*+)*+")
@@ -121,7 +123,7 @@ class _Excluding:
         self._read_to = 0
         handlers = {
             "%": self._percent, "\\": self._command, "<": self._tag, "`": self._ticks,
-            "~": self._fence, ".": self._directive,
+            "~": self._fence, ".": self._directive, "[": self._hidden,
         }  # fmt: skip
         place = 0
         while match := _INTEREST.search(text, place):
@@ -209,6 +211,10 @@ class _Excluding:
             self._read_to = stop.start()
             return tag.end()
         return self._exclude(at, stop.end(), CODE)
+
+    def _hidden(self, at: int) -> int:
+        hidden = None if self._tex else _HIDDEN.match(self.text, at)
+        return self._exclude(at, hidden.end(), COMMENT) if hidden else at + 1
 
     def _ticks(self, at: int) -> int:
         text = self.text

@@ -4,7 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from softcheck.derive.expr import Condition, Definition, Div, Expr, Sum, Sym, free_indices, symbols
+from softcheck.derive.expr import (
+    Condition,
+    Definition,
+    Div,
+    Expr,
+    Sum,
+    Sym,
+    children,
+    free_indices,
+    symbols,
+)
 from softcheck.derive.reading.claims import Equality, Kind, Line, Reading, Role, SetAside, Stated
 from softcheck.derive.reading.conditions import Restriction
 from softcheck.derive.reading.forms import Form
@@ -198,6 +208,9 @@ class Findings:
         """Return the claim that two lines are equal where the conditions on them hold."""
         restriction = restriction or Restriction()
         problem = problem or left.problem or right.problem
+        if paired := _paired(left.tree, right.tree):
+            said = f"a sum without {paired} may be one over pairs, write two sums or say for which"
+            problem = problem or f"line {left.source_line}, column {left.column}: {said} {paired}"
         free = set().union(*(free_indices(s.tree) for s in (left, right) if s.tree is not None))
         unread = ""
         if restriction.problem:
@@ -281,6 +294,27 @@ def _normalised(left: Line, right: Line) -> Line | None:
         return None
     (action,) = left.tree.args
     return replace(right, tree=Div(right.tree, Sum(action, right.tree)))
+
+
+def _paired(left: Expr | None, right: Expr | None) -> str | None:
+    """Return an action that sums on one side leave out and that stands nowhere else."""
+    if left is None or right is None:
+        return None
+    for side, other in ((left, right), (right, left)):
+        out = free_indices(side) - free_indices(other) - _apart(side)
+        if found := sorted(index for index in out if not index.isdigit()):
+            return found[0]
+    return None
+
+
+def _apart(x: Expr) -> set[str]:
+    """Return the free actions of a formula that stand outside of the sums that leave them out."""
+    match x:
+        case Sum(index, body, skip):
+            return _apart(body) - {index, *skip}
+        case _ if not children(x):
+            return free_indices(x)
+    return set().union(*map(_apart, children(x))) & free_indices(x)
 
 
 def _joined(sides: Sequence[str], signs: Sequence[str]) -> str:

@@ -27,6 +27,8 @@ _SCOPE = re.compile(
     r"\\(?:begin|end)(?:group(?![A-Za-z])|\s*+\{(?!document))|\\[be]group(?![A-Za-z])"
 )
 _NAMES = ("new", "robust", "def", "operator", "let", "document")
+_CATEGORY = re.compile(r"\\(?:catcode|mathcode|lccode|uccode|active|scantokens)(?![A-Za-z])")
+_ODD = "it changes what characters mean, and what follows may be read as something else"
 _NEVER = "a definition whose braces do not close"
 
 
@@ -48,7 +50,7 @@ def macros(text: str) -> tuple[dict[str, Macro], list[Region]]:
     two ways, within a group, behind a formula that uses it, or with arguments of a form of its own.
     """
     found: dict[str, Macro] = {}
-    regions: list[Region] = []
+    regions = [Region("unread", *match.span(), reason=_ODD) for match in _CATEGORY.finditer(text)]
     aliases: dict[str, str] = {}
     closing = braces(text)
     passed = _Passed(text, closing)

@@ -29,6 +29,7 @@ _PLACED = {"aligned", "gathered", "alignedat", "multlined", "split"}
 _COLUMNED = {"IEEEeqnarray"}
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 _BREAKS = {"cell", "row", "space"}
+_COLONS = {":", "colon"}
 _OPERATORS = {"+", "-", "*", "/"}
 _NAMING = {"def", "def.", "definition", "by def", "by definition"}
 _DENYING = re.compile(r"\bnot\b|\?|\bapprox|\bno\b|\bnever\b", re.IGNORECASE)
@@ -283,6 +284,8 @@ def _pieces(tokens: Sequence[Token]) -> list[_Piece]:
             split = token.kind == "command" and token.text in _SPLITS
             link = "row" if token.kind == "row" else "conclusion" if split else "aside"
             pieces.append(_Piece([], link))
+            if token.text in _COLONS:
+                continue
         within += (token.text == "begin") - (token.text == "end") if token.kind == "cases" else 0
         if within > 0 or (token.kind not in _BREAKS if inside else not _is_break(token)):
             pieces[-1].tokens.append(token)
@@ -365,6 +368,8 @@ def _is_break(token: Token) -> bool:
 def _breaks(tokens: Sequence[Token], i: int, current: Sequence[Token]) -> bool:
     """Tell whether the token before place `i` ends the piece that was gathered so far."""
     token = tokens[i - 1]
+    if token.text in _COLONS:
+        return _says_for_which(tokens, i, current)
     if token.kind == "row":
         return not _continues(tokens, i, current)
     if token.kind == "space":
@@ -372,6 +377,14 @@ def _breaks(tokens: Sequence[Token], i: int, current: Sequence[Token]) -> bool:
     if token.kind == "text":
         return bool(current)
     return token.kind != "cell" and _is_break(token)
+
+
+def _says_for_which(tokens: Sequence[Token], i: int, current: Sequence[Token]) -> bool:
+    r"""Tell whether a colon sets a range apart from what holds in it: `a \in A: x = 1`."""
+    sign = _relation(tokens, i - 1) or (i > 1 and tokens[i - 2].text == "=")
+    ranged = any(_relation(current, j) for j in _outside(current))
+    quantified = bool(current) and current[0].text == "forall"
+    return not sign and ranged and not quantified
 
 
 def _new_column(tokens: Sequence[Token], i: int, current: Sequence[Token]) -> bool:

@@ -71,6 +71,7 @@ _INDEX = rf"[^\W\d_][{''.join(set(ACCENTS.values()))}]*'*"
 _TOKEN = re.compile(
     rf"(?P<accented>[^\W\d_][{''.join(set(ACCENTS.values()))}]+)"
     rf"|(?P<total>[Σ∑]\s*_(?P<over>{_INDEX}(?:≠{_INDEX})*)|Σ(?=\s*_))"
+    r"|(?P<product>Π(?=\s*_))"
     rf"|(?P<glyph>{GLYPH.pattern})|"
     r"(?P<comment>%[^\n]*\n?)"
     r"|(?P<row>\\\\\*?(?:\[[^\]\n]*\])?|\\cr\b|\\newline\b)"
@@ -200,7 +201,7 @@ def _standing(latex: str, token: Token) -> list[Token]:
     return [replace(piece, start=token.start, end=token.end) for piece in pieces]
 
 
-_PLAIN_TEXT = {"glyph", "accented", "total", "subscript", "comment", "space"}
+_PLAIN_TEXT = {"glyph", "accented", "total", "product", "subscript", "comment", "space"}
 
 
 def _plain_text(token: Token, match: re.Match[str]) -> list[Token]:
@@ -211,6 +212,8 @@ def _plain_text(token: Token, match: re.Match[str]) -> list[Token]:
         # The mark of `A_soft` is a word; TeX sets `A_s oft`, which nobody means.
         word = Token("text", match.group("mark"), token.start + 1, token.end)
         return [Token("sign", "_", token.start, token.start + 1), word]
+    if token.kind == "product":
+        return _standing(r"\prod ", token)
     if token.kind == "total":
         first, *skip = (match.group("over") or "").split("≠")
         left_out = rf" \neq {','.join(skip)}" if skip else ""
@@ -273,6 +276,9 @@ def _taken(token: Token, tokens: Sequence[Token], i: int) -> tuple[list[Token], 
     if token.text in ("left", "right"):
         return _after_size(tokens, i)
     inner, i = _argument(tokens, i, token)
+    if token.text == "hspace":
+        narrow = not inner or inner[0].text == "-" or inner[0].text[0] in "0."
+        return [] if narrow else [replace(token, kind="space")], i
     if token.text == "substack":
         # What stands in rows below a sum could as well stand beside each other.
         return [replace(t, kind="sign", text=",") if t.kind == "row" else t for t in inner], i

@@ -13,8 +13,8 @@ _ALL = (
     r"indices|index|entries|entry|of|two|which|where|when|with|other|now|have)\b)*[\s,:]*"
 )
 _IF = (
-    r"if|for|when|whenever|where|with|given|provided|as long as|in case|in the case|the case|cases?|"
-    r"assuming|assume|suppose|supposing|consider|let|take|fix|rows?|such that|s\.t\."
+    r"if|for|when|whenever|where|with|given|provided|as long as|in case|in the case|the case|"
+    r"cases?|assuming|assume|suppose|supposing|consider|let|take|fix|rows?|such that|s\.t\."
 )
 _UNLESS = (
     r"unless|except(?:ing)?(?:\s+(?:if|when|where|for|that))?|excluding|other than|but not(?: if)?"
@@ -30,7 +30,8 @@ _ON = re.compile(rf"\s*[,:]?\s*[{INLINE}{DISPLAY}]")
 
 _CONSTANT = re.compile(
     r"\bconstants?\b|\b(?:do|does) not depend\b|\bdoesn't depend\b|\bindependent of\b|\bfree of\b"
-    r"|\bfixed\b|\barbitrary\b|\bnot a function of\b|\bheld fixed\b|\bdetached\b|\bstop-?gradient\b",
+    r"|\bfixed\b|\barbitrary\b|\bnot a function of\b|\bheld fixed\b|\bdetached\b"
+    r"|\bstop-?gradient\b",
     re.IGNORECASE,
 )
 _CONSTANT_BEFORE = re.compile(
@@ -38,9 +39,26 @@ _CONSTANT_BEFORE = re.compile(
     rf"|\bconstants\b(?:\s|,|\band\b|\bor\b|{INLINE})*$",
     re.IGNORECASE,
 )
-_DENIES = re.compile(
-    r"\b(?:not|never|no|neither|nor|cannot|without|hardly|if|whether|non)\b|n't\b|\bnon-?constants?\b"
-    r"|\?",
+_NOT = (
+    r"\b(?:not|never|no|none|neither|nor|cannot|without|hardly|rarely|seldom|barely|scarcely|whether|non"
+    r"|wrong(?:ly)?|false(?:ly)?|incorrect(?:ly)?|mistak\w+|erroneous\w*|fallac\w+|unless|until|except"
+    r"|only|some|sometimes|often|almost|nearly|unlikely|far from|anything but|would|could|were|wish"
+    r"|pretend\w*|ceases?|illegal\w*|invalid\w*|forbid\w*|fails? to)\b|n't\b|\bnon-?constants?\b|\?"
+)
+_DENIED = re.compile(_NOT, re.IGNORECASE)
+_DENIES = re.compile(rf"{_NOT}|\bif\b", re.IGNORECASE)
+_WHATEVER = r"\b(?:any|every|all|arbitrary|generic|general|whatever|whichever|no matter)\b"
+_DISTRIBUTION = (
+    r"(?:\s+(?!case\b)[\w'-]+){0,3}?"
+    r"\s+(?:distributions?|polic(?:y|ies)|probabilit\w+|densit\w+)\b"
+)
+_ANY_BEFORE = re.compile(
+    rf"{_WHATEVER}(?:{_DISTRIBUTION}|\s+(?:the|a|our)\s+\w+)[\s,]*$", re.IGNORECASE
+)
+_ANY_BEHIND = re.compile(
+    r"^\W*(?:is|be|are|denotes?|may be|can be)(?:\s+(?!not\b)\w+){0,2}?"
+    rf"\s+{_WHATEVER}{_DISTRIBUTION}"
+    r"|^\W*(?:(?:need|does|do) not(?: have to)? be|is not(?: necessarily)?)\s+(?:a |the )?softmax",
     re.IGNORECASE,
 )
 _POSITIVELY = re.compile(
@@ -85,3 +103,13 @@ def says_constant(around: Surroundings) -> bool:
     verbs = list(_VERB.finditer(after))
     until = verbs[1].start() if len(verbs) > 1 else len(after)
     return bool(_CONSTANT.search(after[:until]) or _CONSTANT_BEFORE.search(before))
+
+
+def denied(around: Surroundings) -> bool:
+    """Tell whether the sentence of a formula may deny it, or ask."""
+    return _DENIED.search(f"{around.before} {around.behind}") is not None
+
+
+def says_any(around: Surroundings) -> bool:
+    """Tell whether the words next to a symbol say that it is any distribution."""
+    return bool(_ANY_BEFORE.search(around.before) or _ANY_BEHIND.search(around.behind))

@@ -91,6 +91,10 @@ def _variable_and_order(parser: Parser, *, vector: bool = False) -> list[Sym]:
         if order > 1:
             raise ReadError("a second derivative by whole tables is a matrix", start)
         symbol = Sym(symbol.name, (ENTRY,))
+    if parser.scope.is_state(symbol.name):
+        raise ReadError(
+            f"a derivative by the state {symbol.name}, of which it is not said how it enters", start
+        )
     if "_s'" in symbol.name:
         raise ReadError("a derivative at another state is outside what can be decided", start)
     return [symbol] * order
