@@ -200,12 +200,26 @@ class Names(Cursor):
             elif self.sees("'"):
                 self.take()
                 marks += "'"
+            elif self.sees("*") and self._is_star():
+                self.take()
+                marks += "*"
             elif self.sees("^") and power is None:
                 self.take()
                 mark, power = self._superscript(below.words)
                 marks += mark
             if self.i == before:
                 return marks, power
+
+    def _is_star(self) -> bool:
+        """Tell whether `*` is the mark of a name, as in the `π*(a)` of plain text: no product."""
+        if self.peek(1).kind == "end":
+            return True
+        beside = self.peek(-1).end == self.peek().start and self.peek().end == self.peek(1).start
+        before = self.i
+        self.i += 1
+        starred = beside and self._application("", indexed=False) is not None
+        self.i = before
+        return starred
 
     def _decorated(self, name: str, words: Sequence["_Mark"]) -> str:
         """Return a name with the words below and above it that tell it apart."""
