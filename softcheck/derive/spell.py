@@ -22,8 +22,7 @@ from softcheck.derive.expr import (
     Sum,
     Sym,
 )
-from softcheck.derive.reading.glyphs import ACCENT_NAMES, GREEK, latex_of
-from softcheck.derive.reading.notation.vocabulary import CONSTANTS
+from softcheck.derive.glyphs import ACCENT_NAMES, GREEK, latex_of
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUM, _PRODUCT, _FACTOR = range(3)
@@ -172,7 +171,7 @@ def _product(factors: tuple[Expr, ...], marks: _Marks) -> str:
         open_ended = isinstance(factor, Sum | Log)
         part = _spell(factor, _PRODUCT if open_ended and place == last else _FACTOR, marks)
         before = rest[place - 1] if place else None
-        named = isinstance(before, Sym) and not before.args and before.name not in CONSTANTS
+        named = isinstance(before, Sym) and not before.args
         # A name directly before a bracket could be a function of what is in it.
         dotted = named and part.startswith(("(", "[", marks.brackets[0]))
         parts.append(f"{marks.dot} {part}" if dotted else part)

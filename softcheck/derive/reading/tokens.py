@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from softcheck.derive.glyphs import ACCENTS, GLYPH, GREEK, latex_of, unaccented
 from softcheck.derive.limits import MACRO_DEPTH, TOKENS
-from softcheck.derive.reading.glyphs import ACCENTS, GLYPH, GREEK, latex_of, unaccented
 
 
 @dataclass(frozen=True, slots=True)

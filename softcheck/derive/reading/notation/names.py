@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from softcheck.derive.expr import Expr, Pow, Size, Sym
-from softcheck.derive.reading.glyphs import ACCENTS, GREEK, bold, raised, script
+from softcheck.derive.glyphs import ACCENTS, GREEK, bold, raised, script
 from softcheck.derive.reading.notation.cursor import Cursor, Found, Scope, spelled, split
 from softcheck.derive.reading.notation.vocabulary import (
     CONSTANTS,
