@@ -62,9 +62,8 @@ class _Asked:
     lines : tuple of (first, last)
     case : (Case, Settings) or None
         What to evaluate the lines on.
-    roles, strict, gap : bool
-        Whether to say what was made of each formula, to fail on relations that are not checked, and
-        to complete the derivation.
+    roles, strict : bool
+        Whether to say what was made of each formula, and to fail on relations that are not checked.
     """
 
     givens: str | None
@@ -72,10 +71,9 @@ class _Asked:
     case: "tuple[Case, Settings] | None"
     roles: bool
     strict: bool
-    gap: bool
 
-    def of(self, document: str | None, name: str) -> "tuple[Derivation, str, Checked]":
-        """Return the report of a document, its completed derivation, and what both are made of."""
+    def of(self, document: str | None, name: str) -> "tuple[Checked, Derivation]":
+        """Return what was found of a document, and its report."""
         from softcheck.derive import built_in, load
         from softcheck.derive.check import check
         from softcheck.derive.reporting import report
@@ -89,11 +87,7 @@ class _Asked:
             from softcheck.derive.on_data import evaluate
 
             made = msgspec.structs.replace(made, on=evaluate(checked, *self.case))
-        if not self.gap:
-            return made, "", checked
-        from softcheck.derive.completed import completion
-
-        return made, completion(checked), checked
+        return checked, made
 
 
 @takes(SETTINGS)
@@ -148,6 +142,7 @@ def derive(
     that a step leaves out is reported with its own proof.
     """
     from softcheck.derive import BUILT_IN, load
+    from softcheck.derive.completed import completion
     from softcheck.derive.reporting import together
     from softcheck.result import DocumentReport
 
@@ -167,13 +162,12 @@ def derive(
         case=None if case is None else (case.open(), case.settings),
         roles=reading,
         strict=invocation.value("strict"),
-        gap=explain_gap,
     )
     made, completed, decided = [], [], []
     for document in chosen or (None,):
         name = BUILT_IN if document is None else document
         try:
-            one, gap, checked = asked.of(document, name)
+            checked, one = asked.of(document, name)
         except (InputError, NothingToCheckError) as error:
             if len(chosen) <= 1:
                 raise
@@ -182,7 +176,9 @@ def derive(
             continue
         made.append(DocumentReport(name=name, report=one, error=""))
         decided.append(checked)
-        completed.append(f"% {printable(name)}\n{gap}" if len(chosen) > 1 else gap)
+        if explain_gap:
+            title = f"% {printable(name)}\n" if len(chosen) > 1 else ""
+            completed.append(f"{title}{completion(checked)}")
     every = together(made)
 
     def render(form: "Renderer", style: "Style") -> str:

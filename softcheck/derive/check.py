@@ -205,11 +205,13 @@ def _basis(reading: Reading, extra: Reading | None) -> Basis:
     """
     known = basis(reading, extra)
     disputed: dict[str, str] = {}
+    replaced: set[str] = set()
     for said in reading.aside:
         equality = said.equality
         if equality is None or not _holds(equality, known):
             disputed |= dict.fromkeys(said.names - disputed.keys(), said.why)
-    return basis(reading, extra, disputed) if disputed else known
+            replaced |= said.names if said.replaces else set()
+    return basis(reading, extra, disputed, replaced) if disputed else known
 
 
 def _holds(equality: Equality, known: Basis) -> bool:

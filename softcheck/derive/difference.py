@@ -37,7 +37,7 @@ def difference(
         form = NormalForm(facts)
         try:
             sides = len(form.of(left)) + len(form.of(right))
-            rest = _under(conditions, form.difference(left, right))
+            rest = under(conditions, form.difference(left, right))
         except (OutsideError, RecursionError):
             continue
         if 0 < len(rest) <= TERMS and len(rest) < sides:
@@ -77,7 +77,7 @@ def _jacobians(left: Expr, right: Expr, known: Basis) -> Iterator[Lemma]:
                 yield stated
 
 
-def _under(conditions: Sequence[Condition], polynomial: Polynomial) -> Polynomial:
+def under(conditions: Sequence[Condition], polynomial: Polynomial) -> Polynomial:
     """Return a polynomial as it is where some actions are equal and others are not."""
     for condition in conditions:
         both = {condition.left, condition.right}

@@ -1,7 +1,7 @@
 """What a derivation rests on: the defaults, what the document defines, and `--givens`."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -26,6 +26,8 @@ from softcheck.derive.reading.defaults import DEFAULTS, OWN, BuiltIn
 from softcheck.derive.reading.notation.vocabulary import (
     CONSTANTS,
     DIVERGENCE,
+    GIVEN_SCALARS,
+    GIVEN_TABLES,
     POLICIES,
     TABLES,
     THE_STATE,
@@ -127,15 +129,23 @@ class Basis:
                     pending += symbols(self.definitions[name].body)
         return seen
 
-    def order(self, tree: Expr, opened: tuple[str, ...] = ()) -> int:
+    def order(self, tree: Expr) -> int:
         """Return how many derivatives are nested in a formula and its definitions."""
-        if isinstance(tree, Sym):
-            definition = self.definitions.get(tree.name)
-            if definition is None or tree.name in opened:
-                return 0
-            return self.order(definition.body, (*opened, tree.name))
-        inner = max((self.order(part, opened) for part in children(tree)), default=0)
-        return inner + isinstance(tree, Diff)
+        known: dict[str, int] = {}
+
+        def order(tree: Expr) -> int:
+            if isinstance(tree, Sym):
+                definition = self.definitions.get(tree.name)
+                if definition is None:
+                    return 0
+                if tree.name not in known:
+                    known[tree.name] = 0  # in a circle
+                    known[tree.name] = order(definition.body)
+                return known[tree.name]
+            inner = max(map(order, children(tree)), default=0)
+            return inner + isinstance(tree, Diff)
+
+        return order(tree)
 
     def undefined(self, *trees: Expr) -> list[str]:
         """Return the symbols of some formulas, and of their definitions, that mean nothing."""
@@ -185,7 +195,10 @@ class Basis:
 
 
 def basis(
-    reading: Reading, extra: Reading | None = None, disputed: Mapping[str, str] | None = None
+    reading: Reading,
+    extra: Reading | None = None,
+    disputed: Mapping[str, str] | None = None,
+    replaced: Collection[str] = (),
 ) -> Basis:
     """Return what is known for a document.
 
@@ -196,7 +209,9 @@ def basis(
     extra : Reading, optional
         Of the file of `--givens`, which outranks the document.
     disputed : mapping of name to str, optional
-        Names of which the text says something more: they have no meaning by default.
+        Names of which the text says something more.
+    replaced : collection of name
+        Those of them that may mean something else: they have no meaning by default.
     """
     disputed = disputed or {}
     parts: dict[Source, Reading] = {"document": reading}
@@ -210,14 +225,14 @@ def basis(
         if line.tree is not None
     ]
     trees += [definition.body for definition in _definitions(givens).values()]
-    without = _differentiated_otherwise(trees, givens) | disputed.keys()
+    without = _differentiated_otherwise(trees, givens) | set(replaced)
     givens += _defaults(
         set().union(*map(symbols, trees)), {given.name for given in givens}, without
     )
     definitions = _definitions(givens)
     bodies = [definition.body for definition in definitions.values()]
     used = set().union(*map(symbols, [*trees, *bodies]))
-    assumed = _assumed(parts.values(), trees, used - definitions.keys())
+    assumed = _assumed(parts.values(), trees, used - definitions.keys(), replaced)
     clashes = _labelled(used | definitions.keys())
     for part in parts.values():
         clashes |= part.clashes
@@ -236,7 +251,7 @@ def basis(
         full,
         givens=(
             *(_noted(full, given) for given in givens),
-            *_granted(full, used, assumed.declared),
+            *_granted(full, used, assumed),
         ),
         positive=full.positive | positives,
         ones=full.ones | sums,
@@ -275,15 +290,23 @@ class _Assumed:
         Those that the text says something of.
     constants, ones, positive : set of str
         As in `Basis`.
+    granted : set of str
+        Those of the constants of which the text says nothing at all.
     """
 
     declared: Mapping[str, int]
     constants: frozenset[str]
     ones: frozenset[str]
     positive: frozenset[str]
+    granted: frozenset[str]
 
 
-def _assumed(parts: Iterable[Reading], trees: Iterable[Expr], undefined: set[str]) -> _Assumed:
+def _assumed(
+    parts: Iterable[Reading],
+    trees: Sequence[Expr],
+    undefined: set[str],
+    replaced: Collection[str],
+) -> _Assumed:
     """Return what the parts, and the notation of this field, say of symbols."""
     declared: dict[str, int] = {}
     ones: set[str] = set()
@@ -294,15 +317,21 @@ def _assumed(parts: Iterable[Reading], trees: Iterable[Expr], undefined: set[str
         ones |= part.normalised.keys()
         unsigned |= part.unsigned
         positive |= {c.left for c in part.conditions if c.relation == ">"}
+    uses = _arities(trees, {})
+    tables = {name for name in undefined & GIVEN_TABLES if uses.get(name) == 1} - set(replaced)
+    scalars = {name for name in undefined & GIVEN_SCALARS if uses.get(name) == 0} - set(replaced)
     fixed = set(filter(is_fixed, undefined))
     policies = {name for name in fixed if name.partition("_")[0] in POLICIES}
     ones |= policies
     variables = {node.by.name for tree in trees for node in walk(tree) if isinstance(node, Diff)}
     return _Assumed(
         declared,
-        frozenset(CONSTANTS | TABLES | variables | declared.keys() | ones | fixed),
+        frozenset(
+            CONSTANTS | TABLES | variables | declared.keys() | ones | fixed | tables | scalars
+        ),
         frozenset(ones),
         frozenset(positive | (CONSTANTS - unsigned) | policies),
+        frozenset((tables | scalars) - declared.keys() - variables),
     )
 
 
@@ -364,14 +393,15 @@ def _divergence(p: str, q: str) -> BuiltIn:
     return BuiltIn(left, (), rf"\sum_b {p} (\log {p} - \log {q})")
 
 
-def _granted(known: Basis, used: set[str], declared: Mapping[str, int]) -> Iterator[Given]:
+def _granted(known: Basis, used: set[str], assumed: _Assumed) -> Iterator[Given]:
     """Yield what is said of the symbols that depend on nothing."""
+    declared = assumed.declared
     for name in sorted(used & known.constants - {"θ"}):
         more = ", and is positive" if name in known.positive else ""
         more += f", and Σ {name} = 1" if name in known.ones else ""
         source: Source = "document" if name in declared else "default"
         text = f"{name} does not depend on the policy{more}"
-        yield Given(name, text, None, source, declared.get(name))
+        yield Given(name, text, None, source, declared.get(name), sure=name not in assumed.granted)
 
 
 def _distributions(known: Basis) -> tuple[frozenset[str], frozenset[str]]:

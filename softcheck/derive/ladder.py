@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, assert_never
 
+from softcheck.derive.difference import under
 from softcheck.derive.expr import Condition, Expr, symbols
 from softcheck.derive.givens import Basis
 from softcheck.derive.kernel.normal_form import NormalForm
@@ -250,13 +251,19 @@ class Ladder:
     def _fewest(
         self, grounds: Sequence[Ground], proved: Proved
     ) -> tuple[Proved, tuple[Ground, ...]]:
-        """Take grounds away, the last first, as long as the rest proves the step."""
+        """Take grounds away, the last first, many at a time if that leaves the step proved."""
         kept = list(grounds)
-        for ground in reversed(grounds):
-            rest = [other for other in kept if other != ground]
-            again = self._proves(rest)
+        pending = [list(grounds)] if grounds else []
+        while pending:
+            block = pending.pop()
+            rest = [ground for ground in kept if ground not in block]
+            # Without any the step was not proved on the lowest rung.
+            again = self._proves(rest) if rest or len(block) == 1 else None
             if again is not None:
                 proved, kept = again, rest
+            elif len(block) > 1:
+                half = len(block) // 2
+                pending += [block[:half], block[half:]]
         return proved, tuple(kept)
 
     # What a proof says
@@ -267,7 +274,7 @@ class Ladder:
         form = NormalForm(self._facts(used))
         try:
             left, right = form.of(self.left), form.of(self.right)
-            rest = form.difference(self.left, self.right)
+            rest = under(self.conditions, form.difference(self.left, self.right))
         except OutsideError:
             return None
         if not rest or len(rest) >= len(left) + len(right):
@@ -287,7 +294,7 @@ class Ladder:
             grounds.append(ground)
             form = NormalForm(self._facts(grounds))
             try:
-                left = formula(form.of(term))
+                left = formula(under(self.conditions, form.of(term)))
             except OutsideError:
                 continue
             if left != before:

@@ -27,6 +27,9 @@ PRODUCTS = 20_000
 WORK = 1_000_000
 """Products of terms that a whole document may take."""
 
+TOWER = 8
+"""Exponentials within exponentials; their terms double in size with each."""
+
 LINKED_SUMS = 5
 """Sums that hang together through quantities with two indices, for one canonical order."""
 

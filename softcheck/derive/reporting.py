@@ -1,7 +1,7 @@
 """What was decided of a document, as the records of a report."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import msgspec
 
@@ -200,7 +200,13 @@ def _difference(
     if refutation is None:
         return None
     claim = refutation.claim
-    by = difference(claim.left, claim.right, claim.conditions, checked.context)
+    known = replace(
+        checked.context,
+        definitions=claim.definitions,
+        positive=claim.positive,
+        ones=claim.ones,
+    )
+    by = difference(claim.left, claim.right, claim.conditions, known)
     return None if by is None else result.Formula(latex=latex(by), reading=unicode(by))
 
 

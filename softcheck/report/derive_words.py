@@ -131,7 +131,7 @@ def source(given: Given) -> str:
     if given.source == "default":
         return "default"
     place = "--givens, " if given.source == "givens" else ""
-    words = f', "{printable(given.words, _REASON)}"' if given.words else ""
+    words = f": {printable(given.words, _REASON)}" if given.words else ""
     weak = "" if given.sure else f", taken as the definition of {printable(given.name)}"
     return f"{place}line {given.source_line}{words}{weak}"
 

@@ -12,6 +12,7 @@ import run
 from softcheck.derive import built_in
 from softcheck.derive.check import check
 from softcheck.derive.reading.claims import Role
+from softcheck.derive.reporting import report
 from softcheck.result import Verdict
 
 WRONG = r"$$\sum_a \pi(a)^2 = 1$$"
@@ -125,6 +126,48 @@ def test_the_explained_gap_is_a_derivation_without_a_gap(paper):
     assert checked.decisions[0].found.gap is None
     nothing = run.softcheck("derive", paper(r"$$n = n$$"), "--explain-gap")
     assert nothing.out == "% No step leaves a term out.\n"
+
+
+# The names of the loss, the policy and g.
+NAMES = (("L", r"\pi", "g"), (r"\hat L", r"\hat\pi", r"\tilde g"), (r"\bar L", r"\pi", r"\vec g"))
+
+
+@pytest.mark.parametrize(
+    ("more", "where", "conditions"),
+    [
+        ("", "", []),
+        (r" + \pi(c) - \pi(c)", r", \quad a \neq c", ["a ≠ c"]),
+        (r" + \pi(a) - \pi(c)", r", \quad a = c", ["a = c"]),
+        (r" + \pi(c) - \pi(i)", r", \quad a \neq c, \quad c = i", ["a ≠ c", "c = i"]),
+        (r" + \pi(c) - \pi(c)", r", \quad a \neq c, \quad \alpha > 0", ["a ≠ c", "α > 0"]),
+    ],
+)
+@pytest.mark.parametrize(("loss", "policy", "g"), NAMES)
+def test_a_completed_derivation_keeps_accents_and_conditions(
+    paper, loss, policy, g, more, where, conditions
+):
+    given = (
+        rf"Let ${policy}(a) = e^{{\theta_a}} / \sum_b e^{{\theta_b}}$, "
+        rf"${loss} = -\sum_b {policy}(b) {g}(b)$ and ${g}(b) = Q(b) - \alpha \log {policy}(b)$:"
+    )
+    step = (
+        rf"\frac{{\partial {loss}}}{{\partial \theta_a}} = "
+        rf"-\sum_b \frac{{\partial {policy}(b)}}{{\partial \theta_a}} {g}(b)"
+    )
+    text = f"{given} $${step}{more}{where}$$"
+    outcome = run.softcheck("derive", paper(text), "--explain-gap")
+    assert outcome.out.startswith("% line 1: the term that is left out")
+    again = report(check(f"{given}\n\n{outcome.out}"))
+    assert again.status is Verdict.PROVED
+    lines = {line.number: line.reading for line in again.lines}
+    reasons = [step for step in again.steps if lines[step.from_line].startswith("Σ")]
+    assert len(reasons) == 1
+    first, second, third, last = (step for step in again.steps if step not in reasons)
+    assert list(first.conditions) == list(last.conditions) == conditions
+    assert set(conditions).issuperset(second.conditions + third.conditions)
+    assert lines[third.to_line] == "0"
+    left, right = (line.reading for line in report(check(text)).lines)
+    assert (lines[first.from_line], lines[last.to_line]) == (left, right)
 
 
 def test_a_right_document_in_markdown_and_one_with_windows_line_ends(tmp_path):

@@ -1,6 +1,8 @@
 """Documents made to break the reader: no crash, no hang, no pass."""
 
+import importlib
 import time
+from itertools import islice, pairwise, permutations
 
 import pytest
 import run
@@ -65,6 +67,71 @@ def test_the_work_of_a_document_is_capped(monkeypatch):
     checked = check(built_in())
     assert checked.decisions[-1].status is Verdict.UNKNOWN
     assert "more work" in checked.decisions[-1].found
+
+
+NAMES = "BCDFGHMPRSTUWXY"
+LETTERS = [*"abcijklmuv", *(f"{letter}'" for letter in "abcijklmuv"), "a''"]
+
+
+def in_terms_of_the_last(body):
+    """Return definitions of which each uses the one before twice, and the name of the last."""
+    names = ["Q", *NAMES]
+    text = "".join(
+        f"Let ${new}(a) = {body.format(f'{old}(a)')}$.\n\n" for old, new in pairwise(names)
+    )
+    return text, f"{names[-1]}(a)"
+
+
+def counted(monkeypatch, where):
+    """Count the calls of a function."""
+    calls = []
+    module, _, name = where.rpartition(".")
+    function = getattr(importlib.import_module(module), name)
+    monkeypatch.setattr(where, lambda *args: calls.append(1) or function(*args))
+    return calls
+
+
+@pytest.mark.parametrize("body", ["{0} + {0}", "{0} {0}", r"{0} + \pi(a) {0}"])
+def test_definitions_that_double_are_looked_at_once_each(monkeypatch, body):
+    looked = [
+        counted(monkeypatch, f"softcheck.derive.{module}.children")
+        for module in ("givens", "points.witness")
+    ]
+    text, last = in_terms_of_the_last(body)
+    checked = check(f"{text}$${last} = {last} + 0$$ $${last} = 2 {last}$$")
+    assert [d.status.value for d in checked.decisions] == ["proved", "refuted"]
+    assert sum(map(len, looked)) < 2_000
+    assert sum(d.spent for d in checked.decisions) < 2_000
+
+
+def test_exponentials_within_exponentials_end():
+    text, last = in_terms_of_the_last(r"\exp({0}) + {0}")
+    (decision,) = check(f"{text}$${last} = 2 {last}$$").decisions
+    assert decision.status is Verdict.UNKNOWN
+    assert "exponentials within each other" in decision.found
+    assert decision.spent < 2_000
+
+
+def test_claims_about_very_many_actions_are_tried_at_a_few_choices(monkeypatch):
+    tried = counted(monkeypatch, "softcheck.derive.points.refute.allowed")
+    product = " ".join(rf"\pi({letter})" for letter in LETTERS)
+    turned = " ".join(rf"\pi({letter})" for letter in reversed(LETTERS))
+    text = rf"$${product} = {turned}$$ $${product} Q(a) = {turned} Q(b) \quad \text{{for }} a = b$$"
+    assert check(text).status is Verdict.PROVED
+    assert len(tried) < 2_000
+
+
+def test_the_work_of_lemmas_grows_with_their_number_only(monkeypatch):
+    lines = [
+        rf"$$\frac{{\partial \pi_{i}}}{{\partial \theta_{k}}}"
+        rf" = \pi_{i} (\delta_{{{i}{k}}} - \pi_{k})$$"
+        for i, k in islice(permutations("abcijklmuv", 2), 60)
+    ]
+    asked = counted(monkeypatch, "softcheck.derive.ladder.NormalForm")
+    checked = check("\n\n".join(lines), witness=lambda claim: (1,))
+    assert checked.status is Verdict.PROVED
+    assert len(asked) < 20 * len(lines)
+    assert sum(decision.spent for decision in checked.decisions) < 200 * len(lines)
 
 
 def test_files_that_are_no_documents_are_refused(tmp_path):

@@ -28,7 +28,7 @@ UNKNOWN = {
     "two-gradients": (
         r"$$\nabla_\theta \pi(a) \nabla_\theta \pi(b) = 0$$", "a product of two gradients"),
     "gradient-and-number": (r"$$\nabla_\theta \pi(a) = \pi(a)$$", "another side is a number"),
-    "by-a-definition": (r"$$\frac{\partial \pi(a)}{\partial \pi(b)} = 1$$", "no free variable"),
+    "by-a-definition": (r"$$\frac{\partial \pi(a)}{\partial \pi(b)} = 1$$", "has a definition"),
     "leftover": (r"$$\sum_a \pi(a) = 1 \pi(a)] $$", "']' not understood"),
     "command": (r"$$\cancel{\pi(a)} = 1$$", r"'\cancel' not understood"),
     "empty-side": (r"$$\pi(a) = $$", "the formula ends"),

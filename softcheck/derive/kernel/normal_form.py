@@ -68,7 +68,7 @@ from softcheck.derive.kernel.terms import (
 )
 from softcheck.derive.kernel.theorems import Assumption, Facts, Lemma, Proved
 from softcheck.derive.kernel.zero import vanishes
-from softcheck.derive.limits import PRODUCTS
+from softcheck.derive.limits import PRODUCTS, TOWER
 
 
 class _Unfolded(NamedTuple):
@@ -297,6 +297,8 @@ class NormalForm:
             base, exponent = product.factors[0]
             if isinstance(base.head, Logarithm) and exponent == 1:
                 return self._power_of_logarithm(base.head.of, base.args, coefficient)
+        if _height(product) >= TOWER:
+            raise OutsideError(f"more than {TOWER} exponentials within each other")
         template, args = product_shape(product)
         power = int(coefficient) if coefficient.denominator == 1 else coefficient
         return {Product(((Atom(Exponential(template), args), power),)): Fraction(1)}
@@ -472,6 +474,13 @@ def _differentiated(
     indices = [index for _, group in variables for index in group]
     by = tuple((variable, len(group)) for variable, group in variables)
     return Atom(Symbol(head.name, by), (*own[:first], *indices))
+
+
+def _height(product: Product) -> int:
+    """Return how many exponentials are within each other in a term."""
+    groups = (product.factors, *(component.factors for component in product.sums))
+    heads = [base.head for group in groups for base, _ in group]
+    return max((1 + _height(head.of) for head in heads if isinstance(head, Exponential)), default=0)
 
 
 def _prime_factors(number: int) -> Sequence[int]:

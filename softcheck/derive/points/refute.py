@@ -252,12 +252,14 @@ def points(claim: Claim, *further: Expr) -> Iterator[Point]:
 
 
 def free_actions(claim: Claim) -> list[str]:
-    """Return the names of the actions that a claim and its conditions speak of."""
+    """Return the names of the actions of a claim, those that its conditions speak of last.
+
+    Whoever tries the last ones first soon meets the conditions.
+    """
     named = free_indices(claim.left) | free_indices(claim.right)
-    for condition in claim.conditions:
-        if condition.relation != ">":
-            named |= {condition.left, condition.right}
-    return sorted(index for index in named if not index.isdigit())
+    bound = {n for c in claim.conditions if c.relation != ">" for n in (c.left, c.right)}
+    names = (index for index in named | bound if not index.isdigit())
+    return sorted(names, key=lambda index: (index in bound, index))
 
 
 def fewest_actions(claim: Claim) -> int:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache, reduce
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any, assert_never
 
 from softcheck.derive.expr import (
@@ -45,6 +45,7 @@ _TERMS = 600
 """A size is left out where writing the claim out would take more terms than this."""
 
 _ACTIONS_TRIED = 9
+_ACTIONS_LOOKED_AT = 4096
 
 _WIDTH = 1e-20
 """Intervals wider than this, relatively, confirm nothing."""
@@ -105,12 +106,9 @@ def _choices(claim: Claim, actions: int) -> list[dict[str, int]]:
     """Return a few choices of the free actions that meet the conditions."""
     free = free_actions(claim)
     tried = min(actions, 3 if len(free) < 3 else 2)
-    found = []
-    for chosen in product(range(tried), repeat=len(free)):
-        indices = dict(zip(free, chosen, strict=True))
-        if claim.allows(indices):
-            found.append(indices)
-    return found[:_ACTIONS_TRIED]
+    choices = islice(product(range(tried), repeat=len(free)), _ACTIONS_LOOKED_AT)
+    named = (dict(zip(free, chosen, strict=True)) for chosen in choices)
+    return list(islice(filter(claim.allows, named), _ACTIONS_TRIED))
 
 
 class _Written:
@@ -245,19 +243,23 @@ def _power(base: Any, exponent: Any, written: Any, context: Any) -> Any:
 
 
 def _cost_of(claim: Claim, actions: int) -> int:
-    return max(_cost(side, actions, claim.definitions, ()) for side in (claim.left, claim.right))
+    known: dict[str, int] = {}
+    return max(_cost(side, actions, claim.definitions, known) for side in (claim.left, claim.right))
 
 
 def _cost(
-    x: Expr, actions: int, definitions: Mapping[str, Definition], opened: tuple[str, ...]
+    x: Expr, actions: int, definitions: Mapping[str, Definition], known: dict[str, int]
 ) -> int:
     """Return about how many terms a formula has when its sums are written out."""
     if isinstance(x, Sym):
-        if x.name not in definitions or x.name in opened:
+        if x.name not in definitions:
             return 1
-        inner = _cost(definitions[x.name].body, actions, definitions, (*opened, x.name))
-        return min(inner, actions * actions)  # written once, and shared
+        if x.name not in known:
+            known[x.name] = 1  # in a circle
+            inner = _cost(definitions[x.name].body, actions, definitions, known)
+            known[x.name] = min(inner, actions * actions)  # written once, and shared
+        return known[x.name]
     if isinstance(x, Abbreviation):
-        return _cost(x.meaning, actions, definitions, opened)
-    parts = sum(_cost(part, actions, definitions, opened) for part in children(x)) or 1
+        return _cost(x.meaning, actions, definitions, known)
+    parts = sum(_cost(part, actions, definitions, known) for part in children(x)) or 1
     return parts * actions if isinstance(x, Sum | Diff) else parts

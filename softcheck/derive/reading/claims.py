@@ -141,11 +141,14 @@ class SetAside:
         What it says, where that was read: what holds anyway competes with nothing.
     why : str
         What it is, and its line.
+    replaces : bool
+        Whether it may be another meaning of them, in place of one by default.
     """
 
     names: frozenset[str]
     equality: Equality | None
     why: str
+    replaces: bool = True
 
 
 @dataclass

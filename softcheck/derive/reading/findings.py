@@ -28,11 +28,14 @@ class Known:
         Symbols that have a meaning already: what the document says of them is a claim.
     force : bool
         Whether every equation with one symbol on its left is a definition.
+    labels : set of str
+        Letters of actions that nothing binds: each names one action throughout.
     """
 
     text: Text
     stated: Mapping[str, Stated]
     force: bool
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -89,11 +92,13 @@ class Findings:
         latex = _joined([line.latex for line in lines], signs)
         self.reading.roles.append(Role(kind, code, why, lines[0].source_line, latex, reading))
 
-    def set_aside(self, names: Iterable[str], equality: Equality | None, why: str) -> None:
+    def set_aside(
+        self, names: Iterable[str], equality: Equality | None, why: str, *, replaces: bool = True
+    ) -> None:
         """Record what the text says of some symbols that is neither used nor decided."""
         names = frozenset(names)
         if names:
-            self.reading.aside.append(SetAside(names, equality, why))
+            self.reading.aside.append(SetAside(names, equality, why, replaces))
 
     # Claims
 
@@ -135,8 +140,13 @@ class Findings:
         previous = lines[0]
         apart = [c for c in restriction.conditions if c.relation != ">"]
         known = None if apart else self._known_head(lines[0])
+        last = max((i for i, r in enumerate(relations) if r.text in EQUATING), default=-1)
         for position, (relation, line) in enumerate(zip(relations, lines[1:], strict=True)):
             sign = relation.text
+            if position > last and position > 0:
+                self.role("not checked", None, "an inequality behind an equality",
+                          [previous, line], [sign])  # fmt: skip
+                continue
             if sign == "=:" and self.define(line, previous, "=:", sure=True):
                 continue
             if position == 0 and defines and form is not None and not apart:
@@ -225,7 +235,8 @@ class Findings:
             return False
         if len(set(params)) < len(params) or any(param.isdigit() for param in params):
             return False
-        if any(index not in params and not index.isdigit() for index in free_indices(body)):
+        loose = {index for index in free_indices(body) if index not in params}
+        if not all(index.isdigit() or index in self.known.labels for index in loose):
             return False  # the name does not carry an action that the formula speaks of
         self.reading.definitions[name] = Stated(
             Definition(name, params, body),

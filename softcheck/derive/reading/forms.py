@@ -44,6 +44,10 @@ class Seen:
         Whether it has any, a default or that of a constant included.
     new : bool
         Whether no earlier sentence has a formula with it.
+    default : bool
+        Whether it has a meaning by default, and none of the document's own.
+    starred : bool
+        Whether it bears the star of an optimum.
     softmax : bool
         Whether its second side is a quotient of an exponential by a sum of them.
     zero : bool
@@ -75,6 +79,8 @@ class Seen:
     stated: bool
     known: bool
     new: bool
+    default: bool
+    starred: bool
     softmax: bool
     zero: bool
     derives: bool
@@ -95,7 +101,8 @@ class Seen:
     @property
     def defines(self) -> bool:
         """Whether a definition may read so: a symbol without a meaning, and what it is."""
-        return self.named and not self.stated and self.right in ("expression", "entry", "symbol")
+        kinds = ("expression", "derivative", "entry", "symbol")
+        return self.named and not self.stated and self.right in kinds
 
     @property
     def named(self) -> bool:
@@ -105,7 +112,7 @@ class Seen:
     @property
     def expressed(self) -> bool:
         """Whether more than a bare symbol or number stands on its right."""
-        return self.right in ("expression", "entry")
+        return self.right in ("expression", "derivative", "entry") and not self.number
 
     def says(self, pattern: re.Pattern[str]) -> bool:
         """Tell whether the words before it fit a pattern."""
@@ -140,22 +147,35 @@ _LIST = rf"(?:[\s,;]*(?:{_FORMULA}|\b(?:and|or|also|both)\b))*[\s,:]*$"
 """Formulas of the same list, up to the one that is looked at."""
 
 
-def _words(pattern: str, *, few: int = 0, listed: bool = True) -> re.Pattern[str]:
-    """Return what finds words directly before a formula, with a `few` other words between."""
+_SEVERAL = (
+    r"(?:[\s,;]*(?:(?!(?:is|are|then|so|that|has|have|gives?|becomes?|follows|holds|hence|thus|"
+    rf"because|since|if|when|we|get|obtain|find)\b)[\w'-]+|{_FORMULA}))*[\s,:]*$"
+)
+"""More of a list that a formula has begun, with nouns between: "let p = .., rewards r and J"."""
+
+
+def _words(pattern: str, *, few: int = 0, several: bool = False) -> re.Pattern[str]:
+    """Return what finds words before a formula.
+
+    Directly before it, with a `few` other words between; or before a list of `several` formulas.
+    """
     other = r"(?!(?:then|so|show|prove|have|get|obtain|find)\b)[\w'-]+"
     between = rf"(?:\s+{other}){{0,{few}}}" if few else ""
-    end = _LIST if listed else r"[\s,:]*$"
+    end = rf"(?:{_LIST}|[\s,]*{_FORMULA}{_SEVERAL})" if several else _LIST
     return re.compile(rf"\b(?:{pattern})\b{between}{end}", re.IGNORECASE)
 
 
 _LET = _words(
     r"(?<!can )(?<!may )(?<!could )(?<!be )(?:let|letting|define|defining|denote|denoting|write|"
     r"writing|introduce|introducing|set|put|abbreviate|recall|notation|shorthand)"
-    r"(?:\s+(?:by|also|us|we|again|for short|that))*", few=4)  # fmt: skip
+    r"(?:\s+(?:by|also|us|we|again|for short|that))*", few=4, several=True)  # fmt: skip
 _SUPPOSE = _words(
     r"(?:suppose|assume|assuming|let|say)(?:\s+that)?\s+(?:the|our|a|an|its|each|every)"
     r"(?:\s+[\w'-]+){1,4}\s+(?:is|are|be|has|takes)(?:\s+\w+){0,3}")  # fmt: skip
-_WHERE = _words(r"where|wherein|in which|with|here", few=3)
+_WHERE = _words(r"where|wherein|in which|with|here", few=3, several=True)
+_WHERE_AT_ONCE = re.compile(
+    r"\b(?:where|wherein|in which|with)\b(?:\s+[\w'-]+){0,4}[\s,:]*$", re.IGNORECASE
+)
 _DEFINED = _words(
     r"(?<!the )(?<!by )(?:define|defines|defined|defining|denote|denotes|denoted|introduce|"
     r"introduced|let|letting|write|writing|set|put|consider|abbreviate)", few=9)  # fmt: skip
@@ -172,7 +192,7 @@ _NOUN = re.compile(
     r"\s+(?:is|are|be|becomes|then)(?:\s+(?:then|the|a|just|simply|thus))*[\s,:]*$",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"^\W*(?:[\w'-]+\W+){1,5}$")
+_LABEL = re.compile(r"^\W*(?:[\w'-]+ ?){1,5}:\W*$")
 _FOR = _words(r"for|given", few=1)
 
 _EXAMPLE = re.compile(
@@ -210,7 +230,11 @@ _DOING = re.compile(
 _NO_DEFINITION = re.compile(
     r"\b(?:then|so|hence|thus|therefore|reduces?|satisf\w+|equation|in terms of|identity|shows?|"
     r"proves?|theorem|because|equivalent\w*|rewrite\w*|expand\w*|equals?|observe|note|solv\w+|"
-    r"optim\w+|minimi\w+|maximi\w+|largest|smallest|if|i\.e\.|exercise|derivatives?|solution|update)\b",
+    r"largest|smallest|if|i\.e\.|exercise|derivatives?|solution|update)\b",
+    re.IGNORECASE,
+)
+_DERIVES = re.compile(
+    r"\b(?:yield\w*|thus|hence|therefore|gives?|giving|derivatives?|so|obtain\w*|leads? to)\W*$",
     re.IGNORECASE,
 )
 _NOT_ZERO = re.compile(r"\b(?:since|because|example|hence|so|thus|therefore)\b", re.IGNORECASE)
@@ -234,7 +258,8 @@ _DENIED = re.compile(
 )
 _OFF = re.compile(
     r"\b(?:unless|except\w*|otherwise|off[- ](?:the[- ])?diagonal|diagonal|only (?:if|when|for)|"
-    r"distinct|deterministic|uniform\w*|greedy|in the limit|at the)\b",
+    r"(?:are|all|pairwise|mutually) (?:all |pairwise )?(?:different|distinct|equal|the same)|"
+    r"deterministic|uniform\w*|greedy|in the limit|at the)\b",
     re.IGNORECASE,
 )
 
@@ -284,7 +309,7 @@ FORMS: tuple[Form, ...] = (
     Form("O", "remark", False, "it asks for an optimum",
          lambda s: s.optimum),
     Form("K3", "condition", False, "an example or a value: a number on its right, in the text",
-         lambda s: not s.display and s.named and s.right == "number"),
+         lambda s: not s.display and s.named and (s.right == "number" or s.number)),
     Form("K6", "definition", True, "what the text supposes of a symbol without a meaning",
          lambda s: s.defines and s.expressed and s.says(_SUPPOSE)),
     Form("D2", "definition", True, "let, define, denote or write stands before it",
@@ -294,7 +319,11 @@ FORMS: tuple[Form, ...] = (
     Form("D8", "definition", True, "given by stands before it",
          lambda s: s.defines and s.expressed and not s.number and s.says(_GIVEN)),
     Form("D3", "definition", True, "where or with stands before it",
-         lambda s: s.defines and (s.display or s.expressed) and s.says(_WHERE)),
+         lambda s: s.defines and s.says(_WHERE_AT_ONCE if s.display else _WHERE)
+         and (s.display or s.expressed)),
+    Form("S", "definition", True, "a softmax",
+         lambda s: s.named and not s.stated and s.softmax
+         and not (s.starred and s.says(_GOAL)) and not s.says(_DERIVES)),
     Form("K2", "condition", False, "the text supposes it",
          lambda s: s.left != "derivative" and s.says(_HYPOTHESIS)),
     Form("K4", "condition", False, "one symbol for another, in the text",
@@ -302,17 +331,16 @@ FORMS: tuple[Form, ...] = (
          and s.says(_CONDITION)),
     Form("D6", "definition", True, "the text behind it says what it is called",
          lambda s: s.display and s.defines and bool(_CALLED.match(s.around.behind))),
-    Form("S", "definition", True, "a softmax",
-         lambda s: s.named and not s.stated and s.softmax
-         and not s.says(_NO_DEFINITION)),
     Form("D0", "definition", True, "a display outside of any sentence, its left side without a meaning",
-         lambda s: s.display and s.defines and not s.known and s.around.alone),
+         lambda s: s.around.alone and s.defines and (s.display or s.expressed)
+         and not (s.known if s.display else s.defined)),
     Form("C0", "claim", True, "a display that goes on with the last chain",
-         lambda s: s.display and s.left == "nothing"),
+         lambda s: s.left == "nothing" and (s.display or s.around.alone)),
     Form("C1", "claim", True, "a derivative on its left, and not 0 on its right",
          lambda s: s.left == "derivative" and (not s.zero or bool(_NOT_ZERO.search(s.before)))),
     Form("C7", "claim", True, "a display outside of any sentence",
-         lambda s: s.display and s.around.alone and not (s.left == "derivative" and s.zero)),
+         lambda s: s.display and s.around.alone and not s.default
+         and not (s.left == "derivative" and s.zero)),
     Form("C3", "claim", True, "words of a derivation before a symbol that has a meaning",
          lambda s: s.display and s.named and s.defined
          and (s.says(_SO) or bool(_DOING.search(s.before)))),
@@ -322,13 +350,14 @@ FORMS: tuple[Form, ...] = (
          lambda s: s.display and s.signed),
     Form("C9", "claim", True, "an expression on its left, in one display with a sure claim",
          lambda s: s.display and s.left == "expression" and s.beside),
-    Form("D4", "definition", False, "the label of a list item before it",
-         lambda s: s.defines and not s.known and s.around.item and bool(_LABEL.match(s.before))),
+    Form("D4", "definition", False, "a label before it",
+         lambda s: s.defines and not s.known and bool(_LABEL.match(s.before))),
     Form("D5", "definition", False, "a noun before it, in the text",
          lambda s: not s.display and s.defines and not s.known and s.expressed
          and s.says(_NOUN)),
     Form("D10", "definition", False, "a display, its left side without a meaning",
-         lambda s: s.display and s.defines and not s.known and not s.says(_NO_DEFINITION)),
+         lambda s: s.display and s.defines and not s.known and not s.says(_NO_DEFINITION)
+         and not (s.starred and s.says(_GOAL))),
     Form("D12", "definition", False, "for or given stands before it",
          lambda s: s.defines and not s.known and s.expressed and s.says(_FOR)),
     Form("C2", "claim", False, "an expression on its left",

@@ -85,10 +85,12 @@ def read(
     formulas = _formulas(document, spans)
     scope = _scope(formulas)
     # What a symbol is may stand behind its first use: what is defined is collected first.
-    first = _Reader(Known(document, known, force), formulas, scope).read()
+    labels = frozenset(INDEX_LETTERS - scope.letters - scope.quantities)
+    before = Known(document, known, force, labels)
+    first = _Reader(before, formulas, scope).read()
     arities = {name: len(given.definition.params) for name, given in first.definitions.items()}
     scope = replace(scope, arities=arities)
-    reading = _Reader(Known(document, known, force), formulas, scope).read()
+    reading = _Reader(before, formulas, scope).read()
     reading.off = off
     return reading
 
@@ -199,6 +201,7 @@ class _Reader:
         self.seen: dict[str, int] = {}
         self.used: set[str] = set()
         self.signed: set[str] = set()
+        self.unread: set[str] = set()
         self.leading: tuple[int, list[Restriction], bool] = (-1, [], False)
         self.case: tuple[int, Restriction] = (-1, Restriction())
 
@@ -432,7 +435,9 @@ class _Reader:
         told = starts_condition(between)
         if told is None and joins(between) and self._is_condition(previous):
             return self._leads(position - 1)
-        if told is None or self._is_condition(previous) or not is_behind(formula.around.behind):
+        if told is None or self._is_condition(previous):
+            return None
+        if not is_behind(between, formula.around.behind):
             return None
         if not any(statement.relations for statement in previous.statements):
             return None
@@ -457,7 +462,8 @@ class _Reader:
             [self._line(side, scope, found, start) for side in statement.sides], scope, start
         )
         signs = [relation.text for relation in statement.relations]
-        if not statement.sides[0] and formula.span.display and first and findings.last is not None:
+        goes_on = formula.span.display or formula.around.alone
+        if not statement.sides[0] and goes_on and first and findings.last is not None:
             lines[0] = findings.last
         if self._normalises(formula, lines, signs):
             return False
@@ -475,7 +481,8 @@ class _Reader:
         if kind == "condition" and not is_example(seen):
             equality = findings.equality(lines[0], lines[1])
             why = f"line {lines[0].source_line}, {form.why if form else ''}"
-            findings.set_aside(_names(lines[0].tree), equality, why)
+            whole = seen.right not in ("number", "symbol", "entry") and not seen.number
+            findings.set_aside(_names(lines[0].tree), equality, why, replaces=whole)
         return sure
 
     def _said(
@@ -509,8 +516,10 @@ class _Reader:
             self.signed |= _names(lines[0].tree)
         if form is None or form.kind == "claim":
             self.used |= set().union(*(_names(line.tree) for line in lines))
-        if formula.span.display:
+        if formula.span.display or formula.around.alone:
             findings.last = lines[-1]
+        if any(line.problem for line in lines[1:]):
+            self.unread |= _names(lines[0].tree)
         self._braces(found.braces, sure=form is not None and form.sure and not unsure)
         return form is not None and form.kind == "claim" and form.sure and not unsure
 
@@ -549,7 +558,9 @@ class _Reader:
             left=_side(statement.sides[0], left),
             right=_side(statement.sides[1], right),
             defined=stated,
-            stated=stated or ((default or known) and name in self.used),
+            default=default and not stated,
+            starred=name.partition("_")[0].endswith("*"),
+            stated=stated or name in self.unread or ((default or known) and name in self.used),
             known=known,
             new=self.seen.get(name, sentence) == sentence,
             softmax=_is_quotient(right),
@@ -565,7 +576,8 @@ class _Reader:
             signed=bool(self.signed)
             and set().union(*(_names(line.tree) for line in lines))
             <= self.signed | CONSTANTS | TABLES,
-            number=not any(t.kind in ("letter", "font", "command") for t in statement.sides[1]),
+            number=isinstance(right, Num)
+            or (right is not None and not symbols(right) and not free_indices(right)),
         )
 
     def _entries(self, lines: Sequence[Line], scope: Scope, start: int) -> list[Line]:
@@ -680,7 +692,7 @@ def _side(tokens: Sequence[Token], tree: Expr | None) -> Side:
             return "derivative" if derives else "unread"
         case Num():
             return "number"
-        case Sym(_, ()):
+        case Sym(_, ()) | Size():
             return "symbol"
         case Sym():
             return "entry"

@@ -25,9 +25,8 @@ _STARTS = re.compile(rf"(?:^|\W)(?P<word>{_IF})\b{_ALL}$", re.IGNORECASE)
 _EXCLUDES = re.compile(rf"(?:^|\W)(?:{_UNLESS})\b{_ALL}$", re.IGNORECASE)
 _ODD_BEFORE = re.compile(rf"{_ODD}\s*(?:(?:{_IF})\b{_ALL})?$", re.IGNORECASE)
 _JOINS = re.compile(r"[\s,]*(?:and)?[\s,]*(?:for|with|where|if|when)?[\s,]*", re.IGNORECASE)
-_BEHIND = re.compile(
-    rf"\s*(?:$|[.,;:)\]]|(?:and|or|but|while|whereas|so|then)\b|[{INLINE}{DISPLAY}])"
-)
+_BEHIND = re.compile(r"\s*(?:$|[.,;:)\]]|(?:and|or|but|while|whereas|so|then)\b)")
+_ON = re.compile(rf"\s*[,:]?\s*[{INLINE}{DISPLAY}]")
 
 _CONSTANT = re.compile(
     r"\bconstants?\b|\b(?:do|does) not depend\b|\bdoesn't depend\b|\bindependent of\b|\bfree of\b"
@@ -67,9 +66,14 @@ def joins(words: str) -> bool:
     return _JOINS.fullmatch(words) is not None and words.strip() != ""
 
 
-def is_behind(words: str) -> bool:
-    """Tell whether a clause ends where these words go on: what stood before them is restricted."""
-    return _BEHIND.match(words) is not None
+def is_behind(before: str, behind: str) -> bool:
+    """Tell whether a condition between some words restricts what stands before them.
+
+    It does where its clause ends with it, and does not lead on to the next formula.
+    """
+    if _ON.match(behind):
+        return re.match(r"\s*(?:[,;:]|and\b|but\b|while\b)", before) is None
+    return _BEHIND.match(behind) is not None
 
 
 def says_constant(around: Surroundings) -> bool:

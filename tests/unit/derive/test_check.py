@@ -22,7 +22,7 @@ def test_a_proof_a_refutation_or_neither_is_the_verdict(checked, verdict):
 
 
 def test_no_field_sets_a_verdict():
-    assert [field.name for field in fields(Decision)] == ["equality", "found", "spent"]
+    assert [field.name for field in fields(Decision)] == ["equality", "found", "spent", "disputed"]
 
 
 @pytest.mark.parametrize("checked", [TRUE, FALSE], ids=["proof", "refutation"])

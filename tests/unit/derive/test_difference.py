@@ -4,13 +4,13 @@ from fractions import Fraction
 
 import pytest
 
-from softcheck.derive.check import check
+from softcheck.derive.check import Contradicted, check
 from softcheck.derive.difference import difference
 from softcheck.derive.expr import ZERO, Add, Diff, Mul, Num, walk
-from softcheck.derive.points.refute import Claim, enclosures
+from softcheck.derive.points.refute import Claim, Refutation, enclosures
 from softcheck.derive.spell import unicode
 
-SETTING = r"$g(a) = Q(a) - \alpha \log \pi(a)$, $V = \sum_a \pi(a) g(a)$ and $L = -V$. "
+SETTING = r"Let $g(a) = Q(a) - \alpha \log \pi(a)$, $V = \sum_a \pi(a) g(a)$ and $L = -V$. "
 RIGHT = r"-\pi(a) (g(a) - V)"
 WRONG = {
     "sign": r"\pi(a) (g(a) - V)",
@@ -21,9 +21,12 @@ WRONG = {
 
 
 def refuted(text):
+    """Return the only counterexample in a document, and what is known there."""
     checked = check(text)
-    (decision,) = (d for d in checked.decisions if d.status.value == "refuted")
-    return decision.found, checked.context
+    (found,) = (
+        d.found for d in checked.decisions if isinstance(d.found, Refutation | Contradicted)
+    )
+    return found.refutation if isinstance(found, Contradicted) else found, checked.context
 
 
 @pytest.mark.parametrize("right", WRONG.values(), ids=WRONG)

@@ -74,7 +74,7 @@ def test_a_weak_definition_is_said_to_be_taken_as_one(output_format):
     weak = {"w": replace(stated, words="a label", sure=False)}
     checked = replace(DEFINING, reading=replace(DEFINING.reading, definitions=weak))
     said = rendered(checked, output_format)
-    assert 'line 1, "a label", taken as the definition of w' in said
+    assert "line 1: a label, taken as the definition of w" in said
 
 
 def test_the_words_of_a_definition_of_givens_are_not_those_of_the_document():
@@ -111,9 +111,12 @@ def test_where_both_sides_read_the_same_their_own_latex_is_shown():
 
 @pytest.mark.parametrize("output_format", ["text", "markdown", "junit"])
 def test_a_relation_is_shown_as_itself(output_format):
-    said = rendered(check(r"$$1 \le n$$"), output_format)
-    assert "≤ n" in said
-    assert "= n" not in said
+    (decision,) = FALSE.decisions
+    problem = "'≤' claims no equality"
+    unequal = replace(decision.equality, relation="≤", problem=problem)
+    said = rendered(replace(FALSE, decisions=(Decision(unequal, problem),)), output_format)
+    assert "≤ Σ_a π(a)" in said
+    assert "= Σ_a π(a)" not in said
 
 
 ROLE = Role("definition", "D1", 'after "let"', 7, r"w \doteq 2 Q_a", "w(a) := 2 Q(a)")
