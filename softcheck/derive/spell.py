@@ -34,7 +34,7 @@ _NAME = re.compile(
 """What a name is made of but for its words and what it is of."""
 
 _COMMANDS = {character: f"\\{command}" for command, character in GREEK.items()}
-_PLAIN = re.compile("[A-Za-z0-9]|[a-z]{3,}|KL")
+_PLAIN = re.compile(r"[^\W_]|[a-z]{3,}|KL")
 """Words below a name that need no braces to be read as one."""
 
 
