@@ -32,9 +32,9 @@ from softcheck.derive.reading.document import Span, Text
 from softcheck.derive.reading.findings import EQUATING, Findings, Known
 from softcheck.derive.reading.forms import Form, Seen, Side, doubt, form_of, is_example
 from softcheck.derive.reading.notation.cursor import Brace, Found, Scope
-from softcheck.derive.reading.notation.gradients import by_entry
 from softcheck.derive.reading.notation.grammar import parse
 from softcheck.derive.reading.notation.ranges import conditioned, letters
+from softcheck.derive.reading.notation.sides import settled
 from softcheck.derive.reading.notation.vocabulary import (
     CONSTANTS,
     DIVERGENCE,
@@ -583,7 +583,7 @@ class _Reader:
     def _entries(self, lines: Sequence[Line], scope: Scope, start: int) -> list[Line]:
         """Return the lines of a statement, an equality of gradients by its entries."""
         try:
-            trees = by_entry([line.tree for line in lines], scope, start)
+            trees = settled([line.tree for line in lines], scope, start)
         except ReadError as error:
             problem = self.text.problem(error.reason, error.start)
             return [replace(line, tree=None, problem=line.problem or problem) for line in lines]

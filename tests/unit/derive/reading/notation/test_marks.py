@@ -7,6 +7,7 @@ from softcheck.derive.expr import Sum, Sym
 from softcheck.derive.reading.notation.cursor import Found, Scope
 from softcheck.derive.reading.notation.gradients import by_entry
 from softcheck.derive.reading.notation.grammar import parse
+from softcheck.derive.reading.notation.sides import settled
 from softcheck.derive.reading.tokens import ReadError, tokenize
 from softcheck.derive.spell import unicode
 from softcheck.result import Verdict
@@ -258,3 +259,35 @@ def test_a_function_without_brackets_before_a_factor_is_a_guess():
     assert found.guesses
     claim = r"$$\log \pi(a) \pi(b) = \log \pi(a) + \log \pi(b)$$"
     assert check(claim).status is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        (r"\sum_{a \neq b} \pi(a) \pi(b)", r"1 - \sum_a \pi(a)^2"),
+        (r"\frac{\partial J}{\partial \theta_a}", r"\sum_a Q(a) \partial_{\theta_a} V"),
+    ],
+)
+def test_a_letter_that_can_be_meant_in_two_ways_is_refused(texts):
+    with pytest.raises(ReadError):
+        settled([tree(text) for text in texts], Scope(), 0)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        (r"\sum_{b \neq a} \pi(b)", r"1 - \pi(a)"),
+        (r"\pi(a) (Q(a) - \sum_a \pi(a) Q(a))", "0"),
+        (r"\sum_b \sum_{a \neq b} \pi(a) \pi(b)", "0"),
+    ],
+)
+def test_a_letter_that_is_bound_or_spoken_of_elsewhere_is_clear(texts):
+    trees = [tree(text) for text in texts]
+    assert settled(trees, Scope(), 0) == trees
+
+
+def test_the_entropy_of_a_policy_has_its_usual_meaning():
+    claim = r"\mathcal{H}(\pi(\cdot|s)) = H(\pi) = -\sum_a \pi(a|s) \log \pi(a|s)"
+    assert check(f"$$0 + {claim}$$").status is Verdict.PROVED
+    assert check(r"$$0 + H(\pi) = \sum_a \pi(a) \log \pi(a)$$").status is not Verdict.PROVED
+    assert check(r"$$0 + H(\pi, q) = H(\pi)$$").status is Verdict.UNKNOWN
