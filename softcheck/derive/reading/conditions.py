@@ -130,7 +130,7 @@ def _understood(statement: Statement, scope: Scope) -> list[Condition] | None:
         scalar, bound = quietly(low, scope), quietly(high, scope)
         if isinstance(scalar, Sym) and isinstance(bound, Num) and bound.value >= 0:
             if bound.value == 0 and sign in ("≤", "≥"):
-                return None
+                return []
             return [Condition(scalar.name, ">", "0")] if bound.value == 0 else None
         if first and _is_number(right):
             return []

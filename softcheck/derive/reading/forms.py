@@ -195,11 +195,6 @@ _NOUN = re.compile(
 _LABEL = re.compile(r"^\W*(?:[\w'-]+ ?){1,5}:\W*$")
 _FOR = _words(r"for|given", few=1)
 
-_EXAMPLE = re.compile(
-    r"\b(?:usually|typical(?:ly)?|often|commonly|e\.g\.|for (?:example|instance)|such as|in practice|"
-    r"experiments?|default|start(?:s|ing)?|initial\w*|say|like|illustrat\w+)\b",
-    re.IGNORECASE,
-)
 _CONDITION = _words(
     r"if|when|whenever|once|suppose|supposing|assume|assuming|such that|so that|for which|cases?|"
     r"rows? where|only (?:if|when)|provided(?: that)?|unless|until|except(?: (?:if|when|where))?|"
@@ -259,8 +254,15 @@ _DENIED = re.compile(
 _OFF = re.compile(
     r"\b(?:unless|except\w*|otherwise|off[- ](?:the[- ])?diagonal|diagonal|only (?:if|when|for)|"
     r"(?:are|all|pairwise|mutually) (?:all |pairwise )?(?:different|distinct|equal|the same)|"
-    r"deterministic|uniform\w*|greedy|in the limit|at the)\b",
+    r"deterministic|uniform\w*|greedy|in the limit|"
+    r"at the (?:start|origin|uniform|boundary|first|last|optimum|minimum|maximum)|"
+    r"distinct|different|differs?|unequal|coincides?|(?:any|every|all|each) other)\b",
     re.IGNORECASE,
+)
+
+
+_UNDER = re.compile(
+    r"\W*(?:as long as|whenever|provided|if|when|unless|except|only)\b", re.IGNORECASE
 )
 
 
@@ -282,7 +284,8 @@ def doubt(seen: Seen, *, restricted: bool) -> str:
         patterns.append(_OFF)
     found = next(filter(None, (pattern.search(before) for pattern in patterns)), None)
     if found is None and not restricted:
-        found = _OFF.search(seen.around.behind) or _DENIED.search(seen.around.behind)
+        behind = seen.around.behind
+        found = _OFF.search(behind) or _DENIED.search(behind) or _UNDER.match(behind)
     return found[0] if found else ""
 
 
@@ -292,7 +295,7 @@ FORMS: tuple[Form, ...] = (
     Form("U1", "not checked", False, "an update, written with an arrow",
          lambda s: s.signs[0] == "←"),
     Form("D1", "definition", True, "a sign of definition",
-         lambda s: s.signs[0] in (":=", "=:", "≐") and s.named and not s.premise),
+         lambda s: s.signs[0] in (":=", "=:", "≐", "≡") and s.named and not s.premise),
     Form("D11", "definition", True, "a distribution up to its sum",
          lambda s: s.signs[0] == "∝" and s.named and not s.stated
          and not s.says(_NO_DEFINITION)),
@@ -301,7 +304,7 @@ FORMS: tuple[Form, ...] = (
     Form("T3", "declaration", False, "its right side names parts",
          lambda s: (s.named or s.left == "unread") and s.right == "whole"),
     Form("A", "not checked", False, "a relation that is no equality comes first",
-         lambda s: s.signs[0] not in ("=", ":=", "=:", "≐")),
+         lambda s: not {"=", ":=", "=:", "≐", "≡"} & {*s.signs}),
     Form("P", "claim", False, "it stands at an arrow of implication",
          lambda s: s.premise),
     Form("U2", "remark", False, "the symbol on its left stands on its right: an update",
@@ -309,7 +312,8 @@ FORMS: tuple[Form, ...] = (
     Form("O", "remark", False, "it asks for an optimum",
          lambda s: s.optimum),
     Form("K3", "condition", False, "an example or a value: a number on its right, in the text",
-         lambda s: not s.display and s.named and (s.right == "number" or s.number)),
+         lambda s: not s.display and s.named and (s.right == "number" or s.number)
+         and not s.says(_SO)),
     Form("K6", "definition", True, "what the text supposes of a symbol without a meaning",
          lambda s: s.defines and s.expressed and s.says(_SUPPOSE)),
     Form("D2", "definition", True, "let, define, denote or write stands before it",
@@ -324,6 +328,9 @@ FORMS: tuple[Form, ...] = (
     Form("S", "definition", True, "a softmax",
          lambda s: s.named and not s.stated and s.softmax
          and not (s.starred and s.says(_GOAL)) and not s.says(_DERIVES)),
+    Form("S2", "definition", False, "a softmax, of a symbol that claims before it use",
+         lambda s: s.named and not s.defined and s.softmax and not s.starred
+         and not s.display and not s.says(_DERIVES)),
     Form("K2", "condition", False, "the text supposes it",
          lambda s: s.left != "derivative" and s.says(_HYPOTHESIS)),
     Form("K4", "condition", False, "one symbol for another, in the text",
@@ -371,8 +378,3 @@ FORMS: tuple[Form, ...] = (
 def form_of(seen: Seen) -> Form | None:
     """Return the first form that fits, or None."""
     return next((form for form in FORMS if form.fits(seen)), None)
-
-
-def is_example(seen: Seen) -> bool:
-    """Tell whether the words before a value say that it is an example."""
-    return _EXAMPLE.search(seen.around.before) is not None
