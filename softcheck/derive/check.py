@@ -179,6 +179,8 @@ def check(
     known = _basis(reading, extra)
     decisions: list[Decision] = []
     lemmas: list[Lemma] = []
+    reached: set[int] = set()
+    sound: set[int] = set()
     spent = 0
     for equality in reading.equalities:
         if spent > WORK:
@@ -191,8 +193,13 @@ def check(
             # The chain that it would go on may be wrong itself.
             alone = replace(equality, left=equality.head, head=None)
             again = decide(alone, known, lemmas, witness)
-            decision = again if again.status is Verdict.PROVED else decision
+            wrong = id(equality.left) not in sound
+            decision = again if wrong or again.status is Verdict.PROVED else decision
         decisions.append(decision)
+        starts = id(equality.left) not in reached or id(equality.left) in sound
+        reached.add(id(equality.right))
+        if decision.status is Verdict.PROVED and starts:
+            sound.add(id(equality.right))
         name = f"line {decision.equality.source_line}"
         if isinstance(decision.found, Proof) and all(other.name != name for other in lemmas):
             stated = lemma(decision.found.proved, name)

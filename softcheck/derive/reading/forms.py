@@ -66,6 +66,8 @@ class Seen:
         Whether the document writes `:=`, and so defined every symbol of this statement.
     number : bool
         Whether the right side holds no letter.
+    column : bool
+        Whether a side is a tuple of numbers.
     """
 
     display: bool
@@ -90,6 +92,7 @@ class Seen:
     beside: bool
     signed: bool
     number: bool
+    column: bool
 
     @property
     def before(self) -> str:
@@ -101,7 +104,7 @@ class Seen:
     @property
     def defines(self) -> bool:
         """Whether a definition may read so: a symbol without a meaning, and what it is."""
-        kinds = ("expression", "derivative", "entry", "symbol")
+        kinds = ("expression", "derivative", "entry", "symbol", "unread")
         return self.named and not self.stated and self.right in kinds
 
     @property
@@ -193,6 +196,11 @@ _NOUN = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"^\W*(?:[\w'-]+ ?){1,5}:\W*$")
+_CASES = re.compile(
+    r"\b(?:cases?|pairs?|rows?|states?|actions?|points?|those|everywhere|only|except|entries|indices)\s+"
+    r"where\b[^,;]*$",
+    re.IGNORECASE,
+)
 _FOR = _words(r"for|given", few=1)
 
 _CONDITION = _words(
@@ -295,12 +303,15 @@ FORMS: tuple[Form, ...] = (
     Form("U1", "not checked", False, "an update, written with an arrow",
          lambda s: s.signs[0] == "←"),
     Form("D1", "definition", True, "a sign of definition",
-         lambda s: s.signs[0] in (":=", "=:", "≐", "≡") and s.named and not s.premise),
+         lambda s: s.signs[0] in (":=", "=:", "≐", "≡") and s.named and not s.premise
+         and not (s.says(_HYPOTHESIS) and not {*s.signs} <= {":=", "=", "≐"})),
     Form("D11", "definition", True, "a distribution up to its sum",
          lambda s: s.signs[0] == "∝" and s.named and not s.stated
          and not s.says(_NO_DEFINITION)),
     Form("T1", "declaration", False, "a membership, a distribution or a map comes first",
          lambda s: s.signs[0] in ("∈", "∉", "∼", "→", "↦", "⊂", "⊆")),
+    Form("K5", "condition", False, "an example: a column of numbers in its chain",
+         lambda s: s.column),
     Form("T3", "declaration", False, "its right side names parts",
          lambda s: (s.named or s.left == "unread") and s.right == "whole"),
     Form("A", "not checked", False, "a relation that is no equality comes first",
@@ -324,6 +335,7 @@ FORMS: tuple[Form, ...] = (
          lambda s: s.defines and s.expressed and not s.number and s.says(_GIVEN)),
     Form("D3", "definition", True, "where or with stands before it",
          lambda s: s.defines and s.says(_WHERE_AT_ONCE if s.display else _WHERE)
+         and not s.says(_CASES)
          and (s.display or s.expressed)),
     Form("S", "definition", True, "a softmax",
          lambda s: s.named and not s.stated and s.softmax
@@ -331,11 +343,13 @@ FORMS: tuple[Form, ...] = (
     Form("S2", "definition", False, "a softmax, of a symbol that claims before it use",
          lambda s: s.named and not s.defined and s.softmax and not s.starred
          and not s.display and not s.says(_DERIVES)),
+    Form("K7", "condition", False, "the cases where it holds",
+         lambda s: not s.display and s.says(_CASES)),
     Form("K2", "condition", False, "the text supposes it",
          lambda s: s.left != "derivative" and s.says(_HYPOTHESIS)),
     Form("K4", "condition", False, "one symbol for another, in the text",
          lambda s: not s.display and s.left == "symbol" and s.right == "symbol"
-         and s.says(_CONDITION)),
+         and (s.says(_CONDITION) or s.before.endswith("("))),
     Form("D6", "definition", True, "the text behind it says what it is called",
          lambda s: s.display and s.defines and bool(_CALLED.match(s.around.behind))),
     Form("D0", "definition", True, "a display outside of any sentence, its left side without a meaning",

@@ -208,7 +208,7 @@ def _scope(formulas: Sequence[_Formula]) -> Scope:
                 and len(left) == 1
                 and left[0].kind == "letter"
                 and left[0].text in INDEX_LETTERS - bound
-                and len(statement.sides[1]) > 1
+                and (len(statement.sides[1]) > 1 or statement.relations[0].text == ":=")
                 and not restricts(statement, Scope(bound))
             ):
                 quantities.add(left[0].text)
@@ -549,6 +549,8 @@ class _Reader:
         unsure = unsure or next(iter(found.guesses), "")
         if seen.default:
             findings.reading.restated.append(findings.equality(lines[0], lines[1]))
+        if form is not None and form.code == "C0" and apart:
+            findings.doubt_chain("a condition behind what goes on with it")
         findings.chain(form, lines, statement.relations, reach, unsure)
         if form is None or (form.kind == "definition" and apart):
             equality = findings.equality(lines[0], lines[1], restriction=reach)
@@ -620,6 +622,10 @@ class _Reader:
             signed=bool(self.signed)
             and set().union(*(_names(line.tree) for line in lines))
             <= self.signed | CONSTANTS | TABLES,
+            column=any(
+                _is_whole(side) and not any(t.kind in ("letter", "font") for t in side)
+                for side in statement.sides[2:]
+            ),
             number=isinstance(right, Num)
             or (right is not None and not symbols(right) and not free_indices(right)),
         )
