@@ -169,6 +169,8 @@ def check(
     extra = None if givens is None else _definitions(givens)
     reading = read(text, known=extra.definitions if extra else {}, lines=lines)
     if not reading.equalities:
+        reading = _restating(reading)
+    if not reading.equalities:
         found = "no formula" if not reading.formulas else "formulas without an equality to decide"
         raise NothingToCheckError(
             name, found, "at least one equation in $...$, $$...$$, \\[...\\] or an environment",
@@ -177,6 +179,8 @@ def check(
     known = _basis(reading, extra)
     decisions: list[Decision] = []
     lemmas: list[Lemma] = []
+    reached: set[int] = set()
+    sound: set[int] = set()
     spent = 0
     for equality in reading.equalities:
         if spent > WORK:
@@ -189,8 +193,13 @@ def check(
             # The chain that it would go on may be wrong itself.
             alone = replace(equality, left=equality.head, head=None)
             again = decide(alone, known, lemmas, witness)
-            decision = again if again.status is Verdict.PROVED else decision
+            wrong = id(equality.left) not in sound
+            decision = again if wrong or again.status is Verdict.PROVED else decision
         decisions.append(decision)
+        starts = id(equality.left) not in reached or id(equality.left) in sound
+        reached.add(id(equality.right))
+        if decision.status is Verdict.PROVED and starts:
+            sound.add(id(equality.right))
         name = f"line {decision.equality.source_line}"
         if isinstance(decision.found, Proof) and all(other.name != name for other in lemmas):
             stated = lemma(decision.found.proved, name)
@@ -212,6 +221,17 @@ def _basis(reading: Reading, extra: Reading | None) -> Basis:
             disputed |= dict.fromkeys(said.names - disputed.keys(), said.why)
             replaced |= said.names if said.replaces else set()
     return basis(reading, extra, disputed, replaced) if disputed else known
+
+
+def _restating(reading: Reading) -> Reading:
+    """Return a document that only defines, with what it says of defaults as claims if it is that."""
+    known = basis(replace(reading, definitions={}, equalities=reading.restated))
+    agreeing = [equality for equality in reading.restated if _holds(equality, known)]
+    if not agreeing:
+        return reading
+    names = {symbol.name for e in agreeing for symbol in [e.left.tree] if isinstance(symbol, Sym)}
+    kept = {name: stated for name, stated in reading.definitions.items() if name not in names}
+    return replace(reading, definitions=kept, equalities=agreeing)
 
 
 def _holds(equality: Equality, known: Basis) -> bool:

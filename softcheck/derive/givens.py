@@ -26,6 +26,7 @@ from softcheck.derive.reading.defaults import DEFAULTS, OWN, BuiltIn
 from softcheck.derive.reading.notation.vocabulary import (
     CONSTANTS,
     DIVERGENCE,
+    ENTROPIES,
     GIVEN_SCALARS,
     GIVEN_TABLES,
     POLICIES,
@@ -343,7 +344,8 @@ def _arities(trees: Iterable[Expr], definitions: Mapping[str, Definition]) -> di
         for quantity in quantities(tree):
             uses.setdefault(quantity.name, Counter())[len(quantity.args)] += 1
     for name, counts in uses.items():
-        found.setdefault(name, max(counts, key=lambda count: (counts[count], count)))
+        if name not in definitions and (name not in found or len(counts) == 1):
+            found[name] = max(counts, key=lambda count: (counts[count], count))
     return found
 
 
@@ -379,6 +381,10 @@ def _defaults(used: set[str], known: set[str], without: set[str]) -> Iterator[Gi
             p, q = name.removeprefix(f"{DIVERGENCE}(").removesuffix(")").split("‖")
             names |= {p, q}
             found[name] = _divergence(p, q)
+        entropy, _, of = name.removesuffix(")").partition("(")
+        if entropy in ENTROPIES and of and not {"‖", ","} & {*of}:
+            names.add(of)
+            found[name] = _entropy(name, of)
     if "π" in names | known:
         names.discard("p")  # a document that speaks of a policy and of p means two things
     known = known | without
@@ -391,6 +397,11 @@ def _divergence(p: str, q: str) -> BuiltIn:
     p, q = (latex(Sym(name, ("b",))) for name in (p, q))
     left = rf"D_{{\mathrm{{KL}}}}({p.removesuffix('(b)')} \,\|\, {q.removesuffix('(b)')})"
     return BuiltIn(left, (), rf"\sum_b {p} (\log {p} - \log {q})")
+
+
+def _entropy(name: str, p: str) -> BuiltIn:
+    p = latex(Sym(p, ("b",)))
+    return BuiltIn(latex(Sym(name)), (), rf"-\sum_b {p} \log {p}")
 
 
 def _granted(known: Basis, used: set[str], assumed: _Assumed) -> Iterator[Given]:

@@ -1,5 +1,6 @@
 """A tree as people write it: in Unicode on a line, and as LaTeX."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,24 +22,20 @@ from softcheck.derive.expr import (
     Sum,
     Sym,
 )
+from softcheck.derive.glyphs import ACCENT_NAMES, GREEK, latex_of
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUM, _PRODUCT, _FACTOR = range(3)
 
-_TEX_NAMES = {
-    "α": r"\alpha",
-    "β": r"\beta",
-    "η": r"\eta",
-    "θ": r"\theta",
-    "π": r"\pi",
-    "τ": r"\tau",
-    "λ": r"\lambda",
-    "ℒ": r"\mathcal{L}",
-    "ℋ": r"\mathcal{H}",
-}
+_NAME = re.compile(
+    rf"(?P<letters>[^*'⁽{''.join(ACCENT_NAMES)}]+)(?P<accents>[{''.join(ACCENT_NAMES)}]*)"
+    r"(?P<marks>['*]*)(?P<step>⁽.*⁾)?"
+)
+"""What a name is made of but for its words and what it is of."""
 
-
-_TEX_ACCENTS = {"\u0302": r"\hat", "\u0303": r"\tilde", "\u0304": r"\bar", "\u20d7": r"\vec"}
+_COMMANDS = {character: f"\\{command}" for command, character in GREEK.items()}
+_PLAIN = re.compile(r"[^\W_]|[a-z]{3,}|KL")
+"""Words below a name that need no braces to be read as one."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,7 @@ class _Marks:
     log: str
     exp: str
     minus: str
+    dot: str
     brackets: tuple[str, str]
 
 
@@ -94,7 +92,10 @@ def _spell(x: Expr, level: int, marks: _Marks) -> str:  # noqa: C901  one case a
         case Exp(of):
             return f"{marks.exp}{marks.brackets[0]}{inner(of, _SUM)}{marks.brackets[1]}"
         case Log(of):
-            text = f"{marks.log} {inner(of, _FACTOR)}"
+            argument = inner(of, _FACTOR)
+            # A power of brackets behind a logarithm could be a power of the logarithm.
+            squared = isinstance(of, Pow) and argument.startswith(marks.brackets[0])
+            text = f"{marks.log} {_bracketed(argument, squared, marks)}"
             return _bracketed(text, level > _PRODUCT, marks)
         case Sum(index, body, skip):
             text = f"{marks.total(index, skip)} {inner(body, _PRODUCT)}"
@@ -168,12 +169,26 @@ def _product(factors: tuple[Expr, ...], marks: _Marks) -> str:
     parts = []
     for place, factor in enumerate(rest):
         open_ended = isinstance(factor, Sum | Log)
-        parts.append(_spell(factor, _PRODUCT if open_ended and place == last else _FACTOR, marks))
+        part = _spell(factor, _PRODUCT if open_ended and place == last else _FACTOR, marks)
+        before = rest[place - 1] if place else None
+        named = isinstance(before, Sym) and not before.args
+        # A name directly before a bracket could be a function of what is in it.
+        dotted = named and part.startswith(("(", "[", marks.brackets[0]))
+        parts.append(f"{marks.dot} {part}" if dotted else part)
     return sign + " ".join(parts)
 
 
 def _unicode_symbol(name: str, args: tuple[str, ...]) -> str:
-    return f"{name}({', '.join(args)})" if args else name
+    spelled = _unicode_name(name)
+    return f"{spelled}({', '.join(args)})" if args else spelled
+
+
+def _unicode_name(name: str) -> str:
+    function, bracket, of = name.partition("(")
+    base, _, words = function.partition("_")
+    if words:
+        base += f"_{words}" if _PLAIN.fullmatch(words) else f"_{{{words}}}"
+    return f"{base}{bracket}{of}"
 
 
 def _unicode_quotient(inner: Callable[[Expr, int], str], over: Expr, under: Expr) -> str:
@@ -184,27 +199,52 @@ def _unicode_quotient(inner: Callable[[Expr, int], str], over: Expr, under: Expr
 def _latex_name(name: str) -> str:
     function, bracket, of = name.partition("(")
     if bracket:
-        named = r" \,\|\, ".join(map(_latex_name, of.removesuffix(")").split("‖")))
+        groups = (group.split(",") for group in of.removesuffix(")").split("‖"))
+        named = r" \,\|\, ".join(", ".join(map(_latex_name, group)) for group in groups)
         return f"{_latex_name(function)}({named})"
-    base, _, decoration = name.partition("_")
-    star = base.endswith("*")
-    base = base.removesuffix("*")
-    accent = _TEX_ACCENTS.get(base[-1:])
-    base = base[:-1] if accent else base
-    spelled = _TEX_NAMES.get(base, base if len(base) == 1 else rf"\mathrm{{{base}}}")
-    spelled = rf"{accent}{{{spelled}}}" if accent else spelled
-    if star:
-        spelled += r"^{\ast}"
-    return rf"{spelled}_{{\text{{{decoration}}}}}" if decoration else spelled
+    base, _, words = name.partition("_")
+    match = _NAME.fullmatch(base)
+    if match is None:
+        return rf"\mathrm{{{name}}}"
+    letters, accents, marks, step = match.groups()
+    spelled = _latex_letters(letters)
+    for accent in accents:
+        spelled = rf"\{ACCENT_NAMES[accent]}{{{spelled}}}"
+    spelled += marks.replace("*", r"^{\ast}") + ((latex_of(step) or "") if step else "")
+    return rf"{spelled}_{{{_latex_words(words)}}}" if words else spelled
+
+
+def _latex_letters(letters: str) -> str:
+    if len(letters) > 1:
+        return rf"\mathrm{{{letters}}}"
+    return _COMMANDS.get(letters) or latex_of(letters) or letters
+
+
+def _latex_words(words: str) -> str:
+    if words.replace(",", "").isascii() and "'" not in words:
+        return rf"\text{{{words}}}"
+    return ",".join(map(_latex_name, words.split(",")))
+
+
+def _latex_index(index: str) -> str:
+    """Return an action, of which one character may be a letter with its accents."""
+    letter, accents, primes = index[:1], index[1:].rstrip("'"), "'" * index.count("'")
+    spelled = latex_of(letter) or letter
+    if not all(accent in ACCENT_NAMES for accent in accents):
+        return index
+    for accent in accents:
+        spelled = rf"\{ACCENT_NAMES[accent]}{{{spelled.strip()}}}"
+    return spelled.strip() + primes
 
 
 def _latex_symbol(name: str, args: tuple[str, ...]) -> str:
     spelled = _latex_name(name)
+    actions = [_latex_index(arg) for arg in args]
     if not args:
         return spelled
     if name == "θ" or name.endswith(")"):
-        return f"{spelled}_{{{','.join(args)}}}"
-    return f"{spelled}({', '.join(args)})"
+        return f"{spelled}_{{{','.join(actions)}}}"
+    return f"{spelled}({', '.join(actions)})"
 
 
 _UNICODE = _Marks(
@@ -213,26 +253,34 @@ _UNICODE = _Marks(
     power=lambda base, exponent: base + str(exponent).translate(_SUPERSCRIPTS),
     quotient=_unicode_quotient,
     total=lambda index, skip: f"Σ_{index}" + "".join(f"≠{other}" for other in skip),
-    expectation=lambda index, under: f"E_{{{index}~{under}}}",
+    expectation=lambda index, under: f"E_{{{index}~{_unicode_name(under)}}}",
     derivative=lambda body, by: f"∂{body}/∂{by}",
     operator=lambda by: f"∂/∂{by} ",
     log="log",
     exp="exp",
     minus="−",
+    dot="·",
     brackets=("(", ")"),
 )
 
 _LATEX = _Marks(
     symbol=_latex_symbol,
-    delta=lambda left, right: rf"\mathbf{{1}}\{{{left}={right}\}}",
+    delta=lambda left, right: rf"\mathbf{{1}}\{{{_latex_index(left)}={_latex_index(right)}\}}",
     power=lambda base, exponent: f"{base}^{{{exponent}}}",
     quotient=lambda inner, over, under: rf"\frac{{{inner(over, _SUM)}}}{{{inner(under, _SUM)}}}",
-    total=lambda index, skip: rf"\sum_{{{index}" + "".join(rf" \neq {j}" for j in skip) + "}",
-    expectation=lambda index, under: rf"\mathbb{{E}}_{{{index} \sim {_latex_name(under)}}}",
+    total=lambda index, skip: (
+        rf"\sum_{{{_latex_index(index)}"
+        + (r" \neq " + ", ".join(map(_latex_index, skip)) if skip else "")
+        + "}"
+    ),
+    expectation=lambda index, under: (
+        rf"\mathbb{{E}}_{{{_latex_index(index)} \sim {_latex_name(under)}}}"
+    ),
     derivative=lambda body, by: rf"\frac{{\partial {body}}}{{\partial {by}}}",
     operator=lambda by: rf"\frac{{\partial}}{{\partial {by}}} ",
     log=r"\log",
     exp=r"\exp",
     minus="-",
+    dot=r"\cdot",
     brackets=(r"\left(", r"\right)"),
 )

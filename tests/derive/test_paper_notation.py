@@ -7,7 +7,7 @@ import pytest
 from softcheck.derive.check import check
 from softcheck.derive.expr import Sym
 from softcheck.derive.reporting import report
-from softcheck.derive.spell import latex
+from softcheck.derive.spell import latex, unicode
 from softcheck.result import Verdict
 
 P, R, U = Verdict.PROVED, Verdict.REFUTED, Verdict.UNKNOWN
@@ -31,9 +31,9 @@ READ = {
     r"\pi_{\theta_\mathrm{old}}(a|s)": "π_old(a)",
     r"\pi_{old}(a|s)": "π_old(a)",
     r"\pi_{\mathrm{ref}}(a|s)": "π_ref(a)",
-    r"Q^{\pi'}(s,a)": "Q_π'(a)",
-    r"Q^{\pi^*}(s,a)": "Q_π*(a)",
-    r"A^{\pi_{\theta_{old}}}(s,a)": "A_π_old(a)",
+    r"Q^{\pi'}(s,a)": "Q_{π'}(a)",
+    r"Q^{\pi^*}(s,a)": "Q_{π*}(a)",
+    r"A^{\pi_{\theta_{old}}}(s,a)": "A_{π_old}(a)",
     r"V^{\pi_{\theta}}(s)": "V",
     # Divergences
     r"D_{\mathrm{KL}}(\pi \,\|\, q)": "D_KL(π‖q)",
@@ -177,6 +177,6 @@ def test_what_is_taken_for_granted_of_an_old_policy_and_a_divergence_is_a_given(
 @pytest.mark.parametrize("name", ["D_KL(π‖π_ref)", "D(q)", "A_π_old", "π_old", "Q_π'"])
 def test_a_name_is_read_back_as_it_is_spelled(name):
     made = report(check(f"$$X + 0 = {latex(Sym(name))}$$"))
-    assert made.lines[1].reading == name
+    assert made.lines[1].reading == unicode(Sym(name))
     entry = latex(Sym("σ(z)", ("i",)))
     assert report(check(f"$$X + 0 = {entry}$$")).lines[1].reading == "σ(z)(i)"

@@ -168,6 +168,8 @@ class Reading:
         What the text assumes of scalars throughout.
     formulas : int
         How many formulas stand in the text, claims or not.
+    restated : list of Equality
+        The definitions of symbols that have a meaning by default, as equalities.
     aside : list of SetAside
     unsigned : set of str
         Scalars that the text bounds from above: they may be negative.
@@ -185,6 +187,7 @@ class Reading:
     normalised: dict[str, int] = field(default_factory=dict)
     conditions: list[Condition] = field(default_factory=list)
     formulas: int = 0
+    restated: list[Equality] = field(default_factory=list)
     aside: list[SetAside] = field(default_factory=list)
     unsigned: set[str] = field(default_factory=set)
     clashes: dict[str, str] = field(default_factory=dict)

@@ -65,6 +65,8 @@ def restricts(statement: Statement, scope: Scope) -> bool:
     left = statement.sides[0]
     if sign in ("∈", "∉"):
         return True
+    if sign in (":=", "=:", "≐", "≡"):
+        return False
     if _is_list(statement):
         return True
     if all(_is_action(side, scope) or _is_number(side) for side in statement.sides):
@@ -133,7 +135,7 @@ def _understood(statement: Statement, scope: Scope) -> list[Condition] | None:
         scalar, bound = quietly(low, scope), quietly(high, scope)
         if isinstance(scalar, Sym) and isinstance(bound, Num) and bound.value >= 0:
             if bound.value == 0 and sign in ("≤", "≥"):
-                return None
+                return []
             return [Condition(scalar.name, ">", "0")] if bound.value == 0 else None
         if first and _is_number(right):
             return []
@@ -197,16 +199,20 @@ def _commas(tokens: Sequence[Token]) -> list[list[Token]]:
 
 def _bound(part: Sequence[Token], scope: Scope) -> list[Condition]:
     r"""Return what `\forall a \neq b` assumes."""
-    place = next((i for i, t in enumerate(part) if t.text in ("neq", "ne")), None)
+    place = next((i for i, t in enumerate(part) if t.text in ("neq", "ne", "=")), None)
     if place is None:
         return []
+    sign = "=" if part[place].text == "=" else "≠"
     first, second = parse_index(part[1:place], scope), parse_index(part[place + 1 :], scope)
-    return [Condition(first, "≠", second)] if first and second else []
+    return [Condition(first, sign, second)] if first and second else []
 
 
 def _is_list(statement: Statement) -> bool:
-    r"""Tell whether a statement runs through a list: `i = 1, \dots, K` on one side."""
-    return any(token.text in _DOTS for side in statement.sides[1:] for token in side)
+    r"""Tell whether a statement runs through a list in brackets: `i \in \{1, \dots, K\}`."""
+    return any(
+        side[:1] and side[0].text in ("{", "(", "[") and any(token.text in _DOTS for token in side)
+        for side in statement.sides[1:]
+    )
 
 
 def listed(statements: Sequence[Statement], position: int) -> list[Statement]:
@@ -235,7 +241,7 @@ def _is_value(statement: Statement, scope: Scope) -> bool:
         return False
     left, right = (quietly(side, scope) for side in statement.sides)
     scalar = isinstance(left, Sym) and not left.args and left.name not in scope.arities
-    return scalar and isinstance(right, Num)
+    return (scalar or isinstance(left, Size)) and isinstance(right, Num)
 
 
 def _is_scalar(tree: Expr | None) -> bool:

@@ -192,6 +192,16 @@ class Findings:
             self.heads = [(tree, last) for tree, last in self.heads if tree != head]
             self.heads.append((head, previous))
 
+    def doubt_chain(self, why: str) -> None:
+        """Make the last chain one that may hold under a condition only."""
+        equalities = self.reading.equalities
+        position = len(equalities) - 1
+        line = self.last
+        while position >= 0 and equalities[position].right is line:
+            line = equalities[position].left
+            equalities[position] = replace(equalities[position], sure=False, doubt=why)
+            position -= 1
+
     def equality(
         self,
         left: Line,

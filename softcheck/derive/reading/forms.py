@@ -66,6 +66,8 @@ class Seen:
         Whether the document writes `:=`, and so defined every symbol of this statement.
     number : bool
         Whether the right side holds no letter.
+    column : bool
+        Whether a side is a tuple of numbers.
     """
 
     display: bool
@@ -90,6 +92,7 @@ class Seen:
     beside: bool
     signed: bool
     number: bool
+    column: bool
 
     @property
     def before(self) -> str:
@@ -101,7 +104,7 @@ class Seen:
     @property
     def defines(self) -> bool:
         """Whether a definition may read so: a symbol without a meaning, and what it is."""
-        kinds = ("expression", "derivative", "entry", "symbol")
+        kinds = ("expression", "derivative", "entry", "symbol", "unread")
         return self.named and not self.stated and self.right in kinds
 
     @property
@@ -193,13 +196,13 @@ _NOUN = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"^\W*(?:[\w'-]+ ?){1,5}:\W*$")
-_FOR = _words(r"for|given", few=1)
-
-_EXAMPLE = re.compile(
-    r"\b(?:usually|typical(?:ly)?|often|commonly|e\.g\.|for (?:example|instance)|such as|in practice|"
-    r"experiments?|default|start(?:s|ing)?|initial\w*|say|like|illustrat\w+)\b",
+_CASES = re.compile(
+    r"\b(?:cases?|pairs?|rows?|states?|actions?|points?|those|everywhere|only|except|entries|indices)\s+"
+    r"where\b[^,;]*$",
     re.IGNORECASE,
 )
+_FOR = _words(r"for|given", few=1)
+
 _CONDITION = _words(
     r"if|when|whenever|once|suppose|supposing|assume|assuming|such that|so that|for which|cases?|"
     r"rows? where|only (?:if|when)|provided(?: that)?|unless|until|except(?: (?:if|when|where))?|"
@@ -259,8 +262,15 @@ _DENIED = re.compile(
 _OFF = re.compile(
     r"\b(?:unless|except\w*|otherwise|off[- ](?:the[- ])?diagonal|diagonal|only (?:if|when|for)|"
     r"(?:are|all|pairwise|mutually) (?:all |pairwise )?(?:different|distinct|equal|the same)|"
-    r"deterministic|uniform\w*|greedy|in the limit|at the)\b",
+    r"deterministic|uniform\w*|greedy|in the limit|"
+    r"at the (?:start|origin|uniform|boundary|first|last|optimum|minimum|maximum)|"
+    r"distinct|different|differs?|unequal|coincides?|(?:any|every|all|each) other)\b",
     re.IGNORECASE,
+)
+
+
+_UNDER = re.compile(
+    r"\W*(?:as long as|whenever|provided|if|when|unless|except|only)\b", re.IGNORECASE
 )
 
 
@@ -282,7 +292,8 @@ def doubt(seen: Seen, *, restricted: bool) -> str:
         patterns.append(_OFF)
     found = next(filter(None, (pattern.search(before) for pattern in patterns)), None)
     if found is None and not restricted:
-        found = _OFF.search(seen.around.behind) or _DENIED.search(seen.around.behind)
+        behind = seen.around.behind
+        found = _OFF.search(behind) or _DENIED.search(behind) or _UNDER.match(behind)
     return found[0] if found else ""
 
 
@@ -292,16 +303,19 @@ FORMS: tuple[Form, ...] = (
     Form("U1", "not checked", False, "an update, written with an arrow",
          lambda s: s.signs[0] == "←"),
     Form("D1", "definition", True, "a sign of definition",
-         lambda s: s.signs[0] in (":=", "=:", "≐") and s.named and not s.premise),
+         lambda s: s.signs[0] in (":=", "=:", "≐", "≡") and s.named and not s.premise
+         and not (s.says(_HYPOTHESIS) and not {*s.signs} <= {":=", "=", "≐"})),
     Form("D11", "definition", True, "a distribution up to its sum",
          lambda s: s.signs[0] == "∝" and s.named and not s.stated
          and not s.says(_NO_DEFINITION)),
     Form("T1", "declaration", False, "a membership, a distribution or a map comes first",
          lambda s: s.signs[0] in ("∈", "∉", "∼", "→", "↦", "⊂", "⊆")),
+    Form("K5", "condition", False, "an example: a column of numbers in its chain",
+         lambda s: s.column),
     Form("T3", "declaration", False, "its right side names parts",
          lambda s: (s.named or s.left == "unread") and s.right == "whole"),
     Form("A", "not checked", False, "a relation that is no equality comes first",
-         lambda s: s.signs[0] not in ("=", ":=", "=:", "≐")),
+         lambda s: not {"=", ":=", "=:", "≐", "≡"} & {*s.signs}),
     Form("P", "claim", False, "it stands at an arrow of implication",
          lambda s: s.premise),
     Form("U2", "remark", False, "the symbol on its left stands on its right: an update",
@@ -309,7 +323,8 @@ FORMS: tuple[Form, ...] = (
     Form("O", "remark", False, "it asks for an optimum",
          lambda s: s.optimum),
     Form("K3", "condition", False, "an example or a value: a number on its right, in the text",
-         lambda s: not s.display and s.named and (s.right == "number" or s.number)),
+         lambda s: not s.display and s.named and (s.right == "number" or s.number)
+         and not s.says(_SO)),
     Form("K6", "definition", True, "what the text supposes of a symbol without a meaning",
          lambda s: s.defines and s.expressed and s.says(_SUPPOSE)),
     Form("D2", "definition", True, "let, define, denote or write stands before it",
@@ -320,15 +335,21 @@ FORMS: tuple[Form, ...] = (
          lambda s: s.defines and s.expressed and not s.number and s.says(_GIVEN)),
     Form("D3", "definition", True, "where or with stands before it",
          lambda s: s.defines and s.says(_WHERE_AT_ONCE if s.display else _WHERE)
+         and not s.says(_CASES)
          and (s.display or s.expressed)),
     Form("S", "definition", True, "a softmax",
          lambda s: s.named and not s.stated and s.softmax
          and not (s.starred and s.says(_GOAL)) and not s.says(_DERIVES)),
+    Form("S2", "definition", False, "a softmax, of a symbol that claims before it use",
+         lambda s: s.named and not s.defined and s.softmax and not s.starred
+         and not s.display and not s.says(_DERIVES)),
+    Form("K7", "condition", False, "the cases where it holds",
+         lambda s: not s.display and s.says(_CASES)),
     Form("K2", "condition", False, "the text supposes it",
          lambda s: s.left != "derivative" and s.says(_HYPOTHESIS)),
     Form("K4", "condition", False, "one symbol for another, in the text",
          lambda s: not s.display and s.left == "symbol" and s.right == "symbol"
-         and s.says(_CONDITION)),
+         and (s.says(_CONDITION) or s.before.endswith("("))),
     Form("D6", "definition", True, "the text behind it says what it is called",
          lambda s: s.display and s.defines and bool(_CALLED.match(s.around.behind))),
     Form("D0", "definition", True, "a display outside of any sentence, its left side without a meaning",
@@ -371,8 +392,3 @@ FORMS: tuple[Form, ...] = (
 def form_of(seen: Seen) -> Form | None:
     """Return the first form that fits, or None."""
     return next((form for form in FORMS if form.fits(seen)), None)
-
-
-def is_example(seen: Seen) -> bool:
-    """Tell whether the words before a value say that it is an example."""
-    return _EXAMPLE.search(seen.around.before) is not None

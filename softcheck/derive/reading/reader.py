@@ -29,15 +29,16 @@ from softcheck.derive.reading.claims import Kind, Line, Reading, Stated
 from softcheck.derive.reading.conditions import Restriction, quietly, restriction, restricts
 from softcheck.derive.reading.defaults import DEFAULTS
 from softcheck.derive.reading.findings import EQUATING, Findings, Known
-from softcheck.derive.reading.forms import Form, Seen, Side, doubt, form_of, is_example
+from softcheck.derive.reading.forms import Form, Seen, Side, doubt, form_of
 from softcheck.derive.reading.notation.cursor import Brace, Found, Scope
-from softcheck.derive.reading.notation.gradients import by_entry
 from softcheck.derive.reading.notation.grammar import parse
 from softcheck.derive.reading.notation.ranges import conditioned, letters
+from softcheck.derive.reading.notation.sides import settled
 from softcheck.derive.reading.notation.vocabulary import (
     CONSTANTS,
     DIVERGENCE,
     INDEX_LETTERS,
+    SIZE_LETTERS,
     TABLES,
     is_fixed,
 )
@@ -47,8 +48,11 @@ from softcheck.derive.reading.statements import Statement, statements
 from softcheck.derive.reading.tokens import ReadError, Token, tokenize
 from softcheck.derive.reading.words import (
     Told,
+    denied,
     is_behind,
     joins,
+    opens_case,
+    says_any,
     says_constant,
     starts_condition,
 )
@@ -154,8 +158,41 @@ def _in_words(text: Text, formula: _Formula) -> Iterator[_Formula]:
         for match in _NESTED.finditer(token.text):
             start, end = (first + place for place in match.span(match.lastgroup or 0))
             words = token.text[: match.start()]
-            around = Surroundings(f"{DISPLAY} {words}", token.text[match.end() :], -token.start)
+            number = formula.around.sentence
+            around = Surroundings(f"{DISPLAY} {words}", token.text[match.end() :], number)
             yield _tokenized(text, Span(False, start, end, True), around)
+
+
+def _numbered(formulas: Sequence[_Formula]) -> frozenset[str]:
+    r"""Return the names that the document defines at a number and uses at no letter: `L_1`."""
+    numbers, letters_below = set[str](), set[str]()
+    for formula in formulas:
+        tokens = formula.tokens
+        for i, token in enumerate(tokens[:-2]):
+            if tokens[i + 1].text != "_" or token.kind not in ("letter", "font"):
+                continue
+            below = (
+                tokens[i + 3]
+                if tokens[i + 2].text == "{" and i + 3 < len(tokens)
+                else tokens[i + 2]
+            )
+            (numbers if below.kind == "number" else letters_below).add(token.text)
+    return frozenset(numbers - letters_below)
+
+
+def _sizes(formulas: Sequence[_Formula]) -> frozenset[str]:
+    r"""Return the letters that sums end with: `K` of `\sum_{k=1}^K`."""
+    found = set()
+    for formula in formulas:
+        tokens = formula.tokens
+        for i, token in enumerate(tokens):
+            if token.text == "sum" and token.kind == "command":
+                raised = next((j for j in range(i, min(i + 12, len(tokens) - 1))
+                               if tokens[j].text == "^"), None)  # fmt: skip
+                if raised is not None:
+                    after = tokens[raised + 1 : raised + 3]
+                    found |= {t.text for t in after if t.kind == "letter"}
+    return frozenset(found & SIZE_LETTERS)
 
 
 def _scope(formulas: Sequence[_Formula]) -> Scope:
@@ -171,7 +208,7 @@ def _scope(formulas: Sequence[_Formula]) -> Scope:
                 and len(left) == 1
                 and left[0].kind == "letter"
                 and left[0].text in INDEX_LETTERS - bound
-                and len(statement.sides[1]) > 1
+                and (len(statement.sides[1]) > 1 or statement.relations[0].text == ":=")
                 and not restricts(statement, Scope(bound))
             ):
                 quantities.add(left[0].text)
@@ -276,6 +313,13 @@ class _Reader:
             if related:
                 self._unreadable(formula.span, "a row without a relation", statement.start)
                 return False
+            found = Found()
+            line = self._line(tokens, self._scope(), found, formula.span.start)
+            if line.tree is not None:
+                self._braces(found.braces, sure=False)
+                if formula.span.display:
+                    self.findings.last = line
+                continue
             try:
                 parse(tokens, self._scope(), Found(), formula.span.start)
             except ReadError as error:
@@ -299,6 +343,9 @@ class _Reader:
             line = self.text.line(formula.span.start)
             if constant and tree.name not in DEFAULTS.keys() | TABLES:
                 self.findings.reading.constants.setdefault(tree.name, line)
+            if says_any(formula.around):
+                why = f"line {line}, which speaks of any {tree.name},"
+                self.findings.set_aside({tree.name}, None, why)
 
     def _dispute_left(self, formula: _Formula) -> None:
         """Note that something is said of a symbol that was not read."""
@@ -334,10 +381,11 @@ class _Reader:
                      for side in main.sides]  # fmt: skip
             signs = [relation.text for relation in main.relations]
             findings.role(kind, None, "it restricts", lines, signs)
+        open_ended = denied(formula.around)
         for condition in said.conditions:
-            if condition.relation == ">":
+            if condition.relation == ">" and not open_ended:
                 findings.reading.conditions.append(condition)
-        if said.problem:
+        if said.problem or open_ended:
             self._bounded(main, formula)
         apart = tuple(c for c in said.conditions if c.relation != ">")
         if formula.around.in_heading:
@@ -356,10 +404,11 @@ class _Reader:
             if apart or said.problem:
                 names = set().union(*(symbols(t) for t in self._trees(main)))
                 line = self.text.line(formula.span.start)
-                findings.set_aside(
-                    names, None, f"line {line}, a condition whose reach is not known"
-                )
+                why = f"line {line}, a condition whose reach is not known"
+                findings.set_aside(names, None, why, replaces=False)
             return
+        if opens_case(formula.around):
+            self.case = (formula.around.section, said)
         number, before, claimed = self.leading
         same = number == formula.around.sentence
         self.leading = (
@@ -383,14 +432,15 @@ class _Reader:
             self.findings.reading.unsigned.add(negative.name)
         names = set().union(*(symbols(tree) for tree in self._trees(statement)))
         line = self.text.line(formula.span.start)
-        self.findings.set_aside(names, None, f"line {line}, a condition not understood")
+        why = f"line {line}, a condition not understood"
+        self.findings.set_aside(names, None, why, replaces=False)
 
     def _reaching(self, formula: _Formula) -> Restriction:
         """Return the conditions that lead to a formula, in its sentence or its case."""
         number, said, _ = self.leading
         found = list(said) if number == formula.around.sentence else []
         section, case = self.case
-        if section == formula.around.section and section > 0:
+        if section == formula.around.section:
             found.append(case)
         together = _joined(*found)
         pairs = {(c.left, c.right) for c in together.conditions if c.relation == "="}
@@ -470,7 +520,7 @@ class _Reader:
         if kind in ("definition", "claim", "remark"):
             sure = self._said(formula, statement, lines, reach, seen, form, found)
         findings.note(found, start)
-        if kind == "condition" and not is_example(seen):
+        if kind == "condition":
             equality = findings.equality(lines[0], lines[1])
             why = f"line {lines[0].source_line}, {form.why if form else ''}"
             whole = seen.right not in ("number", "symbol", "entry") and not seen.number
@@ -497,6 +547,10 @@ class _Reader:
         apart = any(c.relation != ">" for c in reach.conditions)
         unsure = doubt(seen, restricted=apart) if form is None or form.kind == "claim" else ""
         unsure = unsure or next(iter(found.guesses), "")
+        if seen.default:
+            findings.reading.restated.append(findings.equality(lines[0], lines[1]))
+        if form is not None and form.code == "C0" and apart:
+            findings.doubt_chain("a condition behind what goes on with it")
         findings.chain(form, lines, statement.relations, reach, unsure)
         if form is None or (form.kind == "definition" and apart):
             equality = findings.equality(lines[0], lines[1], restriction=reach)
@@ -568,6 +622,10 @@ class _Reader:
             signed=bool(self.signed)
             and set().union(*(_names(line.tree) for line in lines))
             <= self.signed | CONSTANTS | TABLES,
+            column=any(
+                _is_whole(side) and not any(t.kind in ("letter", "font") for t in side)
+                for side in statement.sides[2:]
+            ),
             number=isinstance(right, Num)
             or (right is not None and not symbols(right) and not free_indices(right)),
         )
@@ -575,7 +633,7 @@ class _Reader:
     def _entries(self, lines: Sequence[Line], scope: Scope, start: int) -> list[Line]:
         """Return the lines of a statement, an equality of gradients by its entries."""
         try:
-            trees = by_entry([line.tree for line in lines], scope, start)
+            trees = settled([line.tree for line in lines], scope, start)
         except ReadError as error:
             problem = self.text.problem(error.reason, error.start)
             return [replace(line, tree=None, problem=line.problem or problem) for line in lines]
@@ -613,6 +671,7 @@ class _Reader:
             if not inked or (inked[0].text == "(" and inked[-1].text == ")"):
                 continue
             start = inked[0].start
+            valued = inked[0].text in ("=", ":") or inked[0].kind != "number"
             while inked and inked[0].kind == "sign" and inked[0].text in "=:":
                 inked.pop(0)
             label = self._line(inked, self._scope(), Found(), start)
@@ -622,7 +681,9 @@ class _Reader:
             names = set(label.tree.args) if isinstance(label.tree, Sym) else set()
             if loose <= names and self._names_part(label, part):
                 continue
-            self.findings.claim(self.findings.equality(part, label, sure=sure, form="brace"))
+            self.findings.claim(
+                self.findings.equality(part, label, sure=sure and valued, form="brace")
+            )
 
     def _names_part(self, label: Line, part: Line) -> bool:
         name = label.tree.name if isinstance(label.tree, Sym) else ""

@@ -24,7 +24,7 @@ _MARKUP = re.compile(
     r"|\\[A-Za-z]+\*?"
 )
 _HEADING = re.compile(
-    r"^[ \t]*(?:\#{1,6}[ \t]+(?P<hashes>[^\n]*?)[ \t]*\#*"
+    r"^[ \t]*(?:\#{1,6}[ \t]+(?P<hashes>[^\n]*?)[ \t]*\#*[ \t]*$"
     r"|\\(?:part|chapter|(?:sub)*section|(?:sub)?paragraph)\*?[ \t]*(?:\[[^\]\n]*\])?[ \t]*"
     r"\{(?P<braces>(?:[^{}\n]|\{[^{}\n]*\})*)\}"
     r"|\*\*(?P<bold>[^*\n]+)\*\*|__(?P<lines>[^_\n]+)__"

@@ -9,7 +9,7 @@ from softcheck.derive.reading.tokens import ReadError, Token
 RELATIONS = {
     "neq": "≠", "ne": "≠", "le": "≤", "leq": "≤", "leqslant": "≤", "ge": "≥", "geq": "≥",
     "geqslant": "≥", "ll": "≪", "gg": "≫", "approx": "≈", "sim": "∼", "simeq": "≃", "cong": "≅",
-    "propto": "∝", "to": "→", "rightarrow": "→", "longrightarrow": "→", "leftarrow": "←",
+    "propto": "∝", "to": "→", "rightarrow": "→", "longrightarrow": "→", "leftarrow": "←", "gets": "←",
     "mapsto": "↦", "in": "∈", "notin": "∉", "subset": "⊂", "subseteq": "⊆", "lesssim": "≲",
     "gtrsim": "≳", "asymp": "≍", "prec": "≺", "succ": "≻", "doteq": "≐", "lt": "<", "gt": ">",
     "equiv": "=", "coloneqq": ":=", "coloneq": ":=", "triangleq": ":=", "eqqcolon": "=:",
@@ -338,7 +338,7 @@ def _quantified(tokens: Sequence[Token], part: Sequence[Token]) -> bool:
     r"""Tell whether the next token still belongs to what a `\\forall` binds."""
     token, last = tokens[0], part[-1]
     if token.kind == "letter":
-        return last.text in ("forall", ",", "in", "neq", "ne")
+        return last.text in ("forall", ",", "in", "neq", "ne", "=")
     if token.kind == "font":
         return last.text == "in"
     if token.kind == "command":
@@ -346,6 +346,8 @@ def _quantified(tokens: Sequence[Token], part: Sequence[Token]) -> bool:
         return token.text in ("in", "neq", "ne", "prime", "mid") or (greek and token.text != "sum")
     if token.text == ",":
         return len(tokens) > 1 and tokens[1].kind == "letter" and last.kind == "letter"
+    if token.text == "=":
+        return len(tokens) > 1 and tokens[1].kind == "letter" and len(part) == 2
     return token.text in ("'", "^", "_") or last.text in ("^", "_")
 
 

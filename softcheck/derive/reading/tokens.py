@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from softcheck.derive.glyphs import ACCENTS, GLYPH, GREEK, latex_of, unaccented
 from softcheck.derive.limits import MACRO_DEPTH, TOKENS
-from softcheck.derive.reading.glyphs import ACCENTS, GLYPH, GREEK, latex_of, unaccented
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ _TOKEN = re.compile(
     r"|(?P<row>\\\\\*?(?:\[[^\]\n]*\])?|\\cr\b|\\newline\b)"
     r"|(?P<command>\\(?:[A-Za-z]+|.))"
     rf"|(?P<word>(?<![A-Za-z])(?:{'|'.join(FUNCTIONS)})(?![A-Za-z]))"
-    r"|(?P<subscript>_(?P<mark>KL|[a-z]{3,})(?![A-Za-z]))"
+    r"|(?P<subscript>_(?:(?P<mark>KL|[a-z]{3,})(?![A-Za-z])"
+    r"|\{(?P<marks>[a-z]{3,}(?:,[a-z]{3,})+)\}))"
     r"|(?P<number>\d+(?:\.\d+)?|\.\d+)"
     r"|(?P<letter>[^\W\d_])"
     r"|(?P<space>\s+)"
@@ -190,8 +191,9 @@ def _meant(token: Token, behind: str) -> list[Token]:
 
 def _tilde(token: Token, before: Sequence[Token]) -> Token:
     r"""Return `\sim` for the `~` of `E_{a~π}`: elsewhere it is a space."""
-    texts = [each.text for each in before if each.text != "'"][-3:]
-    drawn = len(texts) == 3 and texts[:2] == ["_", "{"]
+    near = before[-8:]
+    first = _around(near, len(near), -1)
+    drawn = first is not None and 0 < first < len(near) - 1 and near[first - 1].text == "_"
     return replace(token, kind="command", text="sim") if drawn else token
 
 
@@ -210,7 +212,9 @@ def _plain_text(token: Token, match: re.Match[str]) -> list[Token]:
         return []
     if token.kind == "subscript":
         # The mark of `A_soft` is a word; TeX sets `A_s oft`, which nobody means.
-        word = Token("text", match.group("mark"), token.start + 1, token.end)
+        word = Token(
+            "text", match.group("mark") or match.group("marks"), token.start + 1, token.end
+        )
         return [Token("sign", "_", token.start, token.start + 1), word]
     if token.kind == "product":
         return _standing(r"\prod ", token)

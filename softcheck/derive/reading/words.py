@@ -64,6 +64,10 @@ _ANY_BEHIND = re.compile(
 _POSITIVELY = re.compile(
     r"\b(?:do|does) not depend\b|\bdoesn't depend\b|\bnot a function of\b", re.IGNORECASE
 )
+_ANY = re.compile(
+    r"\b(?:any|every|arbitrary|whatever)\b(?:\s+[\w'-]+){0,3}?\s+(?:distributions?|polic(?:y|ies))[\s,]*$",
+    re.IGNORECASE,
+)
 _VERB = re.compile(
     r"\b(?:is|are|was|were|be|being|does|do|denotes?|has|have|means?|stands?|depends)\b",
     re.IGNORECASE,
@@ -77,6 +81,27 @@ def starts_condition(words: str) -> Told | None:
     if not _STARTS.search(words):
         return "odd" if re.fullmatch(rf"\W*{_ODD}\W*", words, re.IGNORECASE) else None
     return "odd" if _ODD_BEFORE.search(words) else "if"
+
+
+def denied(around: Surroundings) -> bool:
+    """Tell whether the clause that leads to a formula denies it, or leaves it open."""
+    return _DENIES.search(re.split(r"[,;:]", around.before)[-1]) is not None
+
+
+def says_any(around: Surroundings) -> bool:
+    """Tell whether the words beside a symbol say that it is any distribution."""
+    return _ANY.search(around.before) is not None
+
+
+def opens_case(around: Surroundings) -> bool:
+    """Tell whether a sentence says nothing but a condition, for what follows it."""
+    said = re.sub(rf"[{INLINE}{DISPLAY}]|\band\b", " ", f"{around.before} {around.behind}")
+    return re.fullmatch(
+        r"\W*(?:(?:now|next|first|then|so|and|finally|conversely|instead)\W+)*(?:let|suppose|assume|"
+        r"consider|fix|take)(?:\s+(?:now|that|next|first|then|the case|where|in which|us))*\W*",
+        said,
+        re.IGNORECASE,
+    ) is not None  # fmt: skip
 
 
 def joins(words: str) -> bool:

@@ -48,6 +48,10 @@ class Scope:
         Letters that name an action in this document, beyond those that always do.
     quantities : set of str
         Letters that would name an action, if the document did not define them as quantities.
+    sizes : set of str
+        Letters that are the number of actions in this document, as a sum that ends with one says.
+    numbered : set of str
+        Names that numbers tell apart in this document, as in `L_1`.
     arities : mapping of name to int
         How many actions the quantities take whose meaning is known so far.
     entry : str or None
@@ -60,6 +64,8 @@ class Scope:
 
     letters: frozenset[str] = frozenset()
     quantities: frozenset[str] = frozenset()
+    sizes: frozenset[str] = frozenset()
+    numbered: frozenset[str] = frozenset()
     arities: Mapping[str, int] = field(default_factory=dict)
     entry: str | None = None
     bound: tuple[str, ...] = ()

@@ -144,14 +144,14 @@ def partial(parser: Parser) -> Expr:
 
 def _operand(parser: Parser, variables: Sequence[Sym]) -> Expr:
     """Take what a derivative applies to: a whole sum, else one factor."""
-    start = parser.peek().start
+    start, bracketed = parser.peek().start, parser.starts_bracket()
     body = parser.factor()
     # What follows the function of a derivative is a factor beside both.
     parser.reach = -1
     constant = isinstance(body, Num | Size) or (
         isinstance(body, Sym) and body.name in CONSTANTS - {v.name for v in variables}
     )
-    if constant and parser.starts_factor():
+    if constant and not bracketed and parser.starts_factor():
         raise ReadError(REACH.format("this derivative"), start)
     return body
 

@@ -5,7 +5,7 @@ A logarithm takes one factor, an exponential a factor or what stands in its brac
 
 from collections.abc import Sequence
 
-from softcheck.derive.expr import ONE, Div, Exp, Expr, Log, Num, Sum, Sym, free_indices
+from softcheck.derive.expr import ONE, Div, Exp, Expr, Log, Num, Pow, Sum, Sym, free_indices
 from softcheck.derive.limits import NESTING
 from softcheck.derive.reading.notation.cursor import spelled, split
 from softcheck.derive.reading.notation.entries import entry, renamed
@@ -18,9 +18,14 @@ from softcheck.derive.reading.tokens import ReadError, Token
 def logarithm(parser: Parser) -> Expr:
     r"""Read `\log x`."""
     parser.take()
+    power = 1
+    if parser.sees("^") and parser.peek(1).kind == "number":
+        parser.take()
+        power = int(spelled(parser.group()))
     if parser.sees("^", "_"):
         raise parser.refuse("what the logarithm is of")
-    return Log(_argument(parser))
+    log = Log(_argument(parser))
+    return log if power == 1 else Pow(log, power)
 
 
 def exponential(parser: Parser) -> Expr:

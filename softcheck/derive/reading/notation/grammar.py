@@ -84,11 +84,22 @@ class _Grammar(Parser):
                 return _WORDS.get(token.text)
             case "letter" if token.text == "I" and self._opens_indicator():
                 return indicator
-            case "letter" if token.text == "E" and self.sees("_", "[", ahead=1):
+            case "letter" if token.text == "E" and self._opens_mean():
                 return expectation
             case "number" if token.text == "1" and self._opens_indicator():
                 return indicator
         return None
+
+    def _opens_mean(self) -> bool:
+        """Tell whether brackets come behind E and what stands below it: else it is a name."""
+        start = self.i
+        self.i += 1
+        if self.sees("_"):
+            self.i += 1
+            self.group()
+        opens = self.starts_bracket() and not self.sees("(" if self.i == start + 1 else "")
+        self.i = start
+        return opens
 
     def _is_e(self) -> bool:
         """Tell whether the number e comes: in roman letters, or where e is no name."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from softcheck.derive.expr import Expr, Pow, Size, Sym
-from softcheck.derive.reading.glyphs import ACCENTS, GREEK, bold, raised, script
+from softcheck.derive.glyphs import ACCENTS, GREEK, bold, raised, script
 from softcheck.derive.reading.notation.cursor import Cursor, Found, Scope, spelled, split
 from softcheck.derive.reading.notation.vocabulary import (
     CONSTANTS,
@@ -132,6 +132,9 @@ class Names(Cursor):
         marks, power = self._attached(below)
         name = base + marks
         labels = ""
+        if name in self.scope.numbered and not below.args:
+            below.words += [_Mark(number, "below") for number in below.literal]
+            below.literal.clear()
         applied = self._application(self._decorated(name, below.words), bool(below.args))
         if applied is None:
             if not variable:
@@ -147,7 +150,8 @@ class Names(Cursor):
             self._entry_of_value(labels, below)
             self._note_pattern(name, applied)
         self._note(name, base, style, below)
-        if name in SIZE_LETTERS and not below.args and (name == "n" or name in self.found.sizes):
+        sizes = {"n"} | self.found.sizes | self.scope.sizes
+        if name in SIZE_LETTERS & sizes and not below.args:
             self.found.sizes.add(name)
             return Size() if power is None else Pow(Size(), power)
         if name in self.scope.bound and not below.args:
@@ -200,12 +204,26 @@ class Names(Cursor):
             elif self.sees("'"):
                 self.take()
                 marks += "'"
+            elif self.sees("*") and self._is_star():
+                self.take()
+                marks += "*"
             elif self.sees("^") and power is None:
                 self.take()
                 mark, power = self._superscript(below.words)
                 marks += mark
             if self.i == before:
                 return marks, power
+
+    def _is_star(self) -> bool:
+        """Tell whether `*` is the mark of a name, as in the `π*(a)` of plain text: no product."""
+        if self.peek(1).kind == "end":
+            return True
+        beside = self.peek(-1).end == self.peek().start and self.peek().end == self.peek(1).start
+        before = self.i
+        self.i += 1
+        starred = beside and self._application("", indexed=False) is not None
+        self.i = before
+        return starred
 
     def _decorated(self, name: str, words: Sequence["_Mark"]) -> str:
         """Return a name with the words below and above it that tell it apart."""

@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from softcheck.derive.expr import Add, Div, Exp, Expr, Mul, Num, Pow, Size, Sym, negative
+from softcheck.derive.glyphs import ACCENTS, GREEK
 from softcheck.derive.limits import NESTING, NUMBER_DIGITS, POWER
-from softcheck.derive.reading.glyphs import ACCENTS, GREEK
 from softcheck.derive.reading.notation.cursor import OPENERS
 from softcheck.derive.reading.notation.indicators import relation_of_actions
 from softcheck.derive.reading.notation.names import Names

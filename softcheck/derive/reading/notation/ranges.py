@@ -175,7 +175,10 @@ def conditioned(tokens: Sequence[Token]) -> set[str]:
     return {
         token.text
         for before, token, behind in zip(tokens, tokens[1:], tokens[2:], strict=False)
-        if spelled([before]) in _BARS and token.kind == "letter" and behind.text in (")", ",")
+        if before.text.strip() in _BARS
+        and (before.kind, before.text) != ("command", "|")  # a divergence
+        and token.kind == "letter"
+        and behind.text in (")", ",")
     }
 
 

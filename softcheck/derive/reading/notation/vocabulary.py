@@ -7,7 +7,7 @@ GIVEN_TABLES = {"y", "t", "r", "R", "q", "c", "w", "m", "μ", "ρ", "u", "x", "z
 """Quantities of one action that are taken for given numbers where a document says no more of them:
 labels, rewards, costs, weights, other policies, scores. Nothing is refuted that rests on it."""
 
-GIVEN_SCALARS = {"γ", "ε", "κ", "ζ", "ν", "ξ", "b"}
+GIVEN_SCALARS = {"γ", "ε", "ϵ", "κ", "ζ", "ν", "ξ", "b", "T"}
 """Scalars of which the same is taken."""
 
 TABLES = {"Q", "θ"}
@@ -31,7 +31,7 @@ PARAMETERS = {"θ", "ϑ", "ϕ", "φ", "π", "ψ", "ω"}
 FIXED = {"old", "ref"}
 """Decorations of a policy, and of what belongs to it, that does not depend on the parameters."""
 
-SIZE_LETTERS = {"n", "N", "K", "k", "m", "A", "C", "M"}
+SIZE_LETTERS = {"n", "N", "K", "k", "m", "A", "C", "M", "T"}
 """Letters of the number of actions, `n` everywhere and the others where a sum ends with them."""
 
 SETS = {"A", "C", "I", "K", "U", "V", "W", "X", "Y"}

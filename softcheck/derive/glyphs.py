@@ -38,7 +38,7 @@ _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲ�
 _LOWERED = "₀₁₂₃₄₅₆₇₈₉₊₋ₐᵢⱼₖₗₘₙₛₜ"
 
 _ABOVE = {unicodedata.normalize("NFKC", glyph).replace("−", "-"): glyph for glyph in _RAISED}
-_ACCENT_NAMES = {mark: name for name, mark in reversed(ACCENTS.items())}
+ACCENT_NAMES = {mark: name for name, mark in reversed(ACCENTS.items())}
 
 GLYPH = re.compile(rf"[{_RAISED}]+|[{_LOWERED}]+|[^\x00-\x7f\s]")
 """What may stand for LaTeX: digits and letters above or below the line, or one character."""
@@ -83,7 +83,7 @@ def bold(letter: str) -> str:
 def unaccented(text: str) -> tuple[str, str]:
     """Return a letter and the commands of the accents on it, the outermost first."""
     letter, *marks = list(unicodedata.normalize("NFD", text))
-    names = [_ACCENT_NAMES[mark] for mark in marks if mark in _ACCENT_NAMES]
+    names = [ACCENT_NAMES[mark] for mark in marks if mark in ACCENT_NAMES]
     if len(names) < len(marks):
         return text, ""
     return letter, "".join(f"\\{name}" for name in reversed(names))
