@@ -24,6 +24,7 @@ FALSE = {
     r"$$\frac{\partial w}{\partial \theta_a} = 0$$",
     "pairs": r"$$\sum_{a \neq b} \pi(a) = 1 - \sum_a \pi(a)^2$$",
     "constant-over-pairs": r"$$\sum_{a \neq b} \alpha = (n - 1) \alpha$$",
+    "wrong-identity": r"$$\sum_a \pi(a) \equiv 2$$",
     "characters-of-another-meaning": "\\catcode`\\!=0\n!let!pi!alpha",
 }  # fmt: skip
 
@@ -34,6 +35,7 @@ TRUE = {
     "pairs": r"$$\sum_{i \neq j} \pi_i \pi_j = 1 - \sum_i \pi_i^2$$",
     "number-far-behind": r"$$\sum_a \pi(a) = 1 \hspace{2em} (5)$$",
     "comment-in-markdown": "[//]: # ($$\\sum_a \\pi(a) = 2$$)",
+    "sign-of-identity": r"$$Q(a) \equiv \alpha \theta_a$$",
     "map": r"Let $f: \mathcal{X} \to \mathcal{Y}$.",
 }  # fmt: skip
 
@@ -101,11 +103,12 @@ def test_words_deny_what_they_stand_with(words):
     assert denied(Surroundings(words, "", 0))
 
 
-def test_a_question_denies():
-    assert denied(Surroundings("Is", "?", 0))
+@pytest.mark.parametrize(("before", "behind"), [("Is", "?"), ("", "never holds")])
+def test_words_behind_it_deny_too(before, behind):
+    assert denied(Surroundings(before, behind, 0))
 
 
-@pytest.mark.parametrize("words", ["Suppose", "where", "with a temperature", "if"])
+@pytest.mark.parametrize("words", ["Suppose", "where", "It is not easy, but let"])
 def test_a_premise_denies_nothing(words):
     assert not denied(Surroundings(words, "", 0))
 

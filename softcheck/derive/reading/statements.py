@@ -9,10 +9,11 @@ from softcheck.derive.reading.tokens import ReadError, Token
 RELATIONS = {
     "neq": "≠", "ne": "≠", "le": "≤", "leq": "≤", "leqslant": "≤", "ge": "≥", "geq": "≥",
     "geqslant": "≥", "ll": "≪", "gg": "≫", "approx": "≈", "sim": "∼", "simeq": "≃", "cong": "≅",
-    "propto": "∝", "to": "→", "rightarrow": "→", "longrightarrow": "→", "leftarrow": "←", "gets": "←",
+    "propto": "∝", "to": "→", "rightarrow": "→", "longrightarrow": "→",
+    "leftarrow": "←", "gets": "←",
     "mapsto": "↦", "in": "∈", "notin": "∉", "subset": "⊂", "subseteq": "⊆", "lesssim": "≲",
     "gtrsim": "≳", "asymp": "≍", "prec": "≺", "succ": "≻", "doteq": "≐", "lt": "<", "gt": ">",
-    "equiv": "=", "coloneqq": ":=", "coloneq": ":=", "triangleq": ":=", "eqqcolon": "=:",
+    "equiv": ":=", "coloneqq": ":=", "coloneq": ":=", "triangleq": ":=", "eqqcolon": "=:",
 }  # fmt: skip
 """Commands of relations, and the sign of each."""
 

@@ -39,14 +39,13 @@ _CONSTANT_BEFORE = re.compile(
     rf"|\bconstants\b(?:\s|,|\band\b|\bor\b|{INLINE})*$",
     re.IGNORECASE,
 )
-_NOT = (
-    r"\b(?:not|never|no|none|neither|nor|cannot|without|hardly|rarely|seldom|barely|scarcely|whether|non"
-    r"|wrong(?:ly)?|false(?:ly)?|incorrect(?:ly)?|mistak\w+|erroneous\w*|fallac\w+|unless|until|except"
-    r"|only|some|sometimes|often|almost|nearly|unlikely|far from|anything but|would|could|were|wish"
-    r"|pretend\w*|ceases?|illegal\w*|invalid\w*|forbid\w*|fails? to)\b|n't\b|\bnon-?constants?\b|\?"
+_DENIES = re.compile(
+    r"\b(?:not|never|no|none|neither|nor|cannot|without|hardly|rarely|seldom|barely|scarcely|if"
+    r"|whether|non|wrong(?:ly)?|false(?:ly)?|incorrect(?:ly)?|mistak\w+|erroneous\w*|fallac\w+"
+    r"|unless|until|except|only|some|sometimes|often|almost|nearly|unlikely|far from|anything but|would|could|were|wish"
+    r"|pretend\w*|ceases?|illegal\w*|invalid\w*|forbid\w*|fails? to)\b|n't\b|\bnon-?constants?\b|\?",
+    re.IGNORECASE,
 )
-_DENIED = re.compile(_NOT, re.IGNORECASE)
-_DENIES = re.compile(rf"{_NOT}|\bif\b", re.IGNORECASE)
 _WHATEVER = r"\b(?:any|every|all|arbitrary|generic|general|whatever|whichever|no matter)\b"
 _DISTRIBUTION = (
     r"(?:\s+(?!case\b)[\w'-]+){0,3}?"
@@ -64,10 +63,6 @@ _ANY_BEHIND = re.compile(
 _POSITIVELY = re.compile(
     r"\b(?:do|does) not depend\b|\bdoesn't depend\b|\bnot a function of\b", re.IGNORECASE
 )
-_ANY = re.compile(
-    r"\b(?:any|every|arbitrary|whatever)\b(?:\s+[\w'-]+){0,3}?\s+(?:distributions?|polic(?:y|ies))[\s,]*$",
-    re.IGNORECASE,
-)
 _VERB = re.compile(
     r"\b(?:is|are|was|were|be|being|does|do|denotes?|has|have|means?|stands?|depends)\b",
     re.IGNORECASE,
@@ -81,16 +76,6 @@ def starts_condition(words: str) -> Told | None:
     if not _STARTS.search(words):
         return "odd" if re.fullmatch(rf"\W*{_ODD}\W*", words, re.IGNORECASE) else None
     return "odd" if _ODD_BEFORE.search(words) else "if"
-
-
-def denied(around: Surroundings) -> bool:
-    """Tell whether the clause that leads to a formula denies it, or leaves it open."""
-    return _DENIES.search(re.split(r"[,;:]", around.before)[-1]) is not None
-
-
-def says_any(around: Surroundings) -> bool:
-    """Tell whether the words beside a symbol say that it is any distribution."""
-    return _ANY.search(around.before) is not None
 
 
 def opens_case(around: Surroundings) -> bool:
@@ -131,8 +116,9 @@ def says_constant(around: Surroundings) -> bool:
 
 
 def denied(around: Surroundings) -> bool:
-    """Tell whether the sentence of a formula may deny it, or ask."""
-    return _DENIED.search(f"{around.before} {around.behind}") is not None
+    """Tell whether the clause of a formula denies it, or leaves it open."""
+    before, behind = re.split(r"[,;:]", around.before)[-1], re.split(r"[,;:]", around.behind)[0]
+    return _DENIES.search(f"{before} {behind}") is not None
 
 
 def says_any(around: Surroundings) -> bool:
