@@ -24,6 +24,11 @@ FALSE = {
     r"$$\frac{\partial w}{\partial \theta_a} = 0$$",
     "pairs": r"$$\sum_{a \neq b} \pi(a) = 1 - \sum_a \pi(a)^2$$",
     "constant-over-pairs": r"$$\sum_{a \neq b} \alpha = (n - 1) \alpha$$",
+    "no-such-action": r"$$\nexists a \in \mathcal{A}: \; \pi(a) = \pi(a)$$",
+    "positive-for-one": r"For at least one action $Q(a) > 0$. $$\log (Q(a)^2) = 2 \log Q(a)$$",
+    "arbitrary-policy": r"Take an arbitrary, possibly deterministic policy $\pi$. "
+    r"$$\log \pi(a) - \log \pi(b) = \theta_a - \theta_b$$",
+    "another-policy": r"Let $\pi$ be Gaussian. $$\log \pi(a) - \log \pi(b) = \theta_a - \theta_b$$",
     "wrong-identity": r"$$\sum_a \pi(a) \equiv 2$$",
     "characters-of-another-meaning": "\\catcode`\\!=0\n!let!pi!alpha",
 }  # fmt: skip
@@ -35,6 +40,8 @@ TRUE = {
     "pairs": r"$$\sum_{i \neq j} \pi_i \pi_j = 1 - \sum_i \pi_i^2$$",
     "number-far-behind": r"$$\sum_a \pi(a) = 1 \hspace{2em} (5)$$",
     "comment-in-markdown": "[//]: # ($$\\sum_a \\pi(a) = 2$$)",
+    "reason-behind": r"$$\frac{\partial \log \pi(a)}{\partial \theta_b} = -\pi(b)$$"
+    "\nbecause $a \\neq b$.",
     "sign-of-identity": r"$$Q(a) \equiv \alpha \theta_a$$",
     "map": r"Let $f: \mathcal{X} \to \mathcal{Y}$.",
 }  # fmt: skip

@@ -384,6 +384,8 @@ def _breaks(tokens: Sequence[Token], i: int, current: Sequence[Token]) -> bool:
 
 def _says_for_which(tokens: Sequence[Token], i: int, current: Sequence[Token]) -> bool:
     r"""Tell whether a colon sets a range apart from what holds in it: `a \in A: x = 1`."""
+    if odd := next((t for t in current if t.text in ("exists", "nexists", "not")), None):
+        raise ReadError("a range that is not for all of its actions", odd.start)
     sign = _relation(tokens, i - 1) or (i > 1 and tokens[i - 2].text == "=")
     ranged = any(_relation(current, j) for j in _outside(current))
     quantified = bool(current) and current[0].text == "forall"

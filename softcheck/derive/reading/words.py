@@ -14,7 +14,8 @@ _ALL = (
 )
 _IF = (
     r"if|for|when|whenever|where|with|given|provided|as long as|in case|in the case|the case|"
-    r"cases?|assuming|assume|suppose|supposing|consider|let|take|fix|rows?|such that|s\.t\."
+    r"cases?|because|since|assuming|assume|suppose|supposing|consider|let|take|fix|rows?|such that|"
+    r"s\.t\."
 )
 _UNLESS = (
     r"unless|except(?:ing)?(?:\s+(?:if|when|where|for|that))?|excluding|other than|but not(?: if)?"
@@ -42,13 +43,14 @@ _CONSTANT_BEFORE = re.compile(
 _DENIES = re.compile(
     r"\b(?:not|never|no|none|neither|nor|cannot|without|hardly|rarely|seldom|barely|scarcely|if"
     r"|whether|non|wrong(?:ly)?|false(?:ly)?|incorrect(?:ly)?|mistak\w+|erroneous\w*|fallac\w+"
-    r"|unless|until|except|only|some|sometimes|often|almost|nearly|unlikely|far from|anything but|would|could|were|wish"
-    r"|pretend\w*|ceases?|illegal\w*|invalid\w*|forbid\w*|fails? to)\b|n't\b|\bnon-?constants?\b|\?",
+    r"|unless|until|except|rare|at (?:least|most) one|there (?:is|are|exists?)|only|some|sometimes"
+    r"|often|almost|nearly|unlikely|far from|anything but|would|could|were|wish|pretend\w*|ceases?"
+    r"|illegal\w*|invalid\w*|forbid\w*|fails? to)\b|n't\b|\bnon-?constants?\b|\?",
     re.IGNORECASE,
 )
 _WHATEVER = r"\b(?:any|every|all|arbitrary|generic|general|whatever|whichever|no matter)\b"
 _DISTRIBUTION = (
-    r"(?:\s+(?!case\b)[\w'-]+){0,3}?"
+    r"(?:,?\s+(?!case\b)[\w'-]+){0,3}?"
     r"\s+(?:distributions?|polic(?:y|ies)|probabilit\w+|densit\w+)\b"
 )
 _ANY_BEFORE = re.compile(
@@ -57,7 +59,9 @@ _ANY_BEFORE = re.compile(
 _ANY_BEHIND = re.compile(
     r"^\W*(?:is|be|are|denotes?|may be|can be)(?:\s+(?!not\b)\w+){0,2}?"
     rf"\s+{_WHATEVER}{_DISTRIBUTION}"
-    r"|^\W*(?:(?:need|does|do) not(?: have to)? be|is not(?: necessarily)?)\s+(?:a |the )?softmax",
+    r"|^\W*(?:(?:need|does|do) not(?: have to)? be|is not(?: necessarily)?)\s+(?:a |the )?softmax"
+    r"|^\W*(?:is|be)\s+(?:(?:a|an|the)\s+)?(?:\w+\s+)?(?:neural|network|gaussian|deterministic|uniform"
+    r"|greedy|bernoulli|mixture|sparsemax|entmax)\b",
     re.IGNORECASE,
 )
 _POSITIVELY = re.compile(
