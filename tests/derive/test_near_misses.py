@@ -55,6 +55,8 @@ PROVED = {
     "range-before-a-colon": r"$$a \in \mathcal{A}: \; "
     r"\log \pi(a) - \log \pi(b) = \theta_a - \theta_b$$",
     "comment-in-markdown": TRUE["comment-in-markdown"],
+    "scores-called-s": r"Let $p_i = e^{s_i} / \sum_j e^{s_j}$. "
+    r"$$\frac{\partial p_i}{\partial s_k} = p_i (\mathbf{1}\{i = k\} - p_k)$$",
 }  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def _variable_and_order(parser: Parser, *, vector: bool = False) -> list[Sym]:
         if order > 1:
             raise ReadError("a second derivative by whole tables is a matrix", start)
         symbol = Sym(symbol.name, (ENTRY,))
-    if parser.scope.is_state(symbol.name):
+    if parser.scope.is_state(symbol.name) and not symbol.args:
         raise ReadError(
             f"a derivative by the state {symbol.name}, of which it is not said how it enters", start
         )
