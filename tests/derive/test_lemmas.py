@@ -2,7 +2,8 @@
 
 import pytest
 
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
+from softcheck.derive.reporting import report
 
 TRICK = (
     r"\frac{\partial \pi_i}{\partial \theta_k} = \pi_i \frac{\partial \ln \pi_i}{\partial \theta_k}"

@@ -12,8 +12,8 @@ RIGHT = r"$$\sum_a \pi(a) = 1$$"
 UNKNOWN = {
     "undefined": (r"$$\pi(a) = B(a)$$", "B has no definition"),
     "undefined-derivative": (r"$$\partial_{\theta_k} V = 0$$", "V has no definition"),
-    "inequality": (r"$$1 = \sum_a \pi(a) \le 1$$", "'≤' claims no equality"),
-    "approximation": (r"$$1 = \sum_a \pi(a) \approx 1$$", "'≈' claims no equality"),
+    "inequality": (r"$$1 = \sum_a \pi(a) \le 2 = 2$$", "'≤' claims no equality"),
+    "approximation": (r"$$1 = \sum_a \pi(a) \approx 2 = 2$$", "'≈' claims no equality"),
     "in-the-text": (r"so $\sum_a \pi(a)^2 = 1$.", "it is not sure that it is claimed"),
     "limit": (r"$$\lim_{\alpha \to 0} \pi(a) = 1$$", "a limit is outside"),
     "maximum": (r"$$\max_a \pi(a) = 1$$", "a maximum is outside"),

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from softcheck.derive.check import check, report
+from softcheck.derive.check import check
 from softcheck.derive.on_data import evaluate
+from softcheck.derive.reporting import report
 from softcheck.result import Verdict
 from softcheck.settings import Settings
 from softcheck.tables import case_from_arrays

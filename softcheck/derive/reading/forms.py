@@ -221,7 +221,7 @@ _SO = _words(
     r"yielding|gives?|giving|to (?:obtain|get)|obtaining|obtain|it follows(?: that)?|note that|"
     r"observe that|because|since|show that|prove that|becomes?|that is|i\.e\.|implies|equivalently|"
     r"consequently|simplif\w+ to|reduces? to|leads? to|results? in|in particular|fact that|"
-    r"holds that",
+    r"holds that|shows?|proves?|means|concludes?|implying",
     few=2,
 )
 _DOING = re.compile(
@@ -264,7 +264,8 @@ _OFF = re.compile(
     r"(?:are|all|pairwise|mutually) (?:all |pairwise )?(?:different|distinct|equal|the same)|"
     r"deterministic|uniform\w*|greedy|in the limit|"
     r"at the (?:start|origin|uniform|boundary|first|last|optimum|minimum|maximum)|"
-    r"distinct|different|differs?|unequal|coincides?|(?:any|every|all|each) other)\b",
+    r"distinct|different|differs?|unequal|coincides?|(?:any|every|all|each) other|remaining|"
+    r"other (?:logits?|actions?|entries|ones|pairs|indices|cases?))\b",
     re.IGNORECASE,
 )
 
@@ -309,7 +310,8 @@ FORMS: tuple[Form, ...] = (
          lambda s: s.signs[0] == "∝" and s.named and not s.stated
          and not s.says(_NO_DEFINITION)),
     Form("T1", "declaration", False, "a membership, a distribution or a map comes first",
-         lambda s: s.signs[0] in ("∈", "∉", "∼", "→", "↦", "⊂", "⊆")),
+         lambda s: s.signs[0] in ("∈", "∉", "∼", "→", "↦", "⊂", "⊆")
+         and not {"=", ":=", "≐", "≡"} & {*s.signs}),
     Form("K5", "condition", False, "an example: a column of numbers in its chain",
          lambda s: s.column),
     Form("T3", "declaration", False, "its right side names parts",

@@ -14,6 +14,7 @@ from softcheck.derive.expr import (
     Diff,
     Div,
     Exp,
+    Expect,
     Expr,
     Mul,
     Num,
@@ -86,12 +87,11 @@ def read(
     formulas = _formulas(document)
     scope = _scope(formulas)
     # What a symbol is may stand behind its first use: what is defined is collected first.
-    labels = frozenset(INDEX_LETTERS - scope.letters - scope.quantities)
-    before = Known(document, known, force, labels)
-    first = _Reader(before, formulas, scope).read()
+    first = _Reader(Known(document, known, force), formulas, scope).read()
     arities = {name: len(given.definition.params) for name, given in first.definitions.items()}
     scope = replace(scope, arities=arities)
-    reading = _Reader(before, formulas, scope).read()
+    labels = frozenset((INDEX_LETTERS | scope.letters) - scope.quantities - _bound(first))
+    reading = _Reader(Known(document, known, force, labels), formulas, scope).read()
     reading.off = document.off
     return reading
 
@@ -215,7 +215,21 @@ def _scope(formulas: Sequence[_Formula]) -> Scope:
     behind = frozenset().union(*(conditioned(formula.tokens) for formula in formulas)) - bound
     # Of two letters behind bars none plays the state: they tell two of them apart.
     contexts = behind if len(behind) == 1 else frozenset[str]()
-    return Scope(bound, quantities=frozenset(quantities), contexts=contexts)
+    return Scope(
+        bound,
+        quantities=frozenset(quantities),
+        sizes=_sizes(formulas),
+        numbered=_numbered(formulas),
+        contexts=contexts,
+    )
+
+
+def _bound(reading: Reading) -> set[str]:
+    """Return the letters that sums and means of a document bind."""
+    lines = [line.tree for e in reading.equalities for line in (e.left, e.right)]
+    bodies = [stated.definition.body for stated in reading.definitions.values()]
+    trees = [tree for tree in (*lines, *bodies) if tree is not None]
+    return {n.index for tree in trees for n in walk(tree) if isinstance(n, Sum | Expect)}
 
 
 class _Reader:
@@ -395,7 +409,7 @@ class _Reader:
             return  # it was taken by the formula before it
         between = _between(formula.around.before)
         said = replace(said, conditions=apart)
-        told = starts_condition(between)
+        told = "if" if between.strip() in ("[", "|") else starts_condition(between)
         if told == "unless":
             said = _opposite(said)
         elif told == "odd":
@@ -591,6 +605,7 @@ class _Reader:
         default = name in DEFAULTS
         known = stated or default or name in CONSTANTS | TABLES or is_fixed(name)
         known = known or name in self.findings.reading.constants or name.startswith(DIVERGENCE)
+        known = known or isinstance(left, Size)
         sentence = formula.around.sentence
         equalities = [s for s, sign in zip(statement.sides[1:], signs, strict=True)
                       if sign in EQUATING]  # fmt: skip
@@ -627,7 +642,12 @@ class _Reader:
                 for side in statement.sides[2:]
             ),
             number=isinstance(right, Num)
-            or (right is not None and not symbols(right) and not free_indices(right)),
+            or (
+                right is not None
+                and not _names(right) - {"n"}
+                and not free_indices(right)
+                and not (isinstance(left, Size) and _names(right))
+            ),
         )
 
     def _entries(self, lines: Sequence[Line], scope: Scope, start: int) -> list[Line]:

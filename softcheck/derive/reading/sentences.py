@@ -33,9 +33,14 @@ _HEADING = re.compile(
     re.MULTILINE,
 )
 _ITEM = re.compile(
-    r"^[ \t]*(?:[-*+]|\d{1,3}[.)]|\([a-z0-9]{1,3}\)|\\item\b(?:\[[^\]\n]*\])?)[ \t]+",
+    r"^[ \t]*(?:[-*+]|\d{1,3}[.)]|\([a-z0-9]{1,3}\)|\\item\b)[ \t]*",
     re.MULTILINE,
 )
+_BLOCK = re.compile(
+    r"\\(?:begin|end)\s*\{[^{}\n]*\}(?:\{[^{}\n]*\})*|^[ \t]*\|[^\n]*$", re.MULTILINE
+)
+"""The commands of environments, and rows of tables."""
+
 _STOP = re.compile(r"[.!?;](?=[\s)\]\"'*_}]|$)|\n[ \t]*\n")
 
 
@@ -164,6 +169,7 @@ def _breaks(line: str, headings: Sequence[tuple[int, int, str]]) -> list[int]:
     for start, end, _ in headings:
         found |= {start, end}
     found |= {match.start() for match in _ITEM.finditer(line)}
+    found |= {place for match in _BLOCK.finditer(line) for place in match.span()}
     found |= set(_stops(line))
     return [*sorted(found), len(line) + 1]
 
