@@ -31,6 +31,7 @@ from softcheck.derive.reading.conditions import Restriction, quietly, restrictio
 from softcheck.derive.reading.defaults import DEFAULTS
 from softcheck.derive.reading.findings import EQUATING, Findings, Known
 from softcheck.derive.reading.forms import Form, Seen, Side, doubt, form_of
+from softcheck.derive.reading.labels import labelled
 from softcheck.derive.reading.notation.cursor import Brace, Found, Scope
 from softcheck.derive.reading.notation.grammar import parse
 from softcheck.derive.reading.notation.ranges import conditioned, letters
@@ -93,7 +94,7 @@ def read(
     labels = frozenset((INDEX_LETTERS | scope.letters) - scope.quantities - _bound(first))
     reading = _Reader(Known(document, known, force, labels), formulas, scope).read()
     reading.off = document.off
-    return reading
+    return labelled(reading)
 
 
 @dataclass
