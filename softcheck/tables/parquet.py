@@ -153,7 +153,10 @@ def _tidy(file: File, schema: Any, rows: int, names: Sequence[str]) -> Contents:
     """Return the columns of a file with a row for each state and action."""
     check_whole(file.where, (rows, 2), _LABEL)
     grid = Grid(
-        file, _labels(file, STATE), _labels(file, ACTION), lambda row: f"{file.where}[{row}]"
+        file,
+        _labels(file, STATE, rows),
+        _labels(file, ACTION, rows),
+        lambda row: f"{file.where}[{row}]",
     )
 
     def later(name: str) -> Load:
@@ -230,13 +233,15 @@ def _states(file: File, rows: int, index: str | None) -> tuple[str, ...] | None:
     if index is None:
         return None
     check_whole(file.where, (rows,), _LABEL)
-    return unique(file.where, "state", _labels(file, index))
+    return unique(file.where, "state", _labels(file, index, rows))
 
 
-def _labels(file: File, name: str) -> list[str]:
-    """Return a column of text or integers as labels."""
+def _labels(file: File, name: str, rows: int) -> list[str]:
+    """Return a column of text or integers as the labels of so many rows."""
     with _opened(file) as parquet, reading(f"{file.where}::{name}"):
         labels = parquet.read(columns=[name]).column(0).to_pylist()
+        if len(labels) != rows:
+            raise EOFError(f"{len(labels)} labels of {rows} rows")
     if not all(isinstance(label, (str, int)) for label in labels):
         raise InputError(
             f"{file.where}::{name}",

@@ -117,6 +117,8 @@ class Table:
         with reading(self.where), closing(self.source.runs(rows, axis, start, stop)) as runs:
             for run in runs:
                 block = run.astype(self.dtype, copy=False)
+                if len(block) != min(rows, stop - start):
+                    break
                 self._refuse_inexact(block, start, axis)
                 start += len(block)
                 yield block

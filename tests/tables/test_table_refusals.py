@@ -7,6 +7,7 @@ import pickle
 import random
 import struct
 import zipfile
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -297,6 +298,71 @@ def test_a_member_with_bytes_behind_its_array():
         open_case(None, {"q": ["q.npy"]})
 
 
+def directory(data):
+    """Return where each entry of the directory of an archive starts, and where the last ends."""
+    starts = [data.index(b"PK\1\2")]
+    while (at := data.find(b"PK\1\2", starts[-1] + 4)) >= 0:
+        starts.append(at)
+    return [*starts, data.rindex(b"PK\5\6")]
+
+
+def swallowed(data):
+    """Give the entry of grad to that of logits as its comment."""
+    _, logits, start, end, *_ = directory(data)
+    struct.pack_into("<H", data, logits + 32, end - start)
+    return data
+
+
+def dropped(data):
+    """Leave the entry of grad out of the directory, and count and place it anew."""
+    _, _, start, end, *_, last = directory(data)
+    size, place = struct.unpack_from("<2L", data, last + 12)
+    struct.pack_into("<2H2L", data, last + 8, 3, 3, size - (end - start), place)
+    return data[:start] + data[end:]
+
+
+def renamed(data):
+    """List grad under another name."""
+    start = directory(data)[2]
+    data[start:] = data[start:].replace(b"grad", b"glad", 1)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (swallowed, "3 members listed of 4"),
+        (dropped, "214 bytes from 427 on that are of no one member"),
+        (renamed, "the member 'grad.npy' listed as 'glad.npy'"),
+    ],
+)
+def test_a_directory_that_has_lost_the_gradient(damage, message):
+    table = npy(np.ones((2, 3)))
+    members = {"q.npy": table, "logits.npy": table, "grad.npy": table, "alpha.npy": npy(0.2)}
+    data = bytearray(archive(members))
+    Path("case.npz").write_bytes(damage(data))
+    assert message in refused("case.npz")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_archive_that_was_written_as_a_stream(save, arrays):
+    class Pipe(io.RawIOBase):
+        def __init__(self):
+            self.data = bytearray()
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.data += data
+            return len(data)
+
+    pipe = Pipe()
+    save(pipe, **arrays, größe=np.ones(2))
+    Path("case.npz").write_bytes(pipe.data)
+    np.testing.assert_array_equal(read_all("case.npz")["grad"], arrays["grad"])
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_an_array_that_must_be_whole_has_a_limit(order, arrays, monkeypatch):
     arrays = {name: np.asarray(array, order=order) for name, array in arrays.items()}
@@ -345,6 +411,32 @@ def test_a_compressed_archive_of_tensors(arrays):
         members = {name: file.read(name) for name in file.namelist()}
     Path("case.pt").write_bytes(archive(members, compression=zipfile.ZIP_DEFLATED))
     assert "a compressed member" in refused("case.pt")
+
+
+# Parquet.
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("state", "case.parquet::state: found EOFError: 37 labels of 40 rows"),
+        ("weights", "case.parquet::weights: found EOFError: the data ends before the array does"),
+    ],
+)
+@pytest.mark.parametrize("rows", [7, 40])
+def test_a_row_group_with_a_column_that_is_shorter(column, message, rows):
+    table = [[1.0, 2.0, 3.0]] * 40
+    columns = {"state": list(map(str, range(40))), "weights": [1.0] * 40}
+    arrays = pa.table({**columns, "q": table, "logits": table, "alpha": [0.2] * 40})
+    options = {"compression": "none", "use_dictionary": False, "row_group_size": 10}
+    pq.write_table(arrays, "case.parquet", **options)
+    group = pq.read_metadata("case.parquet").row_group(1)
+    start = group.column(arrays.column_names.index(column)).data_page_offset
+    data = bytearray(Path("case.parquet").read_bytes())
+    at = data.index(b"\x15\x14", start)  # 10 values, in the header of the page
+    data[at : at + 2] = b"\x15\x0e"  # 7
+    Path("case.parquet").write_bytes(data)
+    assert message in refused("case.parquet", rows=rows)
 
 
 # HDF5.
@@ -450,5 +542,6 @@ class Short(Memory):
 
 def test_a_source_that_ends_early(arrays):
     short = table.Table(Short(arrays["q"]), None, "q")
-    with pytest.raises(InputError, match="q: found EOFError: the data ends before the array"):
-        list(short.blocks(2, 1))
+    for blocks in (short.blocks(7, 1), islice(short.blocks(2, 1), 3, None)):
+        with pytest.raises(InputError, match="q: found EOFError: the data ends before the array"):
+            next(blocks)
