@@ -31,7 +31,7 @@ def verify(
         list[str] | None,
         path(
             "CASE",
-            "A file of named arrays (.npz .json .csv .safetensors .h5 .parquet .pt), or a "
+            "A file of named arrays (.npz .json .jsonl .csv .safetensors .h5 .parquet .pt), or a "
             "folder with one file a name; by default the cases of the configuration file",
         ),
     ] = None,

@@ -46,6 +46,7 @@ _EVERY = (
     FileFormat((".npy",), "npy.read_npy", may_be_pickled=True, reads_parts=True),
     FileFormat((".npz",), "npy.read_npz", may_be_pickled=True),
     FileFormat((".json",), "json_text.read_json"),
+    FileFormat((".jsonl", ".ndjson"), "json_text.read_json_lines"),
     FileFormat((".csv", ".tsv"), "delimited.read_delimited"),
     FileFormat((".parquet",), "parquet.read_parquet"),
     FileFormat((".safetensors",), "tensors.read_safetensors"),

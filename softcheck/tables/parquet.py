@@ -9,14 +9,23 @@ import numpy as np
 
 from softcheck.errors import InputError
 from softcheck.tables.files import File
-from softcheck.tables.frames import ACTION, STATE, Column, Grid, require_one, unique
+from softcheck.tables.frames import (
+    ACTION,
+    INDEX,
+    STATE,
+    Column,
+    Grid,
+    is_tidy,
+    labels_of,
+    refuse_numbering,
+    refuse_roles,
+    require_one,
+    unique,
+)
 from softcheck.tables.refusals import listed, load_extra, reading
-from softcheck.tables.roles import Kind, Role
+from softcheck.tables.roles import Kind, Role, role_of
 from softcheck.tables.sources import Memory, in_blocks
 from softcheck.tables.table import Contents, Load, Rows, Runs, Table, check_whole
-
-_INDEX = (STATE, "__index_level_0__")
-"""Names of the column of labels; the second is pandas' own."""
 
 _BUFFER = 2**16
 """Bytes that are read ahead of each column."""
@@ -86,13 +95,30 @@ def read_parquet(file: File) -> Contents:
             "a row for each state, and every column once",
             "Write the table again.",
         )
-    index = next((name for name in _INDEX if name in names), None)
-    numbers = tuple(name for name in names if name != index)
-    if STATE in names and ACTION in names:
+    own = _index(file, schema)
+    index = STATE if STATE in names else next(iter(own), None)
+    numbers = tuple(name for name in names if name != index and name not in own)
+    if is_tidy(names):
         return _tidy(file, schema, rows, [name for name in numbers if name != ACTION])
+    if len(own) > 1:
+        raise InputError(
+            file.where,
+            f"the labels {listed(own)}",
+            f"labels of states, or of states and actions under '{STATE}' and '{ACTION}'",
+            "Name the levels of the index so, or reset it.",
+        )
     if any(types.is_nested(schema.field(name).type) for name in numbers):
         return {name: _later(file, schema, rows, name, index) for name in numbers}
+    refuse_roles(file.where, numbers)
     return {None: lambda role: _wide(file, schema, rows, numbers, index, role)}
+
+
+def _index(file: File, schema: Any) -> list[str]:
+    """Return the columns of labels: those that pandas says, or the first one by its name."""
+    with reading(file.where):
+        said = (schema.pandas_metadata or {}).get("index_columns", ())
+        own = [name for name in said if name in schema.names and role_of(name) is None]
+    return own or [name for name in schema.names[:1] if name in INDEX]
 
 
 @contextmanager
@@ -121,10 +147,13 @@ def _wide(
         )
     states = _states(file, rows, index)
     dtype = np.result_type(*types)
+    if states is None and types[0].kind in "iu" and dtype.kind == "f":
+        numbering = Table(_Columns(file, names[:1], types[0], (rows,)), file).whole()
+        refuse_numbering(file.where, names[0], numbering)
     if role.kind is Kind.TABLE:
         shape = (rows, len(names))
         return Table(_Columns(file, names, dtype, shape), file, None, states, names)
-    require_one(file, len(names), role)
+    require_one(file.where, len(names), role)
     return Table(_Columns(file, names, dtype, (rows,)), file, None, states)
 
 
@@ -242,11 +271,4 @@ def _labels(file: File, name: str, rows: int) -> list[str]:
         labels = parquet.read(columns=[name]).column(0).to_pylist()
         if len(labels) != rows:
             raise EOFError(f"{len(labels)} labels of {rows} rows")
-    if not all(isinstance(label, (str, int)) for label in labels):
-        raise InputError(
-            f"{file.where}::{name}",
-            "labels that are neither text nor integers",
-            "a label in every row",
-            "Convert the column to text.",
-        )
-    return [str(label) for label in labels]
+    return labels_of(f"{file.where}::{name}", labels)

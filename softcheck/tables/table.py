@@ -55,6 +55,8 @@ class Table:
         The name of the array, where it has one.
     states, actions : tuple of str or None
         Labels of the first and of the last axis, where the file has them.
+    tidy : bool
+        Whether the file says which labels are those of states, whatever axis has the actions.
     """
 
     source: Source
@@ -62,6 +64,7 @@ class Table:
     key: str | None = None
     states: tuple[str, ...] | None = None
     actions: tuple[str, ...] | None = None
+    tidy: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -43,7 +43,7 @@ NUMBERS = {
 def refused(path, **options):
     """Return the message of the error that a file ends in."""
     with pytest.raises(SoftcheckError) as error:
-        read_all(str(path), **options)
+        read_all(path and str(path), **options)
     assert error.value.hint.endswith((".", "?"))
     assert "\n" not in str(error.value)
     return str(error.value)
@@ -110,6 +110,12 @@ def rows(arrays):
     return {"state": states, "action": actions, **columns}
 
 
+def save_jsonl(path, arrays):
+    columns = rows(arrays)
+    records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    path.write_text("\n".join(map(json.dumps, records)))
+
+
 def save_csv(path, arrays):
     columns = rows(arrays)
     lines = zip(*columns.values(), strict=True)
@@ -159,6 +165,7 @@ SAVE = {
     ".npz": save_npz,
     ".npy": save_npy,
     ".json": save_json,
+    ".jsonl": save_jsonl,
     ".csv": save_csv,
     ".parquet": save_parquet,
     ".safetensors": save_safetensors,
@@ -207,7 +214,7 @@ def test_a_pickle_that_attacks(allow_pickle, protocol, arrays):
         refused(name, allow_pickle=allow_pickle)
     assert not Path("attacked").exists()
     if allow_pickle:
-        assert "system is not a plain value" in refused("case.pkl", allow_pickle=True)
+        assert "system, which is not a plain value" in refused("case.pkl", allow_pickle=True)
     else:
         assert "--allow-pickle" in refused("case.pkl")
 
@@ -216,7 +223,7 @@ def test_a_pickle_that_attacks(allow_pickle, protocol, arrays):
 def test_a_pickle_reaches_no_other_name(name):
     module, _, function = name.rpartition(".")
     Path("case.pkl").write_bytes(f"c{module}\n{function}\n(S'1'\ntR.".encode())
-    assert f"{name} is not a plain value" in refused("case.pkl", allow_pickle=True)
+    assert f"{name}, which is not a plain value" in refused("case.pkl", allow_pickle=True)
 
 
 def test_a_pickle_that_claims_all_memory():
@@ -525,12 +532,122 @@ def test_text_that_is_no_table(text, message):
         ("[" * 100_000, "nested too deeply"),
         ("1" * 5000, "q.json"),
         ('["Infinity"]', "Only logits may be infinite"),
+        ('{"a": 1, "b": 2}', "found one number for each label, expected one number for each state"),
+        ("{\"('s', 0)\": 1, \"('s', 1)\": 2}", "add columns 'state' and 'action'"),
+        ('{"0": {"0,1": 1}, "1": {"0,2": 2}}', "other actions than in '0'"),
+        ('[{"x": 1, "y": 2}, {"x": 1}]', r"q.json\[1\]: found other names than .*: 'y'"),
+        ('[{"q": 1, "logits": 2}]', "q.json::q: found one number in each row"),
+        ('[{"x": [1, 2], "y": [3, 4]}]', "a list in a cell"),
+        ('[{"x": 0, "y": 0.5}, {"x": 1, "y": 1}, {"x": 2, "y": 1}]', "the numbers of the rows"),
+        ('[{"state": 0, "action": 0, "q": [1]}]', r"an array of shape \(1,\) in each row"),
+        ('[{"state": null, "action": 0, "q": 1}]', "labels that are neither text nor integers"),
+        ('[{"state": 0, "action": 0, "q": 1}, {"state": 1, "action": 1, "q": 1}]', "no row for"),
+        ('[{"state": 0, "action": 0, "q": 1}, {"state": 0, "action": 0, "q": 1}]', "again"),
+        ('{"columns": ["x"], "index": [0, 1], "data": [[1]]}', "q.json"),
+        ('{"columns": ["x", "x"], "index": [0], "data": [[1, 2]]}', "the column 'x' twice"),
+        ('{"schema": {}, "data": [{"q": 1, "logits": 2}]}', "one number in each row"),
     ],
 )
 def test_json_that_is_no_table(text, message):
     Path("q.json").write_text(text)
     with pytest.raises(InputError, match=message):
         open_case(None, {"q": ["q.json"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"x": 1}\n{"x": 2', r"q.jsonl:2:1:8: found a mistake"),
+        ('{"x": 1}\n\n{"x": NaN}', "q.jsonl:3: found NaN"),
+        ('{"x": 1, "x": 2}', "q.jsonl:1: found the key 'x' twice"),
+        ("[1, 2]\n[3]", r"q.jsonl\[1\]: found 1 elements"),
+        ("\n", "q.jsonl"),
+    ],
+)
+def test_lines_of_json_that_are_no_table(text, message):
+    Path("q.jsonl").write_text(text)
+    with pytest.raises(SoftcheckError, match=message):
+        open_case(None, {"q": ["q.jsonl"], "logits": ["q.jsonl"], "alpha": ["1"]})
+
+
+COLUMNS = {"q": [1.0, 2.5], "logits": [3.0, 4.0], "grad": [0.0, 0.0]}
+
+
+def save_columns(path, columns):
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table(columns), path)
+    elif path.suffix == ".npz":
+        np.savez(path, **columns)
+    else:
+        lines = [columns, *zip(*columns.values(), strict=True)]
+        path.write_text("\n".join(",".join(map(str, line)) for line in lines))
+
+
+@pytest.mark.parametrize("name", ["case.csv", "case.parquet"])
+def test_columns_of_roles_without_states_and_actions(name):
+    save_columns(Path(name), COLUMNS)
+    message = "the columns 'q', 'logits', 'grad', but no state and no action"
+    for given in ({}, {"q": [name], "logits": [name], "alpha": ["1"]}):
+        assert message in refused(None if given else name, given=given)
+
+
+@pytest.mark.parametrize("name", ["q.csv", "q.parquet"])
+def test_actions_with_the_names_of_roles(name):
+    save_columns(Path(name), {letter: [0.5, 1.0] for letter in "abcdefghijklmnopqrstuvwxyz"})
+    case = open_case(None, {"q": [name], "logits": [name], "alpha": ["1"]})
+    assert case.actions == 26
+
+
+@pytest.mark.parametrize("name", ["q.csv", "q.parquet"])
+def test_row_numbers_under_another_name_are_no_action(name):
+    save_columns(Path(name), {"s": [1, 2, 3], "x": [0.5, 1.5, 2.0], "y": [3.0, 4.0, 5.0]})
+    assert "numbers of the rows as the values of an action 's'" in refused(
+        None, given={"q": [name], "logits": [name], "alpha": ["1"]}
+    )
+
+
+@pytest.mark.parametrize("labels", [[0, 0], ["s", "s"]])
+def test_arrays_of_entries_are_not_one_state(labels):
+    columns = {"state": labels, "action": [0, 1], "alpha": 1.0, **COLUMNS}
+    save_columns(Path("case.npz"), columns)
+    assert "shape (2,) beside as many states and actions" in refused("case.npz")
+
+
+def test_an_index_of_which_the_levels_have_no_names():
+    said = {b"pandas": b'{"index_columns": ["__index_level_0__", "__index_level_1__"]}'}
+    levels = {"__index_level_0__": ["s", "s"], "__index_level_1__": ["x", "y"]}
+    table = pa.table({**COLUMNS, **levels}).replace_schema_metadata(said)
+    pq.write_table(table, "case.parquet")
+    assert "the labels '__index_level_0__', '__index_level_1__'" in refused("case.parquet")
+    Path("case.csv").write_text(",,q,logits\ns,x,1,2\ns,y,3,4\n")
+    assert "but no state and no action" in refused("case.csv")
+
+
+def test_labels_that_would_make_too_large_a_table():
+    lines = "".join(f"s{i},a{i},1\n" for i in range(100_000))
+    Path("case.csv").write_text(f"state,action,q\n{lines}")
+    assert "no row for 's0, a1'" in refused("case.csv")
+    row = {str(i): 1.0 for i in range(10_000)}
+    Path("case.pkl").write_bytes(pickle.dumps({"q": dict.fromkeys(range(10_000), row)}))
+    assert f"a list of {10**8} numbers" in refused("case.pkl", allow_pickle=True)
+    Path("case.pkl").write_bytes(pickle.dumps([row] * 10_000))
+    assert f"a list of {10**8} numbers" in refused("case.pkl", allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("torch._utils._rebuild_tensor_v2", "with torch.save, under the suffix .pt"),
+        ("pandas.DataFrame", "with to_parquet or to_csv"),
+        ("mine.Agent", "Convert it to NumPy arrays"),
+    ],
+)
+def test_a_pickle_of_other_objects_says_what_is_there(name, hint):
+    module, _, function = name.rpartition(".")
+    Path("case.pkl").write_bytes(f"c{module}\n{function}\n.".encode())
+    message = refused("case.pkl", allow_pickle=True)
+    assert f"found {name}, which is not a plain value" in message
+    assert hint in message
 
 
 class Short(Memory):
