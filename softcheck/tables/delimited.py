@@ -156,7 +156,7 @@ def _numbers(cells: list[str], place: Callable[[int], str], role: Role) -> list[
             numbers.append(number)
         elif cell == INFINITY and role.domain.includes(-math.inf):
             numbers.append(-math.inf)
-        elif cell in _BOOLEANS and role.domain.boolean:
+        elif cell in _BOOLEANS and role.domain.booleans:
             numbers.append(_BOOLEANS[cell])
         else:
             raise InputError(

@@ -254,11 +254,13 @@ def test_wide_parquet():
     np.testing.assert_array_equal(found["alpha"], [0.2, 0.1])
 
 
-@pytest.mark.parametrize("text", ["true", "True", "1"])
-def test_masks_in_text(text):
-    lines = f"state,action,q,logits,alpha,mask\n0,0,1,1,1,{text}\n0,1,1,1,1,0\n"
-    Path("case.csv").write_text(lines)
-    np.testing.assert_array_equal(read_all("case.csv")["mask"], [[True, False]])
+@pytest.mark.parametrize("text", ["true", "True", "1", "1.0"])
+def test_masks_and_weights_in_text(text):
+    lines = f"state,action,q,logits,alpha,mask,weights\n0,0,1,1,1,{text},{text}\n"
+    Path("case.csv").write_text(f"{lines}0,1,1,1,1,0,{text}\n")
+    found = read_all("case.csv")
+    np.testing.assert_array_equal(found["mask"], [[True, False]])
+    np.testing.assert_array_equal(found["weights"], [1])
 
 
 def test_json_by_label_and_unlabelled():
