@@ -154,7 +154,8 @@ class Case:
             return table.place(self.location(state, action))
         index = [str(state) if table.states is None else table.states[state]] if self.shape else []
         if action is not None:
-            index.append(str(action) if table.actions is None else table.actions[action])
+            label = str(action) if table.actions is None else table.actions[action]
+            index.insert(self.action_axis, label)
         return table.place(tuple(index))
 
     def _axis(self, role: str) -> int | None:

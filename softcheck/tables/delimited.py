@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 from softcheck.errors import InputError
 from softcheck.tables.files import File
-from softcheck.tables.frames import ACTION, INDEX, STATE, Grid, is_tidy, refuse_roles, unique, wide
+from softcheck.tables.frames import (
+    ACTION,
+    INDEX,
+    STATE,
+    Grid,
+    Labelled,
+    is_tidy,
+    refuse_roles,
+    unique,
+    wide,
+)
 from softcheck.tables.limits import EXACT_INTEGER, MAX_TEXT_BYTES
 from softcheck.tables.lists import INFINITE, INFINITY, to_array
 from softcheck.tables.refusals import decode, reading
@@ -91,8 +101,11 @@ def _wide(file: File, rows: list[_Row], role: Role) -> Table:
         file,
         None,
         to_array(numbers, (len(body), width)),
-        unique(path, "state", [row.cells[0] for row in body]) if skip else None,
-        unique(path, "action", header[skip:]) if header else None,
+        Labelled(
+            unique(path, "row", [row.cells[0] for row in body]) if skip else None,
+            unique(path, "column", header[skip:]) if header else None,
+            header[0] if header and skip else None,
+        ),
         role,
     )
 
@@ -117,7 +130,7 @@ def _tidy(file: File, rows: list[_Row]) -> Contents:
     """Return the columns of a file with a line for each state and action."""
     path = file.where
     header = rows[0].cells
-    index = 1 if header[0] in INDEX and header[0] != STATE else 0
+    index = 1 if header[0] in INDEX and header[0] not in (STATE, ACTION) else 0
     names = unique(path, "column", header[index:])
     body = rows[1:]
 

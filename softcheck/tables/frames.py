@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from itertools import product
 from numbers import Integral
 from typing import Any, TypeAlias
@@ -22,7 +23,7 @@ Column: TypeAlias = NDArray[Any]  # (rows of the file,)
 STATE = "state"
 ACTION = "action"
 
-INDEX = ("", STATE, "index", "Unnamed: 0", "__index_level_0__")
+INDEX = ("", STATE, ACTION, "index", "Unnamed: 0", "__index_level_0__")
 """Headings of a first column of labels: no heading, ours, and those that pandas gives to it."""
 
 
@@ -104,22 +105,37 @@ def unique(where: str, what: str, labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def wide(
-    file: File,
-    key: str | None,
-    numbers: Frame,
-    states: tuple[str, ...] | None,
-    actions: tuple[str, ...] | None,
-    role: Role,
-) -> Table:
+@dataclass(frozen=True)
+class Labelled:
+    """What a wide frame says beside its numbers.
+
+    Parameters
+    ----------
+    rows, columns : tuple of str or None
+        Their labels, where it has any.
+    heading : str or None
+        What stands above the labels of the rows.
+    """
+
+    rows: tuple[str, ...] | None
+    columns: tuple[str, ...] | None
+    heading: str | None
+
+    @property
+    def of(self) -> str | None:
+        """What the rows are, if the heading says so: `state` or `action`."""
+        return self.heading if self.heading in (STATE, ACTION) else None
+
+
+def wide(file: File, key: str | None, numbers: Frame, labels: Labelled, role: Role) -> Table:
     """Return a frame of states and actions as a table, or its one column of numbers for states."""
     where = where_is(file.where, key)
     if role.kind is Kind.TABLE:
-        if states is None and actions is not None and (numbers[:, 1:] % 1.0 != 0.0).any():
-            refuse_numbering(where, actions[0], numbers[:, 0])
-        return Table(Memory(numbers), file, key, states, actions)
+        if labels.rows is None and labels.columns and (numbers[:, 1:] % 1.0 != 0.0).any():
+            refuse_numbering(where, labels.columns[0], numbers[:, 0])
+        return Table(Memory(numbers), file, key, labels.rows, labels.columns, labels.of)
     require_one(where, numbers.shape[1], role)
-    return Table(Memory(numbers[:, 0]), file, key, states)
+    return Table(Memory(numbers[:, 0]), file, key, labels.rows)
 
 
 def require_one(where: str, columns: int, role: Role) -> None:
@@ -191,7 +207,7 @@ class Grid:
         """Return a column as a table, or as one number for each state if its role is such."""
         grid = column[self._order].reshape(len(self.states), len(self.actions))
         if role.kind is Kind.TABLE:
-            return Table(Memory(grid), self._file, key, self.states, self.actions, tidy=True)
+            return Table(Memory(grid), self._file, key, self.states, self.actions, STATE)
         same = (grid == grid[:, :1]) | ((grid != grid) & (grid[:, :1] != grid[:, :1]))
         if not same.all():
             state, action = np.argwhere(~same)[0].tolist()

@@ -13,6 +13,7 @@ from softcheck.tables.frames import (
     INDEX,
     STATE,
     Grid,
+    Labelled,
     is_of_roles,
     is_tidy,
     label,
@@ -70,7 +71,7 @@ def table_of(file: File, key: str | None, value: object, role: Role) -> Table:
     )
     rows = _by_state(value) if by_pair else value
     table = _by_row(file, key, list(rows.values()), _labels(rows, where), role)
-    return replace(table, tidy=by_pair)
+    return replace(table, rows=STATE) if by_pair else table
 
 
 def _of_records(file: File, records: Records) -> Contents:
@@ -78,7 +79,7 @@ def _of_records(file: File, records: Records) -> Contents:
     columns = records.columns
     if is_tidy(columns):
         return _by_entry(file, columns)
-    states, cells = _indexed(file.where, records)
+    states, _, cells = _indexed(file.where, records)
 
     def later(name: str) -> Load:
         return lambda role: _by_row(file, name, list(cells[name]), states, role)
@@ -89,8 +90,8 @@ def _of_records(file: File, records: Records) -> Contents:
     return {**named, None: lambda role: _wide(file, None, records, role)}
 
 
-def _indexed(where: str, records: Records) -> tuple[Labels | None, dict[str, Cells]]:
-    """Return the labels in a data frame with a row for each state, and its other columns."""
+def _indexed(where: str, records: Records) -> tuple[Labels | None, str | None, dict[str, Cells]]:
+    """Return the labels of the rows of a data frame, their heading, and its other columns."""
     cells = dict(records.columns)
     index = records.index
     first = next(iter(cells), None)
@@ -98,8 +99,8 @@ def _indexed(where: str, records: Records) -> tuple[Labels | None, dict[str, Cel
     if heading is not None:
         index = list(cells.pop(heading))
     if index is None:
-        return None, cells
-    return unique(where, "state", labels_of(where, index)), cells
+        return None, None, cells
+    return unique(where, "row", labels_of(where, index)), heading, cells
 
 
 def _by_entry(file: File, columns: Mapping[str, Cells]) -> dict[str | None, Load]:
@@ -133,7 +134,7 @@ def _wide(file: File, key: str | None, records: Records, role: Role) -> Table:
     """Return a data frame with a row for each state and a column for each action."""
     where = where_is(file.where, key)
     refuse_roles(where, records.columns)
-    states, cells = _indexed(where, records)
+    labels, heading, cells = _indexed(where, records)
     rows = list(zip(*cells.values(), strict=True))
     numbers = array_of(rows, where, role)
     if numbers.ndim != 2:
@@ -143,7 +144,7 @@ def _wide(file: File, key: str | None, records: Records, role: Role) -> Table:
             "a number for each state and action",
             "Give it a row for each state, and a column for each action.",
         )
-    return wide(file, key, numbers, states, tuple(cells), role)
+    return wide(file, key, numbers, Labelled(labels, tuple(cells), heading), role)
 
 
 def _by_row(

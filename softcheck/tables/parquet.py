@@ -152,7 +152,8 @@ def _wide(
         refuse_numbering(file.where, names[0], numbering)
     if role.kind is Kind.TABLE:
         shape = (rows, len(names))
-        return Table(_Columns(file, names, dtype, shape), file, None, states, names)
+        of = index if index in (STATE, ACTION) else None
+        return Table(_Columns(file, names, dtype, shape), file, None, states, names, of)
     require_one(file.where, len(names), role)
     return Table(_Columns(file, names, dtype, (rows,)), file, None, states)
 
@@ -262,7 +263,7 @@ def _states(file: File, rows: int, index: str | None) -> tuple[str, ...] | None:
     if index is None:
         return None
     check_whole(file.where, (rows,), _LABEL)
-    return unique(file.where, "state", _labels(file, index, rows))
+    return unique(file.where, "row", _labels(file, index, rows))
 
 
 def _labels(file: File, name: str, rows: int) -> list[str]:

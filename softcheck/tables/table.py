@@ -55,8 +55,9 @@ class Table:
         The name of the array, where it has one.
     states, actions : tuple of str or None
         Labels of the first and of the last axis, where the file has them.
-    tidy : bool
-        Whether the file says which labels are those of states, whatever axis has the actions.
+    rows : str or None
+        What the first axis of a table of states and actions is, `state` or `action`, if the file
+        says so.
     """
 
     source: Source
@@ -64,7 +65,7 @@ class Table:
     key: str | None = None
     states: tuple[str, ...] | None = None
     actions: tuple[str, ...] | None = None
-    tidy: bool = False
+    rows: str | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:

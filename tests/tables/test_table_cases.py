@@ -388,12 +388,31 @@ def test_labels_that_differ():
         open_case("case.json", {})
 
 
-def test_labels_need_the_actions_last():
-    Path("case.json").write_text(
-        json.dumps({"q": labelled("ab"), "logits": labelled("ab"), "alpha": 1})
-    )
-    with pytest.raises(UsageError, match=r"the last axis, because case.json::q has labels"):
-        open_case("case.json", {}, action_axis=0)
+def test_labelled_tables_whose_rows_are_actions():
+    q = {a: {s: 10.0 * i + j for j, s in enumerate("abc")} for i, a in enumerate(["left", "right"])}
+    Path("q.json").write_text(json.dumps(q))
+    Path("logits.csv").write_text("action,c,a,b\nright,12,10,11\nleft,2,0,1\n")
+    np.save("grad.npy", [[0.0, 1, 2], [10, 11, 12]])
+    Path("alpha.json").write_text(json.dumps({"b": 2, "a": 1, "c": 3}))
+    files = {role: [f"{role}.json"] for role in ("q", "alpha")}
+    files |= {"logits": ["logits.csv"], "grad": ["grad.npy"]}
+    case = open_case(None, files, action_axis=0)
+    assert (case.shape, case.actions) == ((3,), 2)
+    assert (case.state_labels, case.action_labels) == (tuple("abc"), ("left", "right"))
+    found = gather(case)
+    for role in ("q", "logits", "grad"):
+        np.testing.assert_array_equal(found[role], [[0, 10], [1, 11], [2, 12]])
+    np.testing.assert_array_equal(found["alpha"], [1, 2, 3])
+    assert case.place("logits", 1, 0) == "logits.csv[left, b]"
+    with pytest.raises(UsageError, match=r"a row for each action.*Say --action-axis 0"):
+        open_case(None, files)
+
+
+def test_an_axis_for_what_says_its_states_and_actions():
+    lines = "state,action,q,logits,alpha\n0,x,1,2,1\n0,y,1,2,1\n"
+    Path("case.csv").write_text(lines)
+    with pytest.raises(UsageError, match=r"expected axis 1, because case\.csv::q has a row for"):
+        open_case("case.csv", {}, action_axis=0)
 
 
 def test_a_misplaced_number_is_named_in_its_own_file():

@@ -501,9 +501,9 @@ def test_numbers_by_the_grammar_of_json(cell):
     ("text", "message"),
     [
         ("1,2\n3\n", "q.csv:2: found 1 cells, expected 2"),
-        ("a,a\n1,2\n", "the action 'a' twice"),
-        ("a,\n1,2\n", "an empty label of a action"),
-        ("state,a\ns,1\ns,2\n", "the state 's' twice"),
+        ("a,a\n1,2\n", "the column 'a' twice"),
+        ("a,\n1,2\n", "an empty label of a column"),
+        ("state,a\ns,1\ns,2\n", "the row 's' twice"),
         ("x,1.0\n2,3\n", "'x' beside the number 1.0"),
         ("a,b\n", "no numbers"),
         ("\n\n", "an empty file"),
