@@ -82,10 +82,13 @@ def _expected_advantage(e: Evaluation) -> Expected:
 
 
 def _expected_loss(e: Evaluation) -> Expected:
+    """The loss, or what each state adds to it before it is reduced, with its weight."""
     value = _expected_value(e)
-    size = np.abs(e.factor)
+    each = e.dumps["loss"].values.ndim > 0
+    factor = e.factor / e.context.reduction if each else e.factor
+    size = np.abs(factor)
     scale = value.scale * size
-    return Expected(-value.value * e.factor, value.rounding * size, scale, scale)
+    return Expected(-value.value * factor, value.rounding * size, scale, scale)
 
 
 def _expected_gradient(e: Evaluation) -> Expected:

@@ -84,6 +84,8 @@ class Context:
     sample : sequence of (state, position), sorted
         Entries that the exact check looks at whatever their errors; `position` in [0, 1) picks
         one of the legal actions.
+    reduction : float
+        What the declared reduction multiplies the loss of each state by, beside its weight.
     """
 
     places: int
@@ -91,6 +93,7 @@ class Context:
     samples: int = 0
     seed: int = 0
     sample: Sequence[tuple[int, float]] = ()
+    reduction: float = 1.0
 
 
 @dataclass(frozen=True)
