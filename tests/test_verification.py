@@ -1,6 +1,8 @@
 """From cases to verdicts: givens, reductions, intermediates, and one report from any cutting."""
 
+import json
 from itertools import count
+from pathlib import Path
 from threading import Barrier
 from typing import get_args
 
@@ -169,6 +171,37 @@ def test_the_weighted_mean_is_divided_by_the_sum_of_the_weights(kind, dtype):
         assert failed(softcheck.verify(**given, reduction=declared)) == ["gradient"]
     found = softcheck.verify(**given | {"grad": 2.0 * grad}, reduction="weighted-mean")
     assert "weights-normalised" not in {row.code for row in found.cases[0].diagnosis}
+
+
+@pytest.mark.parametrize("decimals", [8, 10, 12])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("name", ["case.json", "folder"])
+def test_numbers_that_were_printed_are_compared_as_they_were(
+    decimals, reduction, name, tmp_path, monkeypatch
+):
+    """As pandas prints JSON: with 10 decimals unless asked otherwise."""
+    monkeypatch.chdir(tmp_path)
+    reduce = {"sum": torch.sum, "mean": lambda terms: terms.sum(-1).mean()}[reduction]
+    for alpha, wrong in ((ALPHA, []), (1.001 * ALPHA, ["gradient"])):
+        grad = autograd(Q, LOGITS, alpha, reduce)
+        rounded = {"q": Q, "logits": LOGITS, "grad": grad}
+        tables = {role: array.round(decimals).tolist() for role, array in rounded.items()}
+        if name == "folder":
+            Path(name).mkdir(exist_ok=True)
+            for role, table in tables.items():
+                Path(f"folder/{role}-0.json").write_text(json.dumps(table[:4]))
+                Path(f"folder/{role}-1.json").write_text(json.dumps(table[4:]))
+        else:
+            Path(name).write_text(json.dumps(tables))
+        case = open_case(name, {"alpha": [str(ALPHA)]})
+        made = verify_case(case, Settings(reduction=reduction))
+        assert [c.name for c in made.checks if c.failed and c.name != "fit"] == wrong
+        assert [row.code for row in made.diagnosis] == [name for name in ["other-alpha"] if wrong]
+        note = f"grad is printed with {decimals} decimals, and compared to that precision"
+        assert note in made.notes
+        exact = verify_case(case, Settings(reduction=reduction, grad_dtype="float64"))
+        assert "gradient" in [check.name for check in exact.checks if check.failed]
+        assert note not in exact.notes
 
 
 @pytest.mark.parametrize(

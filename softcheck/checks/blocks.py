@@ -172,7 +172,9 @@ def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buf
         values, finite = _table(case, raw, role, buffers)
     else:
         values = _of_states(case, raw, role)
-    return Dump(values, *precisions(case, role, settings), settings.tolerance_factor, finite)
+    stored, computed = precisions(case, role, settings)
+    decimal = decimal_of(case, role, settings)
+    return Dump(values, stored, computed, settings.tolerance_factor, finite, decimal)
 
 
 def _given_of_states(case: Case, raw: RawBlock, role: str) -> PerState:
@@ -196,6 +198,17 @@ def precisions(case: Case, role: str, settings: Settings) -> tuple[Precision, Pr
         stored = Precision(settings.grad_dtype)
     computed = Precision(settings.compute_dtype) if settings.compute_dtype else stored
     return stored, computed
+
+
+def decimal_of(case: Case, role: str, settings: Settings) -> float:
+    """Return half of the last decimal that a dump was printed with, and what it is made of; or 0.
+
+    Who says how exact it is outranks what it looks like.
+    """
+    if case.tables[role].decimals is None or settings.grad_dtype or settings.compute_dtype:
+        return 0.0
+    tables = [case.tables[each] for each in (role, *filter(is_q, case.tables), "logits", "alpha")]
+    return 0.5 * 10.0 ** -min(table.decimals for table in tables if table.decimals is not None)
 
 
 def _legal(

@@ -146,7 +146,18 @@ def dump_tolerance(dump: Dump, expected: Expected) -> Quantity:
     if stored.unit > computed.unit:
         tolerance += (stored.unit / unit) * np.abs(expected.value)
     tolerance *= unit * dump.factor
+    if dump.decimal:
+        tolerance += dump.factor * printed(dump.decimal, expected.scale)
     return tolerance
+
+
+def printed(decimal: float, scale: Quantity) -> Quantity:
+    """Return how far a dump may be off where it and all that it is made of were printed.
+
+    Logits that are off by h move pi by 2 h pi, log pi by 2 h, and so the gradient by 2 h of its
+    scale, a mean by 4 h of its own; Q moves it by h, and its own last decimal by h.
+    """
+    return 4.0 * decimal * (1.0 + scale)
 
 
 class Sides(NamedTuple):

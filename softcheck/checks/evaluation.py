@@ -60,6 +60,8 @@ class Dump:
         What the user multiplies its tolerance by.
     finite : bool
         Whether all values are known to be finite.
+    decimal : float
+        Half of the last decimal that it was printed with, 0 if it was not.
     """
 
     values: Quantity
@@ -67,6 +69,7 @@ class Dump:
     computed: Precision
     factor: float = 1.0
     finite: bool = False
+    decimal: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,28 @@ def array_of(value: object, where: str, role: Role) -> AsGiven:
     return to_array(flat, shape)
 
 
+def decimals_of(numbers: AsGiven) -> int | None:
+    """Return to how many decimals all numbers of a text were rounded, if they were.
+
+    That so many floats of their sizes are multiples of 10^-d by chance is as likely as the product
+    of |x| 10^d / 2^53. Fewer than 8 decimals are no precision that anyone computes in.
+    """
+    sizes = np.abs(numbers[np.isfinite(numbers) & (numbers != 0.0)].astype(np.float64))
+    for decimals in range(_COARSE, _FINEST + 1):
+        chance = sizes * (10.0**decimals / 2.0**53)
+        telling = chance < 0.25  # where the product of a rounding to decimals is exact enough
+        if (sizes.round(decimals) == sizes)[telling].all():
+            is_chance = np.log10(chance[telling]).sum() > _LOG_CHANCE
+            return None if is_chance or decimals == _COARSE else decimals
+    return None
+
+
+_COARSE, _FINEST = 7, 15
+"""Decimals that a text may have for other reasons, and the most that it has if it was rounded."""
+
+_LOG_CHANCE = -6.0
+
+
 def refuse_many(where: str, count: int) -> None:
     """Raise InputError for more numbers than a table may have as objects: pickles share theirs."""
     if count > MAX_LISTED:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -169,19 +169,22 @@ def _joined(
         )
     shards = []
     labels: list[str] = []
+    decimals: list[int | None] = []
     for load in loads:
         table = load()
         _require_alike(table, first, along)
         labels += (table.actions if along else table.states) or ()
         in_memory = isinstance(table.source, Memory)
+        decimals.append(table.decimals)
         shards.append(_Shard(table.shape, load if in_memory else partial(_itself, table)))
     length = sum(shard.shape[along] for shard in shards)
     shape = (*first.shape[:along], length, *first.shape[along + 1 :])
     of_states = unique(files.where, "state", labels) if labels else None
     source = _Joined(first.dtype, shape, along, shards)
-    if along:
-        return Table(source, files, name, first.states, of_states, first.rows)
-    return Table(source, files, name, of_states, first.actions, first.rows)
+    rows, columns = (first.states, of_states) if along else (of_states, first.actions)
+    table = Table(source, files, name, rows, columns, first.rows)
+    known = [each for each in decimals if each is not None]
+    return replace(table, decimals=max(known) if len(known) == len(decimals) else None)
 
 
 def _itself(table: Table) -> Table:

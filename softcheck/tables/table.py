@@ -58,6 +58,8 @@ class Table:
     rows : str or None
         What the first axis of a table of states and actions is, `state` or `action`, if the file
         says so.
+    decimals : int or None
+        To how many decimals its numbers were rounded when they were written as text, if so.
     """
 
     source: Source
@@ -66,6 +68,7 @@ class Table:
     states: tuple[str, ...] | None = None
     actions: tuple[str, ...] | None = None
     rows: str | None = None
+    decimals: int | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
