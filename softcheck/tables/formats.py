@@ -63,6 +63,7 @@ _EVERY = (
     FileFormat((".jsonl", ".ndjson"), "json_text.read_json_lines", is_text=True),
     FileFormat((".csv", ".tsv"), "delimited.read_delimited", is_text=True),
     FileFormat((".parquet",), "parquet.read_parquet"),
+    FileFormat((".feather", ".arrow"), "feather.read_feather"),
     FileFormat((".safetensors",), "tensors.read_safetensors"),
     FileFormat((".h5", ".hdf5"), "hdf5.read_hdf5"),
     FileFormat((".pt", ".pth"), "torch_file.read_torch"),

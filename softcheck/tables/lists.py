@@ -46,6 +46,7 @@ def array_of(value: object, where: str, role: Role) -> AsGiven:
     return to_array(flat, shape)
 
 
+@np.errstate(all="ignore")  # the chance of a very small number is 0
 def decimals_of(numbers: AsGiven) -> int | None:
     """Return to how many decimals all numbers of a text were rounded, if they were.
 
@@ -56,7 +57,8 @@ def decimals_of(numbers: AsGiven) -> int | None:
     for decimals in range(_COARSE, _FINEST + 1):
         chance = sizes * (10.0**decimals / 2.0**53)
         telling = chance < 0.25  # where the product of a rounding to decimals is exact enough
-        if (sizes.round(decimals) == sizes)[telling].all():
+        told = sizes[telling]
+        if (told.round(decimals) == told).all():
             is_chance = np.log10(chance[telling]).sum() > _LOG_CHANCE
             return None if is_chance or decimals == _COARSE else decimals
     return None

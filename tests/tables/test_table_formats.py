@@ -11,6 +11,7 @@ import h5py
 import ml_dtypes
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 import safetensors.numpy
@@ -68,6 +69,12 @@ def save_tidy_parquet(path, arrays):
     pq.write_table(pa.table({"state": states, "action": actions, **columns}), path)
 
 
+def save_feather(path, arrays):
+    states = len(arrays["q"])
+    columns = {name: list(np.broadcast_to(a, (states, *a.shape[1:]))) for name, a in arrays.items()}
+    pyarrow.feather.write_feather(pa.table(columns), path, compression="lz4", chunksize=3)
+
+
 WRITERS = {
     "case.npz": lambda path, arrays: np.savez(path, **arrays),
     "packed.npz": lambda path, arrays: np.savez_compressed(path, **arrays),
@@ -76,6 +83,7 @@ WRITERS = {
     "case.jsonl": save_json_lines,
     "case.csv": save_tidy_csv,
     "case.parquet": save_tidy_parquet,
+    "case.feather": save_feather,
     "case.safetensors": lambda path, arrays: safetensors.numpy.save_file(arrays, path),
     "case.h5": save_hdf5,
     "case.pt": save_torch,
@@ -408,6 +416,19 @@ def test_a_column_of_row_numbers_is_no_action(first):
     assert (case.state_labels, case.action_labels) == (("0", "1"), ("x", "y"))
 
 
+@pytest.mark.parametrize("compression", ["uncompressed", "lz4", "zstd"])
+@pytest.mark.parametrize("name", ["case.feather", "case.arrow"])
+def test_feather_with_a_row_for_each_entry(name, compression):
+    columns = {name: FRAME[name] for name in ("state", "action", "q", "alpha")}
+    table = pa.table({**columns, "logits": np.float32([4, 3, 2, 1])})
+    table = table.set_column(0, "state", table["state"].dictionary_encode())
+    pyarrow.feather.write_feather(table, name, compression=compression)
+    found = read_all(name)
+    np.testing.assert_array_equal(found["q"], [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(found["logits"], [[4, 3], [2, 1]])
+    assert found["logits"].dtype == np.float32
+
+
 def test_labels_that_pandas_says_are_labels():
     said = {b"pandas": json.dumps({"index_columns": ["s"]}).encode()}
     wide = pa.table({"x": [1.0, 2.0], "y": [3.0, 4.0], "s": ["b", "a"]})
@@ -450,6 +471,7 @@ def test_text_gives_back_every_float(numbers, tmp_path_factory):
     [
         ("case.h5", "h5py", "hdf5"),
         ("case.parquet", "pyarrow", "parquet"),
+        ("case.feather", "pyarrow", "parquet"),
         ("case.pt", "torch", "torch"),
         ("bfloat16.safetensors", "ml_dtypes", "safetensors"),
     ],

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import random
+import re
 import struct
 import zipfile
 from itertools import islice
@@ -13,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 import safetensors.numpy
@@ -126,6 +128,10 @@ def save_parquet(path, arrays):
     pq.write_table(pa.table(rows(arrays)), path)
 
 
+def save_feather(path, arrays):
+    pyarrow.feather.write_feather(pa.table(rows(arrays)), path, compression="lz4", chunksize=5)
+
+
 def save_safetensors(path, arrays):
     safetensors.numpy.save_file(arrays, path)
 
@@ -168,6 +174,7 @@ SAVE = {
     ".jsonl": save_jsonl,
     ".csv": save_csv,
     ".parquet": save_parquet,
+    ".feather": save_feather,
     ".safetensors": save_safetensors,
     ".h5": save_hdf5,
     ".pt": save_pt,
@@ -444,6 +451,37 @@ def test_a_row_group_with_a_column_that_is_shorter(column, message, rows):
     data[at : at + 2] = b"\x15\x0e"  # 7
     Path("case.parquet").write_bytes(data)
     assert message in refused("case.parquet", rows=rows)
+
+
+# Arrow.
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_compressed_buffer_that_would_fill_the_memory(encoded):
+    zeros = pa.array(np.zeros(2**20))
+    column = pa.DictionaryArray.from_arrays(np.zeros(2**20, np.int8), zeros) if encoded else zeros
+    table = pa.table({"q": column, "logits": zeros})
+    pyarrow.feather.write_feather(table, "case.feather", compression="zstd", chunksize=2**20)
+    data = Path("case.feather").read_bytes()
+    assert len(data) < 2**16
+    claims = [struct.pack("<q", size) for size in (2**23, 2**40)]
+    Path("case.feather").write_bytes(data.replace(*claims))
+    message = refused("case.feather", given={"alpha": ["1"]})
+    assert re.search(r"found 1\d{12} bytes to hold in memory|found 2\d{12} bytes to hold", message)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"FEA1" + bytes(100), "Feather of version 2"),
+        (b"ARROW1\0\0" + bytes(100), "case.feather"),
+        (b"ARROW1\0\0" + struct.pack("<i6s", 2**31 - 1, b"ARROW1"), "the end of the file"),
+        (b"", "no Arrow file"),
+    ],
+)
+def test_files_that_are_no_feather(data, message):
+    Path("case.feather").write_bytes(data)
+    assert message in refused("case.feather")
 
 
 # HDF5.

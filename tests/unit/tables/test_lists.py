@@ -27,7 +27,17 @@ def test_numbers_of_full_precision_were_not_rounded():
 
 
 @pytest.mark.parametrize(
-    "numbers", [[0.25, -0.25], [1.0, 2.0], [0.0], [], [np.nan, np.inf], [1, 2], [True, False]]
+    "numbers",
+    [
+        [0.25, -0.25],
+        [1.0, 2.0],
+        [0.0],
+        [],
+        [np.nan, np.inf],
+        [1, 2],
+        [True, False],
+        [1.5e308, 5e-324],
+    ],
 )
 def test_short_numbers_tell_nothing(numbers):
     assert decimals_of(np.array(numbers)) is None
