@@ -156,7 +156,7 @@ def _joined(
 ) -> Table:
     """Return arrays of one type and shape as one; a single number has to be the same in all."""
     first = loads[0]()
-    if first.shape == () and role.kind is Kind.NUMBER:
+    if role.kind is Kind.NUMBER and (first.shape == () or _is_repeated(first, loads)):
         return _same(files, name, first, loads)
     is_last = role.kind is Kind.TABLE and action_axis in (0, -len(first.shape))
     along = int(is_last and first.rows != STATE)
@@ -191,14 +191,25 @@ def _itself(table: Table) -> Table:
     return table
 
 
+def _is_repeated(first: Table, loads: Sequence[Callable[[], Table]]) -> bool:
+    """Return whether each file has the same one number, with axes of length 1."""
+    if math.prod(first.shape) != 1 or first.states is not None:
+        return False
+    number = first.whole()
+    return all(
+        table.shape == first.shape and table.whole() == number
+        for table in (load() for load in loads[1:])
+    )
+
+
 def _same(
     files: Files, name: str | None, first: Table, loads: Sequence[Callable[[], Table]]
 ) -> Table:
     """Return the number that all files hold."""
-    number = first.whole()
+    number = first.whole().reshape(())
     for load in loads[1:]:
         table = load()
-        if table.shape != () or table.whole() != number:
+        if table.shape != first.shape or table.whole() != number:
             other = table.whole().item() if table.shape == () else f"shape {table.shape}"
             raise InputError(
                 table.where,

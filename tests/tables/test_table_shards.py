@@ -242,6 +242,17 @@ def test_columns_of_lists(group, states):
     check_runs(partial(open_case, None, given), states | {"q": states["logits"]})
 
 
+@pytest.mark.parametrize("shape", [(1,), (1, 1)])
+def test_a_number_that_each_file_has_with_axes_of_length_1(shape, arrays):
+    for number, part in enumerate((slice(0, 3), slice(3, 7))):
+        tables = {role: arrays[role][part] for role in ("q", "logits", "grad")}
+        np.savez(f"shard-{number}.npz", **tables, alpha=np.full(shape, 0.2))
+    assert open_case(".", {}).scalars == {"alpha": 0.2}
+    np.savez("shard-1.npz", **tables, alpha=np.full(shape, 0.3))
+    with pytest.raises(SoftcheckError, match=r"alpha: found shape \(2,"):
+        open_case(".", {})
+
+
 def test_labelled_files_whose_rows_are_actions():
     for number, states in enumerate(["ab", "c"]):
         table = {action: {state: ord(state) + ord(action) for state in states} for action in "xy"}
