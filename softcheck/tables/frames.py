@@ -131,7 +131,8 @@ def wide(file: File, key: str | None, numbers: Frame, labels: Labelled, role: Ro
     """Return a frame of states and actions as a table, or its one column of numbers for states."""
     where = where_is(file.where, key)
     if role.kind is Kind.TABLE:
-        if labels.rows is None and labels.columns and (numbers[:, 1:] % 1.0 != 0.0).any():
+        others = numbers[:, 1:]
+        if labels.rows is None and labels.columns and (others != np.floor(others)).any():
             refuse_numbering(where, labels.columns[0], numbers[:, 0])
         return Table(Memory(numbers), file, key, labels.rows, labels.columns, labels.of)
     require_one(where, numbers.shape[1], role)

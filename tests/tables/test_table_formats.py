@@ -251,6 +251,9 @@ def test_wide_text_with_and_without_labels():
     assert case.action_labels == ("left", "right")
     assert case.notes == ("matched by position, for want of labels: 'grad'",)
     assert case.place("logits", 1, 0) == "logits.tsv[s1, left]"
+    Path("logits.tsv").write_text("left\tright\n-inf\t-inf\n0.5\t1\n")
+    found = gather(open_case(".", {}))
+    np.testing.assert_array_equal(found["logits"], [[-np.inf, -np.inf], [0.5, 1]])
 
 
 def test_wide_parquet():
