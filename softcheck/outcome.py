@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 
 from softcheck import result
-from softcheck.checks.blocks import Masking
+from softcheck.checks.blocks import Masking, decimal_of
 from softcheck.checks.dumps import DUMPS
 from softcheck.checks.tally import Spot, Tally, mostly_blind
 from softcheck.result import Status
 from softcheck.settings import Settings, settings_of
 from softcheck.tables.case import Case
+from softcheck.tables.roles import role_named
 
 _FIRST = ("alpha", "critics", "action_axis", "reduction", "weights")
 """Settings that a report begins with; the others follow as they are declared."""
@@ -70,11 +71,17 @@ def _doubts(case: Case, masking: Masking) -> list[str]:
 
 def _asked_for(case: Case, settings: Settings) -> list[str]:
     """Return the notes on what was asked for, said to whoever reads the report; no doubts."""
+    notes = [
+        f"{role} is printed with {table.decimals} decimals, and compared to that precision"
+        for role, table in case.tables.items()
+        if role_named(role).check and decimal_of(case, role, settings)
+    ]
     if settings.tolerance_factor == 1.0 or not case.tables.keys() & {"grad", *DUMPS}:
-        return []
+        return notes
     return [
+        *notes,
         f"the tolerance of what was dumped is multiplied by {settings.tolerance_factor:g}, "
-        "as was asked for"
+        "as was asked for",
     ]
 
 

@@ -25,7 +25,7 @@ from msgspec import Meta
 
 from softcheck.errors import UsageError, did_you_mean, printable
 
-Reduction: TypeAlias = Literal["sum", "none", "mean", "mean-all"]
+Reduction: TypeAlias = Literal["sum", "none", "mean", "mean-all", "weighted-mean"]
 CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
 EngineName: TypeAlias = Literal["local", "dask"]
@@ -177,7 +177,7 @@ class Settings:
     """
 
     reduction: Annotated[Reduction, Option("Reduction over states", "Verdict")] = "sum"
-    critics: Annotated[CriticChoice, Option("How several critics make one Q", "Verdict")] = "min"
+    critics: Annotated[CriticChoice, Option("How critics make one Q", "Verdict")] = "min"
     compute_dtype: Annotated[
         Dtype | None,
         Option("Precision it was computed in", "Verdict", "DTYPE", "that of the dump"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from softcheck import result
 from softcheck.checks import every
-from softcheck.checks.blocks import Masking, evaluation, rows_of_block
+from softcheck.checks.blocks import Masking, evaluation, reduction_of, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.oracles import exact_sample
@@ -72,7 +72,12 @@ def verify_case(
         )
     places = states * case.actions
     context = Context(
-        places, settings.max_findings, settings.samples, settings.seed, _sample(case, settings)
+        places,
+        settings.max_findings,
+        settings.samples,
+        settings.seed,
+        _sample(case, settings),
+        reduction_of(case, settings),
     )
     engine = engine or Threads(settings.threads)
     rows = rows_of_block(settings, case.actions)

@@ -204,7 +204,7 @@ SPARSE = torch.eye(4).to_sparse()
         ({"alpha": None}, "found no alpha"),
         ({"log_alpha": 0.0}, "a second array for alpha"),
         ({"weigths": np.ones(8)}, r"weigths: found a name without a role.*'weights'"),
-        ({"mask": np.full(Q.shape, 0.5)}, "mask: found a mask of float64"),
+        ({"mask": np.full(Q.shape, 1j)}, "mask: found complex numbers"),
         ({"q": Q > 0}, "q: found booleans"),
         ({"q": Q + 0j}, "q: found complex numbers"),
         ({"q": Q.astype("longdouble")}, "q: found longdouble|q: found float128"),

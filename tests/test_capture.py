@@ -456,6 +456,51 @@ def test_what_is_left_open_is_an_error_and_nothing_is_written(
     assert hooks_of(actor, qf1) == []
 
 
+def recorded(logits, **more):
+    """Capture the step of a leaf with these values, whatever it does with them."""
+    leaf = logits.detach().requires_grad_()
+    with softcheck.capture(alpha=ALPHA, **more) as captured:
+        captured.record(logits=leaf, q=torch.zeros_like(leaf))
+        leaf.square().sum().backward()
+    return captured.arrays["logits"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("actions", [2, 18, 1000])
+def test_probabilities_are_not_taken_for_logits(dtype, actions, tmp_path):
+    for size in (0.0, 1.0, 30.0):
+        policy = torch.softmax((size * torch.randn(64, actions)).to(dtype), -1)
+        with pytest.raises(UsageError, match=r"found probabilities for logits.*before the softmax"):
+            recorded(policy, path=tmp_path / "step.npz")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_an_actor_that_ends_in_a_softmax_is_told_so(nets, observations):
+    actor, qf1, _ = nets
+    whole = nn.Sequential(actor, nn.Softmax(-1))
+
+    def step():
+        policy = whole(observations)
+        (policy * (ALPHA * policy.log() - qf1(observations).detach())).sum(-1).mean().backward()
+
+    with (
+        pytest.raises(UsageError, match="Name the layer before the softmax"),
+        softcheck.capture(actor=whole, critics=qf1, alpha=ALPHA),
+    ):
+        step()
+
+
+def test_logits_that_are_nearly_probabilities_are_logits():
+    policy = torch.softmax(torch.randn(8, 4), -1)
+    for change in (1e-5, -1.0):
+        logits = policy.clone()
+        logits[5, 2] += change
+        np.testing.assert_array_equal(recorded(logits), logits.numpy())
+    shifted = policy + torch.tensor([[1.0, -1.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(recorded(shifted), shifted.numpy())
+    assert recorded(torch.ones(8, 1)).shape == (8, 1)
+
+
 def test_an_error_of_the_step_is_the_steps_own(tmp_path, nets, observations):
     actor, qf1, _ = nets
     path = tmp_path / "step.npz"

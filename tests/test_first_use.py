@@ -32,7 +32,7 @@ def refused(*arguments):
     ("option", "expected"),
     [
         ("--color", "one of auto, always, never"),
-        ("--reduction", "one of sum, none, mean, mean-all"),
+        ("--reduction", "one of sum, none, mean, mean-all, weighted-mean"),
         ("--threads", "a whole number of at least 1, at most 1024"),
         ("--alpha", 'a number or a path such as "run.npz::q"'),
     ],
@@ -127,7 +127,8 @@ def test_completion_has_a_whole_description_for_each_option_at_any_width(shell, 
     assert (run.code, run.err) == (0, "")
     lines = run.out.replace("_arguments '*: :((", "").replace("\\\\:", ":").splitlines()
     assert all(line.lstrip('"').startswith("--") for line in lines)
-    assert any("Reduction over states: sum, none, mean, mean-all [sum]" in line for line in lines)
+    choices = "sum, none, mean, mean-all, weighted-mean [sum]"
+    assert any(f"Reduction over states: {choices}" in line for line in lines)
     assert any("Axis of the actions [-1]" in line for line in lines)
 
 

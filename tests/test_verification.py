@@ -1,6 +1,8 @@
 """From cases to verdicts: givens, reductions, intermediates, and one report from any cutting."""
 
+import json
 from itertools import count
+from pathlib import Path
 from threading import Barrier
 from typing import get_args
 
@@ -129,7 +131,7 @@ def test_the_report_is_the_same_for_every_block_size_and_thread_count(fixture):
 )
 def test_a_gradient_passes_under_its_own_reduction_only(reduction, reduce):
     grad = autograd(Q, LOGITS, ALPHA, reduce)
-    for declared in REDUCTIONS:
+    for declared in REDUCTIONS.keys() - {"weighted-mean"}:
         made = softcheck.verify(q=Q, logits=LOGITS, alpha=ALPHA, grad=grad, reduction=declared)
         same = {"sum", "none"} >= {declared, reduction} or declared == reduction
         assert failed(made) == ([] if same else ["gradient"])
@@ -141,6 +143,65 @@ def test_weights_are_those_of_the_loss():
     given = {"q": Q, "logits": LOGITS, "alpha": ALPHA, "grad": grad, "reduction": "mean"}
     assert failed(softcheck.verify(**given, weights=weights)) == []
     assert failed(softcheck.verify(**given)) == ["gradient"]
+
+
+WEIGHTS = {
+    "valid": np.random.default_rng(0).random(Q.shape[:-1]) < 0.6,
+    "real": np.random.default_rng(1).normal(size=Q.shape[:-1]),
+    "column": np.random.default_rng(2).random((*Q.shape[:-1], 1)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_the_weighted_mean_is_divided_by_the_sum_of_the_weights(kind, dtype):
+    w = torch.tensor(WEIGHTS[kind].reshape(Q.shape[:-1]).astype(dtype))
+    q, logits = Q.astype(dtype), LOGITS.astype(dtype)
+    grad = autograd(q, logits, ALPHA, lambda x: (w * x.sum(-1)).sum() / w.sum())
+    given = {"q": q, "logits": logits, "alpha": ALPHA, "grad": grad, "weights": WEIGHTS[kind]}
+    made = softcheck.verify(**given, reduction="weighted-mean")
+    assert {check.name: check.status for check in made.cases[0].checks}["fit"] is Status.PASSED
+    assert made
+    for threads, entries in [(1, 1), (2, 64)]:
+        again = softcheck.verify(
+            **given, reduction="weighted-mean", threads=threads, block_entries=entries
+        )
+        assert again.cases[0].checks == made.cases[0].checks
+    for declared in REDUCTIONS.keys() - {"weighted-mean"}:
+        assert failed(softcheck.verify(**given, reduction=declared)) == ["gradient"]
+    found = softcheck.verify(**given | {"grad": 2.0 * grad}, reduction="weighted-mean")
+    assert "weights-normalised" not in {row.code for row in found.cases[0].diagnosis}
+
+
+@pytest.mark.parametrize("decimals", [8, 10, 12])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("name", ["case.json", "folder"])
+def test_numbers_that_were_printed_are_compared_as_they_were(
+    decimals, reduction, name, tmp_path, monkeypatch
+):
+    """As pandas prints JSON: with 10 decimals unless asked otherwise."""
+    monkeypatch.chdir(tmp_path)
+    reduce = {"sum": torch.sum, "mean": lambda terms: terms.sum(-1).mean()}[reduction]
+    for alpha, wrong in ((ALPHA, []), (1.001 * ALPHA, ["gradient"])):
+        grad = autograd(Q, LOGITS, alpha, reduce)
+        rounded = {"q": Q, "logits": LOGITS, "grad": grad}
+        tables = {role: array.round(decimals).tolist() for role, array in rounded.items()}
+        if name == "folder":
+            Path(name).mkdir(exist_ok=True)
+            for role, table in tables.items():
+                Path(f"folder/{role}-0.json").write_text(json.dumps(table[:4]))
+                Path(f"folder/{role}-1.json").write_text(json.dumps(table[4:]))
+        else:
+            Path(name).write_text(json.dumps(tables))
+        case = open_case(name, {"alpha": [str(ALPHA)]})
+        made = verify_case(case, Settings(reduction=reduction))
+        assert [c.name for c in made.checks if c.failed and c.name != "fit"] == wrong
+        assert [row.code for row in made.diagnosis] == [name for name in ["other-alpha"] if wrong]
+        note = f"grad is printed with {decimals} decimals, and compared to that precision"
+        assert note in made.notes
+        exact = verify_case(case, Settings(reduction=reduction, grad_dtype="float64"))
+        assert "gradient" in [check.name for check in exact.checks if check.failed]
+        assert note not in exact.notes
 
 
 @pytest.mark.parametrize(
@@ -423,12 +484,20 @@ def test_a_loss_may_be_one_number_or_one_a_state():
     log_pi = torch.log_softmax(torch.tensor(LOGITS), -1)
     each = (log_pi.exp() * (ALPHA * log_pi - torch.tensor(Q))).sum(-1).numpy()
     given = {"q": Q, "logits": LOGITS, "alpha": ALPHA}
-    for loss, reduction in [(each, "none"), (each.sum(), "sum"), (each.mean(), "mean")]:
-        made = softcheck.verify(**given, loss=loss, reduction=reduction)
-        assert failed(made) == []
-        made = softcheck.verify(**given, loss=loss * (1 + 1e-9), reduction=reduction)
-        assert failed(made) == ["loss"]
-    assert made.cases[0].findings[0].location == ()
+    w = np.random.default_rng(0).random(each.shape)
+    weighted = [(w * each, "mean"), ((w * each).sum() / w.sum(), "weighted-mean")]
+    weighted += [(w * each, "weighted-mean"), ((w * each).mean(), "mean"), (w * each, "sum")]
+    plain = [(each, "none"), (each.sum(), "sum"), (each.mean(), "mean"), (each, "mean")]
+    plain += [(each[..., None], "mean-all"), (each.sum() / Q.size, "mean-all")]
+    for rows, more in ((plain, {}), (weighted, {"weights": w})):
+        for loss, reduction in rows:
+            made = softcheck.verify(**given, **more, loss=loss, reduction=reduction)
+            assert failed(made) == []
+            made = softcheck.verify(**given, **more, loss=loss * (1 + 1e-9), reduction=reduction)
+            assert failed(made) == ["loss"]
+            where = made.cases[0].findings[0].location
+            assert len(where) == (0 if np.ndim(loss) == 0 else 2)
+    assert failed(softcheck.verify(**given, loss=each / each.size, reduction="mean")) == ["loss"]
     for value in (np.nan, np.inf):
         assert failed(softcheck.verify(**given, loss=value)) == ["loss"]
 

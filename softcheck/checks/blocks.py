@@ -8,21 +8,14 @@ from typing import Annotated, Any
 import numpy as np
 
 from softcheck.checks.evaluation import Context, Dump, Evaluation
+from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
-from softcheck.errors import InputError
+from softcheck.errors import InputError, UsageError
 from softcheck.gradient.policy import LINE, Block, Buffers, Entries, Flags, PerState, Quantity
 from softcheck.gradient.tolerance import Precision
-from softcheck.settings import CriticChoice, Reduction, Settings
+from softcheck.settings import BLOCK_ENTRIES, CriticChoice, Reduction, Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import Kind, is_q, role_named
-
-REDUCTIONS: dict[Reduction, Callable[[int, int], float]] = {
-    "none": lambda _states, _actions: 1.0,
-    "sum": lambda _states, _actions: 1.0,
-    "mean": lambda states, _actions: 1.0 / states,
-    "mean-all": lambda states, actions: 1.0 / (states * actions),
-}
-"""How the loss over a batch was reduced, to the factor of each state's loss."""
 
 CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
     "min": np.minimum.reduce,
@@ -30,6 +23,52 @@ CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
     "first": lambda tables: tables[0],
 }
 """How several critics make one Q."""
+
+
+def _weight_sum(case: Case) -> float:
+    """Return the sum of the weights of all states; NaN if one of them is, an error of its own."""
+    weights = case.tables.get("weights")
+    if weights is None:
+        raise UsageError(
+            "--reduction",
+            "weighted-mean, but no weights",
+            "a weight for each state",
+            "Add the array weights or give --weights; if there are none, it is the mean.",
+        )
+    total = ExactSum()
+    for block in weights.blocks(BLOCK_ENTRIES, None):
+        total.add(block.astype(np.float64))
+    if total.finite and not np.finfo(np.float64).tiny <= abs(float(total)) < np.inf:
+        raise InputError(
+            weights.where,
+            f"weights whose sum is {float(total)}",
+            "a sum to divide by, as --reduction weighted-mean does",
+            "Check how the weights were dumped.",
+        )
+    return float(total)
+
+
+REDUCTIONS: dict[Reduction, Callable[[Case], float]] = {
+    "none": lambda _case: 1.0,
+    "sum": lambda _case: 1.0,
+    "mean": lambda case: case.states,
+    "mean-all": lambda case: case.states * case.actions,
+    "weighted-mean": _weight_sum,
+}
+"""How the loss over a batch was reduced, to what its sum is divided by."""
+
+
+def reduction_of(case: Case, settings: Settings) -> float:
+    """Return what the declared reduction multiplies the loss of each state by, beside its weight.
+
+    Raises
+    ------
+    InputError
+        If it is the mean by weights that sum to 0.
+    UsageError
+        If it is the mean by weights that are not there.
+    """
+    return 1.0 / REDUCTIONS[settings.reduction](case)
 
 
 def rows_of_block(settings: Settings, actions: int) -> int:
@@ -59,7 +98,7 @@ def evaluation(
     return Evaluation(
         block,
         raw.start,
-        _factor(case, raw, settings),
+        _factor(case, raw, context),
         legal,
         {
             check: _dump(case, raw, role, settings, buffers)
@@ -116,9 +155,9 @@ def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Entr
     return out, finite
 
 
-def _factor(case: Case, raw: RawBlock, settings: Settings) -> PerState:
+def _factor(case: Case, raw: RawBlock, context: Context) -> PerState:
     """Return what multiplies the loss."""
-    factor = np.array([REDUCTIONS[settings.reduction](case.states, case.actions)])
+    factor = np.array([context.reduction])
     if "weights" in case.tables:
         factor = factor * _given_of_states(case, raw, "weights")
     return factor
@@ -133,7 +172,9 @@ def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buf
         values, finite = _table(case, raw, role, buffers)
     else:
         values = _of_states(case, raw, role)
-    return Dump(values, *precisions(case, role, settings), settings.tolerance_factor, finite)
+    stored, computed = precisions(case, role, settings)
+    decimal = decimal_of(case, role, settings)
+    return Dump(values, stored, computed, settings.tolerance_factor, finite, decimal)
 
 
 def _given_of_states(case: Case, raw: RawBlock, role: str) -> PerState:
@@ -157,6 +198,17 @@ def precisions(case: Case, role: str, settings: Settings) -> tuple[Precision, Pr
         stored = Precision(settings.grad_dtype)
     computed = Precision(settings.compute_dtype) if settings.compute_dtype else stored
     return stored, computed
+
+
+def decimal_of(case: Case, role: str, settings: Settings) -> float:
+    """Return half of the last decimal that a dump was printed with, and what it is made of; or 0.
+
+    Who says how exact it is outranks what it looks like.
+    """
+    if case.tables[role].decimals is None or settings.grad_dtype or settings.compute_dtype:
+        return 0.0
+    tables = [case.tables[each] for each in (role, *filter(is_q, case.tables), "logits", "alpha")]
+    return 0.5 * 10.0 ** -min(table.decimals for table in tables if table.decimals is not None)
 
 
 def _legal(

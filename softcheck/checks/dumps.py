@@ -82,10 +82,13 @@ def _expected_advantage(e: Evaluation) -> Expected:
 
 
 def _expected_loss(e: Evaluation) -> Expected:
+    """The loss, or what each state adds to it before it is reduced, with its weight."""
     value = _expected_value(e)
-    size = np.abs(e.factor)
+    each = e.dumps["loss"].values.ndim > 0
+    factor = e.factor / e.context.reduction if each else e.factor
+    size = np.abs(factor)
     scale = value.scale * size
-    return Expected(-value.value * e.factor, value.rounding * size, scale, scale)
+    return Expected(-value.value * factor, value.rounding * size, scale, scale)
 
 
 def _expected_gradient(e: Evaluation) -> Expected:
@@ -143,7 +146,18 @@ def dump_tolerance(dump: Dump, expected: Expected) -> Quantity:
     if stored.unit > computed.unit:
         tolerance += (stored.unit / unit) * np.abs(expected.value)
     tolerance *= unit * dump.factor
+    if dump.decimal:
+        tolerance += dump.factor * printed(dump.decimal, expected.scale)
     return tolerance
+
+
+def printed(decimal: float, scale: Quantity) -> Quantity:
+    """Return how far a dump may be off where it and all that it is made of were printed.
+
+    Logits that are off by h move pi by 2 h pi, log pi by 2 h, and so the gradient by 2 h of its
+    scale, a mean by 4 h of its own; Q moves it by h, and its own last decimal by h.
+    """
+    return 4.0 * decimal * (1.0 + scale)
 
 
 class Sides(NamedTuple):

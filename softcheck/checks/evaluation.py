@@ -60,6 +60,8 @@ class Dump:
         What the user multiplies its tolerance by.
     finite : bool
         Whether all values are known to be finite.
+    decimal : float
+        Half of the last decimal that it was printed with, 0 if it was not.
     """
 
     values: Quantity
@@ -67,6 +69,7 @@ class Dump:
     computed: Precision
     factor: float = 1.0
     finite: bool = False
+    decimal: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class Context:
     sample : sequence of (state, position), sorted
         Entries that the exact check looks at whatever their errors; `position` in [0, 1) picks
         one of the legal actions.
+    reduction : float
+        What the declared reduction multiplies the loss of each state by, beside its weight.
     """
 
     places: int
@@ -91,6 +96,7 @@ class Context:
     samples: int = 0
     seed: int = 0
     sample: Sequence[tuple[int, float]] = ()
+    reduction: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ def verify(
         list[str] | None,
         path(
             "CASE",
-            "A file of named arrays (.npz .json .csv .safetensors .h5 .parquet .pt), or a "
-            "folder with one file a name; by default the cases of the configuration file",
+            "A file of named arrays (.npz .json .jsonl .csv .safetensors .h5 .parquet "
+            ".feather .pt), or a folder with a file a name; by default those of the configuration",
         ),
     ] = None,
     invocation: Reporting,

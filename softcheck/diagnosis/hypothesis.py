@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from softcheck.checks.dumps import printed
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis.mistakes.parts import factor_of, gradient
@@ -132,6 +133,8 @@ def rounding(
     bound += base.spread * (np.abs(x * parts.a) + np.abs(y * parts.b))
     bound *= factor * computed.tolerated
     bound += computed.underflow_as(dump.stored) * (1.0 + factor * size)
+    if dump.decimal:
+        bound += printed(dump.decimal, factor * parts.weight * size)
     bound[:, computed.unit * view.largest_logit > 1.0] = inf
     return bound
 

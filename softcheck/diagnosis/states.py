@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softcheck.checks.blocks import REDUCTIONS, Masking, evaluation, rows_of_block
+from softcheck.checks.blocks import Masking, evaluation, reduction_of, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.diagnosis.view import Numbers, Shared, View
@@ -69,7 +69,7 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
         shape=case.shape or (1,),
         actions=case.actions,
         legal=places - masked,
-        reduction=REDUCTIONS[settings.reduction](case.states, case.actions),
+        reduction=reduction_of(case, settings),
         alpha=None if alpha is None else float(alpha),
         choice=settings.critics,
         weight_sum=float(weights) if by_state else float(case.states),
@@ -95,7 +95,7 @@ def view(
     shared: Shared,
 ) -> View:
     """Return some states as the formulas see them."""
-    context = Context(case.states * case.actions, settings.max_findings)
+    context = Context(case.states * case.actions, settings.max_findings, reduction=shared.reduction)
     e = evaluation(case, raw, settings, context, buffers, Masking())
     given = {
         role: array.T.astype(np.float64)

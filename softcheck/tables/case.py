@@ -26,7 +26,7 @@ from softcheck.tables.roles import (
     role_of,
     slip_of,
 )
-from softcheck.tables.sources import Exponential, Mask, Memory
+from softcheck.tables.sources import Exponential, Mask, Memory, Reshaped
 from softcheck.tables.table import Rows, Table, check_type, location, states_of
 from softcheck.tables.urls import shown
 
@@ -154,7 +154,8 @@ class Case:
             return table.place(self.location(state, action))
         index = [str(state) if table.states is None else table.states[state]] if self.shape else []
         if action is not None:
-            index.append(str(action) if table.actions is None else table.actions[action])
+            label = str(action) if table.actions is None else table.actions[action]
+            index.insert(self.action_axis, label)
         return table.place(tuple(index))
 
     def _axis(self, role: str) -> int | None:
@@ -276,6 +277,7 @@ def _assemble(
     if aligned.unlabelled:
         notes.append(f"matched by position, for want of labels: {listed(aligned.unlabelled)}")
     shape = states_of(first.shape, axis)
+    shaped, scalars = _shaped(aligned.tables, first, shape)
     return Case(
         name=name,
         shape=shape,
@@ -283,8 +285,8 @@ def _assemble(
         action_axis=axis,
         state_labels=aligned.states,
         action_labels=aligned.actions,
-        tables=aligned.tables,
-        scalars=_scalars(aligned.tables, first, shape),
+        tables=shaped,
+        scalars=scalars,
         notes=tuple(notes),
         given=given,
     )
@@ -371,24 +373,14 @@ def _name(table: Table) -> str | None:
 def _checked(role: str, table: Table) -> Table:
     """Return the table if it has the type of its role; masks become boolean."""
     check_type(table.where, table.dtype)
-    domain = role_named(role).domain
-    if domain.boolean:
-        if table.dtype.kind not in "iub":
-            raise InputError(
-                table.where,
-                f"a {role} of {table.dtype.name}",
-                "booleans, or the integers 0 and 1",
-                domain.hint,
-            )
-        return replace(table, source=Mask(table))
-    if table.dtype.kind == "b":
+    if table.dtype.kind == "b" and not role_named(role).domain.booleans:
         raise InputError(
             table.where,
             "booleans",
             f"numbers for {role}",
-            "Only a mask is boolean; check which array this is.",
+            "Only a mask or weights are boolean; check which array this is.",
         )
-    return table
+    return replace(table, source=Mask(table)) if role == "mask" else table
 
 
 def _normalised(action_axis: int, first: Table) -> int:
@@ -411,34 +403,63 @@ def _normalised(action_axis: int, first: Table) -> int:
     return action_axis % dimensions
 
 
-def _scalars(
+def _shaped(
     tables: Mapping[str, Table], first: Table, shape: tuple[int, ...]
-) -> dict[str, np.generic]:
-    """Return those that are one number for all states; all others have the shape of their role."""
-    scalars = {}
+) -> tuple[dict[str, Table], dict[str, np.generic]]:
+    """Return the tables in the shape of their roles, and those of one number for all states.
+
+    Nothing is broadcast: only axes of length 1 before and behind those of the states are no matter.
+    """
+    shaped, scalars = {}, {}
     for role, table in tables.items():
-        is_number = table.shape == () or (table.shape == (1,) and shape != (1,))
-        if role_named(role).kind is Kind.NUMBER and is_number:
+        kind = role_named(role).kind
+        shaped[role] = table
+        if kind is Kind.TABLE or table.shape == shape:
+            _require_shape(role, table, first, first.shape if kind is Kind.TABLE else shape)
+        elif kind is Kind.NUMBER and math.prod(table.shape) == 1:
             scalars[role] = table.whole().flat[0]
+        elif _core(table.shape) == _core(shape):
+            shaped[role] = replace(table, source=Reshaped(table, shape))
         else:
             _require_shape(role, table, first, shape)
-    return scalars
+    return shaped, scalars
 
 
-def _require_shape(role: str, table: Table, first: Table, shape: tuple[int, ...]) -> None:
-    """Raise InputError unless the table has exactly the shape of its role; nothing is broadcast."""
-    kind = role_named(role).kind
-    expected = first.shape if kind is Kind.TABLE else shape
+def _core(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without the axes of length 1 at either end."""
+    long = [axis for axis, length in enumerate(shape) if length != 1]
+    return shape[long[0] : long[-1] + 1] if long else ()
+
+
+def _require_shape(role: str, table: Table, first: Table, expected: tuple[int, ...]) -> None:
+    """Raise InputError unless the table has exactly the shape of its role."""
     if table.shape == expected:
         return
+    kind = role_named(role).kind
     hint = "Save it with this very shape; nothing is broadcast."
     if role == "logits" and len(table.shape) > 1 and first.shape[1:] == table.shape:
         hint = "Save critics that are stacked as separate arrays q1 and q2."
+    elif _core(table.shape) == _core(expected):
+        hint = f"Save it as array.reshape{expected}."
     elif kind is Kind.TABLE and first.shape[::-1] == table.shape:
         hint = "Transpose it: every table needs the actions on the same axis (--action-axis)."
+    elif (repeated := _repeated(table.shape, expected)) is not None:
+        hint = f"Nothing is broadcast. If it is meant for all alike, save {repeated}."
     raise InputError(
         table.where,
         f"shape {table.shape}",
         f"{expected} ({kind.value}), to fit {first.beside(table)} of shape {first.shape}",
         hint,
     )
+
+
+def _repeated(shape: tuple[int, ...], expected: tuple[int, ...]) -> str | None:
+    """Return how NumPy repeats an array to a shape, if there is one way alone."""
+    missing = len(expected) - len(shape)
+    ways = {(*(1,) * before, *shape, *(1,) * (missing - before)) for before in range(missing + 1)}
+    fitting = [way for way in ways if all(a in (1, b) for a, b in zip(way, expected, strict=True))]
+    if len(fitting) != 1:
+        return None
+    (way,) = fitting
+    array = "array" if way == shape else f"array.reshape{way}"
+    return f"numpy.broadcast_to({array}, {expected})"

@@ -10,9 +10,19 @@ from dataclasses import dataclass
 
 from softcheck.errors import InputError
 from softcheck.tables.files import File
-from softcheck.tables.frames import ACTION, STATE, Grid, unique, wide
+from softcheck.tables.frames import (
+    ACTION,
+    INDEX,
+    STATE,
+    Grid,
+    Labelled,
+    is_tidy,
+    refuse_roles,
+    unique,
+    wide,
+)
 from softcheck.tables.limits import EXACT_INTEGER, MAX_TEXT_BYTES
-from softcheck.tables.nested import INFINITE, INFINITY, to_array
+from softcheck.tables.lists import INFINITE, INFINITY, to_array
 from softcheck.tables.refusals import decode, reading
 from softcheck.tables.roles import Role
 from softcheck.tables.table import Contents, Load, Table
@@ -21,8 +31,6 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _SPELLED = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _LARGEST = sys.float_info.max
 _BOOLEANS = {"true": True, "True": True, "false": False, "False": False}
-_INDEX = ("", STATE)
-"""Headings of the column of labels; pandas leaves it empty."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +45,9 @@ def read_delimited(file: File) -> Contents:
     """Return the one table of a wide file, or the columns of a tidy one by name."""
     rows = _rows(file)
     header = rows[0].cells
-    if STATE in header and ACTION in header:
+    if is_tidy(header):
         return _tidy(file, rows)
+    refuse_roles(file.where, header)
     return {None: lambda role: _wide(file, rows, role)}
 
 
@@ -80,7 +89,7 @@ def _wide(file: File, rows: list[_Row], role: Role) -> Table:
     path = file.where
     header = rows[0].cells if _is_header(path, rows[0]) else None
     body = rows if header is None else rows[1:]
-    skip = 1 if header and header[0] in _INDEX else 0
+    skip = 1 if header and header[0] in INDEX else 0
     width = len(rows[0].cells) - skip
     if not body or not width:
         raise InputError(
@@ -90,16 +99,20 @@ def _wide(file: File, rows: list[_Row], role: Role) -> Table:
     numbers = _numbers(cells, lambda i: f"{path}:{body[i // width].line}", role)
     return wide(
         file,
+        None,
         to_array(numbers, (len(body), width)),
-        unique(path, "state", [row.cells[0] for row in body]) if skip else None,
-        unique(path, "action", header[skip:]) if header else None,
+        Labelled(
+            unique(path, "row", [row.cells[0] for row in body]) if skip else None,
+            unique(path, "column", header[skip:]) if header else None,
+            header[0] if header and skip else None,
+        ),
         role,
     )
 
 
 def _is_header(path: str, row: _Row) -> bool:
     """Return whether a line is one of labels; one of labels and numbers needs a label column."""
-    if row.cells[0] in _INDEX:
+    if row.cells[0] in INDEX:
         return True
     numeric = [cell for cell in row.cells if _NUMBER.fullmatch(cell) or _SPELLED.fullmatch(cell)]
     if numeric and len(numeric) < len(row.cells):
@@ -116,7 +129,9 @@ def _is_header(path: str, row: _Row) -> bool:
 def _tidy(file: File, rows: list[_Row]) -> Contents:
     """Return the columns of a file with a line for each state and action."""
     path = file.where
-    header = unique(path, "column", rows[0].cells)
+    header = rows[0].cells
+    index = 1 if header[0] in INDEX and header[0] not in (STATE, ACTION) else 0
+    names = unique(path, "column", header[index:])
     body = rows[1:]
 
     def column(heading: str) -> list[str]:
@@ -135,7 +150,7 @@ def _tidy(file: File, rows: list[_Row]) -> Contents:
 
         return load
 
-    return {key: later(key) for key in header if key not in (STATE, ACTION)}
+    return {key: later(key) for key in names if key not in (STATE, ACTION)}
 
 
 def _numbers(cells: list[str], place: Callable[[int], str], role: Role) -> list[float | bool]:
@@ -154,7 +169,7 @@ def _numbers(cells: list[str], place: Callable[[int], str], role: Role) -> list[
             numbers.append(number)
         elif cell == INFINITY and role.domain.includes(-math.inf):
             numbers.append(-math.inf)
-        elif cell in _BOOLEANS and role.domain.boolean:
+        elif cell in _BOOLEANS and role.domain.booleans:
             numbers.append(_BOOLEANS[cell])
         else:
             raise InputError(
@@ -174,4 +189,4 @@ def _advice(cell: str) -> str:
         return f"Only {INFINITE} may be infinite, written {INFINITY}; mask the action (mask)."
     if re.fullmatch(r"-?[0-9]+,[0-9]+", cell):
         return "Write a decimal point instead of the comma."
-    return "Write every cell as a number, separated by commas or tabs."
+    return f"Write every cell as a number; a column of labels needs the heading '{STATE}'."

@@ -1,14 +1,17 @@
 """The table of file formats: what is read by what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 
 from softcheck.errors import InputError
 from softcheck.tables.files import File
+from softcheck.tables.lists import decimals_of
 from softcheck.tables.refusals import reading
-from softcheck.tables.table import Contents
+from softcheck.tables.roles import Role
+from softcheck.tables.table import Contents, Load, Table
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,15 @@ class FileFormat:
         Whether there may be pickles in it.
     reads_parts : bool
         Whether parts of a file elsewhere are read in place, not from a copy on this machine.
+    is_text : bool
+        Whether its numbers may have been rounded to some decimals.
     """
 
     suffixes: tuple[str, ...]
     reader: str
     may_be_pickled: bool = False
     reads_parts: bool = False
+    is_text: bool = False
 
     def read(self, file: File, allow_pickle: bool) -> Contents:
         """Return the arrays of a file."""
@@ -39,15 +45,25 @@ class FileFormat:
         read = getattr(import_module(f"softcheck.tables.{module}"), function)
         held = file if self.reads_parts else file.local()
         contents: Contents = read(held, allow_pickle) if self.may_be_pickled else read(held)
+        if self.is_text:
+            return {name: partial(_printed, load) for name, load in contents.items()}
         return contents
+
+
+def _printed(load: Load, role: Role) -> Table:
+    """Return a table of a text file, with the decimals that its numbers have."""
+    table = load(role)
+    return replace(table, decimals=decimals_of(table.whole()))
 
 
 _EVERY = (
     FileFormat((".npy",), "npy.read_npy", may_be_pickled=True, reads_parts=True),
     FileFormat((".npz",), "npy.read_npz", may_be_pickled=True),
-    FileFormat((".json",), "json_text.read_json"),
-    FileFormat((".csv", ".tsv"), "delimited.read_delimited"),
+    FileFormat((".json",), "json_text.read_json", is_text=True),
+    FileFormat((".jsonl", ".ndjson"), "json_text.read_json_lines", is_text=True),
+    FileFormat((".csv", ".tsv"), "delimited.read_delimited", is_text=True),
     FileFormat((".parquet",), "parquet.read_parquet"),
+    FileFormat((".feather", ".arrow"), "feather.read_feather"),
     FileFormat((".safetensors",), "tensors.read_safetensors"),
     FileFormat((".h5", ".hdf5"), "hdf5.read_hdf5"),
     FileFormat((".pt", ".pth"), "torch_file.read_torch"),

@@ -9,12 +9,13 @@ import numpy as np
 from softcheck.errors import InputError, UsageError, did_you_mean
 from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FILE_FORMATS, read
+from softcheck.tables.frames import ACTION, STATE, is_tidy
 from softcheck.tables.places import exists, file_at, files_in, is_folder
 from softcheck.tables.refusals import listed, reading
-from softcheck.tables.roles import ROLES, Kind, Role, critic, family, is_q, role_of
+from softcheck.tables.roles import ROLES, Kind, Role, critic, family, is_q, role_named, role_of
 from softcheck.tables.shards import read_shards, shards
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Contents, Table, where_is
+from softcheck.tables.table import Contents, Load, Table, where_is
 from softcheck.tables.urls import is_url, shown
 from softcheck.tables.zarr_group import is_zarr, read_zarr
 
@@ -156,7 +157,36 @@ def _by_role(
                 add(tables, role, load(role))
         elif name is not None:
             unknown[name] = name
+    _refuse_entries(tables, contents)
     return tables, unknown
+
+
+def _refuse_entries(tables: Mapping[str, Table], contents: Contents) -> None:
+    """Raise InputError for tables with one axis beside states and actions of the same length.
+
+    They have a row for each entry, and would be taken for one state with as many actions.
+    """
+    for role, table in tables.items():
+        if len(table.shape) != 1 or role_named(role).kind is not Kind.TABLE:
+            continue
+        if is_tidy(contents) and all(
+            _length(contents[name]) in (None, table.shape) for name in (STATE, ACTION)
+        ):
+            raise InputError(
+                table.where,
+                f"shape {table.shape} beside as many states and actions",
+                f"{role_named(role).kind.value}, on axes of their own",
+                "Reshape it to (states, actions), or save such rows as .csv or .parquet.",
+            )
+
+
+def _length(load: Load) -> tuple[int, ...] | None:
+    """Return the shape of an array that has no role, or None if it holds no numbers."""
+    try:
+        with reading("an array without a role"):
+            return load(ROLES["weights"]).shape
+    except InputError:
+        return None
 
 
 def _require_names(

@@ -1,4 +1,4 @@
-"""Read ``.json`` files by the letter of the JSON grammar."""
+"""Read ``.json`` files by the letter of the JSON grammar, and ``.jsonl`` files a line at a time."""
 
 import json
 import math
@@ -7,7 +7,8 @@ from typing import Any
 from softcheck.errors import InputError
 from softcheck.tables.files import File
 from softcheck.tables.limits import MAX_TEXT_BYTES
-from softcheck.tables.nested import INFINITE, INFINITY, contents_of
+from softcheck.tables.lists import INFINITE, INFINITY
+from softcheck.tables.nested import contents_of
 from softcheck.tables.refusals import decode, reading
 from softcheck.tables.table import Contents
 
@@ -15,6 +16,19 @@ from softcheck.tables.table import Contents
 def read_json(file: File) -> Contents:
     """Return the arrays of a JSON object by name, or the one array that the file is."""
     return contents_of(file, parse_json(file.where, file.read_whole(MAX_TEXT_BYTES)))
+
+
+def read_json_lines(file: File) -> Contents:
+    """Return the arrays of a file with a JSON value in each line: a record, or a row of numbers."""
+    lines = file.read_whole(MAX_TEXT_BYTES).split(b"\n")
+    return contents_of(
+        file,
+        [
+            parse_json(f"{file.where}:{number}", line)
+            for number, line in enumerate(lines, start=1)
+            if line.strip()
+        ],
+    )
 
 
 def parse_json(where: str, data: bytes) -> Any:

@@ -1,9 +1,11 @@
 """Bring tables whose states or actions have labels into one order."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from softcheck.errors import InputError, UsageError
+from softcheck.tables.frames import ACTION, STATE
 from softcheck.tables.refusals import listed
 from softcheck.tables.roles import Kind, role_named
 from softcheck.tables.sources import Memory
@@ -40,29 +42,28 @@ def align(tables: Mapping[str, Table], axis: int) -> Aligned:
     InputError
         If two tables have different labels.
     UsageError
-        If there are labels and the actions are not on the last axis, where labelled files have
-        them.
+        If the actions are on another axis than a file says, or than one of two.
     """
+    turned = _turned(tables, axis)
+    if turned:
+        tables = {
+            role: replace(table, states=table.actions, actions=table.states)
+            if role_named(role).kind is Kind.TABLE
+            else table
+            for role, table in tables.items()
+        }
     every = list(tables.values())
     by_state = next((table for table in every if table.states is not None), None)
     by_action = next((table for table in every if table.actions is not None), None)
-    labelled = by_state or by_action
-    if labelled is not None and axis != len(every[0].shape) - 1:
-        raise UsageError(
-            "--action-axis",
-            f"axis {axis}",
-            f"the last axis, because {labelled.where} has labels",
-            "Leave out --action-axis; a table with labels has its actions last.",
-        )
     aligned = {}
     unlabelled = []
     for role, table in tables.items():
         takes_actions = role_named(role).kind is Kind.TABLE
         lacks_states = by_state is not None and table.states is None
         lacks_actions = by_action is not None and table.actions is None and takes_actions
-        if (lacks_states or lacks_actions) and table.shape not in ((), (1,)):
+        if (lacks_states or lacks_actions) and math.prod(table.shape) > 1:
             unlabelled.append(role)
-        aligned[role] = _reordered(table, by_state, by_action)
+        aligned[role] = _reordered(table, by_state, by_action, turned and takes_actions)
     return Aligned(
         aligned,
         by_state.states if by_state else None,
@@ -71,17 +72,39 @@ def align(tables: Mapping[str, Table], axis: int) -> Aligned:
     )
 
 
-def _reordered(table: Table, by_state: Table | None, by_action: Table | None) -> Table:
+def _turned(tables: Mapping[str, Table], axis: int) -> bool:
+    """Return whether the rows of labelled tables are actions, which no file may contradict."""
+    axes = len(next(iter(tables.values())).shape)
+    turned = axes == 2 and axis == 0
+    for role, table in tables.items():
+        if table.states is None and table.actions is None:
+            continue
+        says = table.rows if role_named(role).kind is Kind.TABLE else None
+        contradicts = says is not None and (says == ACTION) is not turned
+        if contradicts or (axes != 2 and axis != axes - 1):
+            raise UsageError(
+                "--action-axis",
+                f"axis {axis}",
+                f"axis {int(says != ACTION)}, because {table.where} has a row for each "
+                f"{says or STATE} by its label",
+                "Say --action-axis 0." if says == ACTION else "Leave out --action-axis.",
+            )
+    return turned
+
+
+def _reordered(
+    table: Table, by_state: Table | None, by_action: Table | None, turned: bool
+) -> Table:
     """Return the table in the order of the labels of two other tables."""
     states, actions = table.states, table.actions
     array = None
     if by_state and by_state.states and states and states != by_state.states:
         order = _order(table, "states", states, by_state, by_state.states)
-        array = table.whole()[order]
+        array = table.whole().take(order, axis=-1 if turned else 0)
         states = by_state.states
     if by_action and by_action.actions and actions and actions != by_action.actions:
         order = _order(table, "actions", actions, by_action, by_action.actions)
-        array = (table.whole() if array is None else array)[..., order]
+        array = (table.whole() if array is None else array).take(order, axis=0 if turned else -1)
         actions = by_action.actions
     if array is None:
         return table

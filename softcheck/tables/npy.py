@@ -2,6 +2,7 @@
 
 import io
 import math
+import struct
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,20 @@ from softcheck.tables.sources import Extent, Forward
 from softcheck.tables.table import Contents, Load, Table, check_shape, check_type
 
 _ENCRYPTED = 0x1
+
+_UTF8 = 0x800
+
+_LOCAL = struct.Struct("<26x2H")
+"""What stands before a member: at its end the lengths of its name and of what follows that."""
+
+_DESCRIPTOR = 24
+"""Bytes that may follow a member which was written as a stream: its checksum and its sizes."""
+
+_END = struct.Struct("<4s6xH")
+"""The record at the end of an archive: its signature, and how many members there are."""
+
+_END_BYTES = 22 + 2**16
+"""The end record, with the longest comment there is."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,7 @@ def read_npz(file: File, allow_pickle: bool) -> Contents:
     """Return the arrays of an ``.npz`` file by name."""
     with _archive(file) as archive:
         members = archive.infolist()
+        _require_directory(file, archive)
     names = [member.filename.removesuffix(".npy") for member in members]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
@@ -78,6 +94,43 @@ def read_npz(file: File, allow_pickle: bool) -> Contents:
         name: _loader(file, name, member, allow_pickle)
         for name, member in zip(names, members, strict=True)
     }
+
+
+def _require_directory(file: File, archive: ZipFile) -> None:
+    """Raise InputError unless the directory of an archive lists all that is in it, by its name.
+
+    What it has lost, or has under another name, would go unverified in silence.
+    """
+    members = sorted(archive.infolist(), key=lambda member: member.header_offset)
+    with file.open() as stream:
+        stream.seek(max(0, file.size() - _END_BYTES))
+        tail = stream.read()
+        _, counted = _END.unpack_from(tail, tail.rfind(b"PK\5\6"))
+        found = f"{len(members)} members listed of {counted}" if len(members) != counted else None
+        end = 0
+        for member in members:
+            found = found or _unlisted(end, member.header_offset)
+            stream.seek(member.header_offset)
+            name, extra = _LOCAL.unpack(stream.read(_LOCAL.size))
+            stored = stream.read(name).decode("utf-8" if member.flag_bits & _UTF8 else "cp437")
+            if stored != member.orig_filename:
+                found = found or f"the member '{stored}' listed as '{member.orig_filename}'"
+            end = member.header_offset + _LOCAL.size + name + extra + member.compress_size
+        found = found or _unlisted(end, archive.start_dir)
+    if found is not None:
+        raise InputError(
+            file.where,
+            found,
+            "a directory that lists every member by its name",
+            "Save the file again; it is damaged.",
+        )
+
+
+def _unlisted(end: int, start: int) -> str | None:
+    """Return what is between the end of a member and the start of what is listed next, if any."""
+    if end <= start <= end + _DESCRIPTOR:
+        return None
+    return f"{abs(start - end)} bytes from {min(start, end)} on that are of no one member"
 
 
 def _loader(file: File, name: str, member: ZipInfo, allow_pickle: bool) -> Load:

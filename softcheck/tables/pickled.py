@@ -8,7 +8,7 @@ import io
 import math
 import pickle  # the point of this file is to do without its dangers
 import pickletools
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -48,12 +48,21 @@ def unpickle(where: str, stream: Stream, size: int) -> object:
             # A memo is as long as its largest index says, so one number could claim all memory.
             if opcode.name.endswith("PUT") and int(argument or 0) > len(data):
                 raise pickle.UnpicklingError(f"memo index {argument}")
-        unpickler = _Unpickler(io.BytesIO(data))
+        unpickler = _Unpickler(where, io.BytesIO(data))
         value = unpickler.load()
         # Its own methods are in its memo: it would stay, with all that it read, until collected.
         unpickler.memo.clear()
     is_wrapped = isinstance(value, np.ndarray) and value.dtype.hasobject and value.ndim == 0
     return value.item() if is_wrapped else value
+
+
+_ADVICE = {
+    "torch": "Save a dictionary of tensors with torch.save, under the suffix .pt.",
+    "pandas": "Save the frame with to_parquet or to_csv.",
+    "polars": "Save the frame with write_parquet or write_csv.",
+    "jax": "Pickle numpy.asarray of the array, or save it with softcheck.save_case.",
+}
+"""What to do about the objects of a library."""
 
 
 class _Type:
@@ -90,6 +99,10 @@ class _Array(np.ndarray[Any, np.dtype[Any]]):
 class _Unpickler(pickle.Unpickler):
     """Unpickles plain values and NumPy arrays; any other name in a pickle is an error."""
 
+    def __init__(self, where: str, stream: IO[bytes]) -> None:
+        super().__init__(stream)
+        self._where = where
+
     def find_class(self, module: str, name: str) -> object:
         """Return the stand-in of a name; it is a method, so that a pickle cannot alter it."""
         module = module.replace("numpy.core", "numpy._core")
@@ -108,7 +121,13 @@ class _Unpickler(pickle.Unpickler):
             "builtins.list": self._nothing,
         }
         if f"{module}.{name}" not in stand_ins:
-            raise pickle.UnpicklingError(f"{module}.{name} is not a plain value or NumPy array")
+            library = module.partition(".")[0]
+            raise InputError(
+                self._where,
+                f"{module}.{name}, which is not a plain value or NumPy array",
+                "dictionaries, lists, numbers and NumPy arrays",
+                _ADVICE.get(library, "Convert it to NumPy arrays before it is pickled."),
+            )
         return stand_ins[f"{module}.{name}"]
 
     def _nothing(self) -> None:

@@ -4,6 +4,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 from softcheck.errors import InputError, SoftcheckError
@@ -95,9 +96,9 @@ def load_extra(where: str, module: str, extra: str) -> Any:
         ) from error
 
 
-def listed(names: Iterable[object]) -> str:
-    """Return names for a message: quoted, the first few of them."""
-    every = [str(name) for name in names]
+def listed(names: Iterable[object], count: int | None = None) -> str:
+    """Return names for a message: quoted, the first few of them; `count` if it is known."""
+    every = list(names) if count is None else list(islice(names, MAX_NAMED))
     first = ", ".join(f"'{name}'" for name in every[:MAX_NAMED])
-    left = len(every) - MAX_NAMED
+    left = (len(every) if count is None else count) - MAX_NAMED
     return f"{first} and {left} more" if left > 0 else first

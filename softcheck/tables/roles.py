@@ -54,14 +54,14 @@ class Domain:
         What they are, for messages.
     hint : str
         What to do about another one.
-    boolean : bool
-        Whether they are truth values.
+    booleans : bool
+        Whether truth values are among them, as 0 and 1.
     """
 
     includes: Callable[[Any], Any]
     words: str = "a finite number"
     hint: str = "Mask the action (--mask) or fix the dump."
-    boolean: bool = False
+    booleans: bool = False
 
 
 _FINITE = Domain(_finite)
@@ -158,7 +158,7 @@ _EVERY = (
             _true_or_false,
             "0 or 1",
             "Save the mask as booleans, true where the action is legal.",
-            boolean=True,
+            booleans=True,
         ),
         option="True where an action is legal",
         strangers=("masks",),  # 0 where an episode has ended
@@ -166,7 +166,7 @@ _EVERY = (
     Role(
         name="weights",
         kind=Kind.STATE,
-        domain=Domain(_finite, hint="Check how the weights were dumped."),
+        domain=Domain(_finite, hint="Check how the weights were dumped.", booleans=True),
         option="A weight a state",
         strangers=("weight",),  # of a layer
     ),

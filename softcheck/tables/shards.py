@@ -3,16 +3,16 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from softcheck.errors import InputError
 from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FILE_FORMATS, read
-from softcheck.tables.frames import unique
+from softcheck.tables.frames import STATE, unique
 from softcheck.tables.refusals import listed, reading
 from softcheck.tables.roles import Kind, Role, role_of
 from softcheck.tables.sources import Memory, in_blocks
@@ -113,6 +113,9 @@ def _load(opened: Callable[[File], Contents], file: File, name: str | None, role
         return opened(file)[name](role)
 
 
+Labels: TypeAlias = tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class _Shard:
     """A part of an array: what is in memory is read again, lest all of them be there at once."""
@@ -153,9 +156,10 @@ def _joined(
 ) -> Table:
     """Return arrays of one type and shape as one; a single number has to be the same in all."""
     first = loads[0]()
-    if first.shape == () and role.kind is Kind.NUMBER:
+    if role.kind is Kind.NUMBER and (first.shape == () or _is_repeated(first, loads)):
         return _same(files, name, first, loads)
-    along = int(role.kind is Kind.TABLE and action_axis in (0, -len(first.shape)))
+    is_last = role.kind is Kind.TABLE and action_axis in (0, -len(first.shape))
+    along = int(is_last and first.rows != STATE)
     if along >= len(first.shape) or (role.kind is Kind.TABLE and len(first.shape) == 1):
         raise InputError(
             first.where,
@@ -165,31 +169,47 @@ def _joined(
         )
     shards = []
     labels: list[str] = []
+    decimals: list[int | None] = []
     for load in loads:
         table = load()
         _require_alike(table, first, along)
-        labels += table.states or ()
+        labels += (table.actions if along else table.states) or ()
         in_memory = isinstance(table.source, Memory)
+        decimals.append(table.decimals)
         shards.append(_Shard(table.shape, load if in_memory else partial(_itself, table)))
     length = sum(shard.shape[along] for shard in shards)
     shape = (*first.shape[:along], length, *first.shape[along + 1 :])
-    states = None if first.states is None else unique(files.where, "state", labels)
+    of_states = unique(files.where, "state", labels) if labels else None
     source = _Joined(first.dtype, shape, along, shards)
-    return Table(source, files, name, states, first.actions)
+    rows, columns = (first.states, of_states) if along else (of_states, first.actions)
+    table = Table(source, files, name, rows, columns, first.rows)
+    known = [each for each in decimals if each is not None]
+    return replace(table, decimals=max(known) if len(known) == len(decimals) else None)
 
 
 def _itself(table: Table) -> Table:
     return table
 
 
+def _is_repeated(first: Table, loads: Sequence[Callable[[], Table]]) -> bool:
+    """Return whether each file has the same one number, with axes of length 1."""
+    if math.prod(first.shape) != 1 or first.states is not None:
+        return False
+    number = first.whole()
+    return all(
+        table.shape == first.shape and table.whole() == number
+        for table in (load() for load in loads[1:])
+    )
+
+
 def _same(
     files: Files, name: str | None, first: Table, loads: Sequence[Callable[[], Table]]
 ) -> Table:
     """Return the number that all files hold."""
-    number = first.whole()
+    number = first.whole().reshape(())
     for load in loads[1:]:
         table = load()
-        if table.shape != () or table.whole() != number:
+        if table.shape != first.shape or table.whole() != number:
             other = table.whole().item() if table.shape == () else f"shape {table.shape}"
             raise InputError(
                 table.where,
@@ -202,27 +222,34 @@ def _same(
 
 def _require_alike(table: Table, first: Table, along: int) -> None:
     """Raise InputError unless two shards can be joined."""
-    for is_alike, found, expected in (
+    joined, fixed = _of_states_and_actions(table, along)
+    others, expected = _of_states_and_actions(first, along)
+    for is_alike, found, wanted in (
         (
             _without(table.shape, along) == _without(first.shape, along),
             f"shape {table.shape}",
             f"shape {first.shape}",
         ),
         (table.dtype == first.dtype, f"type {table.dtype.name}", f"type {first.dtype.name}"),
-        (table.actions == first.actions, f"actions {table.actions}", f"actions {first.actions}"),
-        ((table.states is None) is (first.states is None), _labelled(table), _labelled(first)),
+        (fixed == expected, f"actions {fixed}", f"actions {expected}"),
+        ((joined is None) is (others is None), _labelled(joined), _labelled(others)),
     ):
         if not is_alike:
             raise InputError(
                 table.where,
                 found,
-                f"{expected} as in {first.where}",
+                f"{wanted} as in {first.where}",
                 "Save every file with the same columns and type; only the states may differ.",
             )
 
 
-def _labelled(table: Table) -> str:
-    return "states without labels" if table.states is None else "labels of states"
+def _of_states_and_actions(table: Table, along: int) -> tuple[Labels | None, Labels | None]:
+    """Return the labels of the axis of states, along which files are joined, and of the other."""
+    return (table.actions, table.states) if along else (table.states, table.actions)
+
+
+def _labelled(labels: Labels | None) -> str:
+    return "states without labels" if labels is None else "labels of states"
 
 
 def _without(shape: tuple[int, ...], along: int) -> tuple[int, ...]:

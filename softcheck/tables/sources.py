@@ -256,7 +256,7 @@ _TRUTH = ROLES["mask"].domain
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """A mask of booleans, or of the integers 0 and 1, as booleans."""
+    """A mask of booleans, or of the numbers 0 and 1, as booleans."""
 
     table: Table
 
@@ -285,6 +285,23 @@ class Mask:
                 )
             start += len(run)
             yield run.astype(np.bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Reshaped:
+    """The numbers of states under another shape, in the same order."""
+
+    table: Table
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the table."""
+        return self.table.dtype
+
+    def runs(self, rows: int, _axis: int | None, start: int, stop: int) -> Runs:
+        """Yield the numbers as they are."""
+        yield from self.table.blocks(rows, None, start, stop)
 
 
 @dataclass(frozen=True, eq=False)

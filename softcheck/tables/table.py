@@ -55,6 +55,11 @@ class Table:
         The name of the array, where it has one.
     states, actions : tuple of str or None
         Labels of the first and of the last axis, where the file has them.
+    rows : str or None
+        What the first axis of a table of states and actions is, `state` or `action`, if the file
+        says so.
+    decimals : int or None
+        To how many decimals its numbers were rounded when they were written as text, if so.
     """
 
     source: Source
@@ -62,6 +67,8 @@ class Table:
     key: str | None = None
     states: tuple[str, ...] | None = None
     actions: tuple[str, ...] | None = None
+    rows: str | None = None
+    decimals: int | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -117,6 +124,8 @@ class Table:
         with reading(self.where), closing(self.source.runs(rows, axis, start, stop)) as runs:
             for run in runs:
                 block = run.astype(self.dtype, copy=False)
+                if len(block) != min(rows, stop - start):
+                    break
                 self._refuse_inexact(block, start, axis)
                 start += len(block)
                 yield block

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from softcheck.errors import UsageError
+from softcheck.gradient.tolerance import Precision
 from softcheck.tables.arrays import as_numpy
 from softcheck.tables.refusals import load_extra
 from softcheck.tables.roles import Arrays, family
@@ -136,10 +137,12 @@ class Captured:
     def _finish(self) -> None:
         """Put together what belongs together, or say why that cannot be told."""
         taken = self._taken()
+        logits = as_numpy("logits", taken.logits)
+        _refuse_probabilities(logits)
         q = tuple(critic for number in range(len(self._q)) for critic in self._q_of(number))
         self._arrays = {
             "q": q if len(q) > 1 else q[0],
-            "logits": as_numpy("logits", taken.logits),
+            "logits": logits,
             "grad": as_numpy("grad", taken.grad),
             **self._given,
         }
@@ -240,7 +243,8 @@ def capture(
     Raises
     ------
     UsageError
-        If a gradient reached no logits, or more than once, or a critic's outputs differ.
+        If a gradient reached no logits, or more than once, if what it reached are probabilities,
+        or if a critic's outputs differ.
 
     Examples
     --------
@@ -308,6 +312,25 @@ def _copies(arrays: Mapping[str, object]) -> dict[str, AsGiven]:
     return {
         name: np.array(as_numpy(name, value)) for name, value in arrays.items() if value is not None
     }
+
+
+def _refuse_probabilities(logits: AsGiven) -> None:
+    """Raise UsageError for what is a policy in every state: its softmax has been taken already."""
+    numbers = np.atleast_1d(logits.astype(np.float64))
+    unit = Precision.of(logits.dtype).unit
+    in_range = ((numbers >= 0.0) & (numbers <= 1.0)).all()
+    sums = np.abs(numbers.sum(axis=-1) - 1.0) <= _SUM_ROUNDING * unit
+    if numbers.shape[-1] > 1 and in_range and sums.all():
+        raise UsageError(
+            "capture",
+            "probabilities for logits: in [0, 1], with the sum 1 in every state",
+            "the logits, as they go into the softmax",
+            "Name the layer before the softmax, or hand its output over with record(logits=...).",
+        )
+
+
+_SUM_ROUNDING = 8.0
+"""How far the sum of a policy may be from 1, in units of the roundoff of its dtype."""
 
 
 def _same(one: Sequence[AsGiven], other: Sequence[AsGiven]) -> bool:

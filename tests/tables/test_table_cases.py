@@ -2,10 +2,12 @@
 
 import errno
 import json
+import math
 import os
 import socket
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -199,13 +201,15 @@ def test_missing_roles_list_what_is_there(arrays):
         ({"logits": np.ones((3, 7))}, "Transpose it"),
         ({"q": np.ones((2, 7, 3))}, "as separate arrays q1 and q2"),
         ({"alpha": np.ones(3)}, r"shape \(3,\), expected \(7,\)"),
-        ({"alpha": np.ones((7, 1))}, "nothing is broadcast"),
-        ({"mask": np.ones((7, 1), bool)}, "nothing is broadcast"),
-        ({"mask": np.ones(3, bool)}, "nothing is broadcast"),
+        ({"alpha": np.ones((7, 2))}, "with this very shape; nothing is broadcast"),
+        ({"mask": np.ones((7, 1), bool)}, r"save numpy.broadcast_to\(array, \(7, 3\)\)"),
+        ({"mask": np.ones(3, bool)}, r"numpy.broadcast_to\(array.reshape\(1, 3\), \(7, 3\)\)"),
+        ({"mask": np.ones((1, 7, 3), bool)}, r"Save it as array.reshape\(7, 3\)"),
+        ({"logits": np.ones((7, 3, 1))}, r"Save it as array.reshape\(7, 3\)"),
         ({"weights": np.ones(())}, r"shape \(\), expected \(7,\)"),
         ({"q": np.float64(1)}, "a single number"),
         ({"logits": np.ones((7, 3), bool)}, "booleans, expected numbers for logits"),
-        ({"mask": np.ones((7, 3))}, "a mask of float64"),
+        ({"loss": np.ones((7, 3), bool)}, "booleans, expected numbers for loss"),
         ({"q": np.ones((7, 3), complex)}, "complex numbers"),
         ({"q": np.ones((7, 3), np.longdouble)}, "expected float16"),
     ],
@@ -214,6 +218,64 @@ def test_arrays_that_do_not_fit(changes, message, arrays):
     with pytest.raises(InputError, match=message) as error:
         case_from_arrays(arrays | changes)
     assert error.value.where == next(iter(changes)) or "q" in changes
+
+
+SHAPES = {
+    (): [(), (1,), (1, 1)],
+    (1,): [(), (1,), (1, 1), (1, 1, 1)],
+    (5,): [(5,), (5, 1), (1, 5), (1, 5, 1)],
+    (2, 5): [(2, 5), (2, 5, 1), (1, 2, 5)],
+    (5, 1): [(5, 1), (5,), (1, 5)],
+    (1, 5, 1): [(5,), (5, 1), (1, 5, 1)],
+    (2, 1, 5): [(2, 1, 5), (2, 1, 5, 1)],
+}
+
+
+@pytest.mark.parametrize(
+    ("states", "shape"), [(states, shape) for states, shapes in SHAPES.items() for shape in shapes]
+)
+@pytest.mark.parametrize("saved", [False, True])
+def test_axes_of_length_1_around_the_states_are_no_matter(states, shape, saved):
+    table = np.zeros((*states, 2))
+    numbers = np.arange(1.0, math.prod(shape) + 1)
+    roles = ("alpha", "weights", "loss", "value")
+    arrays = {"q": table, "logits": table} | dict.fromkeys(roles, numbers.reshape(shape))
+    case = open_case(save("case.npz", **arrays), {}) if saved else case_from_arrays(arrays)
+    assert case.shape == states
+    found = gather(case, rows=2)
+    for role in roles:
+        np.testing.assert_array_equal(np.ravel(found[role]), numbers)
+    assert {i.shape for i in case.inputs} == {table.shape, shape}
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1)])
+def test_a_number_with_axes_of_length_1(shape, arrays):
+    case = case_from_arrays(arrays | {"alpha": np.full(shape, 0.2), "loss": np.full(shape, 2.0)})
+    assert case.scalars == {"alpha": 0.2, "loss": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("states", "shape", "repeated"),
+    [
+        ((6, 2), (2,), "numpy.broadcast_to(array.reshape(1, 2), (6, 2))"),
+        ((6, 2), (6,), "numpy.broadcast_to(array.reshape(6, 1), (6, 2))"),
+        ((6, 2), (1, 2), "numpy.broadcast_to(array, (6, 2))"),
+        ((3, 3), (3,), None),
+        ((2, 1, 5), (2, 5), None),
+        ((6, 2), (3,), None),
+    ],
+)
+def test_an_alpha_for_each_agent_is_told_what_to_do(states, shape, repeated):
+    table = np.zeros((*states, 4))
+    with pytest.raises(InputError) as error:
+        case_from_arrays({"q": table, "logits": table, "alpha": np.ones(shape)})
+    hint = "Save it with this very shape; nothing is broadcast."
+    if repeated is not None:
+        hint = f"Nothing is broadcast. If it is meant for all alike, save {repeated}."
+        array = np.arange(math.prod(shape)).reshape(shape)
+        made = eval(repeated, {"numpy": np, "array": array})  # noqa: S307 # text of this table
+        assert made.shape == states
+    assert error.value.hint == hint
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (7, 0), (0,)])
@@ -247,12 +309,28 @@ def test_the_largest_exact_integers(arrays):
     assert gather(case_from_arrays(arrays))["q"][0, 0] == 2**53
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.bool])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.bool, np.float16, ml_dtypes.bfloat16])
 def test_masks(dtype, arrays):
     mask = np.arange(21).reshape(7, 3) % 2
     found = gather(case_from_arrays(arrays | {"mask": mask.astype(dtype)}))["mask"]
     assert found.dtype == np.bool
     np.testing.assert_array_equal(found, mask)
+
+
+@pytest.mark.parametrize("dtype", [np.bool, np.int8, np.float32])
+def test_weights_of_truth_values(dtype, arrays):
+    weights = (np.arange(7) % 3 == 0).astype(dtype)
+    found = gather(open_case(save("case.npz", **arrays, weights=weights), {}))["weights"]
+    np.testing.assert_array_equal(found.astype(float), [1, 0, 0, 1, 0, 0, 1])
+
+
+@pytest.mark.parametrize("number", [0.5, np.nan, -np.inf, 2.0])
+def test_a_mask_of_other_floats(number, arrays):
+    mask = np.ones((7, 3))
+    mask[4, 2] = number
+    case = open_case(save("case.npz", **arrays, mask=mask), {})
+    with pytest.raises(InputError, match=rf"mask\[4, 2\]: found {number}, expected 0 or 1"):
+        gather(case, 3)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.bool])
@@ -310,12 +388,31 @@ def test_labels_that_differ():
         open_case("case.json", {})
 
 
-def test_labels_need_the_actions_last():
-    Path("case.json").write_text(
-        json.dumps({"q": labelled("ab"), "logits": labelled("ab"), "alpha": 1})
-    )
-    with pytest.raises(UsageError, match=r"the last axis, because case.json::q has labels"):
-        open_case("case.json", {}, action_axis=0)
+def test_labelled_tables_whose_rows_are_actions():
+    q = {a: {s: 10.0 * i + j for j, s in enumerate("abc")} for i, a in enumerate(["left", "right"])}
+    Path("q.json").write_text(json.dumps(q))
+    Path("logits.csv").write_text("action,c,a,b\nright,12,10,11\nleft,2,0,1\n")
+    np.save("grad.npy", [[0.0, 1, 2], [10, 11, 12]])
+    Path("alpha.json").write_text(json.dumps({"b": 2, "a": 1, "c": 3}))
+    files = {role: [f"{role}.json"] for role in ("q", "alpha")}
+    files |= {"logits": ["logits.csv"], "grad": ["grad.npy"]}
+    case = open_case(None, files, action_axis=0)
+    assert (case.shape, case.actions) == ((3,), 2)
+    assert (case.state_labels, case.action_labels) == (tuple("abc"), ("left", "right"))
+    found = gather(case)
+    for role in ("q", "logits", "grad"):
+        np.testing.assert_array_equal(found[role], [[0, 10], [1, 11], [2, 12]])
+    np.testing.assert_array_equal(found["alpha"], [1, 2, 3])
+    assert case.place("logits", 1, 0) == "logits.csv[left, b]"
+    with pytest.raises(UsageError, match=r"a row for each action.*Say --action-axis 0"):
+        open_case(None, files)
+
+
+def test_an_axis_for_what_says_its_states_and_actions():
+    lines = "state,action,q,logits,alpha\n0,x,1,2,1\n0,y,1,2,1\n"
+    Path("case.csv").write_text(lines)
+    with pytest.raises(UsageError, match=r"expected axis 1, because case\.csv::q has a row for"):
+        open_case("case.csv", {}, action_axis=0)
 
 
 def test_a_misplaced_number_is_named_in_its_own_file():

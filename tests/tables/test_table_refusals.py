@@ -5,13 +5,16 @@ import json
 import os
 import pickle
 import random
+import re
 import struct
 import zipfile
+from itertools import islice
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 import safetensors.numpy
@@ -42,7 +45,7 @@ NUMBERS = {
 def refused(path, **options):
     """Return the message of the error that a file ends in."""
     with pytest.raises(SoftcheckError) as error:
-        read_all(str(path), **options)
+        read_all(path and str(path), **options)
     assert error.value.hint.endswith((".", "?"))
     assert "\n" not in str(error.value)
     return str(error.value)
@@ -109,6 +112,12 @@ def rows(arrays):
     return {"state": states, "action": actions, **columns}
 
 
+def save_jsonl(path, arrays):
+    columns = rows(arrays)
+    records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    path.write_text("\n".join(map(json.dumps, records)))
+
+
 def save_csv(path, arrays):
     columns = rows(arrays)
     lines = zip(*columns.values(), strict=True)
@@ -117,6 +126,10 @@ def save_csv(path, arrays):
 
 def save_parquet(path, arrays):
     pq.write_table(pa.table(rows(arrays)), path)
+
+
+def save_feather(path, arrays):
+    pyarrow.feather.write_feather(pa.table(rows(arrays)), path, compression="lz4", chunksize=5)
 
 
 def save_safetensors(path, arrays):
@@ -158,8 +171,10 @@ SAVE = {
     ".npz": save_npz,
     ".npy": save_npy,
     ".json": save_json,
+    ".jsonl": save_jsonl,
     ".csv": save_csv,
     ".parquet": save_parquet,
+    ".feather": save_feather,
     ".safetensors": save_safetensors,
     ".h5": save_hdf5,
     ".pt": save_pt,
@@ -206,7 +221,7 @@ def test_a_pickle_that_attacks(allow_pickle, protocol, arrays):
         refused(name, allow_pickle=allow_pickle)
     assert not Path("attacked").exists()
     if allow_pickle:
-        assert "system is not a plain value" in refused("case.pkl", allow_pickle=True)
+        assert "system, which is not a plain value" in refused("case.pkl", allow_pickle=True)
     else:
         assert "--allow-pickle" in refused("case.pkl")
 
@@ -215,7 +230,7 @@ def test_a_pickle_that_attacks(allow_pickle, protocol, arrays):
 def test_a_pickle_reaches_no_other_name(name):
     module, _, function = name.rpartition(".")
     Path("case.pkl").write_bytes(f"c{module}\n{function}\n(S'1'\ntR.".encode())
-    assert f"{name} is not a plain value" in refused("case.pkl", allow_pickle=True)
+    assert f"{name}, which is not a plain value" in refused("case.pkl", allow_pickle=True)
 
 
 def test_a_pickle_that_claims_all_memory():
@@ -297,6 +312,71 @@ def test_a_member_with_bytes_behind_its_array():
         open_case(None, {"q": ["q.npy"]})
 
 
+def directory(data):
+    """Return where each entry of the directory of an archive starts, and where the last ends."""
+    starts = [data.index(b"PK\1\2")]
+    while (at := data.find(b"PK\1\2", starts[-1] + 4)) >= 0:
+        starts.append(at)
+    return [*starts, data.rindex(b"PK\5\6")]
+
+
+def swallowed(data):
+    """Give the entry of grad to that of logits as its comment."""
+    _, logits, start, end, *_ = directory(data)
+    struct.pack_into("<H", data, logits + 32, end - start)
+    return data
+
+
+def dropped(data):
+    """Leave the entry of grad out of the directory, and count and place it anew."""
+    _, _, start, end, *_, last = directory(data)
+    size, place = struct.unpack_from("<2L", data, last + 12)
+    struct.pack_into("<2H2L", data, last + 8, 3, 3, size - (end - start), place)
+    return data[:start] + data[end:]
+
+
+def renamed(data):
+    """List grad under another name."""
+    start = directory(data)[2]
+    data[start:] = data[start:].replace(b"grad", b"glad", 1)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (swallowed, "3 members listed of 4"),
+        (dropped, "214 bytes from 427 on that are of no one member"),
+        (renamed, "the member 'grad.npy' listed as 'glad.npy'"),
+    ],
+)
+def test_a_directory_that_has_lost_the_gradient(damage, message):
+    table = npy(np.ones((2, 3)))
+    members = {"q.npy": table, "logits.npy": table, "grad.npy": table, "alpha.npy": npy(0.2)}
+    data = bytearray(archive(members))
+    Path("case.npz").write_bytes(damage(data))
+    assert message in refused("case.npz")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_archive_that_was_written_as_a_stream(save, arrays):
+    class Pipe(io.RawIOBase):
+        def __init__(self):
+            self.data = bytearray()
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.data += data
+            return len(data)
+
+    pipe = Pipe()
+    save(pipe, **arrays, größe=np.ones(2))
+    Path("case.npz").write_bytes(pipe.data)
+    np.testing.assert_array_equal(read_all("case.npz")["grad"], arrays["grad"])
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_an_array_that_must_be_whole_has_a_limit(order, arrays, monkeypatch):
     arrays = {name: np.asarray(array, order=order) for name, array in arrays.items()}
@@ -345,6 +425,63 @@ def test_a_compressed_archive_of_tensors(arrays):
         members = {name: file.read(name) for name in file.namelist()}
     Path("case.pt").write_bytes(archive(members, compression=zipfile.ZIP_DEFLATED))
     assert "a compressed member" in refused("case.pt")
+
+
+# Parquet.
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("state", "case.parquet::state: found EOFError: 37 labels of 40 rows"),
+        ("weights", "case.parquet::weights: found EOFError: the data ends before the array does"),
+    ],
+)
+@pytest.mark.parametrize("rows", [7, 40])
+def test_a_row_group_with_a_column_that_is_shorter(column, message, rows):
+    table = [[1.0, 2.0, 3.0]] * 40
+    columns = {"state": list(map(str, range(40))), "weights": [1.0] * 40}
+    arrays = pa.table({**columns, "q": table, "logits": table, "alpha": [0.2] * 40})
+    options = {"compression": "none", "use_dictionary": False, "row_group_size": 10}
+    pq.write_table(arrays, "case.parquet", **options)
+    group = pq.read_metadata("case.parquet").row_group(1)
+    start = group.column(arrays.column_names.index(column)).data_page_offset
+    data = bytearray(Path("case.parquet").read_bytes())
+    at = data.index(b"\x15\x14", start)  # 10 values, in the header of the page
+    data[at : at + 2] = b"\x15\x0e"  # 7
+    Path("case.parquet").write_bytes(data)
+    assert message in refused("case.parquet", rows=rows)
+
+
+# Arrow.
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_compressed_buffer_that_would_fill_the_memory(encoded):
+    zeros = pa.array(np.zeros(2**20))
+    column = pa.DictionaryArray.from_arrays(np.zeros(2**20, np.int8), zeros) if encoded else zeros
+    table = pa.table({"q": column, "logits": zeros})
+    pyarrow.feather.write_feather(table, "case.feather", compression="zstd", chunksize=2**20)
+    data = Path("case.feather").read_bytes()
+    assert len(data) < 2**16
+    claims = [struct.pack("<q", size) for size in (2**23, 2**40)]
+    Path("case.feather").write_bytes(data.replace(*claims))
+    message = refused("case.feather", given={"alpha": ["1"]})
+    assert re.search(r"found 1\d{12} bytes to hold in memory|found 2\d{12} bytes to hold", message)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"FEA1" + bytes(100), "Feather of version 2"),
+        (b"ARROW1\0\0" + bytes(100), "case.feather"),
+        (b"ARROW1\0\0" + struct.pack("<i6s", 2**31 - 1, b"ARROW1"), "the end of the file"),
+        (b"", "no Arrow file"),
+    ],
+)
+def test_files_that_are_no_feather(data, message):
+    Path("case.feather").write_bytes(data)
+    assert message in refused("case.feather")
 
 
 # HDF5.
@@ -402,9 +539,9 @@ def test_numbers_by_the_grammar_of_json(cell):
     ("text", "message"),
     [
         ("1,2\n3\n", "q.csv:2: found 1 cells, expected 2"),
-        ("a,a\n1,2\n", "the action 'a' twice"),
-        ("a,\n1,2\n", "an empty label of a action"),
-        ("state,a\ns,1\ns,2\n", "the state 's' twice"),
+        ("a,a\n1,2\n", "the column 'a' twice"),
+        ("a,\n1,2\n", "an empty label of a column"),
+        ("state,a\ns,1\ns,2\n", "the row 's' twice"),
         ("x,1.0\n2,3\n", "'x' beside the number 1.0"),
         ("a,b\n", "no numbers"),
         ("\n\n", "an empty file"),
@@ -433,12 +570,122 @@ def test_text_that_is_no_table(text, message):
         ("[" * 100_000, "nested too deeply"),
         ("1" * 5000, "q.json"),
         ('["Infinity"]', "Only logits may be infinite"),
+        ('{"a": 1, "b": 2}', "found one number for each label, expected one number for each state"),
+        ("{\"('s', 0)\": 1, \"('s', 1)\": 2}", "add columns 'state' and 'action'"),
+        ('{"0": {"0,1": 1}, "1": {"0,2": 2}}', "other actions than in '0'"),
+        ('[{"x": 1, "y": 2}, {"x": 1}]', r"q.json\[1\]: found other names than .*: 'y'"),
+        ('[{"q": 1, "logits": 2}]', "q.json::q: found one number in each row"),
+        ('[{"x": [1, 2], "y": [3, 4]}]', "a list in a cell"),
+        ('[{"x": 0, "y": 0.5}, {"x": 1, "y": 1}, {"x": 2, "y": 1}]', "the numbers of the rows"),
+        ('[{"state": 0, "action": 0, "q": [1]}]', r"an array of shape \(1,\) in each row"),
+        ('[{"state": null, "action": 0, "q": 1}]', "labels that are neither text nor integers"),
+        ('[{"state": 0, "action": 0, "q": 1}, {"state": 1, "action": 1, "q": 1}]', "no row for"),
+        ('[{"state": 0, "action": 0, "q": 1}, {"state": 0, "action": 0, "q": 1}]', "again"),
+        ('{"columns": ["x"], "index": [0, 1], "data": [[1]]}', "q.json"),
+        ('{"columns": ["x", "x"], "index": [0], "data": [[1, 2]]}', "the column 'x' twice"),
+        ('{"schema": {}, "data": [{"q": 1, "logits": 2}]}', "one number in each row"),
     ],
 )
 def test_json_that_is_no_table(text, message):
     Path("q.json").write_text(text)
     with pytest.raises(InputError, match=message):
         open_case(None, {"q": ["q.json"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"x": 1}\n{"x": 2', r"q.jsonl:2:1:8: found a mistake"),
+        ('{"x": 1}\n\n{"x": NaN}', "q.jsonl:3: found NaN"),
+        ('{"x": 1, "x": 2}', "q.jsonl:1: found the key 'x' twice"),
+        ("[1, 2]\n[3]", r"q.jsonl\[1\]: found 1 elements"),
+        ("\n", "q.jsonl"),
+    ],
+)
+def test_lines_of_json_that_are_no_table(text, message):
+    Path("q.jsonl").write_text(text)
+    with pytest.raises(SoftcheckError, match=message):
+        open_case(None, {"q": ["q.jsonl"], "logits": ["q.jsonl"], "alpha": ["1"]})
+
+
+COLUMNS = {"q": [1.0, 2.5], "logits": [3.0, 4.0], "grad": [0.0, 0.0]}
+
+
+def save_columns(path, columns):
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table(columns), path)
+    elif path.suffix == ".npz":
+        np.savez(path, **columns)
+    else:
+        lines = [columns, *zip(*columns.values(), strict=True)]
+        path.write_text("\n".join(",".join(map(str, line)) for line in lines))
+
+
+@pytest.mark.parametrize("name", ["case.csv", "case.parquet"])
+def test_columns_of_roles_without_states_and_actions(name):
+    save_columns(Path(name), COLUMNS)
+    message = "the columns 'q', 'logits', 'grad', but no state and no action"
+    for given in ({}, {"q": [name], "logits": [name], "alpha": ["1"]}):
+        assert message in refused(None if given else name, given=given)
+
+
+@pytest.mark.parametrize("name", ["q.csv", "q.parquet"])
+def test_actions_with_the_names_of_roles(name):
+    save_columns(Path(name), {letter: [0.5, 1.0] for letter in "abcdefghijklmnopqrstuvwxyz"})
+    case = open_case(None, {"q": [name], "logits": [name], "alpha": ["1"]})
+    assert case.actions == 26
+
+
+@pytest.mark.parametrize("name", ["q.csv", "q.parquet"])
+def test_row_numbers_under_another_name_are_no_action(name):
+    save_columns(Path(name), {"s": [1, 2, 3], "x": [0.5, 1.5, 2.0], "y": [3.0, 4.0, 5.0]})
+    assert "numbers of the rows as the values of an action 's'" in refused(
+        None, given={"q": [name], "logits": [name], "alpha": ["1"]}
+    )
+
+
+@pytest.mark.parametrize("labels", [[0, 0], ["s", "s"]])
+def test_arrays_of_entries_are_not_one_state(labels):
+    columns = {"state": labels, "action": [0, 1], "alpha": 1.0, **COLUMNS}
+    save_columns(Path("case.npz"), columns)
+    assert "shape (2,) beside as many states and actions" in refused("case.npz")
+
+
+def test_an_index_of_which_the_levels_have_no_names():
+    said = {b"pandas": b'{"index_columns": ["__index_level_0__", "__index_level_1__"]}'}
+    levels = {"__index_level_0__": ["s", "s"], "__index_level_1__": ["x", "y"]}
+    table = pa.table({**COLUMNS, **levels}).replace_schema_metadata(said)
+    pq.write_table(table, "case.parquet")
+    assert "the labels '__index_level_0__', '__index_level_1__'" in refused("case.parquet")
+    Path("case.csv").write_text(",,q,logits\ns,x,1,2\ns,y,3,4\n")
+    assert "but no state and no action" in refused("case.csv")
+
+
+def test_labels_that_would_make_too_large_a_table():
+    lines = "".join(f"s{i},a{i},1\n" for i in range(100_000))
+    Path("case.csv").write_text(f"state,action,q\n{lines}")
+    assert "no row for 's0, a1'" in refused("case.csv")
+    row = {str(i): 1.0 for i in range(10_000)}
+    Path("case.pkl").write_bytes(pickle.dumps({"q": dict.fromkeys(range(10_000), row)}))
+    assert f"a list of {10**8} numbers" in refused("case.pkl", allow_pickle=True)
+    Path("case.pkl").write_bytes(pickle.dumps([row] * 10_000))
+    assert f"a list of {10**8} numbers" in refused("case.pkl", allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("torch._utils._rebuild_tensor_v2", "with torch.save, under the suffix .pt"),
+        ("pandas.DataFrame", "with to_parquet or to_csv"),
+        ("mine.Agent", "Convert it to NumPy arrays"),
+    ],
+)
+def test_a_pickle_of_other_objects_says_what_is_there(name, hint):
+    module, _, function = name.rpartition(".")
+    Path("case.pkl").write_bytes(f"c{module}\n{function}\n.".encode())
+    message = refused("case.pkl", allow_pickle=True)
+    assert f"found {name}, which is not a plain value" in message
+    assert hint in message
 
 
 class Short(Memory):
@@ -450,5 +697,6 @@ class Short(Memory):
 
 def test_a_source_that_ends_early(arrays):
     short = table.Table(Short(arrays["q"]), None, "q")
-    with pytest.raises(InputError, match="q: found EOFError: the data ends before the array"):
-        list(short.blocks(2, 1))
+    for blocks in (short.blocks(7, 1), islice(short.blocks(2, 1), 3, None)):
+        with pytest.raises(InputError, match="q: found EOFError: the data ends before the array"):
+            next(blocks)

@@ -61,7 +61,6 @@ SUMMED_OVER_STATES = Mistake(
     seen="p-christ before 9cf68ff",
     needs=UNDECLARED,
     scale=lambda shared: (1.0 / shared.reduction,),
-    shows=(Shown("loss", lambda view: -view.e.policy.value, turn=-1),),
 )
 
 SIGN_FLIPPED = Mistake(
@@ -79,6 +78,10 @@ SIGN_FLIPPED = Mistake(
     shows=(
         Shown("value", lambda view: -view.e.policy.value),
         Shown("advantage", lambda view: view.e.policy.value - view.e.policy.g),
-        Shown("loss", lambda view: view.e.policy.value * view.e.factor, turn=-2),
+        Shown(
+            "loss",
+            lambda view: view.e.policy.value * view.e.factor / view.shared.reduction,
+            turn=-2,
+        ),
     ),
 )

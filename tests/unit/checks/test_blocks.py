@@ -5,10 +5,17 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from softcheck.checks.blocks import CRITICS, REDUCTIONS, Masking, evaluation, rows_of_block
+from softcheck.checks.blocks import (
+    CRITICS,
+    REDUCTIONS,
+    Masking,
+    evaluation,
+    reduction_of,
+    rows_of_block,
+)
 from softcheck.checks.dumps import DUMPS
 from softcheck.checks.evaluation import Context
-from softcheck.errors import InputError
+from softcheck.errors import InputError, SoftcheckError
 from softcheck.gradient.policy import Buffers
 from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables import case_from_arrays
@@ -33,8 +40,9 @@ def arrays(**changes):
 def evaluated(given, masking=None, **settings):
     case = case_from_arrays(given)
     (raw,) = case.blocks(case.states)
-    context = Context(case.states * case.actions, 5)
-    return evaluation(case, raw, Settings(**settings), context, Buffers(), masking or Masking())
+    chosen = Settings(**settings)
+    context = Context(case.states * case.actions, 5, reduction=reduction_of(case, chosen))
+    return evaluation(case, raw, chosen, context, Buffers(), masking or Masking())
 
 
 def seen(e):
@@ -132,10 +140,27 @@ def test_every_choice_is_made_somehow():
 
 @pytest.mark.parametrize(
     ("reduction", "factor"),
-    [("none", 1.0), ("sum", 1.0), ("mean", 1 / 8), ("mean-all", 1 / 32)],
+    [("none", 1.0), ("sum", 1.0), ("mean", 1 / 8), ("mean-all", 1 / 32), ("weighted-mean", 1 / 36)],
 )
 def test_a_reduction_is_a_factor_of_each_state(reduction, factor):
-    assert REDUCTIONS[reduction](8, 4) == factor
+    table = np.zeros((8, 4))
+    given = {"q": table, "logits": table, "alpha": 1.0, "weights": np.arange(1.0, 9.0)}
+    assert reduction_of(case_from_arrays(given), Settings(reduction=reduction)) == factor
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (None, "--reduction: found weighted-mean, but no weights"),
+        ([1.0, -1.0, 0.0], "weights: found weights whose sum is 0.0"),
+        ([1.7e308, 1.7e308, 0.0], "weights: found weights whose sum is inf"),
+    ],
+)
+def test_weights_that_no_mean_can_be_by(weights, message):
+    given = arrays(weights=weights)
+    given = {role: array for role, array in given.items() if array is not None}
+    with pytest.raises(SoftcheckError, match=message):
+        reduction_of(case_from_arrays(given), Settings(reduction="weighted-mean"))
 
 
 @pytest.mark.parametrize(

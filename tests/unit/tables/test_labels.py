@@ -1,9 +1,12 @@
 """Tables with labels in one order: states and actions by themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from softcheck.errors import InputError, UsageError
+from softcheck.tables.frames import ACTION, STATE
 from softcheck.tables.labels import align
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table
@@ -69,7 +72,33 @@ def test_other_labels_are_an_error_that_lists_them(states, actions, found):
     assert (error.value.where, error.value.found) == ("logits", found)
 
 
-def test_labelled_tables_have_their_actions_last():
-    with pytest.raises(UsageError, match="--action-axis: found axis 0, expected the last axis"):
-        align({"q": table(NUMBERS, "abc")}, 0)
+def test_rows_may_be_those_of_actions():
+    found = align(
+        {
+            "q": table(NUMBERS, "xyz", "ab"),
+            "logits": table(NUMBERS[[2, 0, 1]][:, ::-1], "zxy", "ba"),
+            "weights": table([1.0, 0.0], "ba"),
+        },
+        0,
+    )
+    assert (found.states, found.actions) == (tuple("ab"), tuple("xyz"))
+    np.testing.assert_array_equal(found.tables["logits"].whole(), NUMBERS)
+    np.testing.assert_array_equal(found.tables["weights"].whole(), [0.0, 1.0])
     assert align({"q": table(NUMBERS)}, 0).states is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "axis", "hint"),
+    [
+        ((3, 2), STATE, 0, "Leave out --action-axis."),
+        ((3, 2), ACTION, 1, "Say --action-axis 0."),
+        ((3, 1, 2), None, 1, "Leave out --action-axis."),
+    ],
+)
+def test_an_axis_that_labels_contradict(shape, rows, axis, hint):
+    labelled = replace(table(NUMBERS, "abc", "xy"), rows=rows)
+    with pytest.raises(
+        UsageError, match=f"--action-axis: found axis {axis}, expected axis"
+    ) as error:
+        align({"q": table(np.ones(shape)), "logits": labelled}, axis)
+    assert error.value.hint == hint
