@@ -198,6 +198,16 @@ def test_a_mask_after_the_softmax_leaves_rounding_where_it_masks_and_a_leak_is_n
     assert len(behind) > 50
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_mistake_is_named_beside_what_such_a_mask_leaves(dtype):
+    q, logits = np.random.default_rng(20).normal(size=(2, 100, 7))
+    legal = np.random.default_rng(21).random(q.shape) > 0.4
+    legal[:, 0] = True
+    wrong = dump(q, logits, 0.5, renormalised(torch.tensor(legal)), dtype) | {"alpha": 0.25}
+    (diagnosis,) = softcheck.verify(**wrong, mask=legal).cases[0].diagnosis
+    assert diagnosis.code == "alpha-doubled"
+
+
 def minus_logsumexp(q, logits, alpha):
     log_pi = logits - torch.logsumexp(logits, -1, keepdim=True)
     return log_pi.exp() * (alpha * log_pi - q)
@@ -256,6 +266,13 @@ def test_parts_that_are_added_in_the_precision_of_the_leaf_are_allowed_and_said(
     for of_alpha in (1.05, 2.0):
         wrong = dump(q, logits, of_alpha * alpha, loss, dtype) | {"alpha": alpha}
         assert checks_of(softcheck.verify(**wrong, **options))["gradient"].failed > 100
+
+
+def test_a_mistake_is_named_in_parts_that_were_added_so():
+    q, noise = np.random.default_rng(20).normal(size=(2, 100, 7))
+    wrong = dump(q, q / 0.25 + 0.05 * noise, -0.25, upcast_twice, "bfloat16") | {"alpha": 0.25}
+    (diagnosis,) = softcheck.verify(**wrong, compute_dtype="float32").cases[0].diagnosis
+    assert diagnosis.code == "entropy-sign-flipped"
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
