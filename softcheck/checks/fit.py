@@ -167,7 +167,8 @@ class Moments(Merging):
         r : Entries
             Their ratio.
         """
-        made = cls(e.dumps["gradient"].computed)
+        dump = e.dumps["gradient"]
+        made = cls(dump.computed)
         actual, expected, tolerance, _ = gradient
         a, b = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2"))
         weight = e.policy.pi
@@ -197,9 +198,10 @@ class Moments(Merging):
         columns = np.array([*of_states, *_flushed(e, a, b, tolerance)])
         # No sum of magnitudes is larger, by the inequality of Cauchy and Schwarz.
         columns[_SIZES] = np.sqrt(e.policy.live * columns[_SIZES])
-        # Where logits are so large that logsumexp has few digits, it rounds alike in all states.
-        computed = made.computed
-        columns[_SHARED] += columns[_SIZES] * (computed.unit / computed.factor * largest_logit(e))
+        # Logits so large that they have few digits have few logsumexp, which round alike.
+        coarsest = max(dump.stored.unit, dump.computed.unit)
+        alike = np.minimum(coarsest * largest_logit(e), 1.0) / dump.computed.factor
+        columns[_SHARED] += alike * columns[_SIZES]
         made.sums.add(e.start, columns)
         weighed = aa + bb
         weighed = weighed[weighed > 0.0]

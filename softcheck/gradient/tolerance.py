@@ -33,10 +33,10 @@ class Precision(enum.Enum):
     """A floating-point format, and what is right of numbers that were computed in it.
 
     A row is its name, its unit roundoff, the size below which a result may be 0 (float32 and
-    bfloat16 flush subnormal numbers on accelerators; float16 does not, and its sums may lose two of
-    its quanta), and K: the tolerance of a dumped value in units of its bound. Right gradients of
-    public frameworks stay below 13 (`torch.distributions.Categorical`, which clamps) and mostly
-    below 2; of 16 bits, whose sums are accumulated in float32, below 1.
+    bfloat16 flush subnormal numbers on accelerators; float16 does not, and a chain of its products
+    and sums may lose four of its quanta), and K: the tolerance of a dumped value in units of its
+    bound. Right gradients of public frameworks stay below 13 (`torch.distributions.Categorical`,
+    which clamps) and mostly below 2; of 16 bits, whose sums are accumulated in float32, below 1.
     """
 
     unit: float
@@ -46,7 +46,7 @@ class Precision(enum.Enum):
     FLOAT64 = "float64", 2.0**-53, 2.0**-1022, 16.0
     FLOAT32 = "float32", 2.0**-24, 2.0**-126, 16.0
     BFLOAT16 = "bfloat16", 2.0**-8, 2.0**-126, 2.0
-    FLOAT16 = "float16", 2.0**-11, 2.0**-23, 2.0
+    FLOAT16 = "float16", 2.0**-11, 2.0**-22, 2.0
 
     def __new__(cls, value: str, *row: float) -> "Precision":
         """Make a member whose value is the name of its dtype."""

@@ -23,9 +23,9 @@ LEAST = {
     Precision.FLOAT64: 1e-306,
     Precision.FLOAT32: 3e-38,
     Precision.BFLOAT16: 3e-38,
-    Precision.FLOAT16: 2.4e-7,
+    Precision.FLOAT16: 4.8e-7,
 }
-"""Errors where a right value may have become 0: above twice 2^-1022, 2^-126, 2^-126 and two of
+"""Errors where a right value may have become 0: above twice 2^-1022, 2^-126, 2^-126 and four of
 2^-24, for V gathers as much from its two terms, and pi is a half."""
 
 

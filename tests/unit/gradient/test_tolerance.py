@@ -21,7 +21,7 @@ def test_a_precision_is_that_of_its_numbers(precision):
     assert precision.unit == 2.0 ** -(kind.nmant + 1)
     least = kind.smallest_normal
     if precision is Precision.FLOAT16:
-        least = 2.0 * float(kind.smallest_subnormal)
+        least = 4.0 * float(kind.smallest_subnormal)
     assert precision.underflow == float(least)
 
 
