@@ -310,9 +310,10 @@ def allow(
 ) -> tuple[Entries, Entries, Needed]:
     """Return `expected` and `tolerance` with an allowance for what is right with it, not without.
 
-    Whatever needs none is seen as sharply as it can be. The error of a normaliser is one number a
-    state, what its entries add up to beyond what they should: with it taken off, all of the state
-    must be right.
+    A state that needs none is seen as sharply as it can be. The error of a normaliser is one number
+    a state, what its entries add up to beyond what they should: with it taken off, all of the state
+    must be right. Where one entry is a sum of rounded parts, all of its state are: each is seen no
+    better than that.
 
     Parameters
     ----------
@@ -334,6 +335,6 @@ def allow(
     added = (np.abs(off) > narrow) & (np.abs(off) <= wide)
     expected, tolerance = expected.copy(), tolerance.copy()
     expected[:, needy[helped]] += shared[:, helped]
-    tolerance[:, needy] = np.where(added, wide, narrow)
+    tolerance[:, needy] = np.where(added.any(axis=0), wide, narrow)
     needed = Needed(helped.size, int(np.count_nonzero(added)))
     return expected, tolerance, needed
