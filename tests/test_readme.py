@@ -70,11 +70,18 @@ def test_its_table_of_formats_is_that_of_the_program():
     assert list(listed) == list(FORMATS), "README.md, the table of `--output-format`"
 
 
-def test_the_factor_that_it_says_is_that_of_every_precision():
-    said = re.findall(r"within (\d+) of its bounds|gradient gets (\d+) times its bound", README)
-    factors = {float(a or b) for a, b in said}
-    assert len(said) == 2
-    assert {precision.factor for precision in Precision} == factors, (
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        r"within (\d+) of its bounds, within (\d+) in 16 bits",
+        r"gets (\d+) times its bound, and (\d+) times if it was computed in bfloat16 or float16",
+    ],
+)
+def test_the_factors_that_it_says_are_those_of_every_precision(sentence):
+    (said,) = re.findall(sentence, README)
+    factors = dict(zip((False, True), map(float, said), strict=True))
+    short = {Precision.BFLOAT16, Precision.FLOAT16}
+    assert all(each.factor == factors[each in short] for each in Precision), (
         "README.md says in two places how many times its bound a dumped value is tolerated"
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from operator import add
 from typing import Annotated, NamedTuple
 
@@ -11,8 +12,19 @@ from softcheck.checks.evaluation import Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, over_tolerance, sight
-from softcheck.gradient.policy import Buffers, Entries, Quantity, States
-from softcheck.gradient.tolerance import summation
+from softcheck.gradient.policy import Buffers, Entries, Indices, PerState, Quantity, States
+from softcheck.gradient.tolerance import (
+    NONE_NEEDED,
+    Allowance,
+    Needed,
+    allow,
+    of_masked,
+    of_normaliser,
+    of_parts,
+    summation,
+)
+
+_NO_MATTER = 2.0**-20  # of a bound
 
 
 class Expected(NamedTuple):
@@ -94,26 +106,44 @@ def _expected_loss(e: Evaluation) -> Expected:
 def _expected_gradient(e: Evaluation) -> Expected:
     """Eq. (6), with the rounding that logits far from 0 add to that of `tolerance.bounds`.
 
-    Frameworks subtract logsumexp before the maximum, and a logit may have been rounded itself: rho
-    grows by |theta| and mag by alpha |theta|. As |theta| is at most |max theta| + |z|, and rho has
-    |z|, that is |max theta| times the scale, within a factor of 2 that K covers.
+    A logit may have been rounded itself: rho grows by |theta| and mag by alpha |theta|. As |theta|
+    is at most |max theta| + |z|, and rho has |z|, that is |max theta| times the scale, within a
+    factor of 2 that K covers. What frameworks lose that subtract logsumexp is in `_allowance`.
     """
 
     def buffer(quantity: str) -> Entries:
         return e.buffers(f"expected.{quantity}", e.policy.pi.shape)
 
-    value, scale, policy = e.gradient, e.scale, e.policy
+    value, scale, policy, factor = e.gradient, e.scale, e.policy, np.abs(e.factor)
+    computed = e.dumps["gradient"].computed
     rounding = np.multiply(scale, np.abs(policy.highest), out=buffer("rounding"))
     rounding += e.bounds.rounding.each
-    # Backward passes weigh g and V by pi one by one.
-    size = 2.0 * (np.abs(policy.value) + e.bounds.largest) + e.block.alpha
+    if e.legal is not None:
+        left = of_masked(len(rounding), np.abs(policy.value) + e.bounds.size, e.bounds.slope)
+        np.copyto(rounding, left / computed.factor, where=~e.legal)
     if (e.factor != 1.0).any():
-        factor = np.abs(e.factor)
         value = np.multiply(value, e.factor, out=buffer("value"))
         scale = np.multiply(scale, factor, out=buffer("scale"))
         rounding *= factor
-        size *= factor
+    size = _size_of_gradient(e)
+    # V gathers what underflow takes from each of its terms, and is weighted by pi.
+    gathered = len(rounding) * computed.underflow / computed.tolerated * (1.0 + size)
+    if (gathered > _NO_MATTER * factor * e.bounds.size).any():
+        rounding += gathered * (policy.pi if e.legal is None else np.where(e.legal, policy.pi, 1.0))
     return Expected(value, rounding, scale, size)
+
+
+def _size_of_gradient(e: Evaluation) -> States:
+    """Backward passes weigh g and V by pi one by one."""
+    size = 2.0 * (np.abs(e.policy.value) + e.bounds.largest) + e.block.alpha
+    weighted: States = size * np.abs(e.factor)
+    return weighted
+
+
+def underflow(e: Evaluation) -> States:
+    """Return the part of the tolerance of a dumped gradient that is room for underflow."""
+    dump = e.dumps["gradient"]
+    return dump.factor * dump.computed.underflow_as(dump.stored) * (1.0 + _size_of_gradient(e))
 
 
 INTERMEDIATES: dict[str, Callable[[Evaluation], Expected]] = {
@@ -129,7 +159,8 @@ INTERMEDIATES: dict[str, Callable[[Evaluation], Expected]] = {
 
 DUMPS = INTERMEDIATES | {"gradient": _expected_gradient}
 
-_ZERO_WHERE_MASKED = {"policy", "gradient"}
+_SEEN_WHERE_MASKED = {"policy", "gradient"}
+"""What is 0 where an action is masked: the policy exactly, the gradient but for rounding."""
 
 
 def dump_tolerance(dump: Dump, expected: Expected) -> Quantity:
@@ -175,26 +206,59 @@ class Sides(NamedTuple):
 
 def sides(e: Evaluation, name: str) -> Sides:
     """Return a dumped quantity beside its definition; NaN and infinity in it always fail."""
+    return judged(e, name)[0]
+
+
+def judged(e: Evaluation, name: str) -> tuple[Sides, Needed]:
+    """Return the sides of a dumped quantity, and how often they needed an allowance."""
     dump, expected = e.dumps[name], DUMPS[name](e)
     actual, value = dump.values, expected.value
     tolerance = dump_tolerance(dump, expected)
     # Bounds are of first order: they end where the rounding of a logit moves its exponential
-    # by a factor.
-    far = dump.computed.unit * _largest_logit(e) > 1.0
+    # by a factor. What is left where an action is masked depends on no logit.
+    far = dump.computed.unit * largest_logit(e) > 1.0
     if far.any():
-        tolerance[..., far] = np.inf
+        seen = True if e.legal is None or actual.ndim == 1 else e.legal
+        np.copyto(tolerance, np.inf, where=far & seen)
     if not dump.finite and not np.isfinite(actual.sum()):
         tolerance[~np.isfinite(actual)] = 0.0
     if e.legal is not None and actual.ndim == 2:
         masked = ~e.legal
-        tolerance[masked] = 0.0
         value = np.where(masked, 0.0, value)
-        if name not in _ZERO_WHERE_MASKED:
+        if name != "gradient":
+            tolerance[masked] = 0.0
+        if name not in _SEEN_WHERE_MASKED:
             actual = np.where(masked, 0.0, actual)
-    return Sides(actual, value, tolerance, expected.scale)
+    if name != "gradient":
+        return Sides(actual, value, tolerance, expected.scale), NONE_NEEDED
+    found = Sides(actual, value, tolerance, expected.scale)
+    ratio = found.ratio(e.buffers("scratch.2", actual.shape))
+    if ratio.max() <= 1.0 and ratio.min() >= -1.0:
+        return found, NONE_NEEDED
+    value, tolerance, needed = allow(actual, value, tolerance, partial(_allowance, e))
+    return Sides(actual, value, tolerance, expected.scale), needed
 
 
-def _largest_logit(e: Evaluation) -> States:
+def _allowance(e: Evaluation, states: Indices) -> Allowance:
+    """Return what the gradient of some states of a block is allowed, see `Allowance`."""
+    dump, policy = e.dumps["gradient"], e.policy
+
+    def of(x: PerState) -> States:
+        return np.broadcast_to(x, policy.value.shape)[states]
+
+    pi, value, alpha = policy.pi[:, states], of(policy.value), of(e.block.alpha)
+    factor = dump.factor * of(np.abs(e.factor))
+    logsumexp = of(policy.highest + policy.log_Z)
+    normaliser = dump.computed.unit * of_normaliser(logsumexp, np.abs(value) + alpha)
+    parts = None
+    if dump.stored.unit > dump.computed.unit:
+        reward = pi * (e.block.q[:, states] - of(e.mean(e.block.q)))
+        entropy = pi * (policy.g[:, states] - value) - reward
+        parts = of_parts(reward, entropy, alpha * pi) * (factor * dump.stored.unit)
+    return Allowance(pi, factor * normaliser, parts)
+
+
+def largest_logit(e: Evaluation) -> States:
     """Return the largest |theta| of an action whose pi is not 0."""
     highest, depth = e.policy.highest, e.policy.depth
     largest: States = np.maximum(np.abs(highest), np.abs(highest - depth))
@@ -207,7 +271,7 @@ def check_dump(e: Evaluation, name: str) -> Tally:
 
 
 def compare_sides(e: Evaluation, found: Sides, ratio: Quantity | None = None) -> Tally:
-    """Compare the sides of a dumped quantity: every place counts, a masked one must be 0.
+    """Compare the sides of a dumped quantity: every place counts, a masked one must be 0 too.
 
     `ratio` is theirs, where it is known already.
     """

@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 
 from softcheck.checks import fit
-from softcheck.checks.dumps import DUMPS, Total, check_dump, compare_sides, sides
+from softcheck.checks.dumps import DUMPS, Total, check_dump, compare_sides, judged
 from softcheck.checks.evaluation import Context, Evaluation
 from softcheck.checks.merging import Merging, by_key, merged
 from softcheck.checks.oracles import ORACLES, Suspect, check_exact
@@ -69,9 +69,11 @@ def run(e: Evaluation) -> Partial:
         if dump.values.ndim == 0:
             partial.totals[name] = Total.of(e, name)
         elif name == "gradient":
-            found = sides(e, name)
+            found, needed = judged(e, name)
             ratio = found.ratio(e.buffers("value", found.actual.shape))
-            _record(partial, name, compare_sides(e, found, ratio), e)
+            tally = compare_sides(e, found, ratio)
+            tally.needed = needed
+            _record(partial, name, tally, e)
             partial.moments = fit.Moments.of(e, found, ratio)
         else:
             _record(partial, name, check(e, name), e)

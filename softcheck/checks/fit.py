@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.checks.dumps import Sides
+from softcheck.checks.dumps import Sides, largest_logit, underflow
 from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, sight
@@ -37,16 +37,20 @@ FEWEST = 6.0
 
 _FREEDOM = 20.0  # standard errors from n states are widened by 1 + 20 / n
 
-_COLUMNS = 8
-"""Of each state: 1, sum a r, sum b r, sum a a, sum a b, sum b b, and bounds on sum |a|, sum |b|."""
+_COLUMNS = 10
+"""Of each state: 1, sum a r, sum b r, sum a a, sum a b, sum b b, bounds on sum |a| and sum |b|, and
+how far sum a r and sum b r may move in a direction that other states share."""
 
 _MOMENTS = slice(1, 6)
 _SIZES = slice(6, 8)
+_SHARED = slice(8, 10)
 
 _GROUP = 512
 _BITS = 14
 _COLLINEAR = 1e-12
 _USEFUL = 0.5
+_SIGNED = 0.5  # of its tolerance: if the gradient is no larger anywhere, its sign is no matter
+_FLUSHED = 2.0**-20  # of a tolerance: less is no matter
 _ROUNDING = 64.0 * U  # of a product of two sums over actions, relative to its size
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
@@ -134,6 +138,8 @@ class Moments(Merging):
     sums : Sums
     skipped : int
         Entries that are not finite and took no part.
+    signed : bool
+        Whether some entry would not be right with the opposite sign.
     states : int
         States that took part.
     seen : Bins
@@ -144,6 +150,7 @@ class Moments(Merging):
     computed: Annotated[Precision, kept]
     sums: Annotated[Sums, merged] = field(default_factory=Sums)
     skipped: Annotated[int, add] = 0
+    signed: Annotated[bool, or_] = False
     states: Annotated[int, add] = 0
     seen: Annotated[Bins, or_] = field(default_factory=lambda: np.zeros(1 << _BITS, np.bool_))
 
@@ -160,7 +167,8 @@ class Moments(Merging):
         r : Entries
             Their ratio.
         """
-        made = cls(e.dumps["gradient"].computed)
+        dump = e.dumps["gradient"]
+        made = cls(dump.computed)
         actual, expected, tolerance, _ = gradient
         a, b = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2"))
         weight = e.policy.pi
@@ -169,7 +177,10 @@ class Moments(Merging):
         weight = np.divide(weight, tolerance, out=b)
         np.subtract(e.mean(e.block.q), e.block.q, out=a)
         a *= weight
-        np.divide(expected, tolerance, out=b)
+        np.divide(e.gradient, tolerance, out=b)
+        if (e.factor != 1.0).any():
+            b *= e.factor
+        made.signed = bool((b > _SIGNED).any() or (b < -_SIGNED).any())
         b -= a
 
         def product(x: Entries, y: Entries) -> States:
@@ -180,12 +191,17 @@ class Moments(Merging):
             finite, r = np.isfinite(actual - expected), r.copy()
             made.skipped = int(np.count_nonzero(~finite))
             for x in (a, b, r):
-                np.copyto(x, 0.0, where=~finite | (tolerance == 0.0) | np.isinf(tolerance))
+                np.copyto(x, 0.0, where=~finite | ~(tolerance > 0.0) | np.isinf(tolerance))
             ar = product(a, r)
         aa, bb = product(a, a), product(b, b)
-        columns = np.array([np.ones_like(ar), ar, product(b, r), aa, product(a, b), bb, aa, bb])
+        of_states = [np.ones_like(ar), ar, product(b, r), aa, product(a, b), bb, aa, bb]
+        columns = np.array([*of_states, *_flushed(e, a, b, tolerance)])
         # No sum of magnitudes is larger, by the inequality of Cauchy and Schwarz.
         columns[_SIZES] = np.sqrt(e.policy.live * columns[_SIZES])
+        # Logits so large that they have few digits have few logsumexp, which round alike.
+        coarsest = max(dump.stored.unit, dump.computed.unit)
+        alike = np.minimum(coarsest * largest_logit(e), 1.0) / dump.computed.factor
+        columns[_SHARED] += alike * columns[_SIZES]
         made.sums.add(e.start, columns)
         weighed = aa + bb
         weighed = weighed[weighed > 0.0]
@@ -203,6 +219,20 @@ class Moments(Merging):
         """
         empty = max(1, self.seen.size - int(self.seen.sum()))
         return self.seen.size * log(self.seen.size / empty)
+
+
+def _flushed(e: Evaluation, a: Entries, b: Entries, tolerance: Entries) -> tuple[States, ...]:
+    """Return how far sum a r and sum b r of each state may move where entries become 0.
+
+    An entry that is larger than the room for underflow rounds in either direction.
+    """
+    room = underflow(e)
+    if not (room > _FLUSHED * tolerance.min(axis=0)).any():
+        none = np.zeros_like(room)
+        return none, none
+    size = np.abs(a + b)
+    np.copyto(size, 0.0, where=~(size * tolerance <= room))
+    return tuple(sum_of_products(np.abs(x), size, e.buffers) for x in (a, b))
 
 
 class Parameter(NamedTuple):
@@ -260,8 +290,9 @@ def fitted(moments: Moments) -> Fitted:
     """Return x and y / x with their tolerances.
 
     The tolerance is the larger of `SIGMAS` standard errors and what rounding can do in one
-    direction: `COHERENT` of the bounds of all entries together, and the rounding of alpha and
-    of the scale themselves.
+    direction: `COHERENT` of the bounds of all entries together, the whole of those that underflow
+    may have made 0, what large logits do to all states alike, and the rounding of alpha and of the
+    scale themselves.
     """
     total, unit, K = moments.sums.total(), moments.computed.unit, moments.computed.factor
     different = moments.different()
@@ -275,7 +306,8 @@ def fitted(moments: Moments) -> Fitted:
     def parameter(value: float, of: Array, solution: _Solution) -> Parameter:
         hidden = float(np.abs(of) @ solution.noise @ np.abs(of))
         error = sqrt(max(0.0, float(of @ solution.covariance @ of)) + hidden) * repeats
-        floor = coherent / K * float(np.abs(of) @ solution.lever @ total[0, _SIZES])
+        together = coherent / K * total[0, _SIZES] + total[0, _SHARED]
+        floor = float(np.abs(of) @ solution.lever @ together)
         value = float(value)
         return Parameter(value, max(sigmas * error, floor) + 2.0 * unit * abs(value), error)
 
@@ -315,6 +347,8 @@ def check(moments: Moments, alpha: float | None) -> Tally:
         beside = "" if unit_of else f", declared {true!r}"
         said.append(f"{name} fitted {_spelled(value, error)}{unit_of}{beside}")
         rows.append((value, true, tolerance, true))
+    if not moments.signed:
+        said.append("a gradient of the opposite sign would look the same")
     if moments.skipped:
         said.append(f"{moments.skipped} entries that are not finite were left out")
     actual, expected, tolerances, scale = np.array(rows).T.copy()
@@ -323,6 +357,8 @@ def check(moments: Moments, alpha: float | None) -> Tally:
         tally = compare(actual, expected, tolerances, seen, Buffers(), entries=2, start=0, limit=2)
     tally.spots = [spot._replace(state=None, about=said[spot.state or 0]) for spot in tally.spots]
     tally.summary = "; ".join(said)
+    if moments.signed:
+        tally.live = max(1, tally.live)
     return tally
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from softcheck.checks.merging import Merging, kept
 from softcheck.gradient.policy import Buffers, Entries, Quantity, States
+from softcheck.gradient.tolerance import NONE_NEEDED, Needed
 
 Histogram: TypeAlias = NDArray[np.int64]  # (bins,)
 
@@ -47,6 +48,10 @@ def _worst_first(mine: list[Spot], others: list[Spot]) -> list[Spot]:
     return sorted(mine + others, key=_RANK)
 
 
+def _both(mine: Needed, other: Needed) -> Needed:
+    return Needed(*map(add, mine, other))
+
+
 @dataclass
 class Tally(Merging):
     """Counts, the worst spots and the resolution of a check.
@@ -65,6 +70,8 @@ class Tally(Merging):
         holds the states without one, the last one those with a blind entry.
     limit : int
         How many spots are kept.
+    needed : Needed
+        How often an allowance was needed.
     summary : str
         What the report should say of the outcome as a whole.
     """
@@ -76,6 +83,7 @@ class Tally(Merging):
     blind: Annotated[int, add] = 0
     spots: Annotated[list[Spot], _worst_first] = field(default_factory=list)
     histogram: Annotated[Histogram, add] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
+    needed: Annotated[Needed, _both] = NONE_NEEDED
     summary: Annotated[str, kept] = ""
 
     def resolution(self) -> tuple[float, float] | None:

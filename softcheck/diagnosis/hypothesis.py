@@ -1,6 +1,7 @@
 """A mistake with its numbers: the gradient that it predicts, and whether a dump is that one."""
 
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from operator import add
 from typing import Annotated, NamedTuple
@@ -16,8 +17,15 @@ from softcheck.diagnosis.mistakes.record import Formula, Parts
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.points import Point
 from softcheck.diagnosis.view import View, dot
-from softcheck.gradient.policy import Array, Entries, PerState
-from softcheck.gradient.tolerance import Precision
+from softcheck.gradient.policy import Array, Entries, Indices, PerState, States
+from softcheck.gradient.tolerance import (
+    Allowance,
+    Precision,
+    allow,
+    of_masked,
+    of_normaliser,
+    of_parts,
+)
 
 NAMED, FREE = 1.0, 2.0
 """What a named mistake and a free number cost: the cheapest explanation comes first."""
@@ -114,6 +122,8 @@ def predict(view: View, hypothesis: Hypothesis, parts: Parts | None = None) -> P
         if parts.unknown is not None:
             tolerance[parts.unknown] = inf
         tolerance[~np.isfinite(view.grad)] = inf
+        needed = partial(_allowance, view, parts, *rounded, hypothesis.precision)
+        value, tolerance, _ = allow(view.grad, value, tolerance, needed)
         return Prediction(value, tolerance)
 
 
@@ -131,12 +141,48 @@ def rounding(
     size = abs(x) * base.rough_q + abs(y) * base.rough_log
     bound = parts.weight * size
     bound += base.spread * (np.abs(x * parts.a) + np.abs(y * parts.b))
+    if base.e.legal is not None:
+        slope = np.abs(x * parts.a + y * parts.b).sum(axis=0)
+        left = of_masked(len(bound), _mean_size(parts, x, y), slope) / computed.factor
+        np.maximum(bound, left, out=bound, where=~base.e.legal)
     bound *= factor * computed.tolerated
-    bound += computed.underflow_as(dump.stored) * (1.0 + factor * size)
+    gathered = len(bound) * computed.underflow * np.abs(parts.weight)
+    bound += (computed.underflow_as(dump.stored) + gathered) * (1.0 + factor * size)
     if dump.decimal:
         bound += printed(dump.decimal, factor * parts.weight * size)
-    bound[:, computed.unit * view.largest_logit > 1.0] = inf
+    seen = True if base.e.legal is None else base.e.legal
+    np.copyto(bound, inf, where=(computed.unit * view.largest_logit > 1.0) & seen)
     return bound
+
+
+def _allowance(
+    view: View, parts: Parts, x: float, y: float, coarser: Precision | None, states: Indices
+) -> Allowance:
+    """Return what x a + y b is allowed in some states, as the right gradient is."""
+    base, dump = parts.base, view.dump
+
+    def of(z: PerState) -> States:
+        return np.broadcast_to(z, view.e.policy.value.shape)[states]
+
+    factor = dump.factor * of(np.abs(factor_of(view, parts)))
+    policy, weight = base.e.policy, parts.weight[:, states]
+    logsumexp = of(policy.highest + policy.log_Z)
+    normaliser = (coarser or dump.computed).unit * of_normaliser(
+        logsumexp, of(_mean_size(parts, x, y))
+    )
+    added = None
+    if dump.stored.unit > dump.computed.unit:
+        a, b = x * parts.a[:, states], y * parts.b[:, states]
+        added = of_parts(a, b, abs(y) * of(base.alpha) * weight) * (factor * dump.stored.unit)
+    return Allowance(weight, factor * normaliser, added)
+
+
+def _mean_size(parts: Parts, x: float, y: float) -> States:
+    """Return a bound on sum pi |h| where h is what x a + y b weighs with pi."""
+    base = parts.base
+    of_log = base.alpha * (np.abs(base.e.mean(base.log_p)) + 1.0)
+    size: States = abs(x) * base.e.mean(np.abs(base.q)) + abs(y) * of_log
+    return size
 
 
 @dataclass

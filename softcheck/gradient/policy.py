@@ -18,6 +18,7 @@ PerState: TypeAlias = Array  # (rows,), or (1,) where all states share it
 Quantity: TypeAlias = Array  # (actions, rows), or (rows,) for what is one number a state
 Flags: TypeAlias = NDArray[np.bool_]  # (actions, rows)
 Counts: TypeAlias = NDArray[np.intp]  # (rows,)
+Indices: TypeAlias = NDArray[np.intp]  # of some rows
 
 FLOOR = -750.0
 """Shifted logits end here: exp of anything below -745.2 is 0, and 0 times finite stays 0."""

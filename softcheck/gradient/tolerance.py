@@ -9,6 +9,7 @@ bounds here are first order in the unit roundoff U, from the standard model of a
 """
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log2
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from softcheck.gradient.policy import (
     Block,
     Buffers,
     Entries,
+    Indices,
     Policy,
     States,
     sum_of_products,
@@ -31,9 +33,10 @@ class Precision(enum.Enum):
     """A floating-point format, and what is right of numbers that were computed in it.
 
     A row is its name, its unit roundoff, the size below which a result may be 0 (float32 and
-    bfloat16 flush subnormal numbers on accelerators; float16 does not), and K: the tolerance of a
-    dumped value in units of its bound. Right gradients of public frameworks stay below 13
-    (`torch.distributions.Categorical`, which clamps) and mostly below 2.
+    bfloat16 flush subnormal numbers on accelerators; float16 does not, and a chain of its products
+    and sums may lose four of its quanta), and K: the tolerance of a dumped value in units of its
+    bound. Right gradients of public frameworks stay below 13 (`torch.distributions.Categorical`,
+    which clamps) and mostly below 2; of 16 bits, whose sums are accumulated in float32, below 1.
     """
 
     unit: float
@@ -42,8 +45,8 @@ class Precision(enum.Enum):
 
     FLOAT64 = "float64", 2.0**-53, 2.0**-1022, 16.0
     FLOAT32 = "float32", 2.0**-24, 2.0**-126, 16.0
-    BFLOAT16 = "bfloat16", 2.0**-8, 2.0**-126, 16.0
-    FLOAT16 = "float16", 2.0**-11, 2.0**-24, 16.0
+    BFLOAT16 = "bfloat16", 2.0**-8, 2.0**-126, 2.0
+    FLOAT16 = "float16", 2.0**-11, 2.0**-22, 2.0
 
     def __new__(cls, value: str, *row: float) -> "Precision":
         """Make a member whose value is the name of its dtype."""
@@ -191,3 +194,147 @@ def scale(policy: Policy, terms: Terms, shared: Bounds, out: Entries) -> Entries
     np.multiply(policy.pi, shared.size - 5.0 * terms.alpha, out=out)
     out += shared.weighted.each
     return out
+
+
+def of_masked(actions: int, size: States, slope: States) -> States:
+    """Return what rounding may leave on the masked logits of each state, in units of U.
+
+    A mask may come after the softmax: s = sum m p, pi = m p / s. With h = dL/dpi, whatever that is,
+    the backward pass hands p
+
+        t_k = h_k / s - (sum pi h) / s
+
+    where an action is legal, and a masked logit -p sum_k p_k t_k = -p sum pi (h - sum pi h): 0 but
+    for rounding. h / s rounds once, sum pi h and s as sums do, and so does the last sum. Where s is
+    taken off as a logarithm that rounds twice, 2 |log s|: at most 16 if 0.03 % of p are legal. As
+    p is at most 1, no more is left than
+
+        (2 n + 17) sum pi |h| + n sum pi |h - sum pi h|.
+
+    It is proved, not measured, so K is not for it.
+
+    Parameters
+    ----------
+    actions : int
+    size : States
+        At least sum pi |h|. As h is -g + alpha, |V| + sum pi D + alpha will do.
+    slope : States
+        sum pi |h - sum pi h|, sum pi D.
+    """
+    n = summation(actions)
+    left: States = (2.0 * n + 17.0) * size + n * slope
+    return left
+
+
+class Allowance(NamedTuple):
+    """What some right code loses beyond its bound, in the states that it is asked for.
+
+    Attributes
+    ----------
+    weight : Entries
+        How the error of a normaliser is shared out: as pi is.
+    normaliser : States
+        The largest such error.
+    parts : Entries or None
+        The rounding of parts that were added in a precision coarser than they were computed in.
+    """
+
+    weight: Entries
+    normaliser: States
+    parts: Entries | None
+
+
+def of_normaliser(logsumexp: States, size: States) -> States:
+    """Return what an error that all log pi of a state share adds to its gradient, over pi U.
+
+    `logits - logsumexp(logits)` rounds logsumexp itself, so that every log pi of the state is off
+    by one and the same delta, |delta| <= U |logsumexp|, and pi sums to 1 + delta. The gradient
+
+        pi (1 + delta) (h - sum pi (1 + delta) h) = (1 + delta) T - pi delta (1 + delta) sum pi h
+
+    has a part left that is large where h has an offset. The bound of T covers the first term, and
+    this, with room for a second rounding of logsumexp, the other one.
+
+    Parameters
+    ----------
+    logsumexp : States
+    size : States
+        At least |sum pi h|: h is -g + alpha, so |V| + alpha will do.
+    """
+    left: States = 2.0 * np.abs(logsumexp) * size
+    return left
+
+
+def of_parts(reward: Entries, entropy: Entries, weight: Entries) -> Entries:
+    """Return what the parts of a gradient round by if each is stored, in units of U.
+
+    Where logits are upcast in several places, autograd rounds the gradient of each to the precision
+    of the leaf and adds them in it. The parts are those of a reward, of an entropy, and of
+    logsumexp beside sum pi theta in that entropy, which leave alpha pi each and cancel. Each of
+    them rounds, and so do sums of some of them.
+
+    Parameters
+    ----------
+    reward, entropy : Entries
+        J(Q) and alpha J(log pi), of any sign.
+    weight : Entries
+        alpha pi.
+    """
+    size: Entries = np.abs(reward) + np.abs(entropy) + 2.0 * weight
+    return 2.0 * size
+
+
+class Needed(NamedTuple):
+    """How often an allowance was needed.
+
+    Attributes
+    ----------
+    normaliser : int
+        In states that are right but for the error of a normaliser.
+    parts : int
+        In entries that are right if they were added from rounded parts.
+    """
+
+    normaliser: int
+    parts: int
+
+
+NONE_NEEDED = Needed(0, 0)
+
+
+def allow(
+    actual: Entries,
+    expected: Entries,
+    tolerance: Entries,
+    allowance: Callable[[Indices], Allowance],
+) -> tuple[Entries, Entries, Needed]:
+    """Return `expected` and `tolerance` with an allowance for what is right with it, not without.
+
+    A state that needs none is seen as sharply as it can be. The error of a normaliser is one number
+    a state, what its entries add up to beyond what they should: with it taken off, all of the state
+    must be right. Where one entry is a sum of rounded parts, all of its state are: each is seen no
+    better than that.
+
+    Parameters
+    ----------
+    actual, expected, tolerance : Entries
+    allowance : callable
+        From the states that need one; see `Allowance`.
+    """
+    off = actual - expected
+    needy = np.flatnonzero(~(np.abs(off) <= tolerance).all(axis=0))
+    if not needy.size:
+        return expected, tolerance, NONE_NEEDED
+    weight, normaliser, parts = allowance(needy)
+    off, narrow = off[:, needy], tolerance[:, needy]
+    wide = narrow if parts is None else narrow + parts
+    shared = weight * np.clip(off.sum(axis=0), -normaliser, normaliser)
+    without, with_it = ((np.abs(x) <= wide).all(axis=0) for x in (off, off - shared))
+    helped = np.flatnonzero(with_it & ~without)
+    off[:, helped] -= shared[:, helped]
+    added = (np.abs(off) > narrow) & (np.abs(off) <= wide)
+    expected, tolerance = expected.copy(), tolerance.copy()
+    expected[:, needy[helped]] += shared[:, helped]
+    tolerance[:, needy] = np.where(added.any(axis=0), wide, narrow)
+    needed = Needed(helped.size, int(np.count_nonzero(added)))
+    return expected, tolerance, needed

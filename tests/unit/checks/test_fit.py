@@ -111,7 +111,7 @@ def test_the_standard_error_is_that_of_sums_over_states():
 def test_no_sum_of_magnitudes_is_above_its_bound():
     arrays, a, b = wrong(4, states=1300)
     total, tolerance = moments(arrays)
-    for bound, part in zip(total.sums.total()[0, 6:], (a, b), strict=True):
+    for bound, part in zip(total.sums.total()[0, 6:8], (a, b), strict=True):
         size = np.abs(part / tolerance).sum()
         assert size <= bound <= 1.5 * size
 
@@ -119,7 +119,7 @@ def test_no_sum_of_magnitudes_is_above_its_bound():
 @pytest.mark.parametrize("states", [1, 511, 512, 1300, 5000])
 def test_sums_are_the_same_for_any_cut_and_order(states):
     generator = np.random.default_rng(states)
-    columns = generator.normal(size=(8, states)) * 10.0 ** generator.uniform(-9, 9, size=(8, 1))
+    columns = generator.normal(size=(10, states)) * 10.0 ** generator.uniform(-9, 9, size=(10, 1))
     columns[0] = 1.0
     totals = []
     for cuts in (0, 3, 40):
@@ -135,7 +135,7 @@ def test_sums_are_the_same_for_any_cut_and_order(states):
         totals.append(pieces[0].total())
     for total in totals:
         np.testing.assert_array_equal(total, totals[0])
-    for i, j in np.ndindex(8, 8):
+    for i, j in np.ndindex(10, 10):
         products = columns[i] * columns[j]
         error = abs(totals[0][i, j] - math.fsum(products))
         assert error <= 30 * U * math.fsum(np.abs(products))
