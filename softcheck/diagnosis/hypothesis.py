@@ -1,7 +1,7 @@
 """A mistake with its numbers: the gradient that it predicts, and whether a dump is that one."""
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, log2
 from operator import add
 from typing import Annotated, NamedTuple
 
@@ -21,9 +21,13 @@ from softcheck.gradient.tolerance import Precision
 NAMED, FREE = 1.0, 2.0
 """What a named mistake and a free number cost: the cheapest explanation comes first."""
 
+FEW = 4.0
+"""So many units of its rounding bound coarse arithmetic may be off where it is the explanation: it
+is mostly off by less than one, and what is within K of coarse units may be anything."""
 
 _MOST_BITS = 40.0  # of one entry
 _ROUND = 0.1  # of a unit in the last place: decimal digits in a text file add their own rounding
+_SURELY = 4.0  # units of the size of an entry
 
 
 class Free(NamedTuple):
@@ -34,6 +38,13 @@ class Free(NamedTuple):
 
 
 FIXED = Free()
+
+
+class Coarse(NamedTuple):
+    """Precisions that a gradient has, where others were declared."""
+
+    computed: Precision
+    stored: Precision
 
 
 @dataclass(frozen=True)
@@ -48,8 +59,10 @@ class Hypothesis:
     codes : tuple of str
         The named mistakes beside the formula's own.
     free : Free
-    precision : Precision or None
-        What the gradient was computed in, if that is the mistake.
+    coarse : Coarse or None
+        What the gradient was rounded by, if that is the mistake.
+    in_part : bool
+        Whether that is so in the states with a wrong entry alone: the others follow Eq. (6).
     """
 
     formula: Formula
@@ -57,7 +70,8 @@ class Hypothesis:
     y: float
     codes: tuple[str, ...] = ()
     free: Free = FIXED
-    precision: Precision | None = None
+    coarse: Coarse | None = None
+    in_part: bool = False
 
     @classmethod
     def at(cls, formula: Formula, point: Point) -> "Hypothesis":
@@ -68,15 +82,16 @@ class Hypothesis:
     def cost(self) -> float:
         """How much has to be assumed."""
         own = self.formula.cost if self.formula.code else 0.0
-        precision = 2.5 * FREE if self.precision else 0.0
-        return own + NAMED * len(self.codes) + FREE * sum(self.free) + precision
+        coarse = 2.5 * FREE if self.coarse else 0.0
+        more = NAMED * (len(self.codes) + self.in_part)
+        return own + more + FREE * sum(self.free) + coarse
 
     @property
     def names(self) -> tuple[str, ...]:
         """The codes of the mistakes, that of the formula first."""
         own = (self.formula.code,) if self.formula.code else ()
         free = self._free_name()
-        low = (LOW_PRECISION.code,) if self.precision else ()
+        low = (LOW_PRECISION.code,) if self.coarse else ()
         return (*own, *self.codes, *free, *low)
 
     @property
@@ -106,18 +121,23 @@ def predict(view: View, hypothesis: Hypothesis, parts: Parts | None = None) -> P
         value = gradient(view, parts, x, y)
         # Where nothing should be left, the rounding of what cancelled is.
         rounded = (x, y) if x or y else (1.0, 1.0)
-        tolerance = rounding(view, parts, *rounded, hypothesis.precision)
-        tolerance += view.dump.stored.unit * np.abs(value)
+        computed, stored = hypothesis.coarse or (view.dump.computed, view.dump.stored)
+        tolerance = rounding(view, parts, *rounded, computed)
+        if computed is not view.dump.computed:
+            tolerance *= min(1.0, FEW / computed.factor)
+        tolerance += stored.unit * np.abs(value)
         tolerance *= view.dump.factor
         tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
-        if parts.unknown is not None:
-            tolerance[parts.unknown] = inf
+        if hypothesis.in_part:
+            _, expected, own, _ = view.of_eq_6
+            value = np.where(view.wrong_rows, value, expected)
+            tolerance = np.where(view.wrong_rows, tolerance, own)
         tolerance[~np.isfinite(view.grad)] = inf
         return Prediction(value, tolerance)
 
 
 def rounding(
-    view: View, parts: Parts, x: float, y: float, coarser: Precision | None = None
+    view: View, parts: Parts, x: float, y: float, computed: Precision | None = None
 ) -> Entries:
     """Return K E(U_c) for x a + y b, and the underflow of either precision.
 
@@ -125,7 +145,7 @@ def rounding(
     weight, and (rho + n) times the part itself for the roundings of the weight.
     """
     base, dump = parts.base, view.dump
-    computed = coarser or dump.computed
+    computed = computed or dump.computed
     factor: PerState = np.abs(factor_of(view, parts))
     size = abs(x) * base.rough_q + abs(y) * base.rough_log
     bound = parts.weight * size
@@ -151,11 +171,15 @@ class Evidence(Merging):
         Entries that are wrong by Eq. (6) and right by the hypothesis.
     bits : float
         By how many halvings of the error these are hit: what chance would have to bring about.
+        Of an entry that follows from the others of its state, none.
     left, right, size, grain : float
         Sums of squares: of what the hypothesis leaves, of what Eq. (6) leaves, of the gradient,
         and of the rounding of what is stored.
-    unrounded : int
-        Wrong entries that no computation in `hypothesis.precision` ends with.
+    long, zero : int
+        Entries that coarse arithmetic, if that is the hypothesis, would not have left: with more
+        digits than it keeps, and 0 where it would have left something.
+    short : float
+        How many digits the others lack, together.
     """
 
     tally: Annotated[Tally, merged]
@@ -165,7 +189,14 @@ class Evidence(Merging):
     right: Annotated[float, add]
     size: Annotated[float, add]
     grain: Annotated[float, add]
-    unrounded: Annotated[int, add]
+    long: Annotated[int, add] = 0
+    zero: Annotated[int, add] = 0
+    short: Annotated[float, add] = 0.0
+
+    @property
+    def reproduces(self) -> bool:
+        """Whether every entry is as predicted, within the tolerance of a pass: else no name is."""
+        return self.tally.failed == 0
 
 
 def judge(view: View, hypothesis: Hypothesis) -> Evidence:
@@ -175,7 +206,8 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
     with np.errstate(all="ignore"):
         finite = np.isfinite(view.grad)
         grad = np.where(finite, view.grad, 0.0)
-        tally = view.e.compare(grad, value, tolerance, np.ones_like(value), entries=compared)
+        scale = view.of_eq_6.scale
+        tally = view.e.compare(grad, value, tolerance, scale, entries=compared)
         error = np.abs(grad - value)
         reproduced = finite & np.isfinite(tolerance) & (error <= tolerance)
         mended = reproduced & view.wrong
@@ -187,28 +219,52 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
         usual = unit * np.sqrt(left / max(1, int(np.count_nonzero(weight))))
         grain = view.dump.stored.unit * np.abs(grad)
         usual = np.where(weight > 0, np.maximum(np.maximum(error, usual), grain), tolerance)
-        bits = np.log2(away[mended] / np.minimum(usual, tolerance)[mended])
-        unrounded = 0
-        if hypothesis.precision is not None:
-            unrounded = _unrounded(grad[finite & view.wrong], hypothesis.precision)
+        hit = np.where(mended, np.log2(away / np.minimum(usual, tolerance)), 0.0)
+        long, zero, short = _marks(view, hypothesis, grad)
         return Evidence(
             tally,
             mended=int(np.count_nonzero(mended)),
-            bits=float(np.clip(bits, 0.0, _MOST_BITS).sum()),
+            bits=_free_bits(view, hypothesis, np.clip(hit, 0.0, _MOST_BITS)),
             left=left,
             right=_squares(away, weight),
             size=size,
             grain=view.dump.stored.unit**2 * size,
-            unrounded=unrounded,
+            long=long,
+            zero=zero,
+            short=short,
         )
+
+
+def _free_bits(view: View, hypothesis: Hypothesis, hit: Entries) -> float:
+    """Add up the evidence of the entries that do not follow from others of their state.
+
+    Where a state sums to 0 by itself its last entry follows from all others, and each number that
+    was read off a state takes one entry more.
+    """
+    numbers = hypothesis.formula.read.numbers
+    follow = np.where(view.sums_wrong, 0, 1)
+    if not numbers:
+        hits, legal = np.count_nonzero(hit, axis=0), np.count_nonzero(view.legal, axis=0)
+        follow = np.maximum(0, follow - (legal - hits))
+    ordered = np.sort(hit, axis=0)[::-1]
+    free = np.arange(len(hit))[:, np.newaxis] >= follow + numbers
+    return float(ordered[free].sum())
+
+
+def _marks(view: View, hypothesis: Hypothesis, grad: Entries) -> tuple[int, int, float]:
+    """Return `long`, `zero` and `short` of `Evidence`: right entries bear the marks too."""
+    if hypothesis.coarse is None:
+        return 0, 0, 0.0
+    computed, stored = hypothesis.coarse
+    digits = np.frexp(grad[grad != 0.0])[0] / stored.unit
+    long = int(np.count_nonzero(np.abs(digits - np.round(digits)) > _ROUND))
+    _, expected, _, scale = view.of_eq_6
+    left = _SURELY * computed.unit * scale + computed.underflow_as(stored)
+    zero = int(np.count_nonzero((grad == 0.0) & (np.abs(expected) > left)))
+    lacking = log2(stored.unit / view.dump.stored.unit)
+    return long, zero, lacking * (digits.size - long)
 
 
 def _squares(part: Array, weight: Array) -> float:
     product = np.where(weight > 0, part, 0.0) * weight
     return dot(product, product)
-
-
-def _unrounded(values: Array, precision: Precision) -> int:
-    """Count the numbers whose significand is longer than a precision keeps."""
-    digits = np.frexp(values)[0] / precision.unit
-    return int(np.count_nonzero(np.abs(digits - np.round(digits)) > _ROUND))

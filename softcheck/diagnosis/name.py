@@ -20,7 +20,7 @@ from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import Evidence, Hypothesis, judge
 from softcheck.diagnosis.mistakes.where import FIRST_WRONG
 from softcheck.diagnosis.profile import Profile
-from softcheck.diagnosis.sieve import STRAY, credible, survivors
+from softcheck.diagnosis.sieve import STRAY, credible, of_fit, survivors
 from softcheck.diagnosis.states import part
 from softcheck.diagnosis.states import view as view_of
 from softcheck.diagnosis.view import View
@@ -34,10 +34,6 @@ FEW = 8
 """How many explanations are followed through all states."""
 
 _FARTHER = 16.0  # in squares
-
-_EASILY = 0.25
-"""Right gradients mostly stay below 2 of the 16 in a tolerance; the bounds of coarse arithmetic are
-so wide that what is wrong by half may lie within them."""
 
 _R = TypeVar("_R")
 _Judged: TypeAlias = tuple[Hypothesis, Evidence]
@@ -94,6 +90,8 @@ def diagnose(
     of_states = quantity is not None and tallies[quantity].spots[0].state is not None
     causes = intermediates.rows(quantity, view) if quantity and of_states else []
     tried = survivors(view)[:FEW] if gradient else []
+    if moments is not None and failed == ["fit"]:
+        tried = of_fit(fit.fitted(moments), view)
 
     def work(raw: RawBlock, buffers: Buffers) -> _Found:
         states = np.arange(raw.start, raw.start + raw.rows)
@@ -105,15 +103,14 @@ def diagnose(
         )
 
     said = list(_first_wrong(case, settings, failed, tallies))
-    if gradient or causes:
+    if tried or gradient or causes:
         found = _merged(over_blocks(work))
         said += say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity)
+        judged = list(zip(tried, found.evidence, strict=True))
         if found.profile is not None:
-            judged = list(zip(tried, found.evidence, strict=True))
             said += _of_gradient(case, view, judged, found.profile)
-    if moments is not None and failed == ["fit"]:
-        unit = moments.computed.unit
-        said += say.of_fit(fit.fitted(moments), tallies["fit"].summary, view, unit)
+        elif judged:
+            said += say.of_fit(judged, tallies["fit"].summary)
     return tuple(said)
 
 
@@ -159,25 +156,22 @@ def _of_gradient(
         # What is finite is right: there is no other formula to look for.
         yield (say.isolated if _stray(profile) else say.not_finite)(case, profile)
         return
-    explained = _ordered(view, judged, profile)
+    explained = _ordered(view, judged)
     if _stray(profile) and (not explained or explained[0][0].cost >= 4.0):
         yield say.isolated(case, profile)
     elif explained:
-        yield from say.explanations(explained, view, profile)
+        yield from say.explanations(case, explained, view, profile)
     else:
-        yield say.unexplained(case, view, profile, _coarse(judged, profile))
+        yield say.unexplained(case, view, profile)
 
 
-def _ordered(view: View, judged: Iterable[_Judged], profile: Profile) -> list[_Judged]:
+def _ordered(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
     """Return what reproduces the gradient, the simplest first, one for each set of names."""
-    kept = []
-    for made, evidence in judged:
-        failed = evidence.tally.failed
-        few = failed <= STRAY * evidence.tally.entries and 4 * failed < profile.failed
-        alright = failed == 0 or (few and bool(made.names) and not made.formula.code)
-        alright = alright and 2 * evidence.mended >= profile.failed - profile.infinite
-        if alright and _worth(made, evidence, profile) and credible(view, made, evidence):
-            kept.append((made, evidence))
+    kept = [
+        (made, evidence)
+        for made, evidence in judged
+        if evidence.reproduces and credible(view, made, evidence)
+    ]
     # Of two that are both within tolerance the one that is much nearer is meant.
     nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
     kept = [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
@@ -188,33 +182,6 @@ def _ordered(view: View, judged: Iterable[_Judged], profile: Profile) -> list[_J
 
 def _worst(tally: Tally) -> float:
     return min(tally.spots[0].ratio, 1e6)
-
-
-def _worth(made: Hypothesis, evidence: Evidence, profile: Profile) -> bool:
-    """Whether coarse arithmetic, if that is the explanation, has left its marks.
-
-    It makes most entries wrong, and the sums over actions too, and it leaves short significands.
-    """
-    if made.precision is None:
-        return True
-    return _spread_out(profile) and evidence.unrounded == 0
-
-
-def _spread_out(profile: Profile) -> bool:
-    states = profile.entries / len(profile.by_action)
-    return profile.failed > 0.1 * profile.entries and profile.sums_wrong > 0.1 * states
-
-
-def _coarse(judged: Iterable[_Judged], profile: Profile) -> Precision | None:
-    """Return the finest precision whose rounding is easily as large as every difference."""
-    if not _spread_out(profile):
-        return None
-    covering = [
-        made.precision
-        for made, evidence in judged
-        if made.precision and _worst(evidence.tally) <= _EASILY
-    ]
-    return min(covering, key=lambda precision: precision.unit, default=None)
 
 
 def _stray(profile: Profile) -> bool:

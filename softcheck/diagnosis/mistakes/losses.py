@@ -14,6 +14,7 @@ from softcheck.diagnosis.mistakes.record import (
     Need,
     Parts,
     Planted,
+    Read,
     Turn,
 )
 
@@ -51,16 +52,31 @@ def _next_policy(whole: View) -> Tables:
 
 
 def _next_state_policy(view: View) -> Parts:
-    """Alpha (p' - p) with the policy p' of the next step."""
+    """Alpha (p' - p) with the policy p' of the next step; that after the last is read off G."""
     import numpy as np
 
     (successor,) = of_whole(view, _next_policy)
-    rows = view.shared.states // view.shared.shape[0]
-    last = view.states >= view.shared.states - rows
+    last = view.states >= view.shared.states - _steps(view)
+    size = view.alpha * np.abs(view.e.factor)
+    room = view.of_eq_6.tolerance / size
+    beyond = view.p + view.grad / (view.alpha * view.e.factor)
+    is_policy = (beyond >= -room).all(axis=0)
+    is_policy &= np.abs(beyond.sum(axis=0) - 1.0) <= room.sum(axis=0)
+    beyond[:, ~is_policy] = np.nan
+    successor = np.where(last, beyond, successor)
     b = view.alpha * (successor - view.p)
-    weight = np.maximum(view.p, successor)
-    unknown = np.broadcast_to(last, b.shape)
-    return Parts(np.zeros_like(b), b, weight, view, unknown=unknown)
+    return Parts(np.zeros_like(b), b, np.maximum(view.p, successor), view)
+
+
+def _plant_next_state_policy(view: View, _: np.random.Generator) -> Entries:
+    (successor,) = of_whole(view, _next_policy)
+    grad: Entries = view.alpha * (successor - view.p) * view.e.factor
+    return grad
+
+
+def _steps(view: View) -> int:
+    """How many states a step of time has: it runs along the first axis."""
+    return view.shared.states // view.shared.shape[0]
 
 
 NEXT_STATE_POLICY = Mistake(
@@ -68,15 +84,22 @@ NEXT_STATE_POLICY = Mistake(
     phrase="the terms are weighted by the policy of the next state",
     what=(
         "pi of the next state is a constant here, so Q drops out and log pi is pulled towards it. "
-        "The last step, whose next state is not in the data, was not compared."
+        "The next state of the last step is not in the data: what its policy must be was read off "
+        "the gradient."
     ),
     wrong="G = alpha (p' - p), p' the policy of the next state",
     wrong_line="loss = (next_pi * (alpha * log_pi - q)).sum(-1).mean()",
     right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
     seen="Meta-YZ/SAC-Discrete",
     needs=SEVERAL_STATES,
-    formulas=(Formula(_next_state_policy),),
+    formulas=(
+        Formula(
+            _next_state_policy,
+            read=Read(bits=lambda view: _steps(view) * view.shared.actions * view.digits),
+        ),
+    ),
     whole=True,
+    planted=Planted(_plant_next_state_policy),
 )
 
 TEMPERATURES = (2.0, 0.5, 3.0, 4.0, 5.0, 10.0, 0.1, 0.2, 0.25, 0.7, 0.8, 0.9, 1.5)
@@ -201,7 +224,7 @@ SAMPLED_ENTROPY = Mistake(
         Formula(
             _sampled_entropy,
             applies=lambda view: bool(view.e.factor.all()),
-            read=lambda view: log2(view.shared.actions),
+            read=Read(bits=lambda view: view.wrong_states * log2(view.shared.actions)),
         ),
     ),
     planted=Planted(_plant_sampled_entropy),

@@ -15,29 +15,6 @@ if TYPE_CHECKING:
     from softcheck.gradient.policy import Entries
 
 
-def _plant_stale(view: View, _: np.random.Generator) -> Entries:
-    import numpy as np
-
-    true = true_gradient(view)
-    step = 0.01 * true / np.abs(true).max(initial=1e-300)
-    logits = view.e.block.logits - step
-    return true_gradient(view.at(logits=np.where(view.legal > 0, logits, -np.inf)))
-
-
-STALE = Mistake(
-    code="stale",
-    phrase="the logits may be those of another step",
-    what=(
-        "The numbers are near to right but no formula gives them: most often the logits, or Q, "
-        "were dumped after the optimiser had moved them."
-    ),
-    wrong="G = T of other logits",
-    wrong_line="optimizer.step(); dump(logits=policy(obs), grad=grad)",
-    right_line="dump(logits=logits, grad=logits.grad); optimizer.step()",
-    planted=Planted(_plant_stale),
-)
-
-
 def _plant_low_precision(view: View, _: np.random.Generator) -> Entries:
     import numpy as np
 
@@ -155,6 +132,17 @@ FIRST_WRONG = Mistake(
     planted=None,
 )
 
+
+def _plant_other_step(view: View, _: np.random.Generator) -> Entries:
+    """T of the logits after a step: of other data, which no formula has."""
+    import numpy as np
+
+    true = true_gradient(view)
+    step = 0.01 * true / np.abs(true).max(initial=1e-300)
+    logits = view.e.block.logits - step
+    return true_gradient(view.at(logits=np.where(view.legal > 0, logits, -np.inf)))
+
+
 UNEXPLAINED = Mistake(
     code="unexplained",
     phrase="no known mistake gives these numbers",
@@ -167,5 +155,5 @@ UNEXPLAINED = Mistake(
     wrong="unknown",
     wrong_line="unknown",
     right_line="g = q - alpha * log_pi; grad = -pi * (g - (pi * g).sum(-1, keepdim=True))",
-    planted=None,
+    planted=Planted(_plant_other_step, in_parts=False),
 )
