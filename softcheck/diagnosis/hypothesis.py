@@ -1,9 +1,9 @@
 """A mistake with its numbers: the gradient that it predicts, and whether a dump is that one."""
 
 from dataclasses import dataclass
-from math import inf, log2
+from math import inf
 from operator import add
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -21,13 +21,17 @@ from softcheck.gradient.tolerance import Precision
 NAMED, FREE = 1.0, 2.0
 """What a named mistake and a free number cost: the cheapest explanation comes first."""
 
-FEW = 4.0
+FEW, IN_SIXTEEN_BITS = 4.0, 1.0
 """So many units of its rounding bound coarse arithmetic may be off where it is the explanation: it
-is mostly off by less than one, and what is within K of coarse units may be anything."""
+is mostly off by less than one, in 16 bits always, for sums are kept in float32 there. What is
+within K of coarse units may be anything."""
+
+PRINTED = 6e-9
+"""A number that was printed as short as float32 allows is off by so much of itself."""
 
 _MOST_BITS = 40.0  # of one entry
-_ROUND = 0.1  # of a unit in the last place: decimal digits in a text file add their own rounding
 _SURELY = 4.0  # units of the size of an entry
+_LEAST = 2.0**-24  # float16 has so few exponents that gradients reach its subnormal numbers
 
 
 class Free(NamedTuple):
@@ -84,7 +88,7 @@ class Hypothesis:
         own = self.formula.cost if self.formula.code else 0.0
         coarse = 2.5 * FREE if self.coarse else 0.0
         more = NAMED * (len(self.codes) + self.in_part)
-        return own + more + FREE * sum(self.free) + coarse
+        return own + more + FREE * len(self._free_name()) + coarse
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,9 +126,10 @@ def predict(view: View, hypothesis: Hypothesis, parts: Parts | None = None) -> P
         # Where nothing should be left, the rounding of what cancelled is.
         rounded = (x, y) if x or y else (1.0, 1.0)
         computed, stored = hypothesis.coarse or (view.dump.computed, view.dump.stored)
-        tolerance = rounding(view, parts, *rounded, computed)
+        units = computed.factor
         if computed is not view.dump.computed:
-            tolerance *= min(1.0, FEW / computed.factor)
+            units = IN_SIXTEEN_BITS if computed.unit > Precision.FLOAT32.unit else FEW
+        tolerance = rounding(view, parts, *rounded, computed, units)
         tolerance += stored.unit * np.abs(value)
         tolerance *= view.dump.factor
         tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
@@ -137,20 +142,27 @@ def predict(view: View, hypothesis: Hypothesis, parts: Parts | None = None) -> P
 
 
 def rounding(
-    view: View, parts: Parts, x: float, y: float, computed: Precision | None = None
+    view: View,
+    parts: Parts,
+    x: float,
+    y: float,
+    computed: Precision | None = None,
+    units: float | None = None,
 ) -> Entries:
     """Return K E(U_c) for x a + y b, and the underflow of either precision.
 
     The rounding of each part is that of Q - E Q or of alpha l before it is weighted, times its
-    weight, and (rho + n) times the part itself for the roundings of the weight.
+    weight, and (rho + n) times the part itself for the roundings of the weight. `computed` and
+    K, the `units`, are those of the dump unless they are given.
     """
     base, dump = parts.base, view.dump
     computed = computed or dump.computed
+    units = units or computed.factor
     factor: PerState = np.abs(factor_of(view, parts))
     size = abs(x) * base.rough_q + abs(y) * base.rough_log
     bound = parts.weight * size
     bound += base.spread * (np.abs(x * parts.a) + np.abs(y * parts.b))
-    bound *= factor * computed.tolerated
+    bound *= factor * units * computed.unit
     bound += computed.underflow_as(dump.stored) * (1.0 + factor * size)
     bound[:, computed.unit * view.largest_logit > 1.0] = inf
     return bound
@@ -178,8 +190,12 @@ class Evidence(Merging):
     long, zero : int
         Entries that coarse arithmetic, if that is the hypothesis, would not have left: with more
         digits than it keeps, and 0 where it would have left something.
-    short : float
-        How many digits the others lack, together.
+    inexact : int
+        Entries that have its digits but for the rounding of decimal ones.
+    nonzero, full : int
+        Entries that are not 0, and those that use the last digit that it keeps: about half do.
+    off : float
+        The sum of squares of errors, without underflow, over the sizes of what entries are made of.
     """
 
     tally: Annotated[Tally, merged]
@@ -191,7 +207,10 @@ class Evidence(Merging):
     grain: Annotated[float, add]
     long: Annotated[int, add] = 0
     zero: Annotated[int, add] = 0
-    short: Annotated[float, add] = 0.0
+    inexact: Annotated[int, add] = 0
+    nonzero: Annotated[int, add] = 0
+    full: Annotated[int, add] = 0
+    off: Annotated[float, add] = 0.0
 
     @property
     def reproduces(self) -> bool:
@@ -220,7 +239,7 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
         grain = view.dump.stored.unit * np.abs(grad)
         usual = np.where(weight > 0, np.maximum(np.maximum(error, usual), grain), tolerance)
         hit = np.where(mended, np.log2(away / np.minimum(usual, tolerance)), 0.0)
-        long, zero, short = _marks(view, hypothesis, grad)
+        marks = {} if hypothesis.coarse is None else _marks(view, hypothesis.coarse, grad)
         return Evidence(
             tally,
             mended=int(np.count_nonzero(mended)),
@@ -229,9 +248,7 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
             right=_squares(away, weight),
             size=size,
             grain=view.dump.stored.unit**2 * size,
-            long=long,
-            zero=zero,
-            short=short,
+            **marks,
         )
 
 
@@ -251,18 +268,28 @@ def _free_bits(view: View, hypothesis: Hypothesis, hit: Entries) -> float:
     return float(ordered[free].sum())
 
 
-def _marks(view: View, hypothesis: Hypothesis, grad: Entries) -> tuple[int, int, float]:
-    """Return `long`, `zero` and `short` of `Evidence`: right entries bear the marks too."""
-    if hypothesis.coarse is None:
-        return 0, 0, 0.0
-    computed, stored = hypothesis.coarse
-    digits = np.frexp(grad[grad != 0.0])[0] / stored.unit
-    long = int(np.count_nonzero(np.abs(digits - np.round(digits)) > _ROUND))
+def _marks(view: View, coarse: Coarse, grad: Entries) -> dict[str, Any]:
+    """Return what of `Evidence` tells of coarse arithmetic: right entries bear its marks too."""
+    computed, stored = coarse
+    nonzero = grad[grad != 0.0]
+    last = np.ldexp(stored.unit, np.frexp(nonzero)[1])
+    if stored is Precision.FLOAT16:
+        last = np.maximum(last, _LEAST)
+    digits = nonzero / last
+    kept = np.round(digits)
     _, expected, _, scale = view.of_eq_6
-    left = _SURELY * computed.unit * scale + computed.underflow_as(stored)
-    zero = int(np.count_nonzero((grad == 0.0) & (np.abs(expected) > left)))
-    lacking = log2(stored.unit / view.dump.stored.unit)
-    return long, zero, lacking * (digits.size - long)
+    underflow = computed.underflow_as(stored)
+    left = _SURELY * computed.unit * scale + underflow
+    error = np.maximum(np.abs(grad - expected) - underflow, 0.0)
+    off = np.where(scale > 0.0, error / scale, 0.0)
+    return {
+        "off": dot(off, off),
+        "nonzero": digits.size,
+        "long": int(np.count_nonzero(np.abs(digits - kept) > PRINTED * np.abs(digits))),
+        "inexact": int(np.count_nonzero(digits != kept)),
+        "full": int(np.count_nonzero(kept % 2.0)),
+        "zero": int(np.count_nonzero((grad == 0.0) & (np.abs(expected) > left))),
+    }
 
 
 def _squares(part: Array, weight: Array) -> float:

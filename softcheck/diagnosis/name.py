@@ -17,7 +17,7 @@ from softcheck.checks.dumps import DUMPS, INTERMEDIATES
 from softcheck.checks.merging import Merging, merged, side_by_side
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import intermediates, say
-from softcheck.diagnosis.hypothesis import Evidence, Hypothesis, judge
+from softcheck.diagnosis.hypothesis import PRINTED, Evidence, Hypothesis, judge
 from softcheck.diagnosis.mistakes.where import FIRST_WRONG
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.sieve import STRAY, credible, of_fit, survivors
@@ -34,6 +34,8 @@ FEW = 8
 """How many explanations are followed through all states."""
 
 _FARTHER = 16.0  # in squares
+
+_OTHERS = 4  # entries are seen to be right for each that is wrong by itself
 
 _R = TypeVar("_R")
 _Judged: TypeAlias = tuple[Hypothesis, Evidence]
@@ -137,11 +139,16 @@ def _first_wrong(
 
 
 def _is_single(case: Case, settings: Settings, quantity: str, tally: Tally) -> bool:
-    """Whether most of an intermediate is wrong, and none of it more so than in float32."""
+    """Whether most of an intermediate is wrong, as numbers that float32 has, and by no more."""
     _, computed = precisions(case, quantity, settings)
     most = 2 * tally.failed >= tally.entries
     coarser = Precision.FLOAT32.unit / computed.unit
-    return most and computed is Precision.FLOAT64 and tally.spots[0].ratio <= coarser
+    near = most and computed is Precision.FLOAT64 and tally.spots[0].ratio <= coarser
+    return near and all(_is_float32(spot.actual) for spot in tally.spots)
+
+
+def _is_float32(value: float) -> bool:
+    return bool(abs(float(np.float32(value)) - value) <= PRINTED * abs(value))
 
 
 def _of_gradient(
@@ -185,9 +192,11 @@ def _worst(tally: Tally) -> float:
 
 
 def _stray(profile: Profile) -> bool:
-    """Whether few entries, or those of few states, are wrong and all others right."""
+    """Whether few entries, or those of few states, are wrong and the others seen to be right."""
     states = profile.entries / len(profile.by_action)
     few = profile.failed <= max(1.0, STRAY * profile.entries)
     few |= profile.states <= max(1.0, STRAY * states) and states > 1
     apart = profile.near <= profile.failed
-    return bool(few and apart and 2 * profile.failed <= profile.entries)
+    # What is not finite is wrong whatever the others are.
+    seen = profile.failed == profile.infinite or _OTHERS * profile.failed <= profile.told
+    return bool(few and apart and seen and 2 * profile.failed <= profile.entries)

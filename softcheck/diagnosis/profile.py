@@ -41,8 +41,8 @@ class Profile(Merging):
         How many entries are wrong.
     entries, failed, states : int
         Entries, those beyond their tolerance, and the states that these are in.
-    near : int
-        Entries that are right, but not by much.
+    near, told : int
+        Entries that are right, but not by much; and right ones that a gradient of 0 would not be.
     infinite, behind_mask : int
         Entries that are not finite: everywhere, and in states with a masked action.
     masked, struck : int
@@ -66,6 +66,7 @@ class Profile(Merging):
     failed: Annotated[int, add]
     states: Annotated[int, add] = 0
     near: Annotated[int, add] = 0
+    told: Annotated[int, add] = 0
     infinite: Annotated[int, add] = 0
     behind_mask: Annotated[int, add] = 0
     masked: Annotated[int, add] = 0
@@ -105,7 +106,9 @@ class Profile(Merging):
             made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
         with np.errstate(all="ignore"):
             near = np.abs(actual - expected) > _NEAR * tolerance
+            told = np.abs(expected) > tolerance
         made.near = int(np.count_nonzero(near & ~wrong))
+        made.told = int(np.count_nonzero(told & ~wrong))
         entropy = np.broadcast_to(-view.e.mean(view.log_p), wrong.shape)
         for name, of in (("pi", view.p), ("|Q|", np.abs(view.q)), ("entropy", entropy)):
             made.ranges[name] = float(of[wrong].min()), float(of[wrong].max())

@@ -9,12 +9,14 @@ from softcheck.diagnosis.hypothesis import Evidence, Hypothesis
 from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.parts import right
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED
+from softcheck.diagnosis.mistakes.scale import SUMMED_OVER_AXIS, sums_over_axis
 from softcheck.diagnosis.mistakes.where import (
     ISOLATED_ENTRIES,
     NAN_FROM_MASK,
     NOT_FINITE,
     UNEXPLAINED,
 )
+from softcheck.diagnosis.points import Point, told_apart_by
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.view import Shared, View
 from softcheck.gradient.policy import Array
@@ -88,10 +90,7 @@ def explanations(
         message = f"{said}: {_reproduces('gradient', evidence.tally, mended)}"
         others = [code for code in codes if code != codes[number]]
         if others and number == 0:
-            message += (
-                f". This data cannot tell it from {' or '.join(others)}; "
-                f"{_separates([made for made, _ in listed], view)} would"
-            )
+            message += _apart([made for made, _ in listed], others, view)
         elif others:
             message += f", as {codes[0]} does"
         if infinite:
@@ -135,6 +134,10 @@ def _said(made: Hypothesis, view: View) -> str:
         computed, stored = made.coarse
         as_declared = computed is view.dump.computed
         details.append(f"stored as {stored.value}" if as_declared else _declared(computed))
+    if SUMMED_OVER_AXIS.code in made.codes:
+        shape = view.shared.shape
+        axes = [axis for axis, x in enumerate(sums_over_axis(view.shared)) if abs(made.x) == x]
+        details += [f"axis {axis} of {list(shape)}" for axis in axes]
     if made.free.scale or LOSS_SCALED.code in made.codes:
         details.append(f"scale {made.x:.8g} of the declared")
     if made.free.ratio:
@@ -147,16 +150,19 @@ def _phrases(codes: Sequence[str]) -> str:
     return " and ".join(MISTAKES[code].phrase for code in codes)
 
 
-def _separates(made: Sequence[Hypothesis], view: View) -> str:
-    """Say what data would tell explanations apart."""
+def _apart(made: Sequence[Hypothesis], others: Sequence[str], view: View) -> str:
+    """Say that these data do not tell explanations apart, and what data would."""
+    beside = " or ".join(others)
     wanted = []
     if len({one.formula.code for one in made}) > 1:
         wanted.append("a batch with more actions and a less even policy")
-    if len({one.x for one in made}) == 1 and len({one.codes for one in made}) > 1:
-        wanted.append("another alpha" if view.shared.alpha else "an alpha above 0")
-    elif len({one.codes for one in made}) > 1:
-        wanted.append("a batch with another number of states, and another alpha")
-    return " and ".join(wanted) or "a larger batch"
+    else:
+        points = [Point(one.x, one.y / one.x if one.x else 1.0, one.codes) for one in made]
+        told = told_apart_by(points, view.shared, view.dump.computed.unit)
+        if told is None:
+            return f". No data tell it from {beside}"
+        wanted += told
+    return f". This data cannot tell it from {beside}; {' and '.join(wanted)} would"
 
 
 def within_rounding(precision: Precision) -> str:
@@ -303,12 +309,14 @@ def of_fit(judged: Iterable[tuple[Hypothesis, Evidence]], summary: str) -> Itera
     summary : str
         What the fit found.
     """
-    for made, evidence in judged:
-        if evidence.reproduces:
-            codes = list(made.names)
-            yield Diagnosis(
-                code="+".join(codes),
-                message=f"{_phrases(codes)}: every entry passes, all of them together do not: "
-                f"{summary}",
-                evidence={"codes": codes, "scale": made.x, "ratio": made.y / made.x},
-            )
+    said = f"every entry passes, all of them together do not: {summary}"
+    reproducing = [made for made, evidence in judged if evidence.reproduces]
+    for made in reproducing:
+        codes = list(made.names)
+        yield Diagnosis(
+            code="+".join(codes),
+            message=f"{_phrases(codes)}: {said}",
+            evidence={"codes": codes, "scale": made.x, "ratio": made.y / made.x},
+        )
+    if not reproducing:
+        yield Diagnosis(code=UNEXPLAINED.code, message=f"{UNEXPLAINED.phrase}: {said}", evidence={})

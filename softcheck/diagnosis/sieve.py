@@ -8,9 +8,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from softcheck.checks.fit import SIGMAS, Fitted, Parameter
-from softcheck.checks.tally import mostly_blind
 from softcheck.diagnosis.hypothesis import (
     NAMED,
+    PRINTED,
     Coarse,
     Evidence,
     Free,
@@ -39,13 +39,17 @@ _ROUNDS = 8
 _PATIENCE = 3
 _MISFIT = 0.5
 _SLACK = 2.0
+_ROUNDING = 0.01  # the largest share that rounding leaves of it where nothing should be left
 _LEFT = 0.1  # the largest share of the gradient's squares that an explanation leaves
+_LITTLE = 0.25  # of the squares of the best prediction
 _BETTER = 0.25  # the largest share of what Eq. (6) leaves
 _BITS = 10.0  # of evidence for each unit of cost: the table is so long
 _ALIKE = 0.5  # squared correlation
 _NEAR_POWER = 0.02
 _COLLINEAR = 1e-4
 _SHARP = 0.05
+_FULL = 0.25
+_SMALL = 0.15
 _MUCH = 3.0  # of cost
 _ZERO = replace(RIGHT, code=DETACHED_POLICY.code)
 _COARSER = (Precision.FLOAT32, Precision.FLOAT16, Precision.BFLOAT16)
@@ -79,10 +83,14 @@ class Normal(NamedTuple):
                 return both, both
         return right_a / (self.aa or 1.0), right_b / (self.bb or 1.0)
 
+    def size(self, x: float, y: float) -> float:
+        """Return the sum of squares of x a + y b."""
+        return self.aa * x * x + 2.0 * self.ab * x * y + self.bb * y * y
+
     @property
     def is_collinear(self) -> bool:
         """Whether the columns are so nearly multiples of each other that the numbers are vague."""
-        return self.ab * self.ab > (1.0 - _COLLINEAR) * self.aa * self.bb
+        return self.ab * self.ab > (1.0 - _COLLINEAR) * self.aa * self.bb > 0.0
 
 
 class Fit(NamedTuple):
@@ -107,13 +115,16 @@ class Fit(NamedTuple):
 
     def misfit_at(self, x: float, y: float) -> float:
         """Return the misfit at other numbers."""
-        dx, dy = x - self.x, y - self.y
-        aa, ab, bb = self.normal
-        return self.misfit + aa * dx * dx + 2.0 * ab * dx * dy + bb * dy * dy
+        return self.misfit + self.normal.size(x - self.x, y - self.y)
 
     def fits(self, x: float, y: float) -> bool:
-        """Whether most entries may be within their tolerance at these numbers."""
-        return self.misfit_at(x, y) <= _SLACK * self.entries
+        """Whether most entries may be within their tolerance at these numbers.
+
+        Where tolerances are as wide as the gradient nearly 0 would be too, and tell nothing.
+        """
+        size = self.normal.size(x, y)
+        enough = size >= _LITTLE * self.normal.size(self.x, self.y)
+        return enough and self.misfit_at(x, y) <= _SLACK * self.entries
 
     @property
     def informed(self) -> bool:
@@ -231,10 +242,30 @@ def _of_formulas(view: View) -> Iterator[Hypothesis]:
                 yield Hypothesis(formula, 1.0, 1.0)
                 continue
             found = fit(view, parts)
-        if not formula.code and (found is None or found.normal.is_collinear):
-            yield from _at_points(view, formula, parts, named)
+        if not formula.code:
+            yield from _where_collinear(view, formula, parts, named)
         if found is not None and found.misfit <= _MISFIT * found.entries:
             yield from _of(view, formula, parts, found, named)
+
+
+def _where_collinear(
+    view: View, formula: Formula, parts: Parts, named: Iterable[Point]
+) -> Iterator[Hypothesis]:
+    """Yield the right formula where the fit of two numbers is vague, as near the optimum.
+
+    There the points are tried by themselves, and the scale is fitted alone.
+    """
+    actual, expected, tolerance, _ = view.of_eq_6
+    factor = factor_of(view, parts)
+    with np.errstate(all="ignore"):
+        weight = np.where(np.isfinite(actual) & (tolerance > 0.0), 1.0 / tolerance, 0.0)
+        columns = (parts.a * factor, parts.b * factor, expected, np.nan_to_num(actual))
+        a, b, true, grad = (column * weight for column in columns)
+    if Normal.of(a, b).is_collinear:
+        yield from _at_points(view, formula, parts, named)
+        if _determined(view, formula):
+            same = dot(true, grad) / (dot(true, true) or 1.0)
+            yield Hypothesis(formula, same, same, free=Free(scale=True))
 
 
 def _at_points(
@@ -287,13 +318,13 @@ def _free(view: View, formula: Formula, found: Fit, hidden: bool) -> Iterator[Hy
         yield Hypothesis(formula, same, same, free=Free(scale=True))
     if hidden:
         return
+    if xx > 0:
+        other = x + xy / xx * (y - 1.0)
+        yield Hypothesis(formula, other, 1.0, free=Free(scale=True, ratio=True))
     for scale, codes in scales(view):
         if yy > 0:
             other = y + xy / yy * (x - scale)
             yield Hypothesis(formula, scale, other, codes, Free(ratio=True))
-    if xx > 0:
-        other = x + xy / xx * (y - 1.0)
-        yield Hypothesis(formula, other, 1.0, free=Free(scale=True, ratio=True))
     yield Hypothesis(formula, x, y, free=Free(scale=True, ratio=True))
 
 
@@ -331,33 +362,44 @@ def credible(view: View, made: Hypothesis, evidence: Evidence) -> bool:
     wide by themselves, is known by its marks.
     """
     if made.coarse is not None:
-        return _has_marks(made, evidence)
+        return _has_marks(view, made, made.coarse, evidence)
     if not evidence.mended or evidence.left > _BETTER * evidence.right:
         return False
-    if made.is_zero:
-        return evidence.size == 0.0 or not _follows(view)
+    if made.is_zero and evidence.size and not _is_rounding(view, evidence):
+        return False
     bits = evidence.bits - made.formula.read.bits(view)
     if made.in_part:
         bits -= _bits_of_choice(view.shared.states, view.wrong_states)
-    return evidence.left <= _LEFT * evidence.size and bits >= _BITS * made.cost
+    left = made.is_zero or evidence.left <= _LEFT * evidence.size
+    return left and bits >= _BITS * made.cost
 
 
-def _has_marks(made: Hypothesis, evidence: Evidence) -> bool:
+def _has_marks(view: View, made: Hypothesis, coarse: Coarse, evidence: Evidence) -> bool:
     """Whether a gradient bears the marks of coarse arithmetic, and of nothing else.
 
-    Every entry, right or wrong, has few digits, and none was set to 0; and the arithmetic was good
-    enough to tell most entries by.
+    Every entry, right or wrong, has the digits of that arithmetic, no fewer, and none was set to 0;
+    and errors are small beside what entries are made of: that everything is covered by wide
+    tolerances says nothing.
     """
-    tally = evidence.tally
-    few = evidence.long == 0 and evidence.short >= _BITS * made.cost
+    tally, count = evidence.tally, evidence.nonzero
+    lacking = log2(coarse.stored.unit / view.dump.stored.unit)
+    if evidence.inexact:  # decimal digits of a text file hide some
+        lacking = min(lacking, log2(0.5 * coarse.stored.unit / PRINTED))
+    exact = evidence.long == 0 and evidence.full >= _FULL * count
+    enough = lacking * count >= _BITS * made.cost and evidence.mended > 0
     whole = evidence.zero <= STRAY * tally.live
-    return few and whole and evidence.mended > 0 and not mostly_blind(tally.blind, tally.live)
+    return exact and enough and whole and evidence.off <= _SMALL**2 * tally.live
 
 
 def _bits_of_choice(count: int, chosen: int) -> float:
     """Return how many bits it takes to say which of so many states are chosen."""
     ways = lgamma(count + 1) - lgamma(chosen + 1) - lgamma(max(count - chosen, 0) + 1)
     return ways / log(2.0)
+
+
+def _is_rounding(view: View, evidence: Evidence) -> bool:
+    """Whether a gradient that should be 0 is small enough for rounding, and goes with nothing."""
+    return evidence.left <= _ROUNDING * evidence.right and not _follows(view)
 
 
 def _follows(view: View) -> bool:

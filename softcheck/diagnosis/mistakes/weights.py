@@ -53,10 +53,14 @@ def _normalised(shared: Shared) -> tuple[float, ...]:
 
 WEIGHTS_NORMALISED = Mistake(
     code="weights-normalised",
-    phrase="the weighted losses are divided by the sum of the weights",
+    phrase=(
+        "the weighted losses are divided by the sum of the weights, which --reduction "
+        "weighted-mean declares"
+    ),
     what=(
-        "A weighted mean where the mean of weighted losses is declared. It is torchrl's convention "
-        "for priorities."
+        "A weighted mean where the mean of weighted losses is declared. It is the masked mean of "
+        "most code bases, and torchrl's convention for priorities: if it is meant, declare it, "
+        "--reduction weighted-mean."
     ),
     wrong="G_i = T_i w_i / sum w",
     right="G_i = T_i w_i / B",
@@ -100,7 +104,8 @@ def _kept(by: float) -> Callable[[View], Parts]:
 
 def _states_left_out(view: View) -> Iterator[Formula]:
     states, zero = view.shared.states, view.shared.zero
-    if 0 < zero < states:
+    missing = ~view.grad.any(axis=0) & view.wrong_rows
+    if zero < states and missing.any():
         # Whether a state is left out is one bit of it.
         read = Read(bits=lambda view: float(view.wrong_states))
         said = f"{zero} of {states}"

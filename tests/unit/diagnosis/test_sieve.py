@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import ml_dtypes
 import numpy as np
 import pytest
 
+from softcheck.checks.fit import Fitted, Parameter
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import sieve
 from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis
@@ -158,15 +160,56 @@ def test_a_gradient_that_goes_with_the_right_one_is_not_zero():
     [
         ({}, True),
         ({"long": 1}, False),  # an entry, right or wrong, that bfloat16 would have rounded
-        ({"short": 40.0}, False),  # few entries: they may be short by chance
+        ({"nonzero": 1, "full": 1}, False),  # few entries: they may be short by chance
+        ({"full": 20}, False),  # rounded to fewer digits
         ({"zero": 9}, False),  # set to 0
         ({"mended": 0}, False),
+        ({"off": 8.0}, False),  # errors of a fifth of what entries are made of
     ],
 )
 def test_coarse_arithmetic_is_known_by_its_marks(changed, is_credible):
     coarse = Hypothesis(RIGHT, 1.0, 1.0, coarse=Coarse(Precision.BFLOAT16, Precision.BFLOAT16))
-    marks = evidence(**{"short": 1e3} | changed)
+    marks = evidence(**{"nonzero": 200, "full": 99} | changed)
     marks.tally.live = 200
     assert sieve.credible(view(x=2.0), coarse, marks) is is_credible
-    marks.tally.blind = 101
-    assert not sieve.credible(view(x=2.0), coarse, marks)
+
+
+def found_in(computed, scale=None, ratio=None):
+    """Return the names for a scale and a ratio of (value, standard error, tolerance)."""
+    dtype = {Precision.FLOAT32: np.float32, Precision.BFLOAT16: ml_dtypes.bfloat16}[computed]
+    arrays = {"q": Q, "logits": LOGITS, "alpha": np.array(0.25), "grad": Q.astype(dtype)}
+    made = part(case_from_arrays(arrays), Settings(), 0, ())
+
+    def parameter(number):
+        if number is None:
+            return None
+        value, error, tolerance = number
+        return Parameter(value, tolerance, error)
+
+    found = sieve.of_fit(Fitted(parameter(scale), parameter(ratio)), made)
+    return ["+".join(each.names) for each in found]
+
+
+def test_a_small_scale_is_no_mean_over_states_unless_it_is_that():
+    one = (1.0, 1e-6, 1e-4)
+    states = 1 / SHAPE[0]
+    assert found_in(Precision.FLOAT32, (states, 1e-6, 0.01), one) == ["mean-over-states"]
+    for scale in (1e-6, 0.5 * states, 0.99 * states):
+        assert found_in(Precision.FLOAT32, (scale, 1e-6, 0.05), one) == ["other-scale"]
+
+
+def test_a_rounded_alpha_is_within_the_standard_error_of_the_fit():
+    one = (1.0, 1e-7, 1e-4)
+    alpha = np.float32(ml_dtypes.bfloat16(0.3)) / 0.3
+    arrays = {"q": Q, "logits": LOGITS, "alpha": np.array(0.3), "grad": Q.astype(np.float32)}
+    made = part(case_from_arrays(arrays), Settings(), 0, ())
+    near, far = (
+        Fitted(Parameter(*one[::2], 1e-7), Parameter(x, 1e-4, 1e-7)) for x in (alpha, 0.9981)
+    )
+    assert [each.names for each in sieve.of_fit(near, made)] == [("alpha-rounded",)]
+    assert [each.names for each in sieve.of_fit(far, made)] == [("other-alpha",)]
+
+
+def test_an_exact_number_is_named_however_wide_the_tolerance_of_coarse_arithmetic():
+    doubled = (1.99972, 0.0016, 0.2)
+    assert found_in(Precision.BFLOAT16, (1.0, 1e-3, 0.1), doubled) == ["alpha-doubled"]
