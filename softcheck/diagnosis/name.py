@@ -20,7 +20,7 @@ from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import PRINTED, Evidence, Hypothesis, judge
 from softcheck.diagnosis.mistakes.where import FIRST_WRONG
 from softcheck.diagnosis.profile import Profile
-from softcheck.diagnosis.sieve import STRAY, credible, of_fit, survivors
+from softcheck.diagnosis.sieve import STRAY, credible, is_but_for_rounding, of_fit, survivors
 from softcheck.diagnosis.states import part
 from softcheck.diagnosis.states import view as view_of
 from softcheck.diagnosis.view import View
@@ -111,8 +111,9 @@ def diagnose(
         judged = list(zip(tried, found.evidence, strict=True))
         if found.profile is not None:
             said += _of_gradient(case, view, judged, found.profile)
-        elif judged:
-            said += say.of_fit(judged, tallies["fit"].summary)
+        elif tried:
+            made = [made for made, evidence in judged if is_but_for_rounding(view, evidence)]
+            said += say.of_fit(made, tallies["fit"].summary)
     return tuple(said)
 
 

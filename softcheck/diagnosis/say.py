@@ -1,6 +1,6 @@
 """Diagnoses in words: what was found, by which numbers, and what would tell more."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -299,24 +299,23 @@ def _columns(view: View) -> tuple[Array, Array]:
     return grad.ravel(), columns
 
 
-def of_fit(judged: Iterable[tuple[Hypothesis, Evidence]], summary: str) -> Iterator[Diagnosis]:
+def of_fit(explained: Sequence[Hypothesis], summary: str) -> Iterator[Diagnosis]:
     """Yield the scale and temperature of a gradient whose entries all pass.
 
     Parameters
     ----------
-    judged : iterable of (Hypothesis, Evidence)
-        See `sieve.of_fit`; each must reproduce every entry too.
+    explained : sequence of Hypothesis
+        What gives these two numbers, and every entry too.
     summary : str
         What the fit found.
     """
     said = f"every entry passes, all of them together do not: {summary}"
-    reproducing = [made for made, evidence in judged if evidence.reproduces]
-    for made in reproducing:
+    for made in explained:
         codes = list(made.names)
         yield Diagnosis(
             code="+".join(codes),
             message=f"{_phrases(codes)}: {said}",
             evidence={"codes": codes, "scale": made.x, "ratio": made.y / made.x},
         )
-    if not reproducing:
+    if not explained:
         yield Diagnosis(code=UNEXPLAINED.code, message=f"{UNEXPLAINED.phrase}: {said}", evidence={})

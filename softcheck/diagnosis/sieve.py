@@ -474,6 +474,15 @@ def of_fit(found: Fitted, view: View) -> list[Hypothesis]:
     return [made for made in named if len(made.codes) == fewest] or [free]
 
 
+def is_but_for_rounding(view: View, evidence: Evidence) -> bool:
+    """Whether a hypothesis from the fit leaves what rounding does, not all that tolerances allow.
+
+    Where every entry passes as it is, to reproduce each within its tolerance says little.
+    """
+    usual = sqrt(evidence.left / max(1, evidence.tally.entries))
+    return evidence.reproduces and usual * view.dump.computed.factor <= 1.0
+
+
 def _is_at(found: Parameter | None, named: float, unit: float) -> bool:
     """Whether a fitted number is a named one: a vague number is near to some name by chance."""
     if found is None:

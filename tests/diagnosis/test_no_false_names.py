@@ -324,3 +324,13 @@ def test_an_intermediate_is_said_to_be_float32_only_if_its_numbers_are():
     (diagnosis,) = diagnoses(given | {"policy": policy * (1.0 + 1e-8 * noise)})
     assert diagnosis.code == "first-wrong"
     assert "--" not in diagnosis.message
+
+
+def test_a_scale_from_the_fit_is_no_name_for_what_it_does_not_give():
+    for seed in range(5):
+        given = right(seed, "bfloat16", states=100)
+        grad = given["grad"].astype(np.float64)
+        scaled = given | {"grad": (0.5 * grad).astype(ml_dtypes.bfloat16)}
+        assert codes(scaled)[0] == "other-scale"
+        halved = given | {"grad": np.maximum(grad, 0.0).astype(ml_dtypes.bfloat16)}
+        assert codes(halved) == ["unexplained"]
