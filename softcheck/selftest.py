@@ -151,8 +151,8 @@ def _cast(arrays: Mapping[str, NDArray[Any]], dtype: str) -> Arrays:
 
 
 def _view(arrays: Arrays, settings: Settings) -> View:
-    """Return all states of some data as the formulas see them."""
-    case = case_from_arrays(arrays)
+    """Return all states of some data as the formulas see them, with a gradient of 0."""
+    case = case_from_arrays(arrays | {"grad": np.zeros_like(arrays["logits"])})
     masked = ~np.isfinite(arrays["logits"])
     if "mask" in arrays:
         masked = masked | ~arrays["mask"]

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from operator import add
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from softcheck.checks.dumps import printed
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis.mistakes.parts import factor_of, gradient
@@ -30,9 +29,17 @@ from softcheck.gradient.tolerance import (
 NAMED, FREE = 1.0, 2.0
 """What a named mistake and a free number cost: the cheapest explanation comes first."""
 
+FEW, IN_SIXTEEN_BITS = 4.0, 1.0
+"""So many units of its rounding bound coarse arithmetic may be off where it is the explanation: it
+is mostly off by less than one, in 16 bits always, for sums are kept in float32 there. What is
+within K of coarse units may be anything."""
+
+PRINTED = 6e-9
+"""A number that was printed as short as float32 allows is off by so much of itself."""
 
 _MOST_BITS = 40.0  # of one entry
-_ROUND = 0.1  # of a unit in the last place: decimal digits in a text file add their own rounding
+_SURELY = 4.0  # units of the size of an entry
+_LEAST = 2.0**-24  # float16 has so few exponents that gradients reach its subnormal numbers
 
 
 class Free(NamedTuple):
@@ -43,6 +50,13 @@ class Free(NamedTuple):
 
 
 FIXED = Free()
+
+
+class Coarse(NamedTuple):
+    """Precisions that a gradient has, where others were declared."""
+
+    computed: Precision
+    stored: Precision
 
 
 @dataclass(frozen=True)
@@ -57,8 +71,10 @@ class Hypothesis:
     codes : tuple of str
         The named mistakes beside the formula's own.
     free : Free
-    precision : Precision or None
-        What the gradient was computed in, if that is the mistake.
+    coarse : Coarse or None
+        What the gradient was rounded by, if that is the mistake.
+    in_part : bool
+        Whether that is so in the states with a wrong entry alone: the others follow Eq. (6).
     """
 
     formula: Formula
@@ -66,7 +82,8 @@ class Hypothesis:
     y: float
     codes: tuple[str, ...] = ()
     free: Free = FIXED
-    precision: Precision | None = None
+    coarse: Coarse | None = None
+    in_part: bool = False
 
     @classmethod
     def at(cls, formula: Formula, point: Point) -> "Hypothesis":
@@ -77,15 +94,16 @@ class Hypothesis:
     def cost(self) -> float:
         """How much has to be assumed."""
         own = self.formula.cost if self.formula.code else 0.0
-        precision = 2.5 * FREE if self.precision else 0.0
-        return own + NAMED * len(self.codes) + FREE * sum(self.free) + precision
+        coarse = 2.5 * FREE if self.coarse else 0.0
+        more = NAMED * (len(self.codes) + self.in_part)
+        return own + more + FREE * len(self._free_name()) + coarse
 
     @property
     def names(self) -> tuple[str, ...]:
         """The codes of the mistakes, that of the formula first."""
         own = (self.formula.code,) if self.formula.code else ()
         free = self._free_name()
-        low = (LOW_PRECISION.code,) if self.precision else ()
+        low = (LOW_PRECISION.code,) if self.coarse else ()
         return (*own, *self.codes, *free, *low)
 
     @property
@@ -115,37 +133,50 @@ def predict(view: View, hypothesis: Hypothesis, parts: Parts | None = None) -> P
         value = gradient(view, parts, x, y)
         # Where nothing should be left, the rounding of what cancelled is.
         rounded = (x, y) if x or y else (1.0, 1.0)
-        tolerance = rounding(view, parts, *rounded, hypothesis.precision)
-        tolerance += view.dump.stored.unit * np.abs(value)
+        computed, stored = hypothesis.coarse or (view.dump.computed, view.dump.stored)
+        units = computed.factor
+        if computed is not view.dump.computed:
+            units = IN_SIXTEEN_BITS if computed.unit > Precision.FLOAT32.unit else FEW
+        tolerance = rounding(view, parts, *rounded, computed, units)
+        tolerance += stored.unit * np.abs(value)
         tolerance *= view.dump.factor
         tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
-        if parts.unknown is not None:
-            tolerance[parts.unknown] = inf
+        if hypothesis.in_part:
+            _, expected, own, _ = view.of_eq_6
+            value = np.where(view.wrong_rows, value, expected)
+            tolerance = np.where(view.wrong_rows, tolerance, own)
         tolerance[~np.isfinite(view.grad)] = inf
-        needed = partial(_allowance, view, parts, *rounded, hypothesis.precision)
+        needed = partial(_allowance, view, parts, *rounded, computed)
         value, tolerance, _ = allow(view.grad, value, tolerance, needed)
         return Prediction(value, tolerance)
 
 
 def rounding(
-    view: View, parts: Parts, x: float, y: float, coarser: Precision | None = None
+    view: View,
+    parts: Parts,
+    x: float,
+    y: float,
+    computed: Precision | None = None,
+    units: float | None = None,
 ) -> Entries:
     """Return K E(U_c) for x a + y b, and the underflow of either precision.
 
     The rounding of each part is that of Q - E Q or of alpha l before it is weighted, times its
-    weight, and (rho + n) times the part itself for the roundings of the weight.
+    weight, and (rho + n) times the part itself for the roundings of the weight. `computed` and
+    K, the `units`, are those of the dump unless they are given.
     """
     base, dump = parts.base, view.dump
-    computed = coarser or dump.computed
+    computed = computed or dump.computed
+    units = units or computed.factor
     factor: PerState = np.abs(factor_of(view, parts))
     size = abs(x) * base.rough_q + abs(y) * base.rough_log
     bound = parts.weight * size
     bound += base.spread * (np.abs(x * parts.a) + np.abs(y * parts.b))
     if base.e.legal is not None:
         slope = np.abs(x * parts.a + y * parts.b).sum(axis=0)
-        left = of_masked(len(bound), _mean_size(parts, x, y), slope) / computed.factor
+        left = of_masked(len(bound), _mean_size(parts, x, y), slope) / units
         np.maximum(bound, left, out=bound, where=~base.e.legal)
-    bound *= factor * computed.tolerated
+    bound *= factor * units * computed.unit
     gathered = len(bound) * computed.underflow * np.abs(parts.weight)
     bound += (computed.underflow_as(dump.stored) + gathered) * (1.0 + factor * size)
     if dump.decimal:
@@ -200,11 +231,19 @@ class Evidence(Merging):
         Entries that are wrong by Eq. (6) and right by the hypothesis.
     bits : float
         By how many halvings of the error these are hit: what chance would have to bring about.
+        Of an entry that follows from the others of its state, none.
     left, right, size, grain : float
         Sums of squares: of what the hypothesis leaves, of what Eq. (6) leaves, of the gradient,
         and of the rounding of what is stored.
-    unrounded : int
-        Wrong entries that no computation in `hypothesis.precision` ends with.
+    long, zero : int
+        Entries that coarse arithmetic, if that is the hypothesis, would not have left: with more
+        digits than it keeps, and 0 where it would have left something.
+    inexact : int
+        Entries that have its digits but for the rounding of decimal ones.
+    nonzero, full : int
+        Entries that are not 0, and those that use the last digit that it keeps: about half do.
+    off : float
+        The sum of squares of errors, without underflow, over the sizes of what entries are made of.
     """
 
     tally: Annotated[Tally, merged]
@@ -214,7 +253,17 @@ class Evidence(Merging):
     right: Annotated[float, add]
     size: Annotated[float, add]
     grain: Annotated[float, add]
-    unrounded: Annotated[int, add]
+    long: Annotated[int, add] = 0
+    zero: Annotated[int, add] = 0
+    inexact: Annotated[int, add] = 0
+    nonzero: Annotated[int, add] = 0
+    full: Annotated[int, add] = 0
+    off: Annotated[float, add] = 0.0
+
+    @property
+    def reproduces(self) -> bool:
+        """Whether every entry is as predicted, within the tolerance of a pass: else no name is."""
+        return self.tally.failed == 0
 
 
 def judge(view: View, hypothesis: Hypothesis) -> Evidence:
@@ -224,7 +273,8 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
     with np.errstate(all="ignore"):
         finite = np.isfinite(view.grad)
         grad = np.where(finite, view.grad, 0.0)
-        tally = view.e.compare(grad, value, tolerance, np.ones_like(value), entries=compared)
+        scale = view.of_eq_6.scale
+        tally = view.e.compare(grad, value, tolerance, scale, entries=compared)
         error = np.abs(grad - value)
         reproduced = finite & np.isfinite(tolerance) & (error <= tolerance)
         mended = reproduced & view.wrong
@@ -236,28 +286,60 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
         usual = unit * np.sqrt(left / max(1, int(np.count_nonzero(weight))))
         grain = view.dump.stored.unit * np.abs(grad)
         usual = np.where(weight > 0, np.maximum(np.maximum(error, usual), grain), tolerance)
-        bits = np.log2(away[mended] / np.minimum(usual, tolerance)[mended])
-        unrounded = 0
-        if hypothesis.precision is not None:
-            unrounded = _unrounded(grad[finite & view.wrong], hypothesis.precision)
+        hit = np.where(mended, np.log2(away / np.minimum(usual, tolerance)), 0.0)
+        marks = {} if hypothesis.coarse is None else _marks(view, hypothesis.coarse, grad)
         return Evidence(
             tally,
             mended=int(np.count_nonzero(mended)),
-            bits=float(np.clip(bits, 0.0, _MOST_BITS).sum()),
+            bits=_free_bits(view, hypothesis, np.clip(hit, 0.0, _MOST_BITS)),
             left=left,
             right=_squares(away, weight),
             size=size,
             grain=view.dump.stored.unit**2 * size,
-            unrounded=unrounded,
+            **marks,
         )
+
+
+def _free_bits(view: View, hypothesis: Hypothesis, hit: Entries) -> float:
+    """Add up the evidence of the entries that do not follow from others of their state.
+
+    Where a state sums to 0 by itself its last entry follows from all others, and each number that
+    was read off a state takes one entry more.
+    """
+    numbers = hypothesis.formula.read.numbers
+    follow = np.where(view.sums_wrong, 0, 1)
+    if not numbers:
+        hits, legal = np.count_nonzero(hit, axis=0), np.count_nonzero(view.legal, axis=0)
+        follow = np.maximum(0, follow - (legal - hits))
+    ordered = np.sort(hit, axis=0)[::-1]
+    free = np.arange(len(hit))[:, np.newaxis] >= follow + numbers
+    return float(ordered[free].sum())
+
+
+def _marks(view: View, coarse: Coarse, grad: Entries) -> dict[str, Any]:
+    """Return what of `Evidence` tells of coarse arithmetic: right entries bear its marks too."""
+    computed, stored = coarse
+    nonzero = grad[grad != 0.0]
+    last = np.ldexp(stored.unit, np.frexp(nonzero)[1])
+    if stored is Precision.FLOAT16:
+        last = np.maximum(last, _LEAST)
+    digits = nonzero / last
+    kept = np.round(digits)
+    _, expected, _, scale = view.of_eq_6
+    underflow = computed.underflow_as(stored)
+    left = _SURELY * computed.unit * scale + underflow
+    error = np.maximum(np.abs(grad - expected) - underflow, 0.0)
+    off = np.where(scale > 0.0, error / scale, 0.0)
+    return {
+        "off": dot(off, off),
+        "nonzero": digits.size,
+        "long": int(np.count_nonzero(np.abs(digits - kept) > PRINTED * np.abs(digits))),
+        "inexact": int(np.count_nonzero(digits != kept)),
+        "full": int(np.count_nonzero(kept % 2.0)),
+        "zero": int(np.count_nonzero((grad == 0.0) & (np.abs(expected) > left))),
+    }
 
 
 def _squares(part: Array, weight: Array) -> float:
     product = np.where(weight > 0, part, 0.0) * weight
     return dot(product, product)
-
-
-def _unrounded(values: Array, precision: Precision) -> int:
-    """Count the numbers whose significand is longer than a precision keeps."""
-    digits = np.frexp(values)[0] / precision.unit
-    return int(np.count_nonzero(np.abs(digits - np.round(digits)) > _ROUND))

@@ -17,10 +17,10 @@ from softcheck.checks.dumps import DUMPS, INTERMEDIATES
 from softcheck.checks.merging import Merging, merged, side_by_side
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import intermediates, say
-from softcheck.diagnosis.hypothesis import Evidence, Hypothesis, judge
+from softcheck.diagnosis.hypothesis import PRINTED, Evidence, Hypothesis, judge
 from softcheck.diagnosis.mistakes.where import FIRST_WRONG
 from softcheck.diagnosis.profile import Profile
-from softcheck.diagnosis.sieve import STRAY, credible, survivors
+from softcheck.diagnosis.sieve import STRAY, credible, is_but_for_rounding, of_fit, survivors
 from softcheck.diagnosis.states import part
 from softcheck.diagnosis.states import view as view_of
 from softcheck.diagnosis.view import View
@@ -35,9 +35,7 @@ FEW = 8
 
 _FARTHER = 16.0  # in squares
 
-_EASILY = 0.25
-"""Right gradients mostly stay below 2 of the 16 in a tolerance; the bounds of coarse arithmetic are
-so wide that what is wrong by half may lie within them."""
+_OTHERS = 4  # entries are seen to be right for each that is wrong by itself
 
 _R = TypeVar("_R")
 _Judged: TypeAlias = tuple[Hypothesis, Evidence]
@@ -94,6 +92,8 @@ def diagnose(
     of_states = quantity is not None and tallies[quantity].spots[0].state is not None
     causes = intermediates.rows(quantity, view) if quantity and of_states else []
     tried = survivors(view)[:FEW] if gradient else []
+    if moments is not None and failed == ["fit"]:
+        tried = of_fit(fit.fitted(moments), view)
 
     def work(raw: RawBlock, buffers: Buffers) -> _Found:
         states = np.arange(raw.start, raw.start + raw.rows)
@@ -105,15 +105,15 @@ def diagnose(
         )
 
     said = list(_first_wrong(case, settings, failed, tallies))
-    if gradient or causes:
+    if tried or gradient or causes:
         found = _merged(over_blocks(work))
         said += say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity)
+        judged = list(zip(tried, found.evidence, strict=True))
         if found.profile is not None:
-            judged = list(zip(tried, found.evidence, strict=True))
             said += _of_gradient(case, view, judged, found.profile)
-    if moments is not None and failed == ["fit"]:
-        unit = moments.computed.unit
-        said += say.of_fit(fit.fitted(moments), tallies["fit"].summary, view, unit)
+        elif tried:
+            made = [made for made, evidence in judged if is_but_for_rounding(view, evidence)]
+            said += say.of_fit(made, tallies["fit"].summary)
     return tuple(said)
 
 
@@ -140,11 +140,16 @@ def _first_wrong(
 
 
 def _is_single(case: Case, settings: Settings, quantity: str, tally: Tally) -> bool:
-    """Whether most of an intermediate is wrong, and none of it more so than in float32."""
+    """Whether most of an intermediate is wrong, as numbers that float32 has, and by no more."""
     _, computed = precisions(case, quantity, settings)
     most = 2 * tally.failed >= tally.entries
     coarser = Precision.FLOAT32.unit / computed.unit
-    return most and computed is Precision.FLOAT64 and tally.spots[0].ratio <= coarser
+    near = most and computed is Precision.FLOAT64 and tally.spots[0].ratio <= coarser
+    return near and all(_is_float32(spot.actual) for spot in tally.spots)
+
+
+def _is_float32(value: float) -> bool:
+    return bool(abs(float(np.float32(value)) - value) <= PRINTED * abs(value))
 
 
 def _of_gradient(
@@ -159,25 +164,22 @@ def _of_gradient(
         # What is finite is right: there is no other formula to look for.
         yield (say.isolated if _stray(profile) else say.not_finite)(case, profile)
         return
-    explained = _ordered(view, judged, profile)
+    explained = _ordered(view, judged)
     if _stray(profile) and (not explained or explained[0][0].cost >= 4.0):
         yield say.isolated(case, profile)
     elif explained:
-        yield from say.explanations(explained, view, profile)
+        yield from say.explanations(case, explained, view, profile)
     else:
-        yield say.unexplained(case, view, profile, _coarse(judged, profile))
+        yield say.unexplained(case, view, profile)
 
 
-def _ordered(view: View, judged: Iterable[_Judged], profile: Profile) -> list[_Judged]:
+def _ordered(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
     """Return what reproduces the gradient, the simplest first, one for each set of names."""
-    kept = []
-    for made, evidence in judged:
-        failed = evidence.tally.failed
-        few = failed <= STRAY * evidence.tally.entries and 4 * failed < profile.failed
-        alright = failed == 0 or (few and bool(made.names) and not made.formula.code)
-        alright = alright and 2 * evidence.mended >= profile.failed - profile.infinite
-        if alright and _worth(made, evidence, profile) and credible(view, made, evidence):
-            kept.append((made, evidence))
+    kept = [
+        (made, evidence)
+        for made, evidence in judged
+        if evidence.reproduces and credible(view, made, evidence)
+    ]
     # Of two that are both within tolerance the one that is much nearer is meant.
     nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
     kept = [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
@@ -190,37 +192,12 @@ def _worst(tally: Tally) -> float:
     return min(tally.spots[0].ratio, 1e6)
 
 
-def _worth(made: Hypothesis, evidence: Evidence, profile: Profile) -> bool:
-    """Whether coarse arithmetic, if that is the explanation, has left its marks.
-
-    It makes most entries wrong, and the sums over actions too, and it leaves short significands.
-    """
-    if made.precision is None:
-        return True
-    return _spread_out(profile) and evidence.unrounded == 0
-
-
-def _spread_out(profile: Profile) -> bool:
-    states = profile.entries / len(profile.by_action)
-    return profile.failed > 0.1 * profile.entries and profile.sums_wrong > 0.1 * states
-
-
-def _coarse(judged: Iterable[_Judged], profile: Profile) -> Precision | None:
-    """Return the finest precision whose rounding is easily as large as every difference."""
-    if not _spread_out(profile):
-        return None
-    covering = [
-        made.precision
-        for made, evidence in judged
-        if made.precision and _worst(evidence.tally) <= _EASILY
-    ]
-    return min(covering, key=lambda precision: precision.unit, default=None)
-
-
 def _stray(profile: Profile) -> bool:
-    """Whether few entries, or those of few states, are wrong and all others right."""
+    """Whether few entries, or those of few states, are wrong and the others seen to be right."""
     states = profile.entries / len(profile.by_action)
     few = profile.failed <= max(1.0, STRAY * profile.entries)
     few |= profile.states <= max(1.0, STRAY * states) and states > 1
     apart = profile.near <= profile.failed
-    return bool(few and apart and 2 * profile.failed <= profile.entries)
+    # What is not finite is wrong whatever the others are.
+    seen = profile.failed == profile.infinite or _OTHERS * profile.failed <= profile.told
+    return bool(few and apart and seen and 2 * profile.failed <= profile.entries)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from softcheck.checks.merging import Merging, by_key, either
 from softcheck.diagnosis.view import View
-from softcheck.gradient.policy import Entries, sum_over_actions
 
 LISTED = 20
 """How many wrong entries are listed."""
@@ -42,8 +41,8 @@ class Profile(Merging):
         How many entries are wrong.
     entries, failed, states : int
         Entries, those beyond their tolerance, and the states that these are in.
-    near : int
-        Entries that are right, but not by much.
+    near, told : int
+        Entries that are right, but not by much; and right ones that a gradient of 0 would not be.
     infinite, behind_mask : int
         Entries that are not finite: everywhere, and in states with a masked action.
     masked, struck : int
@@ -52,8 +51,12 @@ class Profile(Merging):
         States whose gradient does not sum to 0.
     first, last : int or None
         The first and the last state with a wrong entry.
+    leaks : int
+        Masked entries that are wrong.
     places : list of (state, action)
         The first wrong entries.
+    rows : list of int
+        The first states with one.
     ranges : dict of quantity to (least, largest)
         Over the wrong entries.
     """
@@ -63,14 +66,17 @@ class Profile(Merging):
     failed: Annotated[int, add]
     states: Annotated[int, add] = 0
     near: Annotated[int, add] = 0
+    told: Annotated[int, add] = 0
     infinite: Annotated[int, add] = 0
     behind_mask: Annotated[int, add] = 0
     masked: Annotated[int, add] = 0
     struck: Annotated[int, add] = 0
     sums_wrong: Annotated[int, add] = 0
+    leaks: Annotated[int, add] = 0
     first: Annotated[int | None, either] = None
     last: Annotated[int | None, _later] = None
     places: Annotated[list[tuple[int, int]], _first_few] = field(default_factory=list)
+    rows: Annotated[list[int], _first_few] = field(default_factory=list)
     ranges: Annotated[dict[str, Span], by_key(_both)] = field(default_factory=dict)
 
     @classmethod
@@ -80,7 +86,7 @@ class Profile(Merging):
         wrong = view.wrong
         by_action = np.count_nonzero(wrong, axis=1)
         made = cls(by_action, entries=wrong.size, failed=int(by_action.sum()))
-        made.sums_wrong = _sums_wrong(view, actual, tolerance)
+        made.sums_wrong = int(np.count_nonzero(view.sums_wrong))
         if view.e.legal is not None:
             masked = ~view.e.legal.all(axis=0)
             made.masked = int(np.count_nonzero(masked))
@@ -88,25 +94,22 @@ class Profile(Merging):
             return made
         rows = np.flatnonzero(wrong.any(axis=0))
         made.states = rows.size
+        made.rows = view.states[rows[:LISTED]].tolist()
         made.first, made.last = int(view.states[rows[0]]), int(view.states[rows[-1]])
         where = np.argwhere(wrong.T)[:LISTED]
         made.places = [(int(view.states[row]), int(action)) for row, action in where]
         infinite = ~np.isfinite(actual)
         made.infinite = int(np.count_nonzero(infinite))
         if view.e.legal is not None:
+            made.leaks = int(np.count_nonzero(wrong & ~view.e.legal))
             made.behind_mask = int(np.count_nonzero(infinite[:, masked]))
             made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
         with np.errstate(all="ignore"):
             near = np.abs(actual - expected) > _NEAR * tolerance
+            told = np.abs(expected) > tolerance
         made.near = int(np.count_nonzero(near & ~wrong))
+        made.told = int(np.count_nonzero(told & ~wrong))
         entropy = np.broadcast_to(-view.e.mean(view.log_p), wrong.shape)
         for name, of in (("pi", view.p), ("|Q|", np.abs(view.q)), ("entropy", entropy)):
             made.ranges[name] = float(of[wrong].min()), float(of[wrong].max())
         return made
-
-
-def _sums_wrong(view: View, actual: Entries, tolerance: Entries) -> int:
-    """Count the states whose gradient does not sum to 0 within the tolerances of its entries."""
-    with np.errstate(all="ignore"):
-        total = np.abs(sum_over_actions(actual, view.e.buffers))
-        return int(np.count_nonzero(total > sum_over_actions(tolerance, view.e.buffers)))

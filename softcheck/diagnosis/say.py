@@ -4,20 +4,19 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from softcheck.checks import fit
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis.hypothesis import Evidence, Hypothesis
 from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.parts import right
-from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, OTHER_ALPHA, OTHER_SCALE
+from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED
+from softcheck.diagnosis.mistakes.scale import SUMMED_OVER_AXIS, sums_over_axis
 from softcheck.diagnosis.mistakes.where import (
     ISOLATED_ENTRIES,
     NAN_FROM_MASK,
     NOT_FINITE,
-    STALE,
     UNEXPLAINED,
 )
-from softcheck.diagnosis.points import points
+from softcheck.diagnosis.points import Point, told_apart_by
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.view import Shared, View
 from softcheck.gradient.policy import Array
@@ -25,8 +24,11 @@ from softcheck.gradient.tolerance import Precision
 from softcheck.result import Diagnosis
 from softcheck.tables.case import Case
 
-_SHARP = 0.05
-_BY_NUMBERS = 0.1
+_BY_NUMBERS = 0.1  # of what is left by Eq. (6)
+_NEAR = 0.1  # of the gradient's size
+_A_STEP = 1e-5  # an optimiser's step leaves more
+_SMOOTH = 0.1  # below 0.05 for an epsilon or a clamp, above 0.8 for logits of another step
+_ENOUGH = 20  # entries
 
 
 def of_quantity(
@@ -60,12 +62,13 @@ def _numbers(tally: Tally) -> dict[str, float]:
 
 
 def explanations(
-    explained: Sequence[tuple[Hypothesis, Evidence]], view: View, profile: Profile
+    case: Case, explained: Sequence[tuple[Hypothesis, Evidence]], view: View, profile: Profile
 ) -> Iterator[Diagnosis]:
     """Yield the explanations, and what data would separate them.
 
     Parameters
     ----------
+    case : Case
     explained : sequence of (Hypothesis, Evidence)
         The best first.
     view : View
@@ -77,39 +80,43 @@ def explanations(
         (made, evidence)
         for made, evidence in explained
         if made is best
-        or (made.cost <= best.cost + 1.0 and not any(made.free) and made.precision is None)
+        or (made.cost <= best.cost + 1.0 and not any(made.free) and made.coarse is None)
     ]
     codes = ["+".join(made.names) for made, _ in listed]
     infinite, wrong = profile.infinite, profile.failed - profile.infinite
     for number, (made, evidence) in enumerate(listed):
-        tally = evidence.tally
         mended = f", {evidence.mended} of the {wrong} wrong ones among them"
-        message = f"{_said(made, view.shared)}: {_reproduces('gradient', tally, mended)}"
+        said = _said(made, view) + (_in_part(case, profile) if made.in_part else "")
+        message = f"{said}: {_reproduces('gradient', evidence.tally, mended)}"
         others = [code for code in codes if code != codes[number]]
         if others and number == 0:
-            message += (
-                f". This data cannot tell it from {' or '.join(others)}; "
-                f"{_separates([made for made, _ in listed], view)} would"
-            )
+            message += _apart([made for made, _ in listed], others, view)
         elif others:
             message += f", as {codes[0]} does"
         if infinite:
             message += f"; {infinite} entries that are not finite were left out"
-        if tally.failed:
-            message += f"; {tally.failed} further entries are wrong by themselves"
-        numbers = _numbers(tally) | {
+        numbers: dict[str, object] = _numbers(evidence.tally) | {
             "mended": evidence.mended,
             "wrong": wrong,
-            "codes": [*made.names, *[ISOLATED_ENTRIES.code] * bool(tally.failed)],
+            "codes": list(made.names),
             "scale": float(made.x),
             "alpha": _alpha_of(made, view.shared),
             "instead_of": others,
         }
-        yield Diagnosis(
-            code=codes[number] + f"+{ISOLATED_ENTRIES.code}" * bool(tally.failed),
-            message=message,
-            evidence=numbers,
-        )
+        if made.in_part:
+            numbers["states"] = _rows(case, profile)
+        yield Diagnosis(code=codes[number], message=message, evidence=numbers)
+
+
+def _rows(case: Case, profile: Profile) -> list[list[int]]:
+    return [list(case.location(state)) for state in profile.rows]
+
+
+def _in_part(case: Case, profile: Profile) -> str:
+    """Say which states have a mistake that the others do not have."""
+    states = ", ".join(str(state) for state in _rows(case, profile)[:5])
+    more = ", ..." if profile.states > 5 else ""
+    return f" in {profile.states} of {case.states} states, {states}{more}; all others are right"
 
 
 def _alpha_of(made: Hypothesis, shared: Shared) -> float | None:
@@ -119,17 +126,23 @@ def _alpha_of(made: Hypothesis, shared: Shared) -> float | None:
     return float(made.y / made.x * (1.0 if shared.alpha is None else shared.alpha))
 
 
-def _said(made: Hypothesis, shared: Shared) -> str:
+def _said(made: Hypothesis, view: View) -> str:
     """Return a hypothesis in words, with the numbers that no name has."""
     words = _phrases(made.names)
     details = [made.formula.variant] if made.formula.variant else []
-    if made.precision is not None:
-        details.append(f"{made.precision.value}; if that is meant, say {_declare(made.precision)}")
+    if made.coarse is not None:
+        computed, stored = made.coarse
+        as_declared = computed is view.dump.computed
+        details.append(f"stored as {stored.value}" if as_declared else _declared(computed))
+    if SUMMED_OVER_AXIS.code in made.codes:
+        shape = view.shared.shape
+        axes = [axis for axis, x in enumerate(sums_over_axis(view.shared)) if abs(made.x) == x]
+        details += [f"axis {axis} of {list(shape)}" for axis in axes]
     if made.free.scale or LOSS_SCALED.code in made.codes:
         details.append(f"scale {made.x:.8g} of the declared")
     if made.free.ratio:
-        unit = "" if shared.alpha is not None else " of the declared"
-        details.append(f"alpha {_alpha_of(made, shared) or 0.0:.8g}{unit}")
+        unit = "" if view.shared.alpha is not None else " of the declared"
+        details.append(f"alpha {_alpha_of(made, view.shared) or 0.0:.8g}{unit}")
     return f"{words} ({', '.join(details)})" if details else words
 
 
@@ -137,28 +150,31 @@ def _phrases(codes: Sequence[str]) -> str:
     return " and ".join(MISTAKES[code].phrase for code in codes)
 
 
-def _separates(made: Sequence[Hypothesis], view: View) -> str:
-    """Say what data would tell explanations apart."""
+def _apart(made: Sequence[Hypothesis], others: Sequence[str], view: View) -> str:
+    """Say that these data do not tell explanations apart, and what data would."""
+    beside = " or ".join(others)
     wanted = []
     if len({one.formula.code for one in made}) > 1:
         wanted.append("a batch with more actions and a less even policy")
-    if len({one.x for one in made}) == 1 and len({one.codes for one in made}) > 1:
-        wanted.append("another alpha" if view.shared.alpha else "an alpha above 0")
-    elif len({one.codes for one in made}) > 1:
-        wanted.append("a batch with another number of states, and another alpha")
-    return " and ".join(wanted) or "a larger batch"
+    else:
+        points = [Point(one.x, one.y / one.x if one.x else 1.0, one.codes) for one in made]
+        told = told_apart_by(points, view.shared, view.dump.computed.unit)
+        if told is None:
+            return f". No data tell it from {beside}"
+        wanted += told
+    return f". This data cannot tell it from {beside}; {' and '.join(wanted)} would"
 
 
 def within_rounding(precision: Precision) -> str:
     """Say that no difference is larger than the rounding of a precision."""
     return (
         f"; no difference is larger than the rounding of {precision.value}: if it was computed "
-        f"in that, say {_declare(precision)}"
+        f"in that, say --compute-dtype {precision.value}"
     )
 
 
-def _declare(precision: Precision) -> str:
-    return f"--compute-dtype {precision.value}"
+def _declared(precision: Precision) -> str:
+    return f"{precision.value}; if that is meant, say --compute-dtype {precision.value}"
 
 
 def _places(case: Case, profile: Profile) -> list[list[int]]:
@@ -210,45 +226,54 @@ def not_finite(case: Case, profile: Profile) -> Diagnosis:
     )
 
 
-def unexplained(case: Case, view: View, profile: Profile, coarse: Precision | None) -> Diagnosis:
-    """Say what can be said where no formula gives the numbers: a stale gradient is near.
-
-    Parameters
-    ----------
-    case : Case
-    view : View
-    profile : Profile
-    coarse : Precision or None
-        What rounds as much as any entry is off.
-    """
+def unexplained(case: Case, view: View, profile: Profile) -> Diagnosis:
+    """Say what can be said where no formula gives the numbers."""
     x, y, misfit = _plain_fit(view)
     alpha = y / x * (1.0 if view.shared.alpha is None else view.shared.alpha) if x else None
-    evidence = _where(case, profile) | {"scale": x, "alpha": alpha, "misfit": misfit}
-    off = _misfit(view, 1.0, 1.0)
-    numbers = (
+    off, curve = _misfit(view, 1.0, 1.0), _curve(view)
+    said = [
         f"scale {x:.4g} of the declared, alpha "
         f"{'unknown' if alpha is None else format(alpha, '.4g')}, {100 * misfit:.2g} % of the "
-        "gradient's size left over"
-    )
-    if coarse is not None:
-        numbers += within_rounding(coarse)
-        evidence["within_rounding_of"] = coarse.value
+        "gradient's size left over",
+        f"{profile.sums_wrong} of {case.states} states do not sum to 0",
+    ]
+    if not view.shared.whole:
+        said.append("what needs the whole table at once was not tried")
     # What another scale and alpha account for is no matter of the logits.
-    near = _BY_NUMBERS * off < misfit < 0.1 and abs(x - 1.0) < 0.1 and profile.sums_wrong == 0
-    if near and 2 * profile.states > case.states:
-        return Diagnosis(
-            code=STALE.code,
-            message=f"{STALE.phrase}: no formula of the table gives these numbers, but they "
-            f"are near to right and every state sums to 0 ({numbers})",
-            evidence=evidence,
+    near = max(_A_STEP, _BY_NUMBERS * off) < misfit < _NEAR and abs(x - 1.0) < _NEAR
+    if near and curve < _SMOOTH:
+        said.append(
+            "what is left over, divided by pi, is a curve over pi: pi or its logarithm was "
+            "altered, as by an epsilon, a clamp or another normalisation"
         )
-    whole = "" if view.shared.whole else "; what needs the whole table at once was not tried"
-    sums = f"{profile.sums_wrong} of {case.states} states do not sum to 0"
+    elif near and profile.sums_wrong == profile.leaks == 0 and 2 * profile.states > case.states:
+        said.append(
+            "all are near to right and every state sums to 0: the logits, or Q, may be those of "
+            "another step, dumped after the optimiser had moved them"
+        )
     return Diagnosis(
         code=UNEXPLAINED.code,
-        message=f"{UNEXPLAINED.phrase}: {numbers}; {sums}{whole}",
-        evidence=evidence,
+        message=f"{UNEXPLAINED.phrase}: {'; '.join(said)}",
+        evidence=_where(case, profile)
+        | {"scale": x, "alpha": alpha, "misfit": misfit, "curve": curve},
     )
+
+
+def _curve(view: View) -> float:
+    """Return the von Neumann ratio of the ranks of (G - T) / pi in the order of pi.
+
+    It is about 1 for numbers in random order and 0 for those of a smooth function of pi (Bartels,
+    *The rank version of von Neumann's ratio test for randomness*, 1982).
+    """
+    actual, expected, tolerance, _ = view.of_eq_6
+    with np.errstate(all="ignore"):
+        left = (actual - expected) / (view.p * view.e.factor)
+        seen = np.isfinite(left) & np.isfinite(tolerance) & (view.legal > 0)
+    if np.count_nonzero(seen) < _ENOUGH:
+        return 1.0
+    ranks = np.argsort(np.argsort(left[seen][np.argsort(view.p[seen])])).astype(np.float64)
+    steps, spread = np.diff(ranks), ranks - ranks.mean()
+    return float((steps * steps).sum() / (2.0 * (spread * spread).sum()))
 
 
 def _plain_fit(view: View) -> tuple[float, float, float]:
@@ -274,34 +299,23 @@ def _columns(view: View) -> tuple[Array, Array]:
     return grad.ravel(), columns
 
 
-def _is_at(found: fit.Parameter | None, named: float, is_wrong: bool) -> bool:
-    """Whether a fitted number is a named one: a vague number is near to some name by chance."""
-    if found is None or not is_wrong:
-        return named == 1.0
-    sharp = found.tolerance <= _SHARP * abs(found.value - 1.0)
-    return bool(sharp and abs(named - found.value) <= found.tolerance)
+def of_fit(explained: Sequence[Hypothesis], summary: str) -> Iterator[Diagnosis]:
+    """Yield the scale and temperature of a gradient whose entries all pass.
 
-
-def of_fit(fitted: fit.Fitted, summary: str, view: View, unit: float) -> Iterator[Diagnosis]:
-    """Name the scale and temperature of a gradient whose entries all pass."""
-    scale, ratio = fitted
-    x = 1.0 if scale is None else float(scale.value)
-    of_alpha = 1.0 if ratio is None else float(ratio.value)
-    wrong_scale = scale is not None and bool(abs(x - 1.0) > scale.tolerance)
-    wrong_alpha = ratio is not None and bool(abs(of_alpha - 1.0) > ratio.tolerance)
-    named = [
-        point.codes
-        for point in points(view, unit)
-        if point.codes
-        and _is_at(scale, point.scale, wrong_scale)
-        and _is_at(ratio, point.ratio, wrong_alpha)
-    ]
-    free = (OTHER_SCALE.code,) * wrong_scale + (OTHER_ALPHA.code,) * wrong_alpha
-    fewest = min((len(codes) for codes in named), default=0)
-    for codes in [codes for codes in named if len(codes) == fewest] or [free]:
+    Parameters
+    ----------
+    explained : sequence of Hypothesis
+        What gives these two numbers, and every entry too.
+    summary : str
+        What the fit found.
+    """
+    said = f"every entry passes, all of them together do not: {summary}"
+    for made in explained:
+        codes = list(made.names)
         yield Diagnosis(
             code="+".join(codes),
-            message=f"{_phrases(codes)}: every entry passes, all of them together do not: "
-            f"{summary}",
-            evidence={"codes": list(codes), "scale": x, "ratio": of_alpha},
+            message=f"{_phrases(codes)}: {said}",
+            evidence={"codes": codes, "scale": made.x, "ratio": made.y / made.x},
         )
+    if not explained:
+        yield Diagnosis(code=UNEXPLAINED.code, message=f"{UNEXPLAINED.phrase}: {said}", evidence={})

@@ -1,14 +1,17 @@
 """Which mistakes can have made a gradient: every row of the table, on a part of the states."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from math import isfinite, log2, sqrt
+from math import isfinite, lgamma, log, log2, sqrt
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from softcheck.checks.fit import SIGMAS, Fitted, Parameter
 from softcheck.diagnosis.hypothesis import (
     NAMED,
+    PRINTED,
+    Coarse,
     Evidence,
     Free,
     Hypothesis,
@@ -18,7 +21,7 @@ from softcheck.diagnosis.hypothesis import (
     rounding,
 )
 from softcheck.diagnosis.mistakes import formulas
-from softcheck.diagnosis.mistakes.parts import RIGHT, factor_of, right, true_gradient
+from softcheck.diagnosis.mistakes.parts import RIGHT, factor_of, right
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES
 from softcheck.diagnosis.mistakes.record import Formula, Parts
 from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY
@@ -36,12 +39,18 @@ _ROUNDS = 8
 _PATIENCE = 3
 _MISFIT = 0.5
 _SLACK = 2.0
+_ROUNDING = 0.01  # the largest share that rounding leaves of it where nothing should be left
 _LEFT = 0.1  # the largest share of the gradient's squares that an explanation leaves
+_LITTLE = 0.25  # of the squares of the best prediction
 _BETTER = 0.25  # the largest share of what Eq. (6) leaves
 _BITS = 10.0  # of evidence for each unit of cost: the table is so long
 _ALIKE = 0.5  # squared correlation
 _NEAR_POWER = 0.02
-_NEAR = 0.8
+_COLLINEAR = 1e-4
+_SHARP = 0.05
+_FULL = 0.25
+_SMALL = 0.15
+_MUCH = 3.0  # of cost
 _ZERO = replace(RIGHT, code=DETACHED_POLICY.code)
 _COARSER = (Precision.FLOAT32, Precision.FLOAT16, Precision.BFLOAT16)
 
@@ -74,6 +83,15 @@ class Normal(NamedTuple):
                 return both, both
         return right_a / (self.aa or 1.0), right_b / (self.bb or 1.0)
 
+    def size(self, x: float, y: float) -> float:
+        """Return the sum of squares of x a + y b."""
+        return self.aa * x * x + 2.0 * self.ab * x * y + self.bb * y * y
+
+    @property
+    def is_collinear(self) -> bool:
+        """Whether the columns are so nearly multiples of each other that the numbers are vague."""
+        return self.ab * self.ab > (1.0 - _COLLINEAR) * self.aa * self.bb > 0.0
+
 
 class Fit(NamedTuple):
     """A formula's best numbers, and how the misfit grows around them.
@@ -97,13 +115,16 @@ class Fit(NamedTuple):
 
     def misfit_at(self, x: float, y: float) -> float:
         """Return the misfit at other numbers."""
-        dx, dy = x - self.x, y - self.y
-        aa, ab, bb = self.normal
-        return self.misfit + aa * dx * dx + 2.0 * ab * dx * dy + bb * dy * dy
+        return self.misfit + self.normal.size(x - self.x, y - self.y)
 
     def fits(self, x: float, y: float) -> bool:
-        """Whether most entries may be within their tolerance at these numbers."""
-        return self.misfit_at(x, y) <= _SLACK * self.entries
+        """Whether most entries may be within their tolerance at these numbers.
+
+        Where tolerances are as wide as the gradient nearly 0 would be too, and tell nothing.
+        """
+        size = self.normal.size(x, y)
+        enough = size >= _LITTLE * self.normal.size(self.x, self.y)
+        return enough and self.misfit_at(x, y) <= _SLACK * self.entries
 
     @property
     def informed(self) -> bool:
@@ -132,8 +153,6 @@ class _Columns(NamedTuple):
         a, b = parts.a * factor, parts.b * factor
         fixed = rounding(view, parts, 0.0, 0.0)
         usable = np.isfinite(view.grad) & np.isfinite(a) & np.isfinite(b) & np.isfinite(fixed)
-        if parts.unknown is not None:
-            usable &= ~parts.unknown
         of_x = rounding(view, parts, 1.0, 0.0) - fixed
         of_y = rounding(view, parts, 0.0, 1.0) - fixed
         return cls(
@@ -203,9 +222,13 @@ def suspects(view: View) -> Iterator[Hypothesis]:
     # Where no finite entry is wrong there is none that a formula could mend.
     if (view.wrong & np.isfinite(view.grad)).any():
         yield from _of_formulas(view)
-    for precision in _COARSER:
-        if precision.unit > view.dump.computed.unit and _is_near(view):
-            yield Hypothesis(RIGHT, 1.0, 1.0, precision=precision)
+    declared = view.dump
+    for coarser in _COARSER:
+        if coarser.unit > declared.stored.unit:
+            yield Hypothesis(RIGHT, 1.0, 1.0, coarse=Coarse(declared.computed, coarser))
+        if coarser.unit > declared.computed.unit:
+            stored = max(coarser, declared.stored, key=lambda precision: precision.unit)
+            yield Hypothesis(RIGHT, 1.0, 1.0, coarse=Coarse(coarser, stored))
 
 
 def _of_formulas(view: View) -> Iterator[Hypothesis]:
@@ -214,46 +237,72 @@ def _of_formulas(view: View) -> Iterator[Hypothesis]:
     for formula in formulas(view):
         with np.errstate(all="ignore"):
             parts = formula.parts(view)
+            # What reads its numbers off the gradient has no others.
+            if formula.cost > NAMED:
+                yield Hypothesis(formula, 1.0, 1.0)
+                continue
             found = fit(view, parts)
+        if not formula.code:
+            yield from _where_collinear(view, formula, parts, named)
         if found is not None and found.misfit <= _MISFIT * found.entries:
             yield from _of(view, formula, parts, found, named)
 
 
-def _is_near(view: View) -> bool:
-    """Whether a gradient resembles the right one; coarse tolerances alone can cover anything."""
+def _where_collinear(
+    view: View, formula: Formula, parts: Parts, named: Iterable[Point]
+) -> Iterator[Hypothesis]:
+    """Yield the right formula where the fit of two numbers is vague, as near the optimum.
+
+    There the points are tried by themselves, and the scale is fitted alone.
+    """
+    actual, expected, tolerance, _ = view.of_eq_6
+    factor = factor_of(view, parts)
     with np.errstate(all="ignore"):
-        true = true_gradient(view)
-        seen = np.isfinite(view.grad) & np.isfinite(true)
-        difference = np.linalg.norm((view.grad - true)[seen])
-        return bool(difference < _NEAR * np.linalg.norm(true[seen]))
+        weight = np.where(np.isfinite(actual) & (tolerance > 0.0), 1.0 / tolerance, 0.0)
+        columns = (parts.a * factor, parts.b * factor, expected, np.nan_to_num(actual))
+        a, b, true, grad = (column * weight for column in columns)
+    if Normal.of(a, b).is_collinear:
+        yield from _at_points(view, formula, parts, named)
+        if _determined(view, formula):
+            same = dot(true, grad) / (dot(true, true) or 1.0)
+            yield Hypothesis(formula, same, same, free=Free(scale=True))
+
+
+def _at_points(
+    view: View, formula: Formula, parts: Parts, named: Iterable[Point]
+) -> Iterator[Hypothesis]:
+    """Yield a formula at those of some points where it reproduces every entry."""
+    for point in named:
+        made = Hypothesis.at(formula, point)
+        if made.names and _reproduces(view, predict(view, made, parts)):
+            yield made
 
 
 def _of(
     view: View, formula: Formula, parts: Parts, found: Fit, named: list[Point]
 ) -> Iterator[Hypothesis]:
     """Yield a formula at the points that its fit allows, and at the fit itself."""
-    matched = False
     hidden = not parts.a.any() or not parts.b.any()
-    # A formula that reads its numbers off the gradient, or that no entry informs, has no others.
-    if formula.cost > NAMED or not found.informed:
+    # Where no entry informs of its numbers it has no others.
+    if not found.informed:
         if formula.code:
             yield Hypothesis(formula, 1.0, 1.0)
         return
-    for point in named:
-        if hidden and point.ratio != 1.0:
-            continue
-        if not found.fits(point.scale, point.scale * point.ratio):
-            continue
-        made = Hypothesis.at(formula, point)
-        if not made.names or _share_wrong(view, predict(view, made, parts)) > STRAY:
-            continue
+    allowed = [
+        point
+        for point in named
+        if not (hidden and point.ratio != 1.0)
+        and found.fits(point.scale, point.scale * point.ratio)
+    ]
+    matched = False
+    for made in _at_points(view, formula, parts, allowed):
         # Where tolerances are wide a point may be within them and yet not be meant.
         matched = matched or credible(view, made, judge(view, made))
         yield made
     if matched or not _determined(view, formula):
         return
     for made in _free(view, formula, found, hidden):
-        if _share_wrong(view, predict(view, made, parts)) <= STRAY:
+        if _reproduces(view, predict(view, made, parts)):
             yield made
             return
 
@@ -269,13 +318,13 @@ def _free(view: View, formula: Formula, found: Fit, hidden: bool) -> Iterator[Hy
         yield Hypothesis(formula, same, same, free=Free(scale=True))
     if hidden:
         return
+    if xx > 0:
+        other = x + xy / xx * (y - 1.0)
+        yield Hypothesis(formula, other, 1.0, free=Free(scale=True, ratio=True))
     for scale, codes in scales(view):
         if yy > 0:
             other = y + xy / yy * (x - scale)
             yield Hypothesis(formula, scale, other, codes, Free(ratio=True))
-    if xx > 0:
-        other = x + xy / xx * (y - 1.0)
-        yield Hypothesis(formula, other, 1.0, free=Free(scale=True, ratio=True))
     yield Hypothesis(formula, x, y, free=Free(scale=True, ratio=True))
 
 
@@ -295,15 +344,14 @@ def _determined(view: View, formula: Formula) -> bool:
     return numbers >= (4.0 if not formula.code else 8.0)
 
 
-def _share_wrong(view: View, prediction: Prediction) -> float:
-    """Return the share of entries that a prediction does not reproduce."""
+def _reproduces(view: View, prediction: Prediction) -> bool:
+    """Whether a prediction is right at every entry, and blind at less than half of them."""
     value, tolerance = prediction
     seen = np.isfinite(tolerance)
     if 2 * np.count_nonzero(seen) < np.count_nonzero(np.isfinite(view.grad)):
-        return 1.0
+        return False
     with np.errstate(all="ignore"):
-        wrong = seen & ~(np.abs(view.grad - value) <= tolerance)
-    return float(np.count_nonzero(wrong)) / max(1, int(np.count_nonzero(seen)))
+        return bool((~seen | (np.abs(view.grad - value) <= tolerance)).all())
 
 
 def credible(view: View, made: Hypothesis, evidence: Evidence) -> bool:
@@ -311,17 +359,47 @@ def credible(view: View, made: Hypothesis, evidence: Evidence) -> bool:
 
     It leaves little of the gradient, much less than Eq. (6) does, and what it mends is more than
     the assumptions that it makes could bring about. Coarse arithmetic, whose tolerances are
-    wide by themselves, is judged elsewhere.
+    wide by themselves, is known by its marks.
     """
-    if made.precision is not None:
-        return True
+    if made.coarse is not None:
+        return _has_marks(view, made, made.coarse, evidence)
     if not evidence.mended or evidence.left > _BETTER * evidence.right:
         return False
-    if made.is_zero:
-        return evidence.size == 0.0 or not _follows(view)
-    read = made.formula.read(view) * view.wrong_states
-    bits = evidence.bits - read
-    return evidence.left <= _LEFT * evidence.size and bits >= _BITS * made.cost
+    if made.is_zero and evidence.size and not _is_rounding(view, evidence):
+        return False
+    bits = evidence.bits - made.formula.read.bits(view)
+    if made.in_part:
+        bits -= _bits_of_choice(view.shared.states, view.wrong_states)
+    left = made.is_zero or evidence.left <= _LEFT * evidence.size
+    return left and bits >= _BITS * made.cost
+
+
+def _has_marks(view: View, made: Hypothesis, coarse: Coarse, evidence: Evidence) -> bool:
+    """Whether a gradient bears the marks of coarse arithmetic, and of nothing else.
+
+    Every entry, right or wrong, has the digits of that arithmetic, no fewer, and none was set to 0;
+    and errors are small beside what entries are made of: that everything is covered by wide
+    tolerances says nothing.
+    """
+    tally, count = evidence.tally, evidence.nonzero
+    lacking = log2(coarse.stored.unit / view.dump.stored.unit)
+    if evidence.inexact:  # decimal digits of a text file hide some
+        lacking = min(lacking, log2(0.5 * coarse.stored.unit / PRINTED))
+    exact = evidence.long == 0 and evidence.full >= _FULL * count
+    enough = lacking * count >= _BITS * made.cost and evidence.mended > 0
+    whole = evidence.zero <= STRAY * tally.live
+    return exact and enough and whole and evidence.off <= _SMALL**2 * tally.live
+
+
+def _bits_of_choice(count: int, chosen: int) -> float:
+    """Return how many bits it takes to say which of so many states are chosen."""
+    ways = lgamma(count + 1) - lgamma(chosen + 1) - lgamma(max(count - chosen, 0) + 1)
+    return ways / log(2.0)
+
+
+def _is_rounding(view: View, evidence: Evidence) -> bool:
+    """Whether a gradient that should be 0 is small enough for rounding, and goes with nothing."""
+    return evidence.left <= _ROUNDING * evidence.right and not _follows(view)
 
 
 def _follows(view: View) -> bool:
@@ -342,17 +420,73 @@ def _follows(view: View) -> bool:
 def survivors(view: View) -> list[Hypothesis]:
     """Return the hypotheses that reproduce all entries of some states, cheapest first.
 
-    Those of the family may leave a few that are wrong by themselves.
+    Where none does, or only what assumes much, they may be of the states alone that have a wrong
+    entry.
     """
-    found = []
-    for made in suspects(view):
-        wrong = _share_wrong(view, predict(view, made))
-        few = wrong <= STRAY and not made.formula.code and not made.precision
-        if (wrong == 0.0 or few) and credible(view, made, judge(view, made)):
-            found.append(made)
+    found = _surviving(view)
+    rows = np.flatnonzero(view.wrong_rows)
+    if 0 < rows.size < view.states.size and all(made.cost > _MUCH for made in found):
+        with np.errstate(all="ignore"):
+            wrong = _surviving(view.of_rows(rows))
+        partial = [
+            replace(made, in_part=True)
+            for made in wrong
+            if made.coarse is None and made.formula.cost <= NAMED
+        ]
+        found += [made for made in partial if credible(view, made, judge(view, made))]
     kept: list[Hypothesis] = []
     for made in sorted(found, key=lambda made: made.cost):
         # What a part of the mistakes explains needs no more of them.
         if not any(set(simpler.names) < set(made.names) for simpler in kept):
             kept.append(made)
     return kept
+
+
+def _surviving(view: View) -> list[Hypothesis]:
+    return [
+        made
+        for made in suspects(view)
+        if _reproduces(view, predict(view, made)) and credible(view, made, judge(view, made))
+    ]
+
+
+def of_fit(found: Fitted, view: View) -> list[Hypothesis]:
+    """Return what gives the scale and temperature that all entries show together.
+
+    The named points within the fit's own uncertainty, those of the fewest mistakes; else the
+    numbers themselves.
+    """
+    scale, ratio = found
+    x = 1.0 if scale is None else float(scale.value)
+    of_alpha = 1.0 if ratio is None else float(ratio.value)
+    wrong_scale = scale is not None and bool(abs(x - 1.0) > scale.tolerance)
+    wrong_alpha = ratio is not None and bool(abs(of_alpha - 1.0) > ratio.tolerance)
+    unit = view.dump.computed.unit
+    named = [
+        Hypothesis.at(RIGHT, point)
+        for point in points(view, unit)
+        if point.codes
+        and (_is_at(scale, point.scale, unit) if wrong_scale else point.scale == 1.0)
+        and (_is_at(ratio, point.ratio, unit) if wrong_alpha else point.ratio == 1.0)
+    ]
+    fewest = min((len(made.codes) for made in named), default=0)
+    free = Hypothesis(RIGHT, x, x * of_alpha, free=Free(wrong_scale, wrong_alpha))
+    return [made for made in named if len(made.codes) == fewest] or [free]
+
+
+def is_but_for_rounding(view: View, evidence: Evidence) -> bool:
+    """Whether a hypothesis from the fit leaves what rounding does, not all that tolerances allow.
+
+    Where every entry passes as it is, to reproduce each within its tolerance says little.
+    """
+    usual = sqrt(evidence.left / max(1, evidence.tally.entries))
+    return evidence.reproduces and usual * view.dump.computed.factor <= 1.0
+
+
+def _is_at(found: Parameter | None, named: float, unit: float) -> bool:
+    """Whether a fitted number is a named one: a vague number is near to some name by chance."""
+    if found is None:
+        return False
+    within = SIGMAS * found.error + 2.0 * unit * abs(named)
+    sharp = within <= _SHARP * min(abs(found.value - 1.0), abs(named))
+    return bool(sharp and abs(named - found.value) <= within)

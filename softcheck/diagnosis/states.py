@@ -44,7 +44,7 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
     places = case.states * case.actions
     keep_all = places <= WHOLE
     stride = max(1, -(-places // SAMPLE))
-    weights, weighted, largest = ExactSum(), 0, 0.0
+    weights, weighted, largest, zero = ExactSum(), 0, 0.0, 0
     kept: dict[str, list[NDArray[Any]]] = {}
     numbers: list[Numbers] = []
     for raw in case.blocks(rows_of_block(settings, case.actions)):
@@ -55,6 +55,7 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
         if "grad" in raw.arrays:
             sizes = np.abs(raw.arrays["grad"].astype(np.float64))
             largest = float(sizes.max(initial=largest, where=np.isfinite(sizes)))
+            zero += int(np.count_nonzero(~sizes.any(axis=-1)))
         chosen = np.ones(raw.rows, dtype=bool)
         if not keep_all:
             chosen = (states % stride == 0) | np.isin(states, list(worst))
@@ -75,6 +76,7 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
         weight_sum=float(weights) if by_state else float(case.states),
         weighted=weighted if by_state else case.states,
         largest=largest,
+        zero=zero,
     )
     whole = view(case, settings, RawBlock(0, states.size, arrays), states, Buffers(), shared)
     if keep_all:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import log2
 from typing import TypeAlias
 
 import numpy as np
@@ -27,6 +28,7 @@ from softcheck.tables.roles import family
 Laid: TypeAlias = Array  # (*shape of the states, actions)
 Parallel: TypeAlias = Array  # of any shape, the same for all that go in
 Numbers: TypeAlias = NDArray[np.int64]  # (rows,): which states of the case
+Rows: TypeAlias = NDArray[np.bool_]  # (rows,)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Shared:
         The sum of the weights, and how many are not 0; as if all were 1 where there are none.
     largest : float
         The largest finite |entry| of the dumped gradient, 0 without one.
+    zero : int
+        How many states it leaves without any gradient.
     """
 
     shape: tuple[int, ...]
@@ -60,6 +64,7 @@ class Shared:
     weight_sum: float
     weighted: int
     largest: float = 0.0
+    zero: int = 0
     whole: "list[View]" = field(default_factory=list)
     tables: dict[Callable[["View"], tuple[Entries, ...]], tuple[Entries, ...]] = field(
         default_factory=dict
@@ -142,9 +147,23 @@ class View:
         return ~right
 
     @property
+    def wrong_rows(self) -> Rows:
+        """Which states have a wrong entry."""
+        rows: Rows = np.logical_or.reduce(self.wrong, axis=0)
+        return rows
+
+    @property
     def wrong_states(self) -> int:
         """How many states have a wrong entry."""
-        return int(np.count_nonzero(self.wrong.any(axis=0)))
+        return int(np.count_nonzero(self.wrong_rows))
+
+    @cached_property
+    def sums_wrong(self) -> Rows:
+        """Which states do not sum to 0 within the tolerances of their entries."""
+        actual, _, tolerance, _ = self.of_eq_6
+        with np.errstate(all="ignore"):
+            rows: Rows = np.abs(actual.sum(axis=0)) > tolerance.sum(axis=0)
+        return rows
 
     @property
     def critics(self) -> list[Entries]:
@@ -161,6 +180,22 @@ class View:
         given = {"q": self.q, "logits": self.e.block.logits, "alpha": self.alpha} | changed
         e = replace(self.e, block=Block(**given), legal=None, buffers=Buffers())
         return View(e, self.states, self.given, self.shared)
+
+    def of_rows(self, rows: Numbers) -> "View":
+        """Return some of these states."""
+        e = self.e
+
+        def some(array: Quantity) -> Quantity:
+            return array if array.shape[-1:] in {(), (1,)} else array[..., rows]
+
+        dumps = {check: replace(dump, values=some(dump.values)) for check, dump in e.dumps.items()}
+        block = Block(e.block.q[:, rows], e.block.logits[:, rows], some(e.block.alpha))
+        legal = None if e.legal is None else e.legal[:, rows]
+        e = replace(
+            e, block=block, factor=some(e.factor), legal=legal, dumps=dumps, buffers=Buffers()
+        )
+        given = {role: table[..., rows] for role, table in self.given.items()}
+        return View(e, self.states[rows], given, self.shared)
 
     def in_order(self, table: Entries) -> Laid:
         """Lay a table of the whole case out as it was given."""
@@ -209,6 +244,11 @@ class View:
     def dump(self) -> Dump:
         """The dumped gradient with its precisions."""
         return self.e.dumps["gradient"]
+
+    @property
+    def digits(self) -> float:
+        """How many bits a number of the dumped gradient has."""
+        return -log2(self.dump.stored.unit)
 
 
 def dot(x: Parallel, y: Parallel) -> float:

@@ -159,12 +159,13 @@ def large(states, actions):
     return {"q": q, "logits": logits, "grad": leaf.grad.numpy(), "alpha": 0.3}
 
 
-def test_one_flipped_state_among_a_hundred_thousand_is_isolated():
+def test_one_flipped_state_among_a_hundred_thousand_is_named_with_its_place():
     given = large(100_000, 3)
     given["grad"][77_777] *= -1
     (diagnosis,) = softcheck.verify(**given).cases[0].diagnosis
-    assert diagnosis.code == "isolated-entries"
-    assert {place[0] for place in diagnosis.evidence["places"]} == {77_777}
+    assert diagnosis.code == "sign-flipped"
+    assert diagnosis.evidence["states"] == [[77_777]]
+    assert "in 1 of 100000 states, [77777]; all others are right" in diagnosis.message
 
 
 def test_one_entry_among_1_800_000_off_by_a_billionth_is_isolated():

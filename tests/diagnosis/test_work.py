@@ -95,4 +95,4 @@ def test_where_no_finite_entry_is_wrong_no_formula_is_tried(work):
     case = open_case(str(FIXTURES / "negative" / "nan-from-mask.npz"), {})
     (diagnosis,) = verify_case(case, Settings()).diagnosis
     assert diagnosis.code == "nan-from-mask"
-    assert work["predict"] <= 3  # the coarser precisions
+    assert work["predict"] <= 6  # the coarser precisions, of what is computed and what is stored

@@ -12,7 +12,7 @@ from softcheck.diagnosis.mistakes.masks import PADDING_IN_DENOMINATOR
 from softcheck.diagnosis.mistakes.record import Need, Planted
 from softcheck.diagnosis.mistakes.scale import SIGN_FLIPPED, SUMMED_OVER_STATES
 from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY
-from softcheck.diagnosis.mistakes.where import LOW_PRECISION, UNEXPLAINED
+from softcheck.diagnosis.mistakes.where import FIRST_WRONG, LOW_PRECISION
 from softcheck.result import Outcome, Unshown
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
@@ -53,7 +53,7 @@ def test_what_is_no_mistake_in_a_type_is_not_planted_there(planted):
 
 
 def test_what_only_says_where_to_look_is_not_planted(planted):
-    assert planted(UNEXPLAINED) == []
+    assert planted(FIRST_WRONG) == []
 
 
 def test_all_that_is_given_is_kept_and_nothing_that_is_under_test():

@@ -14,6 +14,7 @@ from softcheck.diagnosis.mistakes.record import (
     Need,
     Parts,
     Planted,
+    Read,
     Turn,
 )
 
@@ -51,16 +52,31 @@ def _next_policy(whole: View) -> Tables:
 
 
 def _next_state_policy(view: View) -> Parts:
-    """Alpha (p' - p) with the policy p' of the next step."""
+    """Alpha (p' - p) with the policy p' of the next step; that after the last is read off G."""
     import numpy as np
 
     (successor,) = of_whole(view, _next_policy)
-    rows = view.shared.states // view.shared.shape[0]
-    last = view.states >= view.shared.states - rows
+    last = view.states >= view.shared.states - _steps(view)
+    size = view.alpha * np.abs(view.e.factor)
+    room = view.of_eq_6.tolerance / size
+    beyond = view.p + view.grad / (view.alpha * view.e.factor)
+    is_policy = (beyond >= -room).all(axis=0)
+    is_policy &= np.abs(beyond.sum(axis=0) - 1.0) <= room.sum(axis=0)
+    beyond[:, ~is_policy] = np.nan
+    successor = np.where(last, beyond, successor)
     b = view.alpha * (successor - view.p)
-    weight = np.maximum(view.p, successor)
-    unknown = np.broadcast_to(last, b.shape)
-    return Parts(np.zeros_like(b), b, weight, view, unknown=unknown)
+    return Parts(np.zeros_like(b), b, np.maximum(view.p, successor), view)
+
+
+def _plant_next_state_policy(view: View, _: np.random.Generator) -> Entries:
+    (successor,) = of_whole(view, _next_policy)
+    grad: Entries = view.alpha * (successor - view.p) * view.e.factor
+    return grad
+
+
+def _steps(view: View) -> int:
+    """How many states a step of time has: it runs along the first axis."""
+    return view.shared.states // view.shared.shape[0]
 
 
 NEXT_STATE_POLICY = Mistake(
@@ -68,15 +84,22 @@ NEXT_STATE_POLICY = Mistake(
     phrase="the terms are weighted by the policy of the next state",
     what=(
         "pi of the next state is a constant here, so Q drops out and log pi is pulled towards it. "
-        "The last step, whose next state is not in the data, was not compared."
+        "The next state of the last step is not in the data: what its policy must be was read off "
+        "the gradient."
     ),
     wrong="G = alpha (p' - p), p' the policy of the next state",
     wrong_line="loss = (next_pi * (alpha * log_pi - q)).sum(-1).mean()",
     right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
     seen="Meta-YZ/SAC-Discrete",
     needs=SEVERAL_STATES,
-    formulas=(Formula(_next_state_policy),),
+    formulas=(
+        Formula(
+            _next_state_policy,
+            read=Read(bits=lambda view: _steps(view) * view.shared.actions * view.digits),
+        ),
+    ),
     whole=True,
+    planted=Planted(_plant_next_state_policy),
 )
 
 TEMPERATURES = (2.0, 0.5, 3.0, 4.0, 5.0, 10.0, 0.1, 0.2, 0.25, 0.7, 0.8, 0.9, 1.5)
@@ -164,24 +187,76 @@ FORWARD_KL = Mistake(
 )
 
 
+_READ_ACTION = Read(bits=lambda view: view.wrong_states * log2(view.shared.actions))
+
+
+def _is_weighed(view: View) -> bool:
+    """Whether every state counts: what is read off the gradient is read in units of its factor."""
+    return bool(view.e.factor.all())
+
+
+def _one_of_others(view: View, left: Entries) -> tuple[Entries, Entries]:
+    """Return e, 1 at the drawn action of each state, and c, where `left` is c (e - p).
+
+    Over -p, it is c at every action but the drawn one.
+    """
+    import numpy as np
+
+    live = view.p > 0.0
+    over = np.where(live, left / -view.p, np.nan)
+    c = np.where(live.any(axis=0), np.nanmedian(over, axis=0), 0.0)
+    return _largest(np.where(live, np.abs(over - c), -np.inf)), c
+
+
+def _largest(made: Entries) -> Entries:
+    """Return 1 at the largest entry of each state, 0 elsewhere."""
+    import numpy as np
+
+    chosen = np.zeros_like(made)
+    chosen[made.argmax(axis=0), np.arange(made.shape[1])] = 1.0
+    return chosen
+
+
+def _less_q(view: View) -> Entries:
+    """G + J(Q), 0 where G is not finite."""
+    import numpy as np
+
+    made = view.grad / view.e.factor + view.J(view.q)
+    left: Entries = np.where(np.isfinite(made), made, 0.0)
+    return left
+
+
 def _sampled_entropy(view: View) -> Parts:
     """-J(Q) + alpha (e_a' - p): log pi of one action a' drawn, read off G."""
     import numpy as np
 
-    a = -view.J(view.q)
-    left = np.where(np.isfinite(view.grad), view.grad / view.e.factor - a, 0.0)
-    left = np.where(view.legal > 0, left + view.alpha * view.p, -np.inf)
-    drawn = np.zeros_like(a)
-    drawn[left.argmax(axis=0), np.arange(a.shape[1])] = 1.0
-    return usual(view, a, view.alpha * (drawn - view.p), np.maximum(view.p, drawn))
+    left = _less_q(view) + view.alpha * view.p
+    drawn = _largest(np.where(view.legal > 0, left, -np.inf))
+    b = view.alpha * (drawn - view.p)
+    return usual(view, -view.J(view.q), b, np.maximum(view.p, drawn))
 
 
-def _plant_sampled_entropy(view: View, generator: np.random.Generator) -> Entries:
+def _sampled_entropy_weighted(view: View) -> Parts:
+    """-J(Q) + alpha p_a' (1 + l_a') (e_a' - p): p log p of one action a' drawn, read off G."""
+    import numpy as np
+
+    drawn, _ = _one_of_others(view, _less_q(view))
+    slope = (drawn * view.p * (1.0 + view.log_p)).sum(axis=0)
+    b = view.alpha * slope * (drawn - view.p)
+    return usual(view, -view.J(view.q), b, np.maximum(view.p, drawn))
+
+
+def _draw(view: View, generator: np.random.Generator) -> Entries:
     import numpy as np
 
     drawn = (view.p.cumsum(axis=0) > generator.random(view.p.shape[1])).argmax(axis=0)
     chosen = np.zeros_like(view.p)
     chosen[drawn, np.arange(drawn.size)] = 1.0
+    return chosen
+
+
+def _plant_sampled_entropy(view: View, generator: np.random.Generator) -> Entries:
+    chosen = _draw(view, generator)
     grad: Entries = (view.alpha * (chosen - view.p) - view.J(view.q)) * view.e.factor
     return grad
 
@@ -193,16 +268,55 @@ SAMPLED_ENTROPY = Mistake(
         "alpha (e - p) of the drawn action averages to 0 over draws: the entropy is not "
         "regularised at all. Which action was drawn was read off the gradient."
     ),
-    wrong="G = -J(Q) + alpha (e - p), e = 1 at the drawn action",
+    wrong="G = -J(Q) + alpha (e - p), e = 1 at the drawn action, or alpha p_e (1 + l_e) (e - p)",
     wrong_line="entropy = -dist.log_prob(dist.sample())",
     right_line="entropy = dist.entropy()",
-    seen="SB3#1856, ml-agents#3607",
+    seen="SB3#1856, ml-agents#3607; rlx#3",
     formulas=(
-        Formula(
-            _sampled_entropy,
-            applies=lambda view: bool(view.e.factor.all()),
-            read=lambda view: log2(view.shared.actions),
-        ),
+        Formula(_sampled_entropy, applies=_is_weighed, read=_READ_ACTION),
+        Formula(_sampled_entropy_weighted, "p log p of it", _is_weighed, read=_READ_ACTION),
     ),
     planted=Planted(_plant_sampled_entropy),
+)
+
+
+def _sampled_gradient(view: View) -> Parts:
+    """C (e_a' - p): the drawn action a' and the number c of each state are read off G."""
+    import numpy as np
+
+    grad = np.where(np.isfinite(view.grad), view.grad, 0.0) / view.e.factor
+    drawn, c = _one_of_others(view, grad)
+    others = (view.p * (1.0 - drawn)).sum(axis=0)  # 1 - p, without the digits that it loses
+    a = c * (drawn * others - (1.0 - drawn) * view.p)
+    return usual(view, a, np.zeros_like(a), np.abs(c) * drawn / (view.rough_q + view.rough_log))
+
+
+def _plant_sampled_gradient(view: View, generator: np.random.Generator) -> Entries:
+    chosen = _draw(view, generator)
+    soft = (chosen * (view.alpha * view.log_p - view.q)).sum(axis=0)
+    grad: Entries = soft * (chosen - view.p) * view.e.factor
+    return grad
+
+
+SAMPLED_GRADIENT = Mistake(
+    code="sampled-gradient",
+    phrase="every state has the gradient of one action drawn, not the expectation over all",
+    what=(
+        "REINFORCE: c (e - p) for the action that was drawn. Its mean over draws is the gradient "
+        "if c is the loss of that action, but one draw is noise. Which action, and c, were read "
+        "off the gradient."
+    ),
+    wrong="G = c (e - p), e = 1 at the drawn action",
+    wrong_line="loss = log_pi.gather(-1, a) * (alpha * log_pi - q).gather(-1, a).detach()",
+    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1)",
+    formulas=(
+        Formula(
+            _sampled_gradient,
+            applies=_is_weighed,
+            cost=3.0,
+            read=_READ_ACTION._replace(numbers=1),
+        ),
+    ),
+    turn=Turn.READ,
+    planted=Planted(_plant_sampled_gradient, in_parts=False),
 )

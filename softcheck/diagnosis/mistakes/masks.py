@@ -62,7 +62,9 @@ def _padded(shared: Shared) -> Iterator[float]:
         yield 1.0 / shared.legal / shared.reduction
     if shared.weighted and shared.weighted != shared.states:
         yield shared.weighted / shared.states
-        yield shared.states / shared.weighted
+        # The mean over what has a weight is the weighted mean where weights are 0 and 1.
+        if shared.weight_sum != shared.weighted:
+            yield shared.states / shared.weighted
 
 
 PADDING_IN_DENOMINATOR = Mistake(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import of_whole, right, true_gradient, usual
-from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Need, Planted
+from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Need, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,11 +101,7 @@ def _permuted(whole: View) -> Tables:
 
 def _permuted_states(view: View) -> Parts:
     """T(order(s))."""
-    import numpy as np
-
-    made = _placed(view, _permuted)
-    # A row of zeros may stand anywhere.
-    return made._replace(unknown=np.broadcast_to(~view.grad.any(axis=0), made.a.shape))
+    return _placed(view, _permuted)
 
 
 def _matched(true: Entries, grad: Entries, size: Entries) -> Numbers:
@@ -153,7 +149,7 @@ PERMUTED_STATES = Mistake(
         Formula(
             _permuted_states,
             applies=lambda view: SEVERAL_STATES.met(view) and bool(view.e.factor.all()),
-            read=lambda view: log2(view.shared.states),
+            read=Read(bits=lambda view: view.wrong_states * log2(view.shared.states)),
         ),
     ),
     whole=True,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import NO_MASK, SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import flat, of_whole, usual
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Parts, Shown
+from softcheck.diagnosis.mistakes.parts import flat, gradient, of_whole, usual
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Parts, Planted, Shown, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
 
     from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.view import Laid, View
@@ -162,6 +164,18 @@ def _shown_with_epsilon(epsilon: float) -> tuple[Shown, ...]:
     )
 
 
+def _log_epsilon_by_hand(epsilon: float) -> Callable[[View], Parts]:
+    """-J(Q - alpha log(p + e)): Eq. (6) as printed, with that logarithm."""
+
+    def parts(view: View) -> Parts:
+        import numpy as np
+
+        b = view.alpha * view.J(np.log(view.p + epsilon))
+        return usual(view, -view.J(view.q), b)
+
+    return parts
+
+
 LOG_EPSILON = Mistake(
     code="log-epsilon",
     phrase="a small number is added to pi before its logarithm",
@@ -169,11 +183,15 @@ LOG_EPSILON = Mistake(
         "log(p + e) differs from log p where p is near e, and its derivative is wrong there. "
         "log_softmax needs no epsilon."
     ),
-    wrong="G = -J(Q - alpha (log(p + e) + p / (p + e)))",
+    wrong="G = -J(Q - alpha (log(p + e) + p / (p + e))), by hand -J(Q - alpha log(p + e))",
     wrong_line="log_pi = torch.log(pi + 1e-8)",
     right_line="log_pi = torch.log_softmax(logits, -1)",
-    seen="Pearl, tf2rl, Hands-on-RL, XinJingHao",
-    formulas=tuple(Formula(_log_epsilon(e), f"epsilon {e:.3g}") for e in EPSILONS),
+    seen="Pearl, tf2rl, Hands-on-RL, XinJingHao; by hand: mojo-rl",
+    formulas=tuple(
+        Formula(make(e), f"epsilon {e:.3g}{how}")
+        for make, how in ((_log_epsilon, ""), (_log_epsilon_by_hand, ", by hand"))
+        for e in EPSILONS
+    ),
     shows=tuple(shown for e in EPSILONS for shown in _shown_with_epsilon(e)),
 )
 
@@ -225,4 +243,64 @@ CLAMPED_POLICY = Mistake(
         if top < 1.0 or not side
     ),
     shows=tuple(shown for e in EPSILONS for shown in _shown_clamped(e)),
+)
+
+_SUMS = tuple(10.0**-power for power in range(3, 11))
+_LANES = (2, 4, 8, 16, 32, 64)
+
+
+def _leaking(more: float, largest: bool, by_hand: bool) -> Callable[[View], Parts]:
+    """-p' (g' - sum p' g') with p' = p Z / (Z + e), which sums to less than 1.
+
+    By autograd g' - alpha stands for g'. Z is that of logits less the largest, or of the logits.
+    """
+
+    def parts(view: View) -> Parts:
+        import numpy as np
+
+        log_Z = view.e.policy.log_Z
+        shift = 0.0 if largest else view.e.policy.highest
+        log_share = -np.log1p(more * np.exp(-log_Z - shift))
+        policy = view.p * np.exp(log_share)
+        log_policy = view.log_p + log_share + (0.0 if by_hand else 1.0)
+
+        def centred(w: Entries) -> Entries:
+            made: Entries = policy * (w - (policy * w).sum(axis=0))
+            return made
+
+        weight = policy * (1.0 + np.abs(log_share))
+        return usual(view, -centred(view.q), view.alpha * centred(log_policy), weight)
+
+    return parts
+
+
+def _leaks(view: View) -> Iterator[Formula]:
+    actions = view.shared.actions
+    lanes = dict.fromkeys(-actions % width for width in _LANES if actions % width)
+    for by_hand, how in ((False, ""), (True, ", by hand")):
+        for e in _SUMS:
+            yield Formula(_leaking(e, True, by_hand), f"sum + {e:.3g}{how}")
+            yield Formula(_leaking(e, False, by_hand), f"sum of exp(logits) + {e:.3g}{how}")
+        for count in lanes:
+            said = f"{count} padded lanes whose logit is 0{how}"
+            yield Formula(_leaking(float(count), False, by_hand), said)
+
+
+def _plant_leak(view: View, _: np.random.Generator) -> Entries:
+    return gradient(view, _leaking(1e-3, True, False)(view))
+
+
+POLICY_NOT_NORMALISED = Mistake(
+    code="policy-not-normalised",
+    phrase="pi does not sum to 1",
+    what=(
+        "A small number was added to the sum that the exponentials are divided by, or lanes that "
+        "pad the actions take part in it: what they hold of pi is lost."
+    ),
+    wrong="G = -p' (g' - alpha - sum p' (g' - alpha)) with p' = exp(theta) / (sum + e)",
+    wrong_line="pi = logits.exp() / (logits.exp().sum(-1, keepdim=True) + 1e-6)",
+    right_line="pi = torch.softmax(logits, -1)",
+    formulas=_leaks,
+    turn=Turn.GUESSED,
+    planted=Planted(_plant_leak),
 )

@@ -205,6 +205,33 @@ ENTROPY_NORMALISED = Mistake(
     ),
 )
 
+ENTROPY_AVERAGED_OVER_ACTIONS = Mistake(
+    code="entropy-averaged-over-actions",
+    phrase="the entropy is a mean over actions",
+    what=(
+        "p log p was averaged over the actions where their sum is the entropy: alpha is divided by "
+        "the number of actions."
+    ),
+    wrong="G = -J(Q) + alpha / A J(l)",
+    wrong_line="entropy = -(pi * log_pi).mean(-1)",
+    right_line="entropy = -(pi * log_pi).sum(-1)",
+    ratio=lambda shared, _: (1.0 / shared.actions,),
+    shows=(Shown("entropy", lambda view: -view.e.mean(view.log_p) / view.shared.actions),),
+)
+
+ENTROPY_AVERAGED_OVER_STATES = Mistake(
+    code="entropy-averaged-over-states",
+    phrase="the entropy is divided by the number of states once more",
+    what=(
+        "The entropy went into the loss of every state as its mean over the batch, so alpha is "
+        "divided by the number of states."
+    ),
+    wrong="G = -J(Q) + alpha / B J(l)",
+    wrong_line="loss = (-(pi * q).sum(-1) - alpha * entropy.mean() / len(q)).sum()",
+    right_line="loss = (-(pi * q).sum(-1) - alpha * entropy).sum()",
+    ratio=lambda shared, _: (1.0 / shared.states,),
+)
+
 Q_COUNTED_TWICE = Mistake(
     code="q-counted-twice",
     phrase="Q is counted twice",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import at, gradient, right, true_gradient
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Turn
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read, Turn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 LOSS_SCALES = range(8, 33)
 """The powers of two that loss scalers multiply by."""
-
-_SEEN = 4.0  # tolerances
 
 Q_SCALED = Mistake(
     code="q-scaled",
@@ -108,7 +106,14 @@ CLIPPED_GRADIENT = Mistake(
     wrong="G = max(-c, min(c, T))",
     wrong_line="clip_grad_value_([logits], c); dump(grad=logits.grad)",
     right_line="dump(grad=logits.grad); clip_grad_value_(parameters, c)",
-    formulas=(Formula(_clipped, applies=lambda view: 0.0 < view.shared.largest < inf, cost=2.0),),
+    formulas=(
+        Formula(
+            _clipped,
+            applies=lambda view: 0.0 < view.shared.largest < inf,
+            cost=2.0,
+            read=Read(bits=lambda view: view.digits),
+        ),
+    ),
     turn=Turn.READ,
     planted=Planted(_plant_clipped, in_parts=False),
 )
@@ -126,11 +131,7 @@ def _scaled_by_state(view: View) -> Parts:
     true, grad = true * weight, grad * weight
     size = (true * true).sum(axis=0)
     scale = np.where(size > 0.0, (true * grad).sum(axis=0) / size, 1.0)
-    # Two entries that sum to 0 have some scale whatever they are.
-    seen = np.count_nonzero(np.abs(true) > _SEEN, axis=0)
-    alike = (seen > 0) & (seen <= 2)
-    unknown = np.broadcast_to(alike & view.wrong.any(axis=0), made.a.shape)
-    return made._replace(factor=view.e.factor * scale, unknown=unknown)
+    return made._replace(factor=view.e.factor * scale)
 
 
 def _plant_scaled_by_state(view: View, generator: np.random.Generator) -> Entries:
@@ -152,7 +153,7 @@ SCALED_BY_STATE = Mistake(
     needs=SEVERAL_STATES,
     formulas=(
         # One state may have a scale of its own too.
-        Formula(_scaled_by_state, applies=lambda _: True, cost=6.0, read=lambda _: 16.0),
+        Formula(_scaled_by_state, applies=lambda _: True, cost=6.0, read=Read(numbers=1)),
     ),
     turn=Turn.READ,
     planted=Planted(_plant_scaled_by_state, in_parts=False),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from softcheck.diagnosis.view import Shared, View
-    from softcheck.gradient.policy import Entries, Flags, PerState, Quantity
+    from softcheck.gradient.policy import Entries, PerState, Quantity
 
 EQ_6 = "dL/dtheta = -p (g - V), g = Q - alpha log p, V = sum p g"
 
@@ -77,8 +77,6 @@ class Parts(NamedTuple):
         Whose Q and policy it is the rounding of.
     factor : PerState or None
         In place of what reduction and weights make of a state's loss.
-    unknown : Flags or None
-        Entries that the formula cannot tell.
     """
 
     a: Entries
@@ -86,7 +84,24 @@ class Parts(NamedTuple):
     weight: Entries
     base: View
     factor: PerState | None = None
-    unknown: Flags | None = None
+
+
+class Read(NamedTuple):
+    """What a formula takes from the gradient that it is to explain: that much proves nothing.
+
+    Attributes
+    ----------
+    numbers : int
+        How many numbers of each state.
+    bits : callable
+        How many bits besides: of n choices log2(n), of a number its digits.
+    """
+
+    numbers: int = 0
+    bits: Callable[[View], float] = lambda _view: 0.0
+
+
+NOTHING = Read()
 
 
 @dataclass(frozen=True)
@@ -103,8 +118,7 @@ class Formula:
         Whether the gradient can be of this formula; None: where the mistake's need is met.
     cost : float
         How much has to be assumed; see `hypothesis.NAMED`.
-    read : callable
-        How many bits of each state are read off the gradient itself: they prove nothing.
+    read : Read
     code : str
         That of the mistake, which `mistakes.formulas` puts in; empty for the right formula.
     """
@@ -113,7 +127,7 @@ class Formula:
     variant: str = ""
     applies: Callable[[View], bool] | None = None
     cost: float = 1.0
-    read: Callable[[View], float] = lambda _view: 0.0
+    read: Read = NOTHING
     code: str = ""
 
 

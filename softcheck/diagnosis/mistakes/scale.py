@@ -1,7 +1,14 @@
 """Mistakes that leave the gradient x T: every entry is right but for one named number."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from softcheck.diagnosis.mistakes.needs import UNDECLARED
 from softcheck.diagnosis.mistakes.record import Mistake, Need, Shown
+
+if TYPE_CHECKING:
+    from softcheck.diagnosis.view import Shared
 
 MEAN_OVER_STATES = Mistake(
     code="mean-over-states",
@@ -61,6 +68,28 @@ SUMMED_OVER_STATES = Mistake(
     seen="p-christ before 9cf68ff",
     needs=UNDECLARED,
     scale=lambda shared: (1.0 / shared.reduction,),
+)
+
+
+def sums_over_axis(shared: Shared) -> list[float]:
+    """Return the scale of a sum over each axis of states, with the mean over the others."""
+    if len(shared.shape) < 2:
+        return []
+    return [count / shared.states / shared.reduction for count in shared.shape]
+
+
+SUMMED_OVER_AXIS = Mistake(
+    code="summed-over-axis",
+    phrase="the loss was summed over one axis of states and averaged over the others",
+    what=(
+        "The states have several axes, such as batch and agents, and one of them was summed: the "
+        "loss of the agents of a step, say."
+    ),
+    wrong="G = T n / B, n the length of that axis",
+    wrong_line="loss = loss.sum(1).mean()  # loss has shape [batch, agents]",
+    right_line="loss = loss.mean()",
+    needs=Need("it needs several axes of states", lambda view: len(view.shared.shape) > 1),
+    scale=sums_over_axis,
 )
 
 SIGN_FLIPPED = Mistake(

@@ -197,6 +197,26 @@ ENTROPY_WITHOUT_JACOBIAN = Mistake(
 )
 
 
+def _normaliser_detached(view: View) -> Parts:
+    """-J(Q) + alpha (J(l) + p): log pi passes its gradient on as it is."""
+    return usual(view, -view.J(view.q), view.alpha * (view.J(view.log_p) + view.p))
+
+
+NORMALISER_DETACHED = Mistake(
+    code="normaliser-detached",
+    phrase="the normaliser of log pi has no gradient",
+    what=(
+        "The backward pass of log_softmax lacks its second term, as if log pi were the logit "
+        "itself: the sum over actions of each state is alpha instead of 0."
+    ),
+    wrong="G = T + alpha p",
+    wrong_line="log_pi = logits - logits.logsumexp(-1, keepdim=True).detach()",
+    right_line="log_pi = torch.log_softmax(logits, -1)",
+    formulas=(Formula(_normaliser_detached),),
+    turn=Turn.OF_TERMS,
+)
+
+
 def _policy_for_log_policy(view: View) -> Parts:
     """-J(Q - 2 alpha p)."""
     return usual(view, -view.J(view.q), 2.0 * view.alpha * view.J(view.p))

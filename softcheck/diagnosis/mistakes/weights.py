@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from softcheck.diagnosis.mistakes.needs import WEIGHTS
-from softcheck.diagnosis.mistakes.parts import right
-from softcheck.diagnosis.mistakes.record import Formula, Mistake
+from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES, WEIGHTS
+from softcheck.diagnosis.mistakes.parts import right, true_gradient
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+
     from softcheck.diagnosis.mistakes.record import Parts
     from softcheck.diagnosis.view import Shared, View
+    from softcheck.gradient.policy import Entries
 
 
 def _alike(view: View, weight: float) -> Parts:
@@ -48,10 +53,14 @@ def _normalised(shared: Shared) -> tuple[float, ...]:
 
 WEIGHTS_NORMALISED = Mistake(
     code="weights-normalised",
-    phrase="the weighted losses are divided by the sum of the weights",
+    phrase=(
+        "the weighted losses are divided by the sum of the weights, which --reduction "
+        "weighted-mean declares"
+    ),
     what=(
-        "A weighted mean where the mean of weighted losses is declared. It is torchrl's convention "
-        "for priorities."
+        "A weighted mean where the mean of weighted losses is declared. It is the masked mean of "
+        "most code bases, and torchrl's convention for priorities: if it is meant, declare it, "
+        "--reduction weighted-mean."
     ),
     wrong="G_i = T_i w_i / sum w",
     right="G_i = T_i w_i / B",
@@ -78,4 +87,52 @@ WEIGHTS_IGNORED = Mistake(
     right_line="loss = (weights * loss).mean()",
     needs=WEIGHTS,
     formulas=(Formula(_weights_ignored),),
+)
+
+
+def _kept(by: float) -> Callable[[View], Parts]:
+    """T_i by a factor, and 0 in the states whose gradient is exactly 0."""
+
+    def parts(view: View) -> Parts:
+        import numpy as np
+
+        kept = np.where(view.grad.any(axis=0), by, 0.0)
+        return right(view)._replace(factor=view.e.factor * kept)
+
+    return parts
+
+
+def _states_left_out(view: View) -> Iterator[Formula]:
+    states, zero = view.shared.states, view.shared.zero
+    missing = ~view.grad.any(axis=0) & view.wrong_rows
+    if zero < states and missing.any():
+        # Whether a state is left out is one bit of it.
+        read = Read(bits=lambda view: float(view.wrong_states))
+        said = f"{zero} of {states}"
+        yield Formula(_kept(1.0), said, read=read)
+        if view.shared.reduction != 1.0:
+            by = states / (states - zero)
+            yield Formula(_kept(by), f"{said}, and the mean is over the others", read=read)
+
+
+def _plant_left_out(view: View, generator: np.random.Generator) -> Entries:
+    grad = true_gradient(view)
+    grad[:, generator.permutation(view.p.shape[1])[::3]] = 0.0
+    return grad
+
+
+STATES_LEFT_OUT = Mistake(
+    code="states-left-out",
+    phrase="states were left out of the loss",
+    what=(
+        "The gradient of some states is exactly 0: they were masked, filtered or dropped before "
+        "the loss, or gathered wrongly. Under a mean it may be the mean over the others. If that "
+        "is meant, give weights of 0 and 1."
+    ),
+    wrong="G_i = 0 for some states, T_i for the others, or T_i B / B_kept",
+    wrong_line="loss = loss[~done].mean()",
+    right_line="loss = loss.mean()",
+    needs=SEVERAL_STATES,
+    formulas=_states_left_out,
+    planted=Planted(_plant_left_out, in_parts=False),
 )

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from softcheck.diagnosis.mistakes.needs import MASK, SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import true_gradient
-from softcheck.diagnosis.mistakes.record import Mistake, Planted
+from softcheck.diagnosis.mistakes.parts import right, true_gradient
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     import numpy as np
 
+    from softcheck.diagnosis.mistakes.record import Parts
     from softcheck.diagnosis.view import View
-    from softcheck.gradient.policy import Entries
+    from softcheck.gradient.policy import Entries, PerState, States
+    from softcheck.gradient.tolerance import Precision
 
-
-def _plant_stale(view: View, _: np.random.Generator) -> Entries:
-    import numpy as np
-
-    true = true_gradient(view)
-    step = 0.01 * true / np.abs(true).max(initial=1e-300)
-    logits = view.e.block.logits - step
-    return true_gradient(view.at(logits=np.where(view.legal > 0, logits, -np.inf)))
-
-
-STALE = Mistake(
-    code="stale",
-    phrase="the logits may be those of another step",
-    what=(
-        "The numbers are near to right but no formula gives them: most often the logits, or Q, "
-        "were dumped after the optimiser had moved them."
-    ),
-    wrong="G = T of other logits",
-    wrong_line="optimizer.step(); dump(logits=policy(obs), grad=grad)",
-    right_line="dump(logits=logits, grad=logits.grad); optimizer.step()",
-    planted=Planted(_plant_stale),
-)
+_FEW = 4.0  # units in the last place that a coarse sum may be off
+_ROUND = 0.1  # of the last digit
+_SEEN = 0.25
+_READ = Read(numbers=1)
 
 
 def _plant_low_precision(view: View, _: np.random.Generator) -> Entries:
@@ -52,6 +38,66 @@ def _plant_low_precision(view: View, _: np.random.Generator) -> Entries:
     return grad
 
 
+def _rounded(x: States, precision: Precision) -> States:
+    """Return numbers as a precision keeps them, whatever their size."""
+    import numpy as np
+
+    fraction, exponent = np.frexp(x)
+    made: States = np.ldexp(np.round(fraction / precision.unit) * precision.unit, exponent)
+    return made
+
+
+def _in_one_sum(value: Callable[[View], tuple[Entries, PerState]], precision: Precision) -> Formula:
+    """Return T with one sum over actions rounded: T + p times its error, which is read off G.
+
+    The sum is that of p v, and G has it times a number of each state; it must be a number that the
+    precision has, as near to the right one as its arithmetic would come.
+    """
+
+    def parts(view: View) -> Parts:
+        import numpy as np
+
+        made = right(view)
+        v, by = value(view)
+        true, size = view.e.mean(v), view.e.mean(np.abs(v))
+        error = view.grad.sum(axis=0) / view.e.factor
+        kept = _rounded(true + np.where(np.isfinite(error), error, 0.0) / by, precision)
+        off = kept - true
+        off[np.abs(off) > _FEW * precision.unit * size] = np.nan
+        return made._replace(a=made.a + view.p * by * off)
+
+    return Formula(parts, f"in a sum over actions, in {precision.value}", _sums_differ, 3.0, _READ)
+
+
+def _sums_differ(view: View) -> bool:
+    return bool(view.sums_wrong.any() and view.e.factor.all() and (view.alpha > 0.0).all())
+
+
+_SUMS: Sequence[Callable[[View], tuple[Entries, PerState]]] = (
+    lambda view: (_finite_logits(view), -view.alpha),
+    lambda view: (view.e.policy.z, -view.alpha),
+    lambda view: (view.log_p, -view.alpha),
+    lambda view: (view.q, view.alpha**0.0),
+    lambda view: (view.e.policy.g, view.alpha**0.0),
+)
+"""What is summed under p, and what the sum is multiplied by in the gradient."""
+
+
+def _finite_logits(view: View) -> Entries:
+    import numpy as np
+
+    return np.where(view.p > 0.0, view.e.block.logits, 0.0)
+
+
+def _in_sums(view: View) -> Iterator[Formula]:
+    from softcheck.gradient.tolerance import Precision
+
+    for precision in (Precision.FLOAT32, Precision.FLOAT16, Precision.BFLOAT16):
+        if precision.unit > view.dump.computed.unit:
+            for value in _SUMS:
+                yield _in_one_sum(value, precision)
+
+
 LOW_PRECISION = Mistake(
     code="low-precision",
     phrase="it was computed in a lower precision",
@@ -65,7 +111,89 @@ LOW_PRECISION = Mistake(
     wrong_line="with torch.autocast('cuda', torch.bfloat16): loss = actor_loss(batch)",
     right_line="loss = actor_loss(batch.float())",
     seen="vllm-project/speculators#788: 3 to 31 % in bfloat16",
+    formulas=_in_sums,
     planted=Planted(_plant_low_precision, not_in=("float32",)),
+)
+
+
+class _Digits(NamedTuple):
+    """How numbers were printed, and the unit of the last digit of each."""
+
+    said: str
+    unit: Entries
+
+
+def _printed(view: View) -> Iterator[_Digits]:
+    """Yield in how few digits a gradient may have been printed, fixed or in scientific notation."""
+    import numpy as np
+
+    size = np.abs(np.where(np.isfinite(view.grad), view.grad, 0.0))
+    if not size.any():
+        return
+    keeps = 4.0 * view.dump.stored.unit
+    leading = 10.0 ** np.floor(np.log10(np.where(size > 0.0, size, 1.0)))
+    for said, units in (
+        ("{} decimals", (np.full_like(size, 10.0**-digits) for digits in range(1, 13))),
+        ("{} digits", (leading * 10.0 ** (1 - digits) for digits in range(1, 13))),
+    ):
+        for digits, unit in enumerate(units, 1):
+            last = size / unit
+            rough = last * keeps
+            # Where that is the last digit that is stored, every number would do.
+            if 2 * np.count_nonzero(rough > _ROUND) > np.count_nonzero(size):
+                break
+            whole = np.round(last)
+            exact = np.abs(last - whole) <= rough + _ROUND / 100.0
+            if (exact & ((whole > 0.0) | (size == 0.0))).all():
+                yield _Digits(said.format(digits), unit)
+                break
+
+
+def _as_printed(digits: _Digits) -> Callable[[View], Parts]:
+    """T in so many digits: the number printed, wherever T is within half of its last digit."""
+
+    def parts(view: View) -> Parts:
+        import numpy as np
+
+        _, true, tolerance, _ = view.of_eq_6
+        is_near = np.abs(view.grad - true) <= 0.5 * digits.unit + tolerance
+        a = np.where(is_near, view.grad, np.round(true / digits.unit) * digits.unit)
+        made, one = right(view), np.ones_like(view.e.factor)
+        weight = made.weight * np.abs(view.e.factor)
+        return made._replace(a=a, b=np.zeros_like(a), weight=weight, factor=one)
+
+    return parts
+
+
+def _printed_digits(view: View) -> Iterator[Formula]:
+    import numpy as np
+
+    scale = view.of_eq_6.scale
+    for digits in _printed(view):
+        # Of what is smaller than the last digit nothing is left to tell.
+        if 2 * np.count_nonzero(digits.unit < _SEEN * scale) > np.count_nonzero(scale):
+            yield Formula(_as_printed(digits), digits.said, lambda _: True, 2.0)
+
+
+def _plant_printed(view: View, _: np.random.Generator) -> Entries:
+    import numpy as np
+
+    true = true_gradient(view)
+    return true.round(3 - int(np.floor(np.log10(np.abs(true).max()))))
+
+
+PRINTED_DIGITS = Mistake(
+    code="printed-digits",
+    phrase="the gradient was printed with few digits",
+    what=(
+        "Every number is the right one but for the digits that a text file or a log left: %.4f, "
+        "%.6f, the four decimals of a printed tensor."
+    ),
+    wrong="G = T rounded to the digits named",
+    wrong_line="np.savetxt('grad.csv', grad, fmt='%.4f', delimiter=',')",
+    right_line="np.save('grad.npy', grad)",
+    formulas=_printed_digits,
+    planted=Planted(_plant_printed, in_parts=False),
 )
 
 
@@ -155,6 +283,17 @@ FIRST_WRONG = Mistake(
     planted=None,
 )
 
+
+def _plant_other_step(view: View, _: np.random.Generator) -> Entries:
+    """T of the logits after a step: of other data, which no formula has."""
+    import numpy as np
+
+    true = true_gradient(view)
+    step = 0.01 * true / np.abs(true).max(initial=1e-300)
+    logits = view.e.block.logits - step
+    return true_gradient(view.at(logits=np.where(view.legal > 0, logits, -np.inf)))
+
+
 UNEXPLAINED = Mistake(
     code="unexplained",
     phrase="no known mistake gives these numbers",
@@ -167,5 +306,5 @@ UNEXPLAINED = Mistake(
     wrong="unknown",
     wrong_line="unknown",
     right_line="g = q - alpha * log_pi; grad = -pi * (g - (pi * g).sum(-1, keepdim=True))",
-    planted=None,
+    planted=Planted(_plant_other_step, in_parts=False),
 )

@@ -5,7 +5,7 @@ from math import log
 import numpy as np
 import pytest
 
-from softcheck.diagnosis.points import points, ratios, scales
+from softcheck.diagnosis.points import points, ratios, scales, told_apart_by
 from softcheck.diagnosis.states import part
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
@@ -99,3 +99,18 @@ def test_the_simplest_point_comes_first_and_of_two_equal_ones_what_needs_no_alph
     assert lengths == sorted(lengths)
     doubled = [point.codes for point in made if point.codes and point[:2] == (1.0, 2.0)]
     assert doubled[:2] == [("alpha-doubled",), ("missing-alpha",)]
+
+
+@pytest.mark.parametrize(
+    ("codes", "changed", "told"),
+    [
+        (("alpha-doubled", "missing-alpha"), {"alpha": 0.5}, ["another alpha"]),
+        (("log-base-2", "entropy-normalised"), {"actions": 2}, ["another number of actions"]),
+        (("mean-over-states", "mean-over-actions"), {"states": 5}, ["another number of states"]),
+        (("sign-flipped", "sign-flipped"), {}, None),
+    ],
+)
+def test_what_would_tell_two_names_apart_is_found_by_changing_the_data(codes, changed, told):
+    made = view(**changed)
+    alike = [point for code in codes for point in points(made, FLOAT32) if point.codes == (code,)]
+    assert told_apart_by(alike, made.shared, FLOAT32) == told

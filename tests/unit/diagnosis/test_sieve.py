@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+import ml_dtypes
 import numpy as np
 import pytest
 
+from softcheck.checks.fit import Fitted, Parameter
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import sieve
-from softcheck.diagnosis.hypothesis import Evidence, Hypothesis
+from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis
 from softcheck.diagnosis.mistakes.parts import RIGHT, right
 from softcheck.diagnosis.mistakes.ratio import LOG_BASE_2
+from softcheck.diagnosis.mistakes.record import Read
 from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY, MISSING_BASELINE
 from softcheck.diagnosis.states import part
 from softcheck.gradient.tolerance import Precision
@@ -105,14 +108,14 @@ def test_noise_is_no_fit_and_no_number_is_told_by_zeros():
 def evidence(**changed):
     """Return good evidence, changed: much is mended, nothing left, by many bits."""
     good = {"mended": 100, "bits": 1e3, "left": 0.0, "right": 1e6, "size": 1e6}
-    return Evidence(Tally(limit=1), **good | {"grain": 0.0, "unrounded": 0} | changed)
+    return Evidence(Tally(limit=1), **good | {"grain": 0.0} | changed)
 
 
 def named(read=0.0):
-    """Return a hypothesis of cost 1 that reads so many bits of a state off the gradient."""
+    """Return a hypothesis of cost 1 that reads so many bits off the gradient."""
     (formula,) = MISSING_BASELINE.formulas
     code = MISSING_BASELINE.code
-    return Hypothesis(replace(formula, code=code, read=lambda _: read), 1.0, 1.0)
+    return Hypothesis(replace(formula, code=code, read=Read(bits=lambda _: read)), 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -132,9 +135,9 @@ def test_only_what_mends_much_and_leaves_little_is_credible(changed, is_credible
 
 
 def test_what_was_read_off_the_gradient_is_no_evidence():
-    made = view(x=2.0)  # all of its 40 states are wrong
-    assert sieve.credible(made, named(read=4.0), evidence(bits=200.0))
-    assert not sieve.credible(made, named(read=4.0), evidence(bits=165.0))
+    made = view(x=2.0)
+    assert sieve.credible(made, named(read=160.0), evidence(bits=200.0))
+    assert not sieve.credible(made, named(read=160.0), evidence(bits=165.0))
 
 
 def test_two_mistakes_need_twice_the_evidence():
@@ -152,6 +155,61 @@ def test_a_gradient_that_goes_with_the_right_one_is_not_zero():
     assert sieve.credible(view(x=1e-13, y=1e-13), zero, evidence(size=0.0))
 
 
-def test_coarse_arithmetic_is_judged_elsewhere():
-    coarse = Hypothesis(RIGHT, 1.0, 1.0, precision=Precision.BFLOAT16)
-    assert sieve.credible(view(x=2.0), coarse, evidence(mended=0))
+@pytest.mark.parametrize(
+    ("changed", "is_credible"),
+    [
+        ({}, True),
+        ({"long": 1}, False),  # an entry, right or wrong, that bfloat16 would have rounded
+        ({"nonzero": 1, "full": 1}, False),  # few entries: they may be short by chance
+        ({"full": 20}, False),  # rounded to fewer digits
+        ({"zero": 9}, False),  # set to 0
+        ({"mended": 0}, False),
+        ({"off": 8.0}, False),  # errors of a fifth of what entries are made of
+    ],
+)
+def test_coarse_arithmetic_is_known_by_its_marks(changed, is_credible):
+    coarse = Hypothesis(RIGHT, 1.0, 1.0, coarse=Coarse(Precision.BFLOAT16, Precision.BFLOAT16))
+    marks = evidence(**{"nonzero": 200, "full": 99} | changed)
+    marks.tally.live = 200
+    assert sieve.credible(view(x=2.0), coarse, marks) is is_credible
+
+
+def found_in(computed, scale=None, ratio=None):
+    """Return the names for a scale and a ratio of (value, standard error, tolerance)."""
+    dtype = {Precision.FLOAT32: np.float32, Precision.BFLOAT16: ml_dtypes.bfloat16}[computed]
+    arrays = {"q": Q, "logits": LOGITS, "alpha": np.array(0.25), "grad": Q.astype(dtype)}
+    made = part(case_from_arrays(arrays), Settings(), 0, ())
+
+    def parameter(number):
+        if number is None:
+            return None
+        value, error, tolerance = number
+        return Parameter(value, tolerance, error)
+
+    found = sieve.of_fit(Fitted(parameter(scale), parameter(ratio)), made)
+    return ["+".join(each.names) for each in found]
+
+
+def test_a_small_scale_is_no_mean_over_states_unless_it_is_that():
+    one = (1.0, 1e-6, 1e-4)
+    states = 1 / SHAPE[0]
+    assert found_in(Precision.FLOAT32, (states, 1e-6, 0.01), one) == ["mean-over-states"]
+    for scale in (1e-6, 0.5 * states, 0.99 * states):
+        assert found_in(Precision.FLOAT32, (scale, 1e-6, 0.05), one) == ["other-scale"]
+
+
+def test_a_rounded_alpha_is_within_the_standard_error_of_the_fit():
+    one = (1.0, 1e-7, 1e-4)
+    alpha = np.float32(ml_dtypes.bfloat16(0.3)) / 0.3
+    arrays = {"q": Q, "logits": LOGITS, "alpha": np.array(0.3), "grad": Q.astype(np.float32)}
+    made = part(case_from_arrays(arrays), Settings(), 0, ())
+    near, far = (
+        Fitted(Parameter(*one[::2], 1e-7), Parameter(x, 1e-4, 1e-7)) for x in (alpha, 0.9981)
+    )
+    assert [each.names for each in sieve.of_fit(near, made)] == [("alpha-rounded",)]
+    assert [each.names for each in sieve.of_fit(far, made)] == [("other-alpha",)]
+
+
+def test_an_exact_number_is_named_however_wide_the_tolerance_of_coarse_arithmetic():
+    doubled = (1.99972, 0.0016, 0.2)
+    assert found_in(Precision.BFLOAT16, (1.0, 1e-3, 0.1), doubled) == ["alpha-doubled"]

@@ -10,7 +10,7 @@ import pytest
 from softcheck.checks.dumps import INTERMEDIATES
 from softcheck.diagnosis import mistakes
 from softcheck.diagnosis.mistakes.record import Mistake, Need, Planted, Shown
-from softcheck.diagnosis.mistakes.where import UNEXPLAINED
+from softcheck.diagnosis.mistakes.where import FIRST_WRONG
 from softcheck.selftest import DTYPES
 
 TEXTS = ("phrase", "what", "wrong", "right", "wrong_line", "right_line")
@@ -68,7 +68,7 @@ def test_a_record_lacks_nothing(code):
     ],
 )
 def test_what_a_record_lacks_is_said(changed, said):
-    (sentence,) = lacks(replace(UNEXPLAINED, **changed))
+    (sentence,) = lacks(replace(FIRST_WRONG, **changed))
     assert said in sentence
 
 
