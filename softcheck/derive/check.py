@@ -224,7 +224,7 @@ def _basis(reading: Reading, extra: Reading | None) -> Basis:
 
 
 def _restating(reading: Reading) -> Reading:
-    """Return a document that only defines, with what it says of defaults as claims if it is that."""
+    """Return a document that only defines, with what it says of defaults as claims."""
     known = basis(replace(reading, definitions={}, equalities=reading.restated))
     agreeing = [equality for equality in reading.restated if _holds(equality, known)]
     if not agreeing:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from softcheck.checks.dumps import printed
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis.mistakes.parts import factor_of, gradient

@@ -20,11 +20,9 @@ from softcheck.derive.reading.conditions import Restriction
 from softcheck.derive.reading.forms import Form
 from softcheck.derive.reading.notation.cursor import Found
 from softcheck.derive.reading.regions import Text
+from softcheck.derive.reading.statements import EQUATING
 from softcheck.derive.reading.tokens import Token
 from softcheck.derive.spell import unicode
-
-EQUATING = ("=", ":=", "=:", "≐")
-"""The relations that claim an equality."""
 
 
 @dataclass(frozen=True)

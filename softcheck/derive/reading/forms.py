@@ -206,8 +206,8 @@ _FOR = _words(r"for|given", few=1)
 _CONDITION = _words(
     r"if|when|whenever|once|suppose|supposing|assume|assuming|such that|so that|for which|cases?|"
     r"rows? where|only (?:if|when)|provided(?: that)?|unless|until|except(?: (?:if|when|where))?|"
-    r"as long as|subject to|constraint|under|given|requir\w+|ensur\w+|with|for|at|as|where|let|take|"
-    r"taking|fix|fixing|set|setting|consider",
+    r"as long as|subject to|constraint|under|given|requir\w+|ensur\w+|with|for|at|as|where|let|"
+    r"take|taking|fix|fixing|set|setting|consider",
     few=3,
 )
 _HYPOTHESIS = _words(
@@ -217,9 +217,9 @@ _HYPOTHESIS = _words(
     few=4,
 )
 _SO = _words(
-    r"then|thus|hence|so|so that|therefore|we (?:\w+ )?(?:have|get|obtain|find|see|arrive at)|yields?|"
-    r"yielding|gives?|giving|to (?:obtain|get)|obtaining|obtain|it follows(?: that)?|note that|"
-    r"observe that|because|since|show that|prove that|becomes?|that is|i\.e\.|implies|equivalently|"
+    r"then|thus|hence|so|so that|therefore|we (?:\w+ )?(?:have|get|obtain|find|see|arrive at)|"
+    r"yields?|yielding|gives?|giving|to (?:obtain|get)|obtaining|obtain|it follows(?: that)?|"
+    r"note that|observe that|because|since|show that|prove that|becomes?|that is|i\.e\.|implies|equivalently|"
     r"consequently|simplif\w+ to|reduces? to|leads? to|results? in|in particular|fact that|"
     r"holds that|shows?|proves?|means|concludes?|implying",
     few=2,
@@ -354,7 +354,7 @@ FORMS: tuple[Form, ...] = (
          and (s.says(_CONDITION) or s.before.endswith("("))),
     Form("D6", "definition", True, "the text behind it says what it is called",
          lambda s: s.display and s.defines and bool(_CALLED.match(s.around.behind))),
-    Form("D0", "definition", True, "a display outside of any sentence, its left side without a meaning",
+    Form("D0", "definition", True, "outside of any sentence, its left side without a meaning",
          lambda s: s.around.alone and s.defines and (s.display or s.expressed)
          and not (s.known if s.display else s.defined)),
     Form("C0", "claim", True, "a display that goes on with the last chain",
@@ -369,7 +369,7 @@ FORMS: tuple[Form, ...] = (
          and (s.says(_SO) or bool(_DOING.search(s.before)))),
     Form("C6", "claim", True, "a symbol that has a meaning, and a derivative in its chain",
          lambda s: s.display and s.named and s.defined and s.derives),
-    Form("C8", "claim", True, "what it says is of symbols that are defined with a sign of definition",
+    Form("C8", "claim", True, "all of its symbols are defined with a sign of definition",
          lambda s: s.display and s.signed),
     Form("C9", "claim", True, "an expression on its left, in one display with a sure claim",
          lambda s: s.display and s.left == "expression" and s.beside),

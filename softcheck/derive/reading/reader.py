@@ -5,18 +5,13 @@ the text, and goes to the findings: a definition, a claim with its conditions, o
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from softcheck.derive.expr import (
-    Add,
     Condition,
-    Diff,
-    Div,
-    Exp,
     Expect,
     Expr,
-    Mul,
     Num,
     Size,
     Sum,
@@ -29,25 +24,32 @@ from softcheck.derive.limits import EQUALITIES
 from softcheck.derive.reading.claims import Kind, Line, Reading, Stated
 from softcheck.derive.reading.conditions import Restriction, quietly, restriction, restricts
 from softcheck.derive.reading.defaults import DEFAULTS
-from softcheck.derive.reading.findings import EQUATING, Findings, Known
-from softcheck.derive.reading.forms import Form, Seen, Side, doubt, form_of
+from softcheck.derive.reading.findings import Findings, Known
+from softcheck.derive.reading.forms import Form, Seen, doubt, form_of
+from softcheck.derive.reading.formulas import DEEP, Formula, formulas_of, scope_of
 from softcheck.derive.reading.labels import labelled
 from softcheck.derive.reading.notation.cursor import Brace, Found, Scope
 from softcheck.derive.reading.notation.grammar import parse
-from softcheck.derive.reading.notation.ranges import conditioned, letters
 from softcheck.derive.reading.notation.sides import settled
 from softcheck.derive.reading.notation.vocabulary import (
     CONSTANTS,
     DIVERGENCE,
     INDEX_LETTERS,
-    SIZE_LETTERS,
     TABLES,
     is_fixed,
 )
 from softcheck.derive.reading.regions import Span, Text
-from softcheck.derive.reading.sentences import DISPLAY, INLINE, Piece, Surroundings, surroundings
-from softcheck.derive.reading.statements import Statement, statements
-from softcheck.derive.reading.tokens import ReadError, Token, tokenize
+from softcheck.derive.reading.sentences import DISPLAY, INLINE
+from softcheck.derive.reading.shapes import (
+    entry_letter,
+    is_quotient,
+    is_whole,
+    names_in,
+    side_of,
+    updates,
+)
+from softcheck.derive.reading.statements import EQUATING, Statement
+from softcheck.derive.reading.tokens import ReadError, Token
 from softcheck.derive.reading.words import (
     Told,
     denied,
@@ -59,10 +61,8 @@ from softcheck.derive.reading.words import (
     starts_condition,
 )
 
-_NESTED = re.compile(r"\$(?P<dollar>[^$]+)\$|\\\((?P<round>.+?)\\\)", re.DOTALL)
 _NOTHING: Mapping[str, Stated] = {}
 _OPTIMA = {"max", "min", "sup", "inf", "argmax", "argmin", "arg"}
-_DEEP = "parts nested too deeply"
 
 
 def read(
@@ -85,8 +85,8 @@ def read(
         The lines of which a formula is read that stands on one of them; none for all.
     """
     document = Text(text, lines)
-    formulas = _formulas(document)
-    scope = _scope(formulas)
+    formulas = formulas_of(document)
+    scope = scope_of(formulas)
     # What a symbol is may stand behind its first use: what is defined is collected first.
     first = _Reader(Known(document, known, force), formulas, scope).read()
     arities = {name: len(given.definition.params) for name, given in first.definitions.items()}
@@ -95,134 +95,6 @@ def read(
     reading = _Reader(Known(document, known, force, labels), formulas, scope).read()
     reading.off = document.off
     return labelled(reading)
-
-
-@dataclass
-class _Formula:
-    """A formula of the document: where it stands, its tokens and statements, or its problem."""
-
-    span: Span
-    around: Surroundings
-    tokens: list[Token] = field(default_factory=list)
-    statements: list[Statement] = field(default_factory=list)
-    problem: str = ""
-    place: int = 0
-
-
-def _formulas(text: Text) -> list[_Formula]:
-    """Return the formulas of a text, those in the words of another behind it."""
-    spans = list(text.spans())
-    pieces = [Piece(*span.outer, span.display, _stops(text.text, span)) for span in spans]
-    around = surroundings(text.prose, pieces)
-    found = []
-    for span, place in zip(spans, around, strict=True):
-        formula = _tokenized(text, span, place)
-        found += [formula, *_in_words(text, formula)]
-    return found
-
-
-def _stops(text: str, span: Span) -> bool:
-    r"""Tell whether a formula ends in a full stop: `x = 1.` or `x = 1. \end{align}`."""
-    body = re.sub(r"(?:\\end\s*\{[^}]*\}|\\(?:label|tag)\{[^}]*\}|\\[,;!:> ]|\\q?quad|[\s}\\$\]])+$",
-                  "", text[span.start : span.end])  # fmt: skip
-    return body.endswith(".") and not body.endswith(("..", r"\left.", r"\right."))
-
-
-def _tokenized(text: Text, span: Span, around: Surroundings) -> _Formula:
-    formula = _Formula(span, around, place=span.start)
-    if span.problem:
-        formula.problem = span.problem
-        return formula
-    try:
-        formula.tokens = tokenize(text.text, span.start, span.end, text.macros)
-        formula.statements = statements(formula.tokens)
-    except ReadError as error:
-        formula.problem, formula.place = error.reason, error.start
-    except RecursionError:
-        formula.problem = _DEEP
-    if not span.closed and formula.statements:
-        formula.problem = "a formula whose delimiter does not close"
-    return formula
-
-
-def _in_words(text: Text, formula: _Formula) -> Iterator[_Formula]:
-    """Yield the formulas in the running text that stands inside of a formula."""
-    for token in formula.tokens:
-        if token.kind != "text" or not _NESTED.search(token.text):
-            continue
-        span = Span(False, token.start, token.end, True)
-        if text.text[token.start : token.end].find(token.text) < 0:
-            yield _Formula(span, formula.around, problem="a macro whose words hold a formula",
-                           place=token.start)  # fmt: skip
-            continue
-        first = token.start + text.text[token.start : token.end].index(token.text)
-        for match in _NESTED.finditer(token.text):
-            start, end = (first + place for place in match.span(match.lastgroup or 0))
-            words = token.text[: match.start()]
-            number = formula.around.sentence
-            around = Surroundings(f"{DISPLAY} {words}", token.text[match.end() :], number)
-            yield _tokenized(text, Span(False, start, end, True), around)
-
-
-def _numbered(formulas: Sequence[_Formula]) -> frozenset[str]:
-    r"""Return the names that the document defines at a number and uses at no letter: `L_1`."""
-    numbers, letters_below = set[str](), set[str]()
-    for formula in formulas:
-        tokens = formula.tokens
-        for i, token in enumerate(tokens[:-2]):
-            if tokens[i + 1].text != "_" or token.kind not in ("letter", "font"):
-                continue
-            below = (
-                tokens[i + 3]
-                if tokens[i + 2].text == "{" and i + 3 < len(tokens)
-                else tokens[i + 2]
-            )
-            (numbers if below.kind == "number" else letters_below).add(token.text)
-    return frozenset(numbers - letters_below)
-
-
-def _sizes(formulas: Sequence[_Formula]) -> frozenset[str]:
-    r"""Return the letters that sums end with: `K` of `\sum_{k=1}^K`."""
-    found = set()
-    for formula in formulas:
-        tokens = formula.tokens
-        for i, token in enumerate(tokens):
-            if token.text == "sum" and token.kind == "command":
-                raised = next((j for j in range(i, min(i + 12, len(tokens) - 1))
-                               if tokens[j].text == "^"), None)  # fmt: skip
-                if raised is not None:
-                    after = tokens[raised + 1 : raised + 3]
-                    found |= {t.text for t in after if t.kind == "letter"}
-    return frozenset(found & SIZE_LETTERS)
-
-
-def _scope(formulas: Sequence[_Formula]) -> Scope:
-    """Return which letters name an action, and which are quantities of the document's own."""
-    bound = frozenset().union(*(letters(formula.tokens) for formula in formulas))
-    quantities = set()
-    for formula in formulas:
-        for statement in formula.statements:
-            left = statement.sides[0]
-            if (
-                statement.relations
-                and statement.relations[0].text in EQUATING
-                and len(left) == 1
-                and left[0].kind == "letter"
-                and left[0].text in INDEX_LETTERS - bound
-                and (len(statement.sides[1]) > 1 or statement.relations[0].text == ":=")
-                and not restricts(statement, Scope(bound))
-            ):
-                quantities.add(left[0].text)
-    behind = frozenset().union(*(conditioned(formula.tokens) for formula in formulas)) - bound
-    # Of two letters behind bars none plays the state: they tell two of them apart.
-    contexts = behind if len(behind) == 1 else frozenset[str]()
-    return Scope(
-        bound,
-        quantities=frozenset(quantities),
-        sizes=_sizes(formulas),
-        numbered=_numbered(formulas),
-        contexts=contexts,
-    )
 
 
 def _bound(reading: Reading) -> set[str]:
@@ -236,7 +108,7 @@ def _bound(reading: Reading) -> set[str]:
 class _Reader:
     """Gives the statements of a document their roles; what they say goes to the findings."""
 
-    def __init__(self, known: Known, formulas: Sequence[_Formula], scope: Scope) -> None:
+    def __init__(self, known: Known, formulas: Sequence[Formula], scope: Scope) -> None:
         self.text = known.text
         self.formulas = formulas
         self.scope = scope
@@ -256,7 +128,7 @@ class _Reader:
             try:
                 self._formula(formula, position)
             except RecursionError:
-                self._unreadable(formula.span, _DEEP)
+                self._unreadable(formula.span, DEEP)
             if len(reading.equalities) > EQUALITIES:
                 reason = f"more than {EQUALITIES} equalities in one document"
                 self._unreadable(formula.span, reason)
@@ -275,7 +147,7 @@ class _Reader:
 
     # One formula
 
-    def _formula(self, formula: _Formula, position: int) -> None:
+    def _formula(self, formula: Formula, position: int) -> None:
         if formula.problem:
             self._unreadable(formula.span, formula.problem, formula.place)
             self._dispute_left(formula)
@@ -321,7 +193,7 @@ class _Reader:
             return False
         return not restricts(statement, self.scope)
 
-    def _loose(self, formula: _Formula, row: Sequence[Statement], *, related: bool) -> bool:
+    def _loose(self, formula: Formula, row: Sequence[Statement], *, related: bool) -> bool:
         """Look at a row that claims nothing: a relation may hide in what cannot be read."""
         for statement in row:
             tokens = statement.tokens
@@ -344,7 +216,7 @@ class _Reader:
                     return False
         return True
 
-    def _constants(self, formula: _Formula) -> None:
+    def _constants(self, formula: Formula) -> None:
         """Take the symbols of a sentence that says they are constants, or a softmax of others."""
         if formula.span.display or len(formula.statements) == 0:
             return
@@ -362,7 +234,7 @@ class _Reader:
                 why = f"line {line}, which speaks of any {tree.name},"
                 self.findings.set_aside({tree.name}, None, why)
 
-    def _dispute_left(self, formula: _Formula) -> None:
+    def _dispute_left(self, formula: Formula) -> None:
         """Note that something is said of a symbol that was not read."""
         tokens = formula.tokens
         place = next((i for i, token in enumerate(tokens) if token.text in ("=", "&")), 0)
@@ -375,7 +247,7 @@ class _Reader:
 
     # Conditions
 
-    def _is_condition(self, formula: _Formula) -> bool:
+    def _is_condition(self, formula: Formula) -> bool:
         """Tell whether a formula in the text only restricts."""
         found = formula.statements
         return (
@@ -385,17 +257,12 @@ class _Reader:
             and all(not s.relations or restricts(s, self.scope) for s in found)
         )
 
-    def _condition(self, formula: _Formula, position: int) -> None:
+    def _condition(self, formula: Formula, position: int) -> None:
         """Take a condition of the text: on a scalar for all that follows, on actions for some."""
         findings = self.findings
         said = restriction(formula.statements, self.scope, words=False)
         main = formula.statements[0]
-        kind: Kind = "condition" if said.conditions or said.problem else "declaration"
-        if main.relations:
-            lines = [self._line(side, self.scope, Found(), formula.span.start)
-                     for side in main.sides]  # fmt: skip
-            signs = [relation.text for relation in main.relations]
-            findings.role(kind, None, "it restricts", lines, signs)
+        self._restricting(formula, main, said)
         open_ended = denied(formula.around)
         for condition in said.conditions:
             if condition.relation == ">" and not open_ended:
@@ -416,11 +283,7 @@ class _Reader:
         elif told == "odd":
             said = replace(said, problem=f"the words {between.strip()!r}", place=main.start)
         elif told is None and not joins(between):
-            if apart or said.problem:
-                names = set().union(*(symbols(t) for t in self._trees(main)))
-                line = self.text.line(formula.span.start)
-                why = f"line {line}, a condition whose reach is not known"
-                findings.set_aside(names, None, why, replaces=False)
+            self._unplaced(formula, main, said)
             return
         if opens_case(formula.around):
             self.case = (formula.around.section, said)
@@ -432,11 +295,30 @@ class _Reader:
             False,
         )
 
+    def _restricting(self, formula: Formula, main: Statement, said: Restriction) -> None:
+        """Record the role of a formula that only restricts."""
+        if not main.relations:
+            return
+        kind: Kind = "condition" if said.conditions or said.problem else "declaration"
+        start = formula.span.start
+        lines = [self._line(side, self.scope, Found(), start) for side in main.sides]
+        signs = [relation.text for relation in main.relations]
+        self.findings.role(kind, None, "it restricts", lines, signs)
+
+    def _unplaced(self, formula: Formula, main: Statement, said: Restriction) -> None:
+        """Record a condition of which it is not known what it restricts."""
+        if not (said.conditions or said.problem):
+            return
+        names = set().union(*(symbols(tree) for tree in self._trees(main)))
+        line = self.text.line(formula.span.start)
+        why = f"line {line}, a condition whose reach is not known"
+        self.findings.set_aside(names, None, why, replaces=False)
+
     def _trees(self, statement: Statement) -> list[Expr]:
         trees = (quietly(side, self.scope) for side in statement.sides)
         return [tree for tree in trees if tree is not None]
 
-    def _bounded(self, statement: Statement, formula: _Formula) -> None:
+    def _bounded(self, statement: Statement, formula: Formula) -> None:
         """Take a bound of a scalar that is not understood: nothing is refuted that it may touch."""
         sign = statement.relations[0].text if statement.relations else ""
         if sign not in ("<", ">", "≤", "≥", "≠"):
@@ -450,7 +332,7 @@ class _Reader:
         why = f"line {line}, a condition not understood"
         self.findings.set_aside(names, None, why, replaces=False)
 
-    def _reaching(self, formula: _Formula) -> Restriction:
+    def _reaching(self, formula: Formula) -> Restriction:
         """Return the conditions that lead to a formula, in its sentence or its case."""
         number, said, _ = self.leading
         found = list(said) if number == formula.around.sentence else []
@@ -504,7 +386,7 @@ class _Reader:
 
     def _statement(
         self,
-        formula: _Formula,
+        formula: Formula,
         statement: Statement,
         reach: Restriction,
         *,
@@ -514,7 +396,7 @@ class _Reader:
         """Give a statement its role; return whether it is a claim that may be refuted."""
         findings = self.findings
         start = statement.relations[0].start
-        scope, found = self._scope(_entry(statement.sides, self.scope)), Found()
+        scope, found = self._scope(entry_letter(statement.sides, self.scope)), Found()
         lines = self._entries(
             [self._line(side, scope, found, start) for side in statement.sides], scope, start
         )
@@ -528,7 +410,7 @@ class _Reader:
         form = self._forced(lines) or form_of(seen)
         kind = "remark" if form is None else form.kind
         for line in lines:
-            for name in _names(line.tree):
+            for name in names_in(line.tree):
                 self.seen.setdefault(name, formula.around.sentence)
         findings.role(kind, form, "" if form else "no form fits it", lines, signs)
         sure = False
@@ -539,12 +421,12 @@ class _Reader:
             equality = findings.equality(lines[0], lines[1])
             why = f"line {lines[0].source_line}, {form.why if form else ''}"
             whole = seen.right not in ("number", "symbol", "entry") and not seen.number
-            findings.set_aside(_names(lines[0].tree), equality, why, replaces=whole)
+            findings.set_aside(names_in(lines[0].tree), equality, why, replaces=whole)
         return sure
 
     def _said(
         self,
-        formula: _Formula,
+        formula: Formula,
         statement: Statement,
         lines: Sequence[Line],
         reach: Restriction,
@@ -557,32 +439,46 @@ class _Reader:
         if form is not None and form.kind == "remark":
             problem = self.text.problem(form.why, statement.start)
             findings.claim(findings.equality(lines[0], lines[-1], problem=problem, sure=False))
-            findings.set_aside(_names(lines[0].tree), None, f"line {lines[0].source_line}")
+            findings.set_aside(names_in(lines[0].tree), None, f"line {lines[0].source_line}")
             return False
         apart = any(c.relation != ">" for c in reach.conditions)
         unsure = doubt(seen, restricted=apart) if form is None or form.kind == "claim" else ""
         unsure = unsure or next(iter(found.guesses), "")
-        if seen.default:
-            findings.reading.restated.append(findings.equality(lines[0], lines[1]))
         if form is not None and form.code == "C0" and apart:
             findings.doubt_chain("a condition behind what goes on with it")
         findings.chain(form, lines, statement.relations, reach, unsure)
-        if form is None or (form.kind == "definition" and apart):
+        self._noted(formula, lines, reach, seen, form)
+        self._braces(found.braces, sure=form is not None and form.sure and not unsure)
+        return form is not None and form.kind == "claim" and form.sure and not unsure
+
+    def _noted(
+        self,
+        formula: Formula,
+        lines: Sequence[Line],
+        reach: Restriction,
+        seen: Seen,
+        form: Form | None,
+    ) -> None:
+        """Note what a statement means for those that follow it."""
+        findings = self.findings
+        apart = any(c.relation != ">" for c in reach.conditions)
+        defines = form is not None and form.kind == "definition"
+        if seen.default:
+            findings.reading.restated.append(findings.equality(lines[0], lines[1]))
+        if form is None or (defines and apart):
             equality = findings.equality(lines[0], lines[1], restriction=reach)
-            findings.set_aside(_names(lines[0].tree), equality, f"line {lines[0].source_line}")
+            findings.set_aside(names_in(lines[0].tree), equality, f"line {lines[0].source_line}")
         for condition in reach.conditions:
-            if condition.relation == ">" and form is not None and form.kind == "definition":
+            if condition.relation == ">" and defines:
                 findings.reading.conditions.append(condition)
         if form is not None and form.code == "D1":
-            self.signed |= _names(lines[0].tree)
+            self.signed |= names_in(lines[0].tree)
         if form is None or form.kind == "claim":
-            self.used |= set().union(*(_names(line.tree) for line in lines))
+            self.used |= set().union(*(names_in(line.tree) for line in lines))
         if formula.span.display or formula.around.alone:
             findings.last = lines[-1]
         if any(line.problem for line in lines[1:]):
-            self.unread |= _names(lines[0].tree)
-        self._braces(found.braces, sure=form is not None and form.sure and not unsure)
-        return form is not None and form.kind == "claim" and form.sure and not unsure
+            self.unread |= names_in(lines[0].tree)
 
     def _forced(self, lines: Sequence[Line]) -> Form | None:
         """Return the form of a definition where every equation is one."""
@@ -592,7 +488,7 @@ class _Reader:
 
     def _seen(
         self,
-        formula: _Formula,
+        formula: Formula,
         statement: Statement,
         lines: Sequence[Line],
         signs: Sequence[str],
@@ -617,37 +513,37 @@ class _Reader:
             words=statement.words,
             first=first,
             signs=tuple(signs),
-            left=_side(statement.sides[0], left),
-            right=_side(statement.sides[1], right),
+            left=side_of(statement.sides[0], left),
+            right=side_of(statement.sides[1], right),
             defined=stated,
             default=default and not stated,
             starred=name.partition("_")[0].endswith("*"),
             stated=stated or name in self.unread or ((default or known) and name in self.used),
             known=known,
             new=self.seen.get(name, sentence) == sentence,
-            softmax=_is_quotient(right),
+            softmax=is_quotient(right),
             zero=any(isinstance(tree, Num) and tree.value == 0 for tree in trees),
             derives=any(
-                _side(side, tree) == "derivative"
+                side_of(side, tree) == "derivative"
                 for side, tree in zip(statement.sides[1:], trees, strict=True)
             ),
-            update=len(trees) == 1 and _updates(left, right),
+            update=len(trees) == 1 and updates(left, right),
             optimum=any(side[:1] and side[0].text in _OPTIMA for side in equalities),
             premise=statement.premise,
             beside=beside and not statement.words,
             signed=bool(self.signed)
-            and set().union(*(_names(line.tree) for line in lines))
+            and set().union(*(names_in(line.tree) for line in lines))
             <= self.signed | CONSTANTS | TABLES,
             column=any(
-                _is_whole(side) and not any(t.kind in ("letter", "font") for t in side)
+                is_whole(side) and not any(t.kind in ("letter", "font") for t in side)
                 for side in statement.sides[2:]
             ),
             number=isinstance(right, Num)
             or (
                 right is not None
-                and not _names(right) - {"n"}
+                and not names_in(right) - {"n"}
                 and not free_indices(right)
-                and not (isinstance(left, Size) and _names(right))
+                and not (isinstance(left, Size) and names_in(right))
             ),
         )
 
@@ -660,7 +556,7 @@ class _Reader:
             return [replace(line, tree=None, problem=line.problem or problem) for line in lines]
         return [replace(line, tree=tree) for line, tree in zip(lines, trees, strict=True)]
 
-    def _normalises(self, formula: _Formula, lines: Sequence[Line], signs: Sequence[str]) -> bool:
+    def _normalises(self, formula: Formula, lines: Sequence[Line], signs: Sequence[str]) -> bool:
         """Take "where the y add up to 1" of a symbol that nothing defines."""
         if formula.span.display or signs != ["="]:
             return False
@@ -741,100 +637,3 @@ def _opposite(said: Restriction) -> Restriction:
 def _between(before: str) -> str:
     """Return the words since the last formula of a sentence."""
     return re.split(f"[{INLINE}{DISPLAY}]", before)[-1]
-
-
-def _names(tree: Expr | None) -> set[str]:
-    """Return the quantities in a formula, the number of actions included."""
-    if tree is None:
-        return set()
-    sizes = {"n"} if any(isinstance(node, Size) for node in walk(tree)) else set()
-    return symbols(tree) | sizes
-
-
-def _side(tokens: Sequence[Token], tree: Expr | None) -> Side:
-    """Tell what stands on a side."""
-    if not tokens:
-        return "nothing"
-    if _is_whole(tokens):
-        return "whole"
-    match tree:
-        case None:
-            derives = tokens[0].text in ("partial", "nabla") or (
-                tokens[0].text in ("frac", "dfrac", "tfrac")
-                and any(token.text in ("partial", "nabla") for token in tokens[1:4])
-            )
-            return "derivative" if derives else "unread"
-        case Num():
-            return "number"
-        case Sym(_, ()) | Size():
-            return "symbol"
-        case Sym():
-            return "entry"
-        case Diff():
-            return "derivative"
-        case Mul(factors) if isinstance(factors[-1], Diff) and not any(
-            isinstance(f, Sum) for f in factors
-        ):
-            return "derivative"
-    return "expression"
-
-
-def _is_whole(tokens: Sequence[Token]) -> bool:
-    """Tell whether tokens are one pair of brackets that holds a list."""
-    signs = [(token.text, token.kind) for token in tokens]
-    if len(tokens) < 3 or signs[0][0] not in ("(", "[", "{") or signs[-1][0] not in (")", "]", "}"):
-        return False
-    depth, commas = 0, False
-    for place, (text, kind) in enumerate(signs):
-        if kind in ("sign", "command"):
-            depth += (text in ("(", "[", "{")) - (text in (")", "]", "}"))
-        commas = commas or (depth == 1 and text == ",")
-        if depth == 0 and place < len(signs) - 1:
-            return False
-    return commas
-
-
-def _updates(left: Expr | None, right: Expr | None) -> bool:
-    """Tell whether a sum holds the symbol that it is said to be."""
-    if not isinstance(left, Sym) or not isinstance(right, Add):
-        return False
-    return any(left in (t.factors if isinstance(t, Mul) else (t,)) for t in right.terms)
-
-
-def _is_quotient(tree: Expr | None) -> bool:
-    """Tell whether a tree is an exponential by a sum of them."""
-    return (
-        isinstance(tree, Div)
-        and any(isinstance(node, Exp) for node in walk(tree.over))
-        and isinstance(tree.under, Sum | Sym)
-    )
-
-
-def _entry(sides: Sequence[Sequence[Token]], scope: Scope) -> str | None:
-    r"""Return a letter for the action of `p = \mathrm{softmax}(z)`, an equation of whole tables."""
-    softmaxes, named = 0, set[str]()
-    for side in sides:
-        if _is_softmax(side):
-            softmaxes += 1
-        else:
-            tree = quietly(side, scope)
-            if not isinstance(tree, Sym) or len(tree.args) > 1:
-                return None
-            named |= {*tree.args}
-    if not softmaxes or len(named) > 1:
-        return None
-    taken = {token.text for side in sides for token in side}
-    return next(iter(named), next((letter for letter in "aijk" if letter not in taken), None))
-
-
-def _is_softmax(side: Sequence[Token]) -> bool:
-    """Tell whether a side is a softmax of something, and no entry of it."""
-    if len(side) < 2 or side[0].kind != "font" or side[0].text != "softmax":
-        return False
-    depth = 0
-    for place, token in enumerate(side[1:], 1):
-        depth += token.kind == "sign" and token.text in "([{"
-        depth -= token.kind == "sign" and token.text in ")]}"
-        if depth == 0:
-            return place == len(side) - 1
-    return False

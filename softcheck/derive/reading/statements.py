@@ -17,6 +17,9 @@ RELATIONS = {
 }  # fmt: skip
 """Commands of relations, and the sign of each."""
 
+EQUATING = ("=", ":=", "=:", "≐")
+"""The relations that claim an equality."""
+
 _SPLITS = {"implies", "Rightarrow", "Longrightarrow", "iff", "Leftrightarrow", "therefore"}
 _STACKS = {"overset", "stackrel", "underset"}
 _LAYOUTS = {
