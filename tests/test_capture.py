@@ -299,9 +299,7 @@ def test_autocast_and_a_grad_scaler(tmp_path, nets, observations):
     with softcheck.capture(**arguments, weights=weights, path=path) as captured:
         step()
     assert captured.arrays["grad"].dtype == ml_dtypes.bfloat16
-    # So young a policy is nearly uniform: in bfloat16 that hides most of its gradient.
-    with pytest.raises(AssertionError, match=r"^gradient inconclusive: \d+ of 64 live entries"):
-        passes(captured)
+    passes(captured)
     kept = open_case(str(path), {}).given
     assert kept["grad"].whole().tobytes() == captured.arrays["grad"].tobytes()
     with softcheck.capture(**arguments) as unsaid:

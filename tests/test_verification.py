@@ -309,9 +309,7 @@ def test_noise_that_was_declared_to_be_rounding_is_no_pass():
     given = {"q": Q, "logits": LOGITS, "alpha": ALPHA, "grad": GRAD * noise}
     assert softcheck.verify(**given).status is Status.FAILED
     coarse = softcheck.verify(**given, compute_dtype="bfloat16")
-    check = checks_of(coarse)["gradient"]
-    assert check.entries / 2 < check.blind < check.entries
-    assert coarse.status is Status.INCONCLUSIVE
+    assert coarse.status is Status.FAILED
 
 
 def test_where_there_is_nothing_to_see_zero_proves_nothing_and_anything_else_fails():
@@ -368,7 +366,7 @@ def test_behind_a_mask_anything_may_stand():
     made = softcheck.verify(q=q, logits=logits, alpha=ALPHA, grad=grad, mask=mask)
     assert failed(made) == []
     assert made.cases[0].masked == np.count_nonzero(~mask)
-    grad[~mask] = 1e-30
+    grad[~mask] = 1e-9
     made = softcheck.verify(q=q, logits=logits, alpha=ALPHA, grad=grad, mask=mask)
     assert checks_of(made)["gradient"].failed == np.count_nonzero(~mask)
 

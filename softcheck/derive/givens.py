@@ -319,7 +319,8 @@ def _assumed(
         unsigned |= part.unsigned
         positive |= {c.left for c in part.conditions if c.relation == ">"}
     uses = _arities(trees, {})
-    tables = {name for name in undefined & GIVEN_TABLES if uses.get(name) == 1} - set(replaced)
+    tables = {name for name in undefined if name.partition("_")[0] in GIVEN_TABLES}
+    tables = {name for name in tables if uses.get(name) == 1} - set(replaced)
     scalars = {name for name in undefined & GIVEN_SCALARS if uses.get(name) == 0} - set(replaced)
     fixed = set(filter(is_fixed, undefined))
     policies = {name for name in fixed if name.partition("_")[0] in POLICIES}

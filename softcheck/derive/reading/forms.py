@@ -210,16 +210,20 @@ _CONDITION = _words(
     r"take|taking|fix|fixing|set|setting|consider",
     few=3,
 )
-_HYPOTHESIS = _words(
-    r"if|when|whenever|once|suppose|supposing|assume|assuming|such that|for which|cases?|unless|"
-    r"provided(?: that)?|until|as long as|subject to|constraints?|under|requir\w+|ensur\w+|"
-    r"rows? where|except(?: (?:if|when|where))?|satisf\w+|solve\w*|solving|let",
-    few=4,
+_ASSUMING = (
+    r"if|when|whenever|(?<!at )once|suppose|supposing|assume|assuming|such that|"
+    r"for which|cases?|unless|provided(?: that)?|until|as long as|subject to|constraints?|under|"
+    r"requir\w+|ensur\w+|rows? where|except(?: (?:if|when|where))?|satisf\w+|solve\w*|solving|let"
+)
+_HYPOTHESIS = _words(_ASSUMING, few=4)
+_HYPOTHESIS_AT_ONCE = re.compile(
+    rf"\b(?:{_ASSUMING})\b(?:\s+[\w'-]+){{0,4}}[\s,:]*$", re.IGNORECASE
 )
 _SO = _words(
     r"then|thus|hence|so|so that|therefore|we (?:\w+ )?(?:have|get|obtain|find|see|arrive at)|"
     r"yields?|yielding|gives?|giving|to (?:obtain|get)|obtaining|obtain|it follows(?: that)?|"
-    r"note that|observe that|because|since|show that|prove that|becomes?|that is|i\.e\.|implies|equivalently|"
+    r"note that|observe that|because|since|show that|prove that|becomes?|that is|i\.e\.|"
+    r"implies|equivalently|"
     r"consequently|simplif\w+ to|reduces? to|leads? to|results? in|in particular|fact that|"
     r"holds that|shows?|proves?|means|concludes?|implying",
     few=2,
@@ -348,7 +352,9 @@ FORMS: tuple[Form, ...] = (
     Form("K7", "condition", False, "the cases where it holds",
          lambda s: not s.display and s.says(_CASES)),
     Form("K2", "condition", False, "the text supposes it",
-         lambda s: s.left != "derivative" and s.says(_HYPOTHESIS)),
+         lambda s: not s.display and s.left != "derivative" and s.says(_HYPOTHESIS)),
+    Form("K8", "remark", False, "a premise: the text supposes it",
+         lambda s: s.display and s.left != "derivative" and s.says(_HYPOTHESIS_AT_ONCE)),
     Form("K4", "condition", False, "one symbol for another, in the text",
          lambda s: not s.display and s.left == "symbol" and s.right == "symbol"
          and (s.says(_CONDITION) or s.before.endswith("("))),

@@ -91,16 +91,16 @@ def _numbered(formulas: Sequence[Formula]) -> frozenset[str]:
     r"""Return the names that the document defines at a number and uses at no letter: `L_1`."""
     numbers, letters_below = set[str](), set[str]()
     for formula in formulas:
-        tokens = formula.tokens
-        for i, token in enumerate(tokens[:-2]):
-            if tokens[i + 1].text != "_" or token.kind not in ("letter", "font"):
-                continue
-            below = (
-                tokens[i + 3]
-                if tokens[i + 2].text == "{" and i + 3 < len(tokens)
-                else tokens[i + 2]
-            )
-            (numbers if below.kind == "number" else letters_below).add(token.text)
+        for i, token in enumerate(formula.tokens[:-2]):
+            if formula.tokens[i + 1].text == "_" and token.kind in ("letter", "font"):
+                below = [t for t in formula.tokens[i + 2 : i + 4] if t.text != "{"]
+                if below and below[0].kind != "number":
+                    letters_below.add(token.text)
+        for statement in formula.statements:
+            left = [token for token in statement.sides[0] if token.text not in ("{", "}")]
+            defines = bool(statement.relations) and statement.relations[0].text in EQUATING
+            if defines and [t.text for t in left[1:2]] == ["_"] and len(left) == 3:
+                numbers |= {left[0].text} if left[2].kind == "number" else set()
     return frozenset(numbers - letters_below)
 
 

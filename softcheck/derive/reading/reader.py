@@ -437,9 +437,13 @@ class _Reader:
         """Record a definition, a claim, or an equality of which it is not known what it is."""
         findings = self.findings
         if form is not None and form.kind == "remark":
-            problem = self.text.problem(form.why, statement.start)
-            findings.claim(findings.equality(lines[0], lines[-1], problem=problem, sure=False))
-            findings.set_aside(names_in(lines[0].tree), None, f"line {lines[0].source_line}")
+            # What is denied is not claimed; what else is no claim may still hold.
+            problem = self.text.problem(form.why, statement.start) if form.code == "X" else ""
+            said = findings.equality(
+                lines[0], lines[-1], problem=problem, sure=False, doubt=form.why, form=form.code
+            )
+            findings.claim(said)
+            findings.set_aside(names_in(lines[0].tree), said, f"line {lines[0].source_line}")
             return False
         apart = any(c.relation != ">" for c in reach.conditions)
         unsure = doubt(seen, restricted=apart) if form is None or form.kind == "claim" else ""

@@ -287,6 +287,9 @@ class Names(Cursor):
                 below.words.append(_Mark(parser._decoration(), "below"))
             elif parser.commands("cdot"):
                 parser.take()
+            elif parser.commands(*STARS) or parser.sees(*STARS):
+                parser.take()
+                below.words.append(_Mark("*", "below"))
             else:
                 raise parser.refuse("an action or a word")
             if parser.sees(",", ";"):
@@ -329,13 +332,18 @@ class Names(Cursor):
             return f"{name}_{whose}" if name == "π" else whose
         raise ReadError(f"it is not known what {name} with the mark {whose!r} is", content[0].start)
 
-    def _superscript(self, words: list["_Mark"]) -> tuple[str, int | None]:
+    def _superscript(  # noqa: C901  one case a mark
+        self, words: list["_Mark"]
+    ) -> tuple[str, int | None]:
         """Take what stands above a name: a mark of it, or a power; else leave it alone."""
         before = self.i
         content = self.group()
         text = spelled(content)
         if text in STARS:
             return "*", None
+        if text in ("+", "-"):
+            words.append(_Mark(text, "above"))
+            return "", None
         if set(text) == {"'"} or text == "prime":
             return "'" if text == "prime" else text, None
         if text[:1] == "(" and text[-1:] == ")":

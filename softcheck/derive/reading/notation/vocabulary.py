@@ -3,7 +3,26 @@
 CONSTANTS = {"α", "β", "η", "τ", "λ"}
 """Scalars that a document need not declare: temperatures, which depend on nothing."""
 
-GIVEN_TABLES = {"y", "t", "r", "R", "q", "c", "w", "m", "μ", "ρ", "u", "x", "z", "o", "h", "s", "ℓ"}
+GIVEN_TABLES = {
+    "A",
+    "y",
+    "t",
+    "r",
+    "R",
+    "q",
+    "c",
+    "w",
+    "m",
+    "μ",
+    "ρ",
+    "u",
+    "x",
+    "z",
+    "o",
+    "h",
+    "s",
+    "ℓ",
+}
 """Quantities of one action that are taken for given numbers where a document says no more of them:
 labels, rewards, costs, weights, other policies, scores. Nothing is refuted that rests on it."""
 
