@@ -29,6 +29,7 @@ TWO_QUANTITIES = {
     "blackboard and plain": r"\mathbb{V} = V",
     "roman and plain": r"\mathrm{w} = w",
     "script and plain": r"\mathcal{V} = V",
+    "script and calligraphic": r"\mathscr{L} = \mathcal{L}",
     "a bold mark and a plain one": r"V_{\mathbf{w}} = V_{w}",
     "a step and a power": r"V^{(2)} = V \cdot V",
     "the first step and none": r"V^{(1)} = V",

@@ -260,7 +260,8 @@ class Names(Cursor):
         if token.kind == "command" and token.text == "Pr":
             return "Pr", ""
         if token.kind == "font" and token.font in ("mathcal", "mathscr", "cal"):
-            return "".join(map(script, token.text)), ""
+            style = "script" if token.font == "mathscr" else ""
+            return "".join(map(script, token.text)), style
         if token.kind in ("letter", "font"):
             return token.text, STYLES.get(token.font, "")
         self.i -= 1
