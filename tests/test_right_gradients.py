@@ -9,6 +9,16 @@ SEEDS = range(20)
 EACH = 15
 
 
+FAILED_ONCE = (10631, 11296)
+"""Where all is blind the fit told a scale; and a part that is stored by itself may underflow."""
+
+
+@pytest.mark.parametrize("number", FAILED_ONCE)
+def test_what_failed_once_does_not(number):
+    status, said = verdict(drawn(number))
+    assert status is not Status.FAILED, said
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_right_gradient_fails(seed):
     statuses = []

@@ -224,15 +224,25 @@ class Moments(Merging):
 def _flushed(e: Evaluation, a: Entries, b: Entries, tolerance: Entries) -> tuple[States, ...]:
     """Return how far sum a r and sum b r of each state may move where entries become 0.
 
-    An entry that is larger than the room for underflow rounds in either direction.
+    An entry that is larger than the room for underflow rounds in either direction. Where it is
+    stored in less than it was computed in, each of its parts may have been stored by itself.
     """
     room = underflow(e)
     if not (room > _FLUSHED * tolerance.min(axis=0)).any():
         none = np.zeros_like(room)
         return none, none
-    size = np.abs(a + b)
-    np.copyto(size, 0.0, where=~(size * tolerance <= room))
+    dump = e.dumps["gradient"]
+    size = _below(a + b, tolerance, room)
+    if dump.stored.unit > dump.computed.unit:
+        size += _below(a, tolerance, room) + _below(b, tolerance, room)
     return tuple(sum_of_products(np.abs(x), size, e.buffers) for x in (a, b))
+
+
+def _below(part: Entries, tolerance: Entries, room: States) -> Entries:
+    """Return the size of what underflow may have made 0, and 0 elsewhere."""
+    size = np.abs(part)
+    np.copyto(size, 0.0, where=~(size * tolerance <= room))
+    return size
 
 
 class Parameter(NamedTuple):
@@ -338,7 +348,7 @@ def check(moments: Moments, alpha: float | None) -> Tally:
     said = []
     rows = []
     for name, parameter, true in (("scale", found.scale, 1.0), ("alpha", found.ratio, declared)):
-        if parameter is None:
+        if parameter is None or not moments.signed:
             said.append(f"{name} cannot be told from this data")
             rows.append((true, true, 1.0, 0.0))
             continue

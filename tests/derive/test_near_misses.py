@@ -129,3 +129,32 @@ def test_words_say_that_a_symbol_is_constant(words):
 
 def test_a_document_with_other_characters_is_unread():
     assert any(region.kind == "unread" for region in Text("\\catcode`\\@=11 $1 = 1$").regions)
+
+
+NOT_TAKEN_APART = {
+    "a chain behind a membership": r"$$\sum_a \pi(a) = 1$$ $$\pi(a) \in (0, 1) = \{2\}$$",
+    "a state behind a bar, and none": r"$$p(a) = p(a|s)$$",
+    "one action fewer": r"$$\sum_{i=0}^{n} \pi_i = 1$$",
+    "a condition of unknown reach": (
+        r"We treat $a \neq b$ first. One gets "
+        r"$$\frac{\partial \pi(a)}{\partial \theta_b} = -\pi(a) \pi(b).$$"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_TAKEN_APART)
+def test_what_may_mean_more_neither_passes_nor_accuses(name):
+    made = report(check(NOT_TAKEN_APART[name]))
+    assert made.status is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"$$\sum_{i=0}^{n-1} \pi_i = 1$$",
+        r"We write $\pi(a) = \pi(a|s)$. $$\sum_a \pi(a) = 1$$",
+        r"With $p_i = e^{z_i}/\sum_{j=1}^{|V|} e^{z_j}$, $$\sum_{i=1}^{|V|} p_i = 1$$",
+    ],
+)
+def test_their_neighbours_are_read(text):
+    assert check(text).status is Verdict.PROVED

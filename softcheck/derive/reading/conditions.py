@@ -11,7 +11,7 @@ from softcheck.derive.expr import Condition, Expr, Num, Size, Sym
 from softcheck.derive.reading.notation.cursor import Found, Scope
 from softcheck.derive.reading.notation.grammar import parse
 from softcheck.derive.reading.notation.names import parse_index
-from softcheck.derive.reading.statements import Statement
+from softcheck.derive.reading.statements import EQUATING, Statement
 from softcheck.derive.reading.tokens import ReadError, Token
 from softcheck.derive.reading.words import joins, starts_condition
 
@@ -64,7 +64,7 @@ def restricts(statement: Statement, scope: Scope) -> bool:
     sign = statement.relations[0].text
     left = statement.sides[0]
     if sign in ("∈", "∉"):
-        return True
+        return not any(relation.text in EQUATING for relation in statement.relations)
     if sign in (":=", "=:", "≐", "≡"):
         return False
     if _is_list(statement):

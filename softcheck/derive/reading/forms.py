@@ -319,7 +319,8 @@ FORMS: tuple[Form, ...] = (
     Form("K5", "condition", False, "an example: a column of numbers in its chain",
          lambda s: s.column),
     Form("T3", "declaration", False, "its right side names parts",
-         lambda s: (s.named or s.left == "unread") and s.right == "whole"),
+         lambda s: s.signs == ("=",) and (s.named or s.left == "unread")
+         and s.right == "whole"),
     Form("A", "not checked", False, "a relation that is no equality comes first",
          lambda s: not {"=", ":=", "=:", "≐", "≡"} & {*s.signs}),
     Form("P", "claim", False, "it stands at an arrow of implication",

@@ -313,6 +313,9 @@ class _Reader:
         line = self.text.line(formula.span.start)
         why = f"line {line}, a condition whose reach is not known"
         self.findings.set_aside(names, None, why, replaces=False)
+        if said.conditions:
+            reach = Restriction(problem="a condition before it", place=main.start)
+            self.case = (formula.around.section, reach)
 
     def _trees(self, statement: Statement) -> list[Expr]:
         trees = (quietly(side, self.scope) for side in statement.sides)
@@ -412,6 +415,14 @@ class _Reader:
         for line in lines:
             for name in names_in(line.tree):
                 self.seen.setdefault(name, formula.around.sentence)
+        mixed = sorted(found.stateful & found.stateless)
+        if mixed and kind == "definition" and lines[0].tree == lines[-1].tree:
+            findings.role("declaration", form, "one is written for the other", lines, signs)
+            return False
+        if mixed:
+            said = f"{mixed[0]} with the state and without it, write one of them"
+            problem = self.text.problem(said, start)
+            lines = [replace(line, tree=None, problem=problem) for line in lines]
         findings.role(kind, form, "" if form else "no form fits it", lines, signs)
         sure = False
         if kind in ("definition", "claim", "remark"):

@@ -101,6 +101,8 @@ class Found:
     guesses : list of str
         What was read in one way and can be meant in another: enough for a proof, and not to
         refute.
+    stateful, stateless : set of str
+        The names that are given the state behind a bar, and those that are not.
     implied, free, actions : set of str
         The actions that were bound though no sign says so, those that nothing binds, and all.
     """
@@ -112,6 +114,8 @@ class Found:
         default_factory=lambda: defaultdict(set)
     )
     guesses: list[str] = field(default_factory=list)
+    stateful: set[str] = field(default_factory=set)
+    stateless: set[str] = field(default_factory=set)
     implied: set[str] = field(default_factory=set)
     free: set[str] = field(default_factory=set)
     actions: set[str] = field(default_factory=set)

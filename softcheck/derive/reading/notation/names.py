@@ -456,7 +456,10 @@ class Names(Cursor):
         if len(applied.actions) > 1:
             counts = "|".join(str(len(_Applied([group]).actions)) for group in applied.groups)
             self.found.spelling(name, f"bar of {len(applied.actions)}", f"actions {counts}")
-        if applied.actions and "state" in {kind for g in applied.groups for kind in _kinds(g)}:
+        given = "state" in {kind for group in applied.groups for kind in _kinds(group)}
+        if applied.actions and not (given and "state" in _kinds(first)):
+            (self.found.stateful if given else self.found.stateless).add(name)
+        if applied.actions and given:
             where = "a comma" if "state" in _kinds(first) else "a bar"
             self.found.spelling(name, "state", f"the state by {where}")
 

@@ -36,10 +36,14 @@ def _range(names: Names, name: str, above: Sequence[Token]) -> list[str]:
     """Take the rest of what stands below a sum, and return the actions that it leaves out."""
     if names.sees("="):
         names.take()
-        if not (names.sees("1", kind="number") and above):
+        # From 0 to n - 1 are n actions too.
+        last = list(above[-2:]) if spelled(above[-2:]) == "-1" else []
+        if last and names.sees("1", kind="number"):
+            last = []
+        if not (names.sees("0" if last else "1", kind="number") and above):
             raise names.refuse("1, and n above the sum")
         names.take()
-        _upper(names, above)
+        _upper(names, above[: len(above) - len(last)])
         return []
     if above:
         raise ReadError("a sum with an end and no start", above[0].start)
@@ -122,7 +126,7 @@ def _upper(names: Names, above: Sequence[Token]) -> None:
     text = spelled(above)
     if text in SIZE_LETTERS:
         names.found.sizes.add(text)
-    elif text.strip("|") in SETS and any(map(_is_set, above)):
+    elif text.strip("|") in SETS and (text[0] == "|" or any(map(_is_set, above))):
         names.found.sets.add(text.strip("|"))
     else:
         raise ReadError(f"a sum up to {text!r}, expected n", above[0].start)
