@@ -4,7 +4,7 @@ Nothing here is computed. Whoever walks a tree carries a mapping from index name
 stand for, so that a definition can be used under any binder without a name being captured.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias, assert_never
@@ -180,6 +180,33 @@ def children(x: Expr) -> tuple[Expr, ...]:
             return body, by
         case Num() | Size() | Sym() | Delta():
             return ()
+        case _:
+            assert_never(x)
+
+
+def rebuilt(x: Expr, change: Callable[[Expr], Expr]) -> Expr:  # noqa: C901  one case a node
+    """Return a tree with its parts changed; what a derivative goes by stays as it is."""
+    match x:
+        case Add(terms):
+            return Add(tuple(map(change, terms)))
+        case Mul(factors):
+            return Mul(tuple(map(change, factors)))
+        case Div(over, under):
+            return Div(change(over), change(under))
+        case Pow(base, exponent):
+            return Pow(change(base), exponent)
+        case Exp(of):
+            return Exp(change(of))
+        case Log(of):
+            return Log(change(of))
+        case Sum(index, body, skip):
+            return Sum(index, change(body), skip)
+        case Expect(index, policy, body):
+            return Expect(index, policy, change(body))
+        case Diff(body, by):
+            return Diff(change(body), by)
+        case Num() | Size() | Sym() | Delta():
+            return x
         case _:
             assert_never(x)
 

@@ -6,25 +6,8 @@ it is given the action, wherever it stands.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import assert_never
 
-from softcheck.derive.expr import (
-    Add,
-    Delta,
-    Diff,
-    Div,
-    Exp,
-    Expect,
-    Expr,
-    Log,
-    Mul,
-    Num,
-    Pow,
-    Size,
-    Sum,
-    Sym,
-    free_indices,
-)
+from softcheck.derive.expr import Expr, Sym, free_indices, rebuilt
 from softcheck.derive.reading.claims import Line, Reading, Stated
 
 
@@ -72,30 +55,8 @@ def _loose(stated: Stated) -> tuple[str, ...]:
     return tuple(sorted(index for index in loose if not index.isdigit()))
 
 
-def _with(x: Expr, unsaid: Mapping[str, Sequence[str]]) -> Expr:  # noqa: C901  one case a node
+def _with(x: Expr, unsaid: Mapping[str, Sequence[str]]) -> Expr:
     """Return a formula whose quantities are given the actions that their names leave unsaid."""
-    match x:
-        case Sym(name, args):
-            return Sym(name, (*args, *unsaid[name])) if name in unsaid else x
-        case Add(terms):
-            return Add(tuple(_with(term, unsaid) for term in terms))
-        case Mul(factors):
-            return Mul(tuple(_with(factor, unsaid) for factor in factors))
-        case Div(over, under):
-            return Div(_with(over, unsaid), _with(under, unsaid))
-        case Pow(base, exponent):
-            return Pow(_with(base, unsaid), exponent)
-        case Exp(of):
-            return Exp(_with(of, unsaid))
-        case Log(of):
-            return Log(_with(of, unsaid))
-        case Sum(index, body, skip):
-            return Sum(index, _with(body, unsaid), skip)
-        case Expect(index, under, body):
-            return Expect(index, under, _with(body, unsaid))
-        case Diff(body, by):
-            return Diff(_with(body, unsaid), by)
-        case Num() | Size() | Delta():
-            return x
-        case _:
-            assert_never(x)
+    if isinstance(x, Sym):
+        return Sym(x.name, (*x.args, *unsaid.get(x.name, ())))
+    return rebuilt(x, lambda part: _with(part, unsaid))

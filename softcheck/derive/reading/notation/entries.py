@@ -1,23 +1,14 @@
 r"""Formulas of whole tables, such as `Q / \alpha`, and one entry of them."""
 
-from typing import assert_never
-
 from softcheck.derive.expr import (
     Abbreviation,
-    Add,
     Delta,
     Diff,
-    Div,
-    Exp,
     Expr,
-    Log,
-    Mul,
-    Num,
-    Pow,
-    Size,
     Sum,
     Sym,
     free_indices,
+    rebuilt,
     walk,
 )
 from softcheck.derive.reading.notation.cursor import Scope
@@ -75,45 +66,23 @@ def renamed(x: Expr, old: str, new: str) -> Expr:
     match x:
         case Sym(name, args):
             return Sym(name, tuple(new if arg == old else arg for arg in args))
-        case Add(terms):
-            return Add(tuple(renamed(term, old, new) for term in terms))
-        case Mul(factors):
-            return Mul(tuple(renamed(factor, old, new) for factor in factors))
-        case Div(over, under):
-            return Div(renamed(over, old, new), renamed(under, old, new))
-        case Pow(base, exponent):
-            return Pow(renamed(base, old, new), exponent)
-        case Exp(of):
-            return Exp(renamed(of, old, new))
-        case Log(of):
-            return Log(renamed(of, old, new))
-        case _ if old not in free_indices(x):
+        case Sum() | Abbreviation() | Diff() | Delta():
+            if old in free_indices(x):
+                message = "one entry of a softmax with a sum in it, write its definition"
+                raise ReadError(message, 0)
             return x
-    raise ReadError("one entry of a softmax with a sum in it, write its definition", 0)
+        case _:
+            return rebuilt(x, lambda part: renamed(part, old, new))
 
 
-def _at(x: Expr, index: str, tables: set[str], at: int) -> Expr:  # noqa: C901  one case a node
+def _at(x: Expr, index: str, tables: set[str], at: int) -> Expr:
     match x:
         case Sym(name, ()) if name in tables:
             return Sym(name, (index,))
-        case Add(terms):
-            return Add(tuple(_at(term, index, tables, at) for term in terms))
-        case Mul(factors):
-            return Mul(tuple(_at(factor, index, tables, at) for factor in factors))
-        case Div(over, under):
-            return Div(_at(over, index, tables, at), _at(under, index, tables, at))
-        case Pow(base, exponent):
-            return Pow(_at(base, index, tables, at), exponent)
-        case Exp(of):
-            return Exp(_at(of, index, tables, at))
-        case Log(of):
-            return Log(_at(of, index, tables, at))
-        case Num() | Size() | Sym():
-            return x
-        case Delta() | Sum() | Abbreviation() | Diff():
+        case Sum() | Abbreviation() | Diff():
             if any(isinstance(n, Sym) and n.name in tables and not n.args for n in walk(x)):
                 message = "a whole table inside of a sum or a derivative, write out its entries"
                 raise ReadError(message, at)
             return x
         case _:
-            assert_never(x)
+            return rebuilt(x, lambda part: _at(part, index, tables, at))
