@@ -2,6 +2,7 @@
 
 import importlib
 import time
+from contextlib import suppress
 from itertools import islice, pairwise, permutations
 
 import pytest
@@ -42,6 +43,30 @@ HOSTILE = {
     "relations": f"$${'= ' * 3000}$$",
     "rows": "\\begin{align}" + r"1 &= 2 \\" * 500 + "\\end{align}",
 }  # fmt: skip
+
+PROSE = {
+    "one long line": "a" * 300_000 + " $x=1$",
+    "a long heading": "# " + "a #" * 100_000 + "\n$$1=1$$",
+    "many paragraphs": "$$1=1$$\n\n" + "word\n\n" * 100_000,
+    "a long word in a list": "Let $x$ " + "a" * 60 + " ( $y = 1 + n$",
+    "long words in a list": "Let $x$ "
+    + "a" * 60
+    + " "
+    + "b-" * 40
+    + " ! $y = 1 + n$ and $z = 2 n$",
+    "a wide gap": "Let $x$" + " " * 900 + "( $y = n + 1$",
+    "conditions without end": "if that " * 150 + " $y = n+1$",
+    "many stars": "*" * 100_000 + " $1=1$",
+    "braces in a heading": "\\section{" + "{a}" * 50_000 + " $1=1$",
+}
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_words_around_a_formula_are_read_in_linear_time(name):
+    begun = time.process_time()
+    with suppress(NothingToCheckError):
+        check(PROSE[name])
+    assert time.process_time() - begun < 3
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -153,6 +153,10 @@ def test_what_may_mean_more_neither_passes_nor_accuses(name):
     [
         r"$$\sum_{i=0}^{n-1} \pi_i = 1$$",
         r"We write $\pi(a) = \pi(a|s)$. $$\sum_a \pi(a) = 1$$",
+        r"With $p_i = e^{z_i}/\sum_j e^{z_j}$ and $L = -\log p_y$, "
+        r"$$\frac{\partial L}{\partial z_i} = p_i - \mathbf{1}_{i = y}$$",
+        r"The loss of a class $c$ is $L = -\log p_c$ with $p_i = e^{z_i}/\sum_j e^{z_j}$, so "
+        r"$$\frac{\partial L}{\partial z_k} = p_k - \delta_{kc}$$",
         r"With $p_i = e^{z_i}/\sum_{j=1}^{|V|} e^{z_j}$, $$\sum_{i=1}^{|V|} p_i = 1$$",
     ],
 )

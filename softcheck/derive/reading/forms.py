@@ -42,8 +42,6 @@ class Seen:
         Whether it does, or an earlier claim has relied on another meaning of that symbol.
     known : bool
         Whether it has any, a default or that of a constant included.
-    new : bool
-        Whether no earlier sentence has a formula with it.
     default : bool
         Whether it has a meaning by default, and none of the document's own.
     starred : bool
@@ -80,7 +78,6 @@ class Seen:
     defined: bool
     stated: bool
     known: bool
-    new: bool
     default: bool
     starred: bool
     softmax: bool
@@ -146,13 +143,13 @@ class Form:
 
 
 _FORMULA = f"[{INLINE}{DISPLAY}]"
-_LIST = rf"(?:[\s,;]*(?:{_FORMULA}|\b(?:and|or|also|both)\b))*[\s,:]*$"
+_LIST = rf"(?:[\s,;]*+(?:{_FORMULA}|\b(?:and|or|also|both)\b))*+[\s,:]*$"
 """Formulas of the same list, up to the one that is looked at."""
 
 
 _SEVERAL = (
-    r"(?:[\s,;]*(?:(?!(?:is|are|then|so|that|has|have|gives?|becomes?|follows|holds|hence|thus|"
-    rf"because|since|if|when|we|get|obtain|find)\b)[\w'-]+|{_FORMULA}))*[\s,:]*$"
+    r"(?:[\s,;]*+(?:(?!(?:is|are|then|so|that|has|have|gives?|becomes?|follows|holds|hence|thus|"
+    rf"because|since|if|when|we|get|obtain|find)\b)[\w'-]++|{_FORMULA}))*+[\s,:]*$"
 )
 """More of a list that a formula has begun, with nouns between: "let p = .., rewards r and J"."""
 
@@ -189,9 +186,10 @@ _CALLED = re.compile(
     r"^\W*(?:is|are) (?:called|known as|termed|defined|the definition)|^\W*denotes?\b",
     re.IGNORECASE,
 )
+_ONE = r"\b(?:the|a|an|our|its|their|this)"
 _NOUN = re.compile(
-    r"\b(?:the|a|an|our|its|their|this)(?:\s+(?!(?:is|are|was|has|have|of which)\b)[\w'-]+){1,7}"
-    r"[\s,:]*$|\b(?:the|a|an|our|its|their|this)(?:\s+(?!(?:is|are|then|so)\b)[\w'-]+){1,6}"
+    rf"{_ONE}(?:\s+(?!(?:is|are|was|has|have|of which)\b)[\w'-]+){{1,7}}[\s,:]*$"
+    rf"|{_ONE}(?:\s+(?:(?!(?:is|are|then|so)\b)[\w'-]+|{_FORMULA})){{1,8}}"
     r"\s+(?:is|are|be|becomes|then)(?:\s+(?:then|the|a|just|simply|thus))*[\s,:]*$",
     re.IGNORECASE,
 )

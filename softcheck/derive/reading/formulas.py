@@ -1,13 +1,13 @@
 """The formulas of a document: their tokens and statements, and which letters mean what in them."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from softcheck.derive.reading.conditions import restricts
 from softcheck.derive.reading.notation.cursor import Scope
 from softcheck.derive.reading.notation.ranges import conditioned, letters
-from softcheck.derive.reading.notation.vocabulary import INDEX_LETTERS, SIZE_LETTERS
+from softcheck.derive.reading.notation.vocabulary import CLASS, INDEX_LETTERS, SIZE_LETTERS
 from softcheck.derive.reading.regions import Span, Text
 from softcheck.derive.reading.sentences import DISPLAY, Piece, Surroundings, surroundings
 from softcheck.derive.reading.statements import EQUATING, Statement, statements
@@ -119,6 +119,24 @@ def _sizes(formulas: Sequence[Formula]) -> frozenset[str]:
     return frozenset(found & SIZE_LETTERS)
 
 
+def _classes(formulas: Sequence[Formula], actions: Collection[str]) -> set[str]:
+    r"""Return the letters of classes: `y` of `p_y` beside `p_i`, and of `\mathbf 1_{i = y}`."""
+    below: dict[str, set[str]] = {}
+    found = set()
+    for formula in formulas:
+        tokens = [token for token in formula.tokens if token.text not in ("{", "}")]
+        for i, token in enumerate(tokens[:-2]):
+            after = tokens[i + 2]
+            if tokens[i + 1].text == "_" and after.kind == "letter":
+                below.setdefault(token.text, set()).add(after.text)
+        for left, sign, right in zip(tokens, tokens[1:], tokens[2:], strict=False):
+            pair = {left.text, right.text}
+            if sign.text == "=" and pair & set(actions) and CLASS in pair:
+                found.add(CLASS)
+    tables = [letters for letters in below.values() if letters & set(actions)]
+    return found | {CLASS for letters in tables if CLASS in letters}
+
+
 def scope_of(formulas: Sequence[Formula]) -> Scope:
     """Return which letters name an action, and which are quantities of the document's own."""
     bound = frozenset().union(*(letters(formula.tokens) for formula in formulas))
@@ -136,6 +154,7 @@ def scope_of(formulas: Sequence[Formula]) -> Scope:
                 and not restricts(statement, Scope(bound))
             ):
                 quantities.add(left[0].text)
+    bound |= _classes(formulas, INDEX_LETTERS | bound)
     behind = frozenset().union(*(conditioned(formula.tokens) for formula in formulas)) - bound
     # Of two letters behind bars none plays the state: they tell two of them apart.
     contexts = behind if len(behind) == 1 else frozenset[str]()

@@ -114,7 +114,6 @@ class _Reader:
         self.scope = scope
         self.findings = Findings(known)
         self.force = known.force
-        self.seen: dict[str, int] = {}
         self.used: set[str] = set()
         self.signed: set[str] = set()
         self.unread: set[str] = set()
@@ -412,9 +411,6 @@ class _Reader:
         seen = self._seen(formula, statement, lines, signs, first=first, beside=beside)
         form = self._forced(lines) or form_of(seen)
         kind = "remark" if form is None else form.kind
-        for line in lines:
-            for name in names_in(line.tree):
-                self.seen.setdefault(name, formula.around.sentence)
         mixed = sorted(found.stateful & found.stateless)
         if mixed and kind == "definition" and lines[0].tree == lines[-1].tree:
             findings.role("declaration", form, "one is written for the other", lines, signs)
@@ -518,7 +514,6 @@ class _Reader:
         known = stated or default or name in CONSTANTS | TABLES or is_fixed(name)
         known = known or name in self.findings.reading.constants or name.startswith(DIVERGENCE)
         known = known or isinstance(left, Size)
-        sentence = formula.around.sentence
         equalities = [s for s, sign in zip(statement.sides[1:], signs, strict=True)
                       if sign in EQUATING]  # fmt: skip
         trees = [line.tree for line in lines[1:]]
@@ -535,7 +530,6 @@ class _Reader:
             starred=name.partition("_")[0].endswith("*"),
             stated=stated or name in self.unread or ((default or known) and name in self.used),
             known=known,
-            new=self.seen.get(name, sentence) == sentence,
             softmax=is_quotient(right),
             zero=any(isinstance(tree, Num) and tree.value == 0 for tree in trees),
             derives=any(

@@ -8,10 +8,14 @@ letter behind a display; and around headings and items of a list.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 INLINE, DISPLAY = "\ue000", "\ue001"
 """What stands for a formula in the words of its sentence: one in the text, one on its own."""
+
+_FAR = 1000
+"""Characters of a sentence that are looked at on either side of a formula."""
+
+_NEAR = 200
 
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|eq|eqs|fig|figs|sec|ref|refs|resp|w\.r\.t|s\.t|i\.i\.d|vs|thm|prop|lem"
@@ -24,12 +28,12 @@ _MARKUP = re.compile(
     r"|\\[A-Za-z]+\*?"
 )
 _HEADING = re.compile(
-    r"^[ \t]*(?:\#{1,6}[ \t]+(?P<hashes>[^\n]*?)[ \t]*\#*[ \t]*$"
-    r"|\\(?:part|chapter|(?:sub)*section|(?:sub)?paragraph)\*?[ \t]*(?:\[[^\]\n]*\])?[ \t]*"
-    r"\{(?P<braces>(?:[^{}\n]|\{[^{}\n]*\})*)\}"
-    r"|\*\*(?P<bold>[^*\n]+)\*\*|__(?P<lines>[^_\n]+)__"
-    r"|\\(?:textbf|textit|emph)\{(?P<font>(?:[^{}\n]|\{[^{}\n]*\})*)\}"
-    r"|(?P<under>[^\n]*\S[^\n]*)\n[ \t]*(?:={3,}|-{3,}|~{3,}|\^{3,})[ \t]*$)",
+    r"^[ \t]*(?:\#{1,6}[ \t][^\n]*+"
+    r"|\\(?:part|chapter|(?:sub)*section|(?:sub)?paragraph)\*?[ \t]*(?:\[[^\]\n]*+\])?[ \t]*"
+    r"\{(?:[^{}\n]|\{[^{}\n]*+\})*+\}"
+    r"|\*\*[^*\n]++\*\*|__[^_\n]++__"
+    r"|\\(?:textbf|textit|emph)\{(?:[^{}\n]|\{[^{}\n]*+\})*+\}"
+    r"|(?=[^\n]*\S)[^\n]*+\n[ \t]*(?:={3,}|-{3,}|~{3,}|\^{3,})[ \t]*$)",
     re.MULTILINE,
 )
 _ITEM = re.compile(
@@ -74,23 +78,17 @@ class Surroundings:
         The words of its sentence, in which `INLINE` and `DISPLAY` stand for other formulas.
     sentence : int
         The number of the sentence.
-    heading : str
-        The words of the heading or label that it stands under or in.
+    section : int
+        The number of the heading or label that it stands under or in.
     in_heading : bool
         Whether it is a part of that heading.
-    section : int
-        The number of that heading.
-    item : bool
-        Whether its sentence is an item of a list.
     """
 
     before: str
     behind: str
     sentence: int
-    heading: str = ""
-    in_heading: bool = False
     section: int = 0
-    item: bool = False
+    in_heading: bool = False
 
     @property
     def alone(self) -> bool:
@@ -122,18 +120,17 @@ def surroundings(words: str, pieces: Sequence[Piece]) -> list[Surroundings]:
             number += 1
         while section < len(headings) and headings[section][0] <= place:
             section += 1
-        first, last = breaks[number], breaks[number + 1]
+        first = max(breaks[number], place - _FAR)
+        last = min(breaks[number + 1], place + _FAR)
         item = _ITEM.match(line, first)
-        heading = headings[section - 1] if section else (0, 0, "")
+        heading = headings[section - 1] if section else (0, 0)
         found.append(
             Surroundings(
                 before=_plain(line[item.end() if item else first : place]),
                 behind=_plain(line[place + 1 : last]),
                 sentence=number,
-                heading=_plain(heading[2]),
                 in_heading=heading[0] <= place < heading[1],
                 section=section,
-                item=item is not None,
             )
         )
     return found
@@ -155,18 +152,15 @@ def _flat(words: str, pieces: Sequence[Piece]) -> tuple[str, list[int]]:
     return "".join([*parts, words[last:]]), places
 
 
-def _headings(line: str) -> list[tuple[int, int, str]]:
-    """Return where headings and labels stand, and their words."""
-    return [
-        (match.start(), match.end(), next(filter(None, match.groups()), ""))
-        for match in _HEADING.finditer(line)
-    ]
+def _headings(line: str) -> list[tuple[int, int]]:
+    """Return where headings and labels stand."""
+    return [match.span() for match in _HEADING.finditer(line)]
 
 
-def _breaks(line: str, headings: Sequence[tuple[int, int, str]]) -> list[int]:
+def _breaks(line: str, headings: Sequence[tuple[int, int]]) -> list[int]:
     """Return where sentences start, and the end of the text."""
     found = {0, len(line)}
-    for start, end, _ in headings:
+    for start, end in headings:
         found |= {start, end}
     found |= {match.start() for match in _ITEM.finditer(line)}
     found |= {place for match in _BLOCK.finditer(line) for place in match.span()}
@@ -190,7 +184,8 @@ def _stops(line: str) -> Iterator[int]:
 
 def _apart(line: str, blank: re.Match[str]) -> bool:
     """Tell whether an empty line only sets a display apart from its sentence."""
-    before, behind = line[: blank.start()].rstrip()[-1:], line[blank.end() :].lstrip()[:1]
+    before = line[max(0, blank.start() - _NEAR) : blank.start()].rstrip()[-1:]
+    behind = line[blank.end() : blank.end() + _NEAR].lstrip()[:1]
     return DISPLAY in (before, behind)
 
 
@@ -198,9 +193,3 @@ def _plain(text: str) -> str:
     """Return words on one line, without the commands among them."""
     text = _MARKUP.sub(" ", text).replace("\u2019", "'")
     return " ".join(re.sub(r"[*{}]", " ", text).split())
-
-
-def clauses(words: str) -> list[str]:
-    """Return the parts of some words between commas and semicolons."""
-    cuts = [0, *(match.end() for match in re.finditer(r"[,;]\s", words)), len(words)]
-    return [words[a:b].strip(" ,;") for a, b in pairwise(cuts)]

@@ -38,6 +38,9 @@ r"""The action of the entries that an equality of gradients is about; LaTeX has 
 INDEX_LETTERS = set("abcijklmuv") | {ENTRY}
 """Letters that name an action wherever they stand."""
 
+CLASS = "y"
+"""The letter of a class, or of an action that was taken, where a document uses it as one."""
+
 STATES = {"s", "s_t"}
 THE_STATE = "the state"
 """Under this no name, but what was read as the state, is noted among the marks of names."""
