@@ -11,11 +11,12 @@ from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
 from softcheck.errors import InputError, UsageError
+from softcheck.gradient.definition import Kind
 from softcheck.gradient.policy import LINE, Block, Buffers, Entries, Flags, PerState, Quantity
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import BLOCK_ENTRIES, CriticChoice, Reduction, Settings
 from softcheck.tables.case import Case, RawBlock
-from softcheck.tables.roles import Kind, is_q, role_named
+from softcheck.tables.roles import is_q, role_named
 
 CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
     "min": np.minimum.reduce,

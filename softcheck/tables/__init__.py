@@ -2,9 +2,10 @@
 
 TYPE_CHECKING = False  # see softcheck
 if TYPE_CHECKING:
+    from softcheck.gradient.definition import Kind
     from softcheck.tables.case import Case, RawBlock, case_from_arrays, open_case
     from softcheck.tables.formats import FILE_FORMATS, FileFormat
-    from softcheck.tables.roles import ROLES, Kind, Role
+    from softcheck.tables.roles import ROLES, Role
     from softcheck.tables.table import Table
 
 __all__ = [

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from softcheck.errors import InputError, NothingToCheckError, UsageError, did_you_mean
+from softcheck.gradient.definition import Kind
 from softcheck.result import Input
 from softcheck.tables.arrays import as_numpy
 from softcheck.tables.gather import Reading, add, load_case, load_given
@@ -17,7 +18,6 @@ from softcheck.tables.labels import align
 from softcheck.tables.refusals import listed
 from softcheck.tables.roles import (
     ROLES,
-    Kind,
     family,
     is_critic,
     is_logarithm,

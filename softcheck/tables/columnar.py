@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from softcheck.errors import InputError
+from softcheck.gradient.definition import Kind
 from softcheck.tables.files import File
 from softcheck.tables.frames import (
     ACTION,
@@ -23,7 +24,7 @@ from softcheck.tables.frames import (
     unique,
 )
 from softcheck.tables.refusals import listed, load_extra, reading
-from softcheck.tables.roles import Kind, Role, role_of
+from softcheck.tables.roles import Role, role_of
 from softcheck.tables.sources import Memory, in_blocks
 from softcheck.tables.table import Contents, Load, Rows, Runs, Table, check_whole
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.errors import InputError
+from softcheck.gradient.definition import Kind
 from softcheck.tables.files import File
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import Kind, Role, role_of
+from softcheck.tables.roles import Role, role_of
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table, where_is
 

@@ -7,12 +7,13 @@ from pathlib import PurePath
 import numpy as np
 
 from softcheck.errors import InputError, UsageError, did_you_mean
+from softcheck.gradient.definition import Kind
 from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FILE_FORMATS, read
 from softcheck.tables.frames import ACTION, STATE, is_tidy
 from softcheck.tables.places import exists, file_at, files_in, is_folder
 from softcheck.tables.refusals import listed, reading
-from softcheck.tables.roles import ROLES, Kind, Role, critic, family, is_q, role_named, role_of
+from softcheck.tables.roles import ROLES, Role, critic, family, is_q, role_named, role_of
 from softcheck.tables.shards import read_shards, shards
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Contents, Load, Table, where_is

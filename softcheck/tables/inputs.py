@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
+from softcheck.gradient.definition import Kind
 from softcheck.settings import Names, Number, Option, Place, Places, Switch, Whole
-from softcheck.tables.roles import ROLES, Kind, Role
+from softcheck.tables.roles import ROLES, Role
 
 
 def _declared(role: Role) -> Any:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from softcheck.errors import InputError, UsageError
+from softcheck.gradient.definition import Kind
 from softcheck.tables.frames import ACTION, STATE
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import Kind, role_named
+from softcheck.tables.roles import role_named
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table
 

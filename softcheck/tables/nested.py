@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from softcheck.errors import InputError
+from softcheck.gradient.definition import Kind
 from softcheck.tables.files import File
 from softcheck.tables.frames import (
     ACTION,
@@ -25,7 +26,7 @@ from softcheck.tables.frames import (
 from softcheck.tables.lists import array_of, refuse_many
 from softcheck.tables.records import PARTS, Cells, Records, entries_of, records_of
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import Kind, Role, role_of
+from softcheck.tables.roles import Role, role_of
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Contents, Load, Table, where_is
 

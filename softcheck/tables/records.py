@@ -7,10 +7,11 @@ from typing import Any, TypeAlias, TypeGuard
 import numpy as np
 
 from softcheck.errors import InputError
+from softcheck.gradient.definition import Kind
 from softcheck.tables.frames import ACTION, STATE, is_of_roles, is_tidy, unique
 from softcheck.tables.lists import refuse_many
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import Kind, role_of
+from softcheck.tables.roles import role_of
 from softcheck.tables.table import AsGiven
 
 Cells: TypeAlias = list[Any] | AsGiven  # one a row

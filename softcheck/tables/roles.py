@@ -4,7 +4,6 @@ A role is a given, or under test. What is given has legal values, and any other 
 under test may hold anything, for it has a check that tells.
 """
 
-import enum
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,17 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from softcheck.errors import nearest
+from softcheck.gradient.definition import Kind
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-
-class Kind(enum.Enum):
-    """How an array relates to the table of states and actions; the value says it in words."""
-
-    TABLE = "one number for each state and action"
-    STATE = "one number for each state"
-    NUMBER = "one number, or one for each state"
 
 
 def _finite(number: Any) -> Any:

@@ -10,11 +10,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from softcheck.errors import InputError
+from softcheck.gradient.definition import Kind
 from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FILE_FORMATS, read
 from softcheck.tables.frames import STATE, unique
 from softcheck.tables.refusals import listed, reading
-from softcheck.tables.roles import Kind, Role, role_of
+from softcheck.tables.roles import Role, role_of
 from softcheck.tables.sources import Memory, in_blocks
 from softcheck.tables.table import Contents, Load, Rows, Runs, Table, states_of, where_is
 

@@ -13,10 +13,11 @@ from softcheck.diagnosis.mistakes.record import Need, Planted
 from softcheck.diagnosis.mistakes.scale import SIGN_FLIPPED, SUMMED_OVER_STATES
 from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY
 from softcheck.diagnosis.mistakes.where import FIRST_WRONG, LOW_PRECISION
+from softcheck.gradient.definition import Kind
 from softcheck.result import Outcome, Unshown
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
-from softcheck.tables.roles import ROLES, Kind
+from softcheck.tables.roles import ROLES
 
 STATES, ACTIONS = 9, 4
 

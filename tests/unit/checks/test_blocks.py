@@ -16,10 +16,11 @@ from softcheck.checks.blocks import (
 from softcheck.checks.dumps import DUMPS
 from softcheck.checks.evaluation import Context
 from softcheck.errors import InputError, SoftcheckError
+from softcheck.gradient.definition import Kind
 from softcheck.gradient.policy import Buffers
 from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables import case_from_arrays
-from softcheck.tables.roles import ROLES, Kind
+from softcheck.tables.roles import ROLES
 
 GIVENS = [name for name, role in ROLES.items() if role.check is None]
 TESTED = [name for name, role in ROLES.items() if role.check is not None]

@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from softcheck.gradient.definition import Kind
 from softcheck.tables.roles import (
     ROLES,
-    Kind,
     critic,
     family,
     is_critic,

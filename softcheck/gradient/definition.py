@@ -1,0 +1,192 @@
+"""A loss as data: the arrays that it is made of, its formula, and that as a list of operations.
+
+Nothing is computed here, and nothing heavy is imported. With l = log pi, s the logsumexp of the
+logits, W(a) = dL/dl(a) and kappa = dL/ds, the gradient of any loss by a logit is
+
+    G(a) = W(a) - pi(a) sum_b W(b) + kappa pi(a).
+"""
+
+import enum
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+
+class Kind(enum.Enum):
+    """How an array relates to the table of states and actions; the value says it in words."""
+
+    TABLE = "one number for each state and action"
+    STATE = "one number for each state"
+    NUMBER = "one number, or one for each state"
+    INDEX = "the number of an action for each state"
+
+
+Legal: TypeAlias = Literal["finite", "finite or -inf", "not negative", "positive"]
+"""The numbers that an array may hold where an action is legal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An array that a formula is about.
+
+    Attributes
+    ----------
+    symbol : str
+        Its name in the formula, such as "α".
+    name : str
+        Its name in a case, such as "alpha".
+    kind : Kind
+    legal : Legal
+    default : Fraction or None
+        Its value where a case has none; None if a case must have it.
+    about : str
+        What it is, in a few words.
+    """
+
+    symbol: str
+    name: str
+    kind: Kind
+    legal: Legal = "finite"
+    default: Fraction | None = None
+    about: str = ""
+
+
+Operator: TypeAlias = Literal[
+    "number",  # a rational constant
+    "size",  # how many actions of the state are legal
+    "given",  # an array, by its name; not an index
+    "indicator",  # 1 at the action whose number an index holds, else 0
+    "log_policy",
+    "policy",
+    "logsumexp",  # of the logits
+    "add",
+    "multiply",
+    "divide",
+    "power",  # with a whole exponent
+    "exp",
+    "log",
+    "sum",  # over the legal actions
+    "at",  # the entry at the action whose number an index holds
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A step of a program.
+
+    Attributes
+    ----------
+    operator : Operator
+    operands : tuple of int
+        Which earlier steps it takes.
+    of : Fraction, str, int or None
+        The constant of "number", the name of "given", the index of "indicator" and "at", the
+        exponent of "power".
+    by_action : bool
+        Whether its value is one number for each action, or one for the state.
+    """
+
+    operator: Operator
+    operands: tuple[int, ...] = ()
+    of: Fraction | str | int | None = None
+    by_action: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A formula as operations in order; the last one is its value."""
+
+    operations: tuple[Operation, ...]
+
+    @property
+    def by_action(self) -> bool:
+        """Whether its value is one number for each action."""
+        return self.operations[-1].by_action
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The arrays that it takes."""
+        named = ("given", "indicator", "at")
+        return frozenset(str(step.of) for step in self.operations if step.operator in named)
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    """What makes a loss one of the family that is linear in pi, pi log pi, log pi and s^2.
+
+        L = -sum_a pi(a) (q(a) - alpha log pi(a)) - sum_a y(a) log pi(a) + zeta s^2 + rest
+
+    with y(a) = target(a) + uniform + chosen 1{a = index}. No coefficient depends on the policy;
+    None is 0.
+
+    Attributes
+    ----------
+    q, target : Program or None
+        By action.
+    alpha, uniform, chosen, zeta, rest : Program or None
+        One number a state.
+    index : str or None
+        The array that holds the number of the chosen action.
+    """
+
+    q: Program | None = None
+    alpha: Program | None = None
+    target: Program | None = None
+    uniform: Program | None = None
+    chosen: Program | None = None
+    index: str | None = None
+    zeta: Program | None = None
+    rest: Program | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A loss for one choice of the arrays it is given by.
+
+    Attributes
+    ----------
+    givens : tuple of Given
+        In the order of reports; those with a default may be missing from a case.
+    formula, gradient : str
+        The loss of a state and its derivative by the logit of an action a, in Unicode.
+    formula_latex, gradient_latex : str
+        The same as LaTeX.
+    proved : bool
+        Whether the gradient was proved for every number of actions.
+    value, slope : Program
+        The loss and its gradient.
+    family : Coefficients or None
+        None for a loss outside of the family.
+    temperature : str or None
+        The array that the logits are divided by before the softmax, if one does.
+    """
+
+    givens: tuple[Given, ...]
+    formula: str
+    gradient: str
+    formula_latex: str
+    gradient_latex: str
+    proved: bool
+    value: Program
+    slope: Program
+    family: Coefficients | None
+    temperature: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss: what it is called, and its variants.
+
+    Attributes
+    ----------
+    name : str
+        That of a document that is shipped, or what the user gave.
+    title : str
+        What it is, in a few words; empty for one of the user's.
+    variants : tuple of Variant
+        At least one; a case has the arrays of exactly one of them.
+    """
+
+    name: str
+    title: str
+    variants: tuple[Variant, ...]
