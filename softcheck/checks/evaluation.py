@@ -1,16 +1,14 @@
 """A block of states with the quantities that its checks share, each computed when it is needed."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeVar
 
 import numpy as np
 
 from softcheck.checks.tally import Sight, Tally, compare, histogram, sight
-from softcheck.gradient import analytic
-from softcheck.gradient.loss import Terms
+from softcheck.gradient.definition import Variant
+from softcheck.gradient.family import Family
+from softcheck.gradient.kernel import Kernel, Once
 from softcheck.gradient.policy import (
     Block,
     Buffers,
@@ -20,30 +18,11 @@ from softcheck.gradient.policy import (
     Policy,
     Quantity,
     States,
-    evaluate,
     sum_of_products,
 )
-from softcheck.gradient.tolerance import (
-    Closed,
-    Error,
-    Precision,
-    U,
-    bounds,
-    live_magnitude,
-    scale,
-)
-
-_T = TypeVar("_T")
+from softcheck.gradient.tolerance import Bounds, Error, Precision, U
 
 _BOTH = 2.0 * U  # both sides of a comparison may err
-
-
-class Once(cached_property[_T]):
-    """A `cached_property` for one thread: in Python 3.11 that has a lock, one for all instances."""
-
-    def __init__(self, func: Callable[[Any], _T]) -> None:
-        super().__init__(func)
-        self.lock = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +68,8 @@ class Context:
         one of the legal actions.
     reduction : float
         What the declared reduction multiplies the loss of each state by, beside its weight.
+    loss : Variant or None
+        None is discrete SAC.
     """
 
     places: int
@@ -97,6 +78,26 @@ class Context:
     seed: int = 0
     sample: Sequence[tuple[int, float]] = ()
     reduction: float = 1.0
+    loss: Variant | None = None
+
+    @property
+    def equation(self) -> str:
+        """What the gradient is called."""
+        return "Eq. (6)" if self.loss is None else self.loss.equation or "the formula"
+
+    @property
+    def shifts(self) -> bool:
+        """Whether a shift of all logits of a state may move the loss."""
+        if self.loss is None:
+            return False
+        if (family := self.loss.family) is not None:
+            return family.zeta is not None
+        return any(step.operator == "logsumexp" for step in self.loss.value.operations)
+
+
+def kernel_of(block: Block, buffers: Buffers) -> Kernel:
+    """Return a loss on a block."""
+    return Family(block, buffers)
 
 
 @dataclass(frozen=True)
@@ -125,37 +126,29 @@ class Evaluation:
     buffers: Buffers
 
     @Once
+    def kernel(self) -> Kernel:
+        """The loss."""
+        return kernel_of(self.block, self.buffers)
+
+    @Once
     def policy(self) -> Policy:
         """The softmax quantities."""
-        return evaluate(self.block, self.buffers)
+        return self.kernel.policy
 
     @Once
-    def terms(self) -> Terms:
-        """The terms of the loss."""
-        return Terms.of(self.block, self.policy, self.buffers)
-
-    @Once
-    def bounds(self) -> Closed:
-        """The rounding of Eq. (6) in float64, from the logits as they are."""
-        return bounds(self.block, self.policy, self.terms, self.buffers)
+    def bounds(self) -> Bounds:
+        """The rounding of the gradient in float64, from the givens as they are."""
+        return self.kernel.bounds
 
     @Once
     def scale(self) -> Entries:
         """What the gradient of each entry is made of."""
-        return scale(
-            self.policy, self.terms, self.bounds, self.buffers("scale", self.policy.pi.shape)
-        )
-
-    @Once
-    def live_logits(self) -> Entries:
-        """|theta|, 0 where pi is 0."""
-        out = self.buffers("live_logits", self.policy.pi.shape)
-        return live_magnitude(self.block.logits, self.policy, out)
+        return self.kernel.scale
 
     @Once
     def gradient(self) -> Entries:
-        """Eq. (6)."""
-        return analytic.gradient(self.policy, self.buffers("gradient", self.policy.pi.shape))
+        """The formula that was proved."""
+        return self.kernel.gradient
 
     def mean(self, x: Entries) -> States:
         """Return the expectation of x under the policy."""
@@ -164,7 +157,7 @@ class Evaluation:
     @property
     def legal_entries(self) -> int:
         """How many actions are legal in the block."""
-        return self.block.q.size if self.legal is None else int(np.count_nonzero(self.legal))
+        return self.block.logits.size if self.legal is None else int(np.count_nonzero(self.legal))
 
     @Once
     def live_entries(self) -> int:
