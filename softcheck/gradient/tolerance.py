@@ -132,7 +132,7 @@ class Closed(Bounds):
     beside : States
         5 alpha + |r|.
     parts : int
-        How many numbers y is added from.
+        k, or 0 where the loss has no y.
     of_y, of_square : PerState
         Y1 = sum |y|, and 2 |zeta| (|max theta| + log Z), which is at least 2 |zeta logsumexp|.
     err : PerState
@@ -185,8 +185,8 @@ def bounds(
 
         err = n_y Y1 + 2 |zeta| (n + 2 + 2 log A + 2 |logsumexp|) + |r|,   Y1 = sum |y|,
 
-    for log Z is off by sum pi |z| + 2 + n and its own rounding. Each of the k parts of y is one
-    subtraction more. With b = 5 alpha, R = n + 8 + k + log A and T_a = (|z_a| + R) (D_a + b + |r|)
+    for log Z is off by sum pi |z| + 2 + n and its own rounding. Each of the parts of y is one
+    subtraction more, and one rounding is for whoever rounds the truth: k together. With b = 5 alpha, R = n + 8 + k + log A and T_a = (|z_a| + R) (D_a + b + |r|)
     that is no more than
 
         E_a = U { pi_a [ T_a + sum_j pi_j T_j - R (2 b + |r|) + 2 alpha (3 + 4 log Z)
@@ -211,7 +211,7 @@ def bounds(
     """
     shape, alpha, target, zeta = policy.z.shape, block.alpha, block.target, block.zeta
     n, log_A = summation(shape[0]), log(shape[0])
-    parts = 0 if target is None else target.parts
+    parts = 0 if target is None else target.parts + 1
     reach = n + 8.0 + parts + log_A
     size_of_y = None if target is None else target.size()
     of_r, of_y, of_square, err, own = (np.zeros(1),) * 5
