@@ -24,7 +24,7 @@ from softcheck.gradient.policy import (
     sum_of_products,
 )
 from softcheck.gradient.tolerance import (
-    Bounds,
+    Closed,
     Error,
     Precision,
     U,
@@ -135,7 +135,7 @@ class Evaluation:
         return Terms.of(self.block, self.policy, self.buffers)
 
     @Once
-    def bounds(self) -> Bounds:
+    def bounds(self) -> Closed:
         """The rounding of Eq. (6) in float64, from the logits as they are."""
         return bounds(self.block, self.policy, self.terms, self.buffers)
 

@@ -5,8 +5,9 @@ sum over actions adds contiguous rows. All arithmetic is float64.
 """
 
 import math
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,32 +72,100 @@ class Buffers:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What -log pi is weighted by, y(a) = dense(a) + uniform + chosen 1{a = index}.
+
+    It is 0 at a masked action. None is 0, and `index` and `chosen` go together.
+
+    Attributes
+    ----------
+    dense : Entries or None
+    uniform : PerState or None
+        At every legal action.
+    index : Counts or None
+        The number of an action that is legal, one for each state.
+    chosen : PerState or None
+    """
+
+    dense: Entries | None = None
+    uniform: PerState | None = None
+    index: Counts | None = None
+    chosen: PerState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rough:
+    """How far the coefficients of a block that were computed may be off, in units of U.
+
+    As the coefficients of `Block`; None where they are numbers as they were given.
+    """
+
+    q: Entries | None = None
+    alpha: PerState | None = None
+    target: Target | None = None
+    zeta: PerState | None = None
+    rest: PerState | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """The givens of `rows` states.
+
+    With s = logsumexp(theta) the loss of a state is
+
+        L = -sum_a pi(a) (q(a) - alpha log pi(a)) - sum_a y(a) log pi(a) + zeta s^2 + rest.
 
     Attributes
     ----------
     q, logits : Entries
-        Finite at legal actions; at a masked action q is 0 and the logit is -inf.
+        Finite at legal actions; at a masked action q is 0 and the logit is -inf. Where the loss has
+        a temperature, the logits are divided by it.
     alpha : PerState
-        The temperature, finite and >= 0.
+        Finite, and for SAC the temperature of its entropy.
+    soft : bool
+        Whether the loss has a q or an alpha; if not they are 0, and no array is made of them.
+    target : Target or None
+        y.
+    zeta, rest : PerState or None
+    rough : Rough or None
+    data : mapping of str to array
+        For a loss of another form: its arrays by name, `Quantity` or the numbers of actions.
     """
 
     q: Entries
     logits: Entries
     alpha: PerState
+    soft: bool = True
+    target: Target | None = None
+    zeta: PerState | None = None
+    rest: PerState | None = None
+    rough: Rough | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """How many states it holds."""
-        rows: int = self.q.shape[1]
+        rows: int = self.logits.shape[1]
         return rows
 
     def state(self, row: int) -> "Block":
         """Return a copy of one state."""
-        column = slice(row, row + 1)
-        alpha = self.alpha[column] if self.alpha.size > 1 else self.alpha
-        return Block(self.q[:, column].copy(), self.logits[:, column].copy(), alpha.copy())
+        return self.states(slice(row, row + 1))
+
+    def states(self, rows: "slice | Indices") -> "Block":
+        """Return a copy of some states."""
+
+        def some(given: Any) -> Any:
+            if isinstance(given, np.ndarray):
+                kept = given.shape in {(), (1,)} and self.rows > 1
+                return (given if kept else given[..., rows]).copy()
+            if isinstance(given, Target | Rough):
+                return type(given)(*(some(getattr(given, each.name)) for each in fields(given)))
+            return given
+
+        made = {each.name: some(getattr(self, each.name)) for each in fields(self)}
+        made["data"] = {name: some(array) for name, array in self.data.items()}
+        return Block(**made)
 
 
 @dataclass(frozen=True, slots=True)

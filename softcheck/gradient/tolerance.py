@@ -101,22 +101,34 @@ class Bounds:
     Attributes
     ----------
     rounding : Error
-        Bounds |computed - true| of Eq. (6).
+        Bounds |computed - true| of the gradient.
     total : States
         The sum of `rounding.each` over the actions.
-    largest : States
-        max D; D = |g - V|.
-    slope, size : States
-        sum pi D, which is the sum of |gradient|, and that + alpha.
-    weighted : Error
-        pi (D + 5 alpha).
+    slope : States
+        At least the sum of |gradient|.
+    size : States
+        At least `slope`, and pi times it at most the scale of an entry.
     """
 
     rounding: Error
     total: States
-    largest: States
     slope: States
     size: States
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Bounds):
+    """The bounds of the family in closed form.
+
+    Attributes
+    ----------
+    largest : States
+        max D; D = |g - V|.
+    weighted : Error
+        pi (D + 5 alpha).
+    """
+
+    largest: States
     weighted: Error
 
 
@@ -129,7 +141,7 @@ def live_magnitude(logits: Entries, policy: Policy, out: Entries) -> Entries:
 
 
 @np.errstate(all="ignore")  # what overflows is blind, and where there is no size nothing is seen
-def bounds(block: Block, policy: Policy, terms: Terms, buffers: Buffers) -> Bounds:
+def bounds(block: Block, policy: Policy, terms: Terms, buffers: Buffers) -> Closed:
     """Return the bounds on Eq. (6) in float64 for every entry of a block.
 
     With rho = |z| + 3 (what z, exp and the quotient add to the relative error of pi),
@@ -177,7 +189,7 @@ def bounds(block: Block, policy: Policy, terms: Terms, buffers: Buffers) -> Boun
         rounding += underflow
         total += shape[0] * underflow
         relative += underflow * np.exp(policy.depth + policy.log_Z) / size
-    return Bounds(Error(rounding, relative), total, largest, slope, size, Error(weighted, share))
+    return Closed(Error(rounding, relative), total, slope, size, largest, Error(weighted, share))
 
 
 def _is_far_from_underflow(policy: Policy, largest: States, size: States) -> bool:
@@ -189,7 +201,7 @@ def _is_far_from_underflow(policy: Policy, largest: States, size: States) -> boo
     return not policy.deep and bool(TINY / U * (1.0 + largest.max() + size.max()) < U / 4.0 * least)
 
 
-def scale(policy: Policy, terms: Terms, shared: Bounds, out: Entries) -> Entries:
+def scale(policy: Policy, terms: Terms, shared: Closed, out: Entries) -> Entries:
     """Return pi (D + sum pi D + alpha): what the gradient of an entry is made of."""
     np.multiply(policy.pi, shared.size - 5.0 * terms.alpha, out=out)
     out += shared.weighted.each

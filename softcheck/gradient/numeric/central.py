@@ -4,7 +4,7 @@ import numpy as np
 
 from softcheck.gradient.loss import Terms, central_difference
 from softcheck.gradient.policy import Buffers, Entries
-from softcheck.gradient.tolerance import Bounds, Error, U
+from softcheck.gradient.tolerance import Closed, Error, U
 
 STEP = 2.0**-18
 """A power of two near U^(1/3), the step for losses that are rounded as a whole."""
@@ -12,7 +12,7 @@ STEP = 2.0**-18
 _LOCAL = 1.0001 * (STEP * STEP / 6.0 + 16.0 * U) / U
 
 
-def gradient(terms: Terms, bounds: Bounds, buffers: Buffers) -> tuple[Entries, Error]:
+def gradient(terms: Terms, bounds: Closed, buffers: Buffers) -> tuple[Entries, Error]:
     """Return the difference quotient by every logit and a bound on its error.
 
     Truncation is at most h^2/6 max |d^3 L|. Along one logit, L depends on x = logit pi_a only:
@@ -23,7 +23,7 @@ def gradient(terms: Terms, bounds: Bounds, buffers: Buffers) -> tuple[Entries, E
 
     Rounding has two parts. What is given to the difference (z, pi, u) is off by what moves the
     quotient as it moves Eq. (6). Its own arithmetic is at most sixteen roundings of terms of at
-    most pi_a (D_a + 2 alpha) together. `Bounds.weighted` is at least pi_a (D_a + 2 alpha).
+    most pi_a (D_a + 2 alpha) together. `Closed.weighted` is at least pi_a (D_a + 2 alpha).
 
     Returns
     -------
