@@ -7,11 +7,15 @@ of them, `Torch` tensors, and `Digits` numbers of 160 digits.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import mpmath
 import numpy as np
 
+from softcheck.gradient.composed.evaluate import Running, softmax_of
 from softcheck.gradient.definition import Operation, Program
+from softcheck.gradient.policy import Block, Buffers, evaluate
+from softcheck.gradient.tolerance import U
 
 MP = mpmath.mp.clone()
 MP.dps = 160
@@ -443,6 +447,15 @@ def true_value(example, sample, row):
     return example.value(Digits(theta, data))
 
 
+@cache
+def known(name, make):
+    """Return 30 states with the true value and gradient of a loss."""
+    example, sample = EXAMPLES[name], make(rows=30, seed=5, actions=6)
+    value = [true_value(example, sample, row) for row in range(30)]
+    gradient = [true_gradient(example, sample, row) for row in range(30)]
+    return sample, np.array(value), np.array(gradient).T
+
+
 def true_gradient(example, sample, row):
     """Return the central difference of a state's loss by each logit, 0 where masked."""
     legal, theta, data = exact_state(sample, row)
@@ -454,3 +467,21 @@ def true_gradient(example, sample, row):
             sides.append(example.value(Digits(moved, data)))
         gradient[action] = (sides[0] - sides[1]) / (2 * STEP)
     return gradient
+
+
+def running(sample, *, far=False):
+    """Return what evaluates programs on a sample."""
+    buffers = Buffers()
+    block = Block(np.zeros(sample.logits.shape), sample.logits, np.zeros(1))
+    legal = None if sample.legal.all() else sample.legal
+    softmax = softmax_of(block, evaluate(block, buffers), legal, buffers, far=far)
+    return Running(sample.data, sample.logits.shape, buffers, legal, softmax)
+
+
+def ratios(found, truth):
+    """Return the errors of `Rounded` numbers in units of their bounds, 1 at most if they hold."""
+    truth, made = np.asarray(truth, dtype=object), np.zeros(found.value.shape)
+    for at, value in np.ndenumerate(found.value):
+        off = float(abs(MP.mpf(float(value)) - truth[at]))
+        made[at] = off and off / (U * found.error[at])
+    return made

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeAlias, cast
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.gradient.composed.interpret import interpret
-from softcheck.gradient.composed.running import NOTHING, UNDERFLOW, ZERO, Rounded, exact, number
+from softcheck.gradient.composed.running import UNDERFLOW, ZERO, Rounded, exact, number
 from softcheck.gradient.definition import Operation, Program
 from softcheck.gradient.policy import (
     Block,
@@ -26,60 +27,39 @@ Data: TypeAlias = Mapping[str, NDArray[Any]]
 """Arrays by name: (actions, rows), (rows,) or (1,), and whole numbers of an action each (rows,)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Softmax:
-    """What programs take from the logits.
+Softmax: TypeAlias = Mapping[str, Rounded]
+"""What programs take from the logits, by operator: "log_policy" and "policy", (actions, rows) and 0
+where an action is masked, and "logsumexp", (rows,)."""
 
-    Attributes
-    ----------
-    log_policy, policy : Rounded
-        By action; log pi is 0 where an action is masked, and pi is.
-    logsumexp : Rounded
-        One number a state.
+
+def softmax_of(
+    block: Block, policy: Policy, legal: Flags | None, buffers: Buffers, *, far: bool = False
+) -> Softmax:
+    """Return what programs take from the logits, with what rounding does to it.
+
+        z = theta - max,  w = exp z,  pi = w / Z,  Z = sum w,  log pi = z - log Z,
+        logsumexp = max + log Z.
+
+    w is off by what z is and by 2 of its own, Z by the mean of these and its sum. Where logits are
+    `far` from 0, each may have been rounded itself, and log pi = theta - logsumexp.
     """
-
-    log_policy: Rounded
-    policy: Rounded
-    logsumexp: Rounded
-
-    @classmethod
-    def of(
-        cls,
-        block: Block,
-        policy: Policy,
-        legal: Flags | None,
-        buffers: Buffers,
-        *,
-        far: bool = False,
-    ) -> "Softmax":
-        """Return them, with what rounding does to them.
-
-            z = theta - max,  w = exp z,  pi = w / Z,  Z = sum w,  log pi = z - log Z,
-            logsumexp = max + log Z.
-
-        w is off by what z is and by 2 of its own, Z by the mean of these and its sum, and where
-        logits are `far` from 0, each may have been rounded itself, and log pi = theta - logsumexp.
-        """
-        shifted = block.logits - policy.highest
-        if legal is not None:
-            shifted = np.where(legal, shifted, 0.0)
-        depth = np.abs(shifted)
-        log_policy, logsumexp = shifted - policy.log_Z, policy.highest + policy.log_Z
-        if far:
-            depth += np.abs(block.logits if legal is None else np.where(legal, block.logits, 0.0))
-        of_Z = sum_of_products(policy.pi, depth, buffers) + summation(len(depth)) + 2.0
-        of_log_Z = of_Z + 4.0 * policy.log_Z
-        size = np.abs(logsumexp)
-        of_log = depth + of_log_Z + np.abs(log_policy)
-        if far:
-            of_log += 2.0 * size
-        of_policy = policy.pi * (depth + of_Z + (3.0 + 2.0 * size if far else 3.0))
-        of_highest = np.abs(policy.highest) if far else NOTHING
-        return cls(
-            Rounded(log_policy, of_log),
-            Rounded(policy.pi, of_policy + UNDERFLOW),
-            Rounded(logsumexp, of_highest + of_log_Z + size),
-        )
+    shifted = block.logits - policy.highest
+    if legal is not None:
+        shifted = np.where(legal, shifted, 0.0)
+    depth = np.abs(shifted)
+    log_policy, logsumexp = shifted - policy.log_Z, policy.highest + policy.log_Z
+    unshifted = 2.0 * np.abs(logsumexp) if far else 0.0
+    if far:
+        depth += np.abs(block.logits if legal is None else np.where(legal, block.logits, 0.0))
+    of_Z = sum_of_products(policy.pi, depth, buffers) + summation(len(depth)) + 2.0
+    of_log_Z = of_Z + 4.0 * policy.log_Z
+    of_policy = policy.pi * (depth + of_Z + (3.0 + unshifted)) + UNDERFLOW
+    of_highest = np.abs(policy.highest) if far else 0.0
+    return {
+        "log_policy": Rounded(log_policy, depth + of_log_Z + np.abs(log_policy) + unshifted),
+        "policy": Rounded(policy.pi, of_policy),
+        "logsumexp": Rounded(logsumexp, of_highest + of_log_Z + np.abs(logsumexp)),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +70,7 @@ class Running:
     shape: tuple[int, int]
     buffers: Buffers
     legal: Flags | None
-    softmax: Softmax | None = None
+    softmax: Softmax
 
     def leaf(self, step: Operation) -> Rounded:
         """Return a number, an array, or a quantity of the policy."""
@@ -102,10 +82,9 @@ class Running:
             case "given", str(name):
                 return exact(self.data[name])
             case "indicator", str(index):
-                actions = np.arange(self.shape[0])[:, np.newaxis]
-                return exact((actions == self.data[index]).astype(np.float64))
+                return exact(self.indicator(index).astype(np.float64))
             case operator, _:
-                return cast("Rounded", getattr(self.softmax, operator))
+                return self.softmax[operator]
 
     @property
     def size(self) -> States:
@@ -114,6 +93,11 @@ class Running:
         if self.legal is None:
             return np.full(1, float(actions))
         return np.broadcast_to(np.count_nonzero(self.legal, axis=0).astype(np.float64), rows)
+
+    def indicator(self, index: str) -> Flags:
+        """Return at which actions the numbers of an array are."""
+        flags: Flags = np.arange(self.shape[0])[:, np.newaxis] == self.data[index]
+        return flags
 
     def exp(self, x: Rounded) -> Rounded:
         """Return the exponential."""
@@ -131,9 +115,13 @@ class Running:
 
     def logsumexp(self, x: Rounded) -> Rounded:
         """Return the logarithm of the sum of the exponentials, relative to the largest."""
-        highest = x.value if self.legal is None else np.where(self.legal, x.value, -np.inf)
-        top = exact(np.max(np.broadcast_to(highest, self.shape), axis=0))
+        top = self.highest(x)
         return self.sum((x - top).exp()).log() + top
+
+    def highest(self, x: Rounded) -> Rounded:
+        """Return the largest value of each state, a number that is no result."""
+        legal = x.value if self.legal is None else np.where(self.legal, x.value, -np.inf)
+        return exact(np.max(np.broadcast_to(legal, self.shape), axis=0))
 
     def at(self, x: Rounded, index: str) -> Rounded:
         """Return the entry at the action whose number an array holds."""
@@ -154,7 +142,7 @@ def evaluate(
     buffers: Buffers,
     *,
     legal: Flags | None = None,
-    softmax: Softmax | None = None,
+    softmax: Softmax = MappingProxyType({}),
 ) -> Rounded:
     """Return the value of a program and a bound on its error, in units of U.
 
@@ -168,7 +156,7 @@ def evaluate(
     legal : Flags, optional
         Where actions are legal; without it all are.
     softmax : Softmax, optional
-        Without it the program must not depend on the logits.
+        Needed where the program depends on the logits.
 
     Returns
     -------

@@ -57,6 +57,11 @@ class Rounded:
         error = (self.error + np.abs(value) * other.error) / room + np.abs(value) + UNDERFLOW
         return Rounded(value, _known(room, error))
 
+    @property
+    def size(self) -> Array:
+        """At least the magnitude, whatever the rounding."""
+        return np.abs(self.value) + U * self.error
+
     def times(self, factor: float) -> "Rounded":
         """Return the product with a power of two, which rounds nothing."""
         return Rounded(self.value * factor, self.error * abs(factor) + UNDERFLOW)
@@ -160,6 +165,11 @@ class Pair:
         size = other.real * other.real + other.imaginary * other.imaginary
         turned = self * Pair(other.real, -other.imaginary)
         return Pair(turned.real / size, turned.imaginary / size)
+
+    @property
+    def size(self) -> Array:
+        """At least the magnitude, whatever the rounding."""
+        return self.real.size + self.imaginary.size
 
     def times(self, factor: float) -> "Pair":
         """Return the product with a power of two, which rounds nothing."""
