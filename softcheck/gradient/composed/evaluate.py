@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softcheck.gradient.composed.interpret import interpret
 from softcheck.gradient.composed.running import UNDERFLOW, ZERO, Rounded, exact, number
@@ -15,6 +14,7 @@ from softcheck.gradient.definition import Operation, Program
 from softcheck.gradient.policy import (
     Block,
     Buffers,
+    Counts,
     Entries,
     Flags,
     Policy,
@@ -23,7 +23,7 @@ from softcheck.gradient.policy import (
 )
 from softcheck.gradient.tolerance import summation
 
-Data: TypeAlias = Mapping[str, NDArray[Any]]
+Data: TypeAlias = Mapping[str, Any]
 """Arrays by name: (actions, rows), (rows,) or (1,), and whole numbers of an action each (rows,)."""
 
 
@@ -128,7 +128,7 @@ class Running:
         return x if x.value.ndim < len(self.shape) else x.apply(entry, self.data[index])
 
 
-def entry(x: Entries, index: NDArray[np.intp]) -> States:
+def entry(x: Entries, index: Counts) -> States:
     """Return the entry of each state at an action of its own."""
     found: States = np.take_along_axis(x, index[np.newaxis, :], axis=0)[0]
     return found

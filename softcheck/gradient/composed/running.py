@@ -7,12 +7,14 @@ units of the unit roundoff U; an infinite one means that nothing is known.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from softcheck.gradient.policy import Array, Buffers, Flags, sum_over_actions
 from softcheck.gradient.tolerance import TINY, U, summation
+
+Numbers: TypeAlias = Array  # (actions, rows), (rows,) or (1,)
 
 _FUNCTION = 4.0
 """Relative error of NumPy's elementary functions: less than two units in the last place."""
@@ -27,12 +29,12 @@ class Rounded:
 
     Attributes
     ----------
-    value, error : Array
+    value, error : Numbers
         `error` is in units of U, and of a shape that broadcasts to that of `value`.
     """
 
-    value: Array
-    error: Array
+    value: Numbers
+    error: Numbers
 
     def __add__(self, other: "Rounded") -> "Rounded":
         value = self.value + other.value
@@ -58,7 +60,7 @@ class Rounded:
         return Rounded(value, _known(room, error))
 
     @property
-    def size(self) -> Array:
+    def size(self) -> Numbers:
         """At least the magnitude, whatever the rounding."""
         return np.abs(self.value) + U * self.error
 
@@ -107,11 +109,11 @@ class Rounded:
         return Rounded(value, sum_over_actions(size + self.error, buffers))
 
 
-NOTHING: Array = np.zeros(1)
+NOTHING: Numbers = np.zeros(1)
 """The error of what is exact."""
 
 
-def exact(value: Array) -> Rounded:
+def exact(value: Numbers) -> Rounded:
     """Return numbers that are right as they are."""
     return Rounded(value, NOTHING)
 
@@ -167,7 +169,7 @@ class Pair:
         return Pair(turned.real / size, turned.imaginary / size)
 
     @property
-    def size(self) -> Array:
+    def size(self) -> Numbers:
         """At least the magnitude, whatever the rounding."""
         return self.real.size + self.imaginary.size
 
@@ -206,12 +208,12 @@ Change = TypeVar("Change", Rounded, Pair)
 """By how much something changes: the real or the complex numbers of a numeric method."""
 
 
-def _known(room: Array, error: Array) -> Array:
+def _known(room: Numbers, error: Numbers) -> Numbers:
     """Return an error that is infinite where a pole may be as near as the number is off."""
     return np.where(room > 0.0, error, np.inf)
 
 
-def _growth(error: Array) -> Array:
+def _growth(error: Numbers) -> Numbers:
     """Return (exp(U error) - 1) / U, by how much an exponential grows."""
     return np.expm1(U * error) / U
 
