@@ -253,7 +253,7 @@ def advantage(m):
 
 
 def mixture(m):
-    return (m.pi + m.exp(m.table("rho"))) * Fraction(1, 2)
+    return (m.pi + m.exp(m.table("rho"))) * 0.5
 
 
 def teacher(m):
@@ -272,8 +272,8 @@ EXAMPLES = {
         tables=("q",),
     ),
     "k2": Example(
-        lambda m: m.sum(m.pi * log_ratio(m) ** 2) * Fraction(1, 2),
-        lambda m: m.pi * (log_ratio(m) ** 2 * Fraction(1, 2) - log_ratio(m)),
+        lambda m: m.sum(m.pi * log_ratio(m) ** 2) * 0.5,
+        lambda m: m.pi * (log_ratio(m) ** 2 * 0.5 - log_ratio(m)),
         tables=("rho",),
     ),
     "k3": Example(
@@ -296,12 +296,12 @@ EXAMPLES = {
         focal_weight,
     ),
     "tsallis": Example(
-        lambda m: (1 - m.sum(m.pi**3)) * Fraction(1, 2),
-        lambda m: m.pi**3 * Fraction(-3, 2),
+        lambda m: (1 - m.sum(m.pi**3)) * 0.5,
+        lambda m: m.pi**3 * -1.5,
     ),
     "tsallis-of-a-fraction": Example(
-        lambda m: m.sum(m.exp(m.log_pi * Fraction(3, 2))) * -2,
-        lambda m: m.exp(m.log_pi * Fraction(3, 2)) * -3,
+        lambda m: m.sum(m.exp(m.log_pi * 1.5)) * -2,
+        lambda m: m.exp(m.log_pi * 1.5) * -3,
     ),
     "renyi": Example(renyi, renyi_weight, tables=("rho",), states=("order",)),
     "entropy-penalty": Example(
@@ -389,7 +389,7 @@ def ordinary(actions, rows, seed=0, scale=1.0):
     rho = generator.normal(size=(actions, rows)) * scale
     rho -= np.log(np.exp(rho).sum(axis=0))
     j = generator.integers(actions, size=rows)
-    teacher = np.where((rho < -3.0) & (np.arange(actions)[:, None] != j), -np.inf, 800.0 + rho)
+    teacher = np.where((rho < -3.0) & (np.arange(actions)[:, None] != j), -np.inf, rho + 3.0)
     return Sample(
         generator.normal(size=(actions, rows)) * scale,
         {
@@ -403,7 +403,7 @@ def ordinary(actions, rows, seed=0, scale=1.0):
     )
 
 
-def adversarial(rows, seed, actions=6):
+def adversarial(actions, rows, seed=0):
     """Make saturated, far, equal and masked states."""
     generator = np.random.default_rng(seed)
     made = ordinary(actions, rows, seed)
@@ -418,6 +418,7 @@ def adversarial(rows, seed, actions=6):
         + generator.choice([0.0, 1e6], rows),
         "rho": made.data["rho"] * 10.0 ** generator.uniform(-2, 1, rows),
     }
+    data["teacher"] = data["teacher"] + 800.0
     tables = ("q", "rho", "teacher")
     data |= {name: np.where(masked, 0.0, data[name]) for name in tables}
     return Sample(np.where(masked, -np.inf, logits), data)
@@ -454,6 +455,13 @@ def known(name, make):
     value = [true_value(example, sample, row) for row in range(30)]
     gradient = [true_gradient(example, sample, row) for row in range(30)]
     return sample, np.array(value), np.array(gradient).T
+
+
+def moved_value(example, sample, row, step):
+    """Return the true loss of a state after a step of all of its logits."""
+    legal, theta, data = exact_state(sample, row)
+    steps = map(MP.mpf, step[legal, row].tolist())
+    return example.value(Digits([x + t for x, t in zip(theta, steps, strict=True)], data))
 
 
 def true_gradient(example, sample, row):

@@ -4,11 +4,23 @@ Everything is per state and by the logits of the block. What multiplies a loss f
 reduction, weights, one over a temperature that the logits were divided by) is not in here.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from softcheck.gradient.policy import Block, Entries, Indices, Policy, States
 from softcheck.gradient.tolerance import Bounds, Error
+
+_T = TypeVar("_T")
+
+
+class Once(cached_property[_T]):
+    """A `cached_property` for one thread: in Python 3.11 that has a lock, one for all instances."""
+
+    def __init__(self, func: Callable[[Any], _T]) -> None:
+        super().__init__(func)
+        self.lock = nullcontext()
 
 
 class Sized(NamedTuple):

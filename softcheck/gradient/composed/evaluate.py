@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from softcheck.gradient.composed.interpret import interpret
-from softcheck.gradient.composed.running import UNDERFLOW, ZERO, Rounded, exact, number
+from softcheck.gradient.composed.running import UNDERFLOW, ZERO, Rounded, number, precise
 from softcheck.gradient.definition import Operation, Program
 from softcheck.gradient.policy import (
     Block,
@@ -78,11 +78,11 @@ class Running:
             case "number", Fraction() | int() as constant:
                 return number(Fraction(constant))
             case "size", _:
-                return exact(self.size)
+                return precise(self.size)
             case "given", str(name):
-                return exact(self.data[name])
+                return precise(self.data[name])
             case "indicator", str(index):
-                return exact(self.indicator(index).astype(np.float64))
+                return precise(self.indicator(index).astype(np.float64))
             case operator, _:
                 return self.softmax[operator]
 
@@ -110,7 +110,7 @@ class Running:
     def sum(self, x: Rounded) -> Rounded:
         """Return the sum over the legal actions."""
         if x.value.ndim < len(self.shape):
-            return x * exact(self.size)
+            return x * precise(self.size)
         return (x if self.legal is None else x.where(self.legal, ZERO)).sum(self.buffers)
 
     def logsumexp(self, x: Rounded) -> Rounded:
@@ -121,7 +121,7 @@ class Running:
     def highest(self, x: Rounded) -> Rounded:
         """Return the largest value of each state, a number that is no result."""
         legal = x.value if self.legal is None else np.where(self.legal, x.value, -np.inf)
-        return exact(np.max(np.broadcast_to(legal, self.shape), axis=0))
+        return precise(np.max(np.broadcast_to(legal, self.shape), axis=0))
 
     def at(self, x: Rounded, index: str) -> Rounded:
         """Return the entry at the action whose number an array holds."""

@@ -36,11 +36,12 @@ def interpret(program: Program, arithmetic: Arithmetic[Value]) -> Value:
     """Return the value of a program."""
     values: list[Value] = []
     for step in program.operations:
-        values.append(_perform(step, [values[n] for n in step.operands], arithmetic))
+        values.append(perform(step, [values[n] for n in step.operands], arithmetic))
     return values[-1]
 
 
-def _perform(step: Operation, operands: list[Any], arithmetic: Arithmetic[Any]) -> Any:
+def perform(step: Operation, operands: list[Any], arithmetic: Arithmetic[Any]) -> Any:
+    """Return the value of a step from those of its operands."""
     match step.operator:
         case "add":
             return reduce(add, operands)

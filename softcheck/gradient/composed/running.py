@@ -113,7 +113,7 @@ NOTHING: Numbers = np.zeros(1)
 """The error of what is exact."""
 
 
-def exact(value: Numbers) -> Rounded:
+def precise(value: Numbers) -> Rounded:
     """Return numbers that are right as they are."""
     return Rounded(value, NOTHING)
 

@@ -26,7 +26,7 @@ import numpy as np
 from softcheck.gradient.composed.evaluate import Running
 from softcheck.gradient.composed.interpret import interpret
 from softcheck.gradient.composed.moved import Moved, still, total
-from softcheck.gradient.composed.running import ONE, ZERO, Change, Pair, Rounded, exact
+from softcheck.gradient.composed.running import ONE, ZERO, Change, Pair, Rounded, precise
 from softcheck.gradient.definition import Operation, Program
 from softcheck.gradient.tolerance import U
 
@@ -224,7 +224,7 @@ class Shift(Generic[Change]):
 
     def sum(self, x: Moved[Change] | Shifted[Change]) -> Moved[Change]:
         """Return the sum over the legal actions."""
-        size = exact(self.running.size)
+        size = precise(self.running.size)
         if isinstance(x, Moved):
             return x * still(size)
         change = x.own.change
@@ -273,7 +273,7 @@ def central_difference(program: Program, running: Running) -> Rounded:
 
 
 def _number(value: float) -> Rounded:
-    return exact(np.array([value]))
+    return precise(np.array([value]))
 
 
 def _change(program: Program, running: Running, t: Change) -> Change:
