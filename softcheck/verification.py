@@ -55,6 +55,7 @@ def verify_case(
     NothingToCheckError
         If the case has no state or no action, or no gradient where the settings require one.
     """
+    settings = case.settings(settings)
     states = case.states
     if states == 0 or case.actions == 0:
         raise NothingToCheckError(

@@ -16,7 +16,7 @@ from softcheck.gradient.policy import LINE, Block, Buffers, Entries, Flags, PerS
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import BLOCK_ENTRIES, CriticChoice, Reduction, Settings
 from softcheck.tables.case import Case, RawBlock
-from softcheck.tables.roles import is_q, role_named
+from softcheck.tables.roles import is_q
 
 CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
     "min": np.minimum.reduce,
@@ -104,7 +104,7 @@ def evaluation(
         {
             check: _dump(case, raw, role, settings, buffers)
             for role in case.tables
-            if (check := role_named(role).check) is not None
+            if (check := case.roles[role].check) is not None
         },
         context,
         buffers,
@@ -169,7 +169,7 @@ def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buf
     finite = False
     if role in case.scalars:
         values = np.array(case.scalars[role], dtype=np.float64)
-    elif role_named(role).kind is Kind.TABLE:
+    elif case.roles[role].kind is Kind.TABLE:
         values, finite = _table(case, raw, role, buffers)
     else:
         values = _of_states(case, raw, role)
@@ -239,7 +239,7 @@ def _legal(
 
 def _require(case: Case, raw: RawBlock, role: str, given: Quantity, legal: Flags | None) -> None:
     """Raise InputError at the first legal entry whose value its role may not hold."""
-    domain = role_named(role).domain
+    domain = case.roles[role].domain
     right = domain.includes(given)
     wrong = ~right if legal is None else legal & ~right
     if not wrong.any():

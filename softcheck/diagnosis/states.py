@@ -12,7 +12,6 @@ from softcheck.diagnosis.view import Numbers, Shared, View
 from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
-from softcheck.tables.roles import family
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,6 +101,6 @@ def view(
     given = {
         role: array.T.astype(np.float64)
         for role, array in raw.arrays.items()
-        if family(role) in {"q", "logits", "weights"}
+        if case.roles.family(role) in {"q", "logits", "weights"}
     }
     return View(e, states, given, shared)

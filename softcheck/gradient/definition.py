@@ -58,7 +58,7 @@ Operator: TypeAlias = Literal[
     "indicator",  # 1 at the action whose number an index holds, else 0
     "log_policy",
     "policy",
-    "logsumexp",  # of the logits
+    "logsumexp",  # over the legal actions, of its operand; of the logits where it has none
     "add",
     "multiply",
     "divide",
