@@ -79,6 +79,7 @@ def verify_case(
         settings.seed,
         _sample(case, settings),
         reduction_of(case, settings),
+        case.variant,
     )
     engine = engine or Threads(settings.threads)
     rows = rows_of_block(settings, case.actions)

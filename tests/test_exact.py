@@ -89,9 +89,9 @@ def test_the_exact_check_looks_at_the_worst_entries_beside_those_drawn(monkeypat
     q, logits = np.random.default_rng(0).normal(size=(2, *shape))
     looked_at, truth = set(), oracles._exact_gradient
 
-    def seen(suspects):
+    def seen(suspects, loss):
         looked_at.update((each.state, each.action) for each in suspects)
-        return truth(suspects)
+        return truth(suspects, loss)
 
     monkeypatch.setattr(oracles, "_exact_gradient", seen)
     made = verify_case(case_from_arrays({"q": q, "logits": logits, "alpha": 0.3}), Settings())

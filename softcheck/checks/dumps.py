@@ -88,7 +88,8 @@ def _expected_loss(e: Evaluation) -> Expected:
     """The loss, or what each state adds to it before it is reduced, with its weight."""
     value, rounding, scale = e.kernel.value
     each = e.dumps["loss"].values.ndim > 0
-    factor = e.factor / e.context.reduction if each else e.factor
+    factor = e.factor if e.of_loss is None else e.of_loss
+    factor = factor / e.context.reduction if each else factor
     size = np.abs(factor)
     return Expected(value * factor, rounding * size, scale * size, scale * size)
 

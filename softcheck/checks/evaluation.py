@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from softcheck.checks.tally import Sight, Tally, compare, histogram, sight
+from softcheck.gradient.composed.kernel import Composed
 from softcheck.gradient.definition import Variant
 from softcheck.gradient.family import Family
 from softcheck.gradient.kernel import Kernel, Once
@@ -86,18 +87,24 @@ class Context:
         return "Eq. (6)" if self.loss is None else self.loss.equation or "the formula"
 
     @property
-    def shifts(self) -> bool:
-        """Whether a shift of all logits of a state may move the loss."""
+    def entropy(self) -> str | None:
+        """The array that weighs the entropy, that alone, and beside something else; or None."""
         if self.loss is None:
-            return False
-        if (family := self.loss.family) is not None:
-            return family.zeta is not None
-        return any(step.operator == "logsumexp" for step in self.loss.value.operations)
+            return "alpha"
+        family = self.loss.family
+        if family is None or family.alpha is None or len(family.alpha.operations) > 1:
+            return None
+        others = (family.q, family.target, family.uniform, family.chosen, family.zeta)
+        names = {name for other in others if other is not None for name in other.names}
+        (name,) = family.alpha.names or {""}
+        return name if names and name not in names else None
 
 
-def kernel_of(block: Block, buffers: Buffers) -> Kernel:
+def kernel_of(block: Block, loss: Variant | None, buffers: Buffers) -> Kernel:
     """Return a loss on a block."""
-    return Family(block, buffers)
+    if loss is None or loss.family is not None:
+        return Family(block, buffers)
+    return Composed(loss.value, loss.slope, block, buffers)
 
 
 @dataclass(frozen=True)
@@ -110,11 +117,14 @@ class Evaluation:
     start : int
         The number of the block's first state in the case.
     factor : PerState
-        What reduction and weights multiply the loss of each state by.
+        What multiplies the gradient of each state: reduction and weights, over the temperature that
+        its logits were divided by.
     legal : Flags, or None where every action is legal
     dumps : mapping of check to Dump
     context : Context
     buffers : Buffers
+    of_loss : PerState or None
+        What reduction and weights multiply the loss of each state by; None is `factor`.
     """
 
     block: Block
@@ -124,11 +134,12 @@ class Evaluation:
     dumps: Mapping[str, Dump]
     context: Context
     buffers: Buffers
+    of_loss: PerState | None = None
 
     @Once
     def kernel(self) -> Kernel:
         """The loss."""
-        return kernel_of(self.block, self.buffers)
+        return kernel_of(self.block, self.context.loss, self.buffers)
 
     @Once
     def policy(self) -> Policy:
@@ -149,6 +160,14 @@ class Evaluation:
     def gradient(self) -> Entries:
         """The formula that was proved."""
         return self.kernel.gradient
+
+    @property
+    def shifts(self) -> bool:
+        """Whether a shift of all logits of a state may move the loss."""
+        loss = self.context.loss
+        if loss is None or loss.family is not None:
+            return self.block.zeta is not None
+        return any(step.operator == "logsumexp" for step in loss.value.operations)
 
     def mean(self, x: Entries) -> States:
         """Return the expectation of x under the policy."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from softcheck.checks.evaluation import Context, Evaluation, kernel_of
 from softcheck.checks.tally import Tally
+from softcheck.gradient.definition import Variant
 from softcheck.gradient.family import Family
 from softcheck.gradient.policy import (
     Block,
@@ -56,7 +57,7 @@ def check_invariants(e: Evaluation) -> Tally:
 def _sum(e: Evaluation) -> Tally:
     """The gradient of a state sums to 0, or to what a shift of its logits does to the loss."""
     total, (value, rounding, scale) = sum_over_actions(e.gradient, e.buffers), e.kernel.row_sum
-    about = "the sum over actions is " + ("dL/dlogsumexp" if e.context.shifts else "0")
+    about = "the sum over actions is " + ("dL/dlogsumexp" if e.shifts else "0")
     return e.compare(total, value, U * rounding, scale, entries=total.size, about=about)
 
 
@@ -145,7 +146,7 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     suspects = [*{(each.state, each.action): each for each in chosen}.values()]
     block = Block.joined([each.block for each in suspects])
     e = Evaluation(block, 0, np.ones(len(suspects)), None, {}, context, Buffers())
-    truth = _exact_gradient(suspects)
+    truth = _exact_gradient(suspects, context.loss)
     at = np.array([suspect.action for suspect in suspects]), np.arange(len(suspects))
     tally = Tally(context.limit)
     sides: dict[str, Callable[[], tuple[Entries, Error]]] = {
@@ -168,13 +169,13 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     return tally
 
 
-def _exact_gradient(suspects: Sequence[Suspect]) -> States:
+def _exact_gradient(suspects: Sequence[Suspect], loss: Variant | None) -> States:
     """Return dL/dtheta at each suspect."""
     of_state: dict[int, list[int]] = {}
     for index, suspect in enumerate(suspects):
         of_state.setdefault(suspect.state, []).append(index)
     found = np.empty(len(suspects))
     for indices in of_state.values():
-        kernel = kernel_of(suspects[indices[0]].block, Buffers())
+        kernel = kernel_of(suspects[indices[0]].block, loss, Buffers())
         found[indices] = kernel.exact([suspects[index].action for index in indices])
     return found

@@ -96,7 +96,12 @@ def view(
     shared: Shared,
 ) -> View:
     """Return some states as the formulas see them."""
-    context = Context(case.states * case.actions, settings.max_findings, reduction=shared.reduction)
+    context = Context(
+        case.states * case.actions,
+        settings.max_findings,
+        reduction=shared.reduction,
+        loss=case.variant,
+    )
     e = evaluation(case, raw, settings, context, buffers, Masking())
     given = {
         role: array.T.astype(np.float64)

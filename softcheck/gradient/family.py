@@ -117,7 +117,7 @@ class Family:
         logsumexp, whose errors may cancel in the gradient.
         """
         n, loose = summation(len(step)), self.bounds.of_y + self._size_of_square(1.0)
-        rounding = self.bounds.total + n * self.block.alpha + (2.0 * n + 10.0) * loose
+        rounding = self.bounds.total + n * self._alpha + (2.0 * n + 10.0) * loose
         return change(self.terms, step, self.buffers), 3.0 * longest * rounding
 
     def homogeneous(self) -> Entries:
@@ -159,7 +159,7 @@ class Family:
         inverse below 1/48.
         """
         slope = self.bounds.slope + 2.0 * U * self.bounds.total
-        curvature: States = 3.0 * slope + self.block.alpha + self._size_of_square(1.0)
+        curvature: States = 3.0 * slope + self._alpha + self._size_of_square(1.0)
         return curvature
 
     def _size_of_square(self, beside: float) -> PerState:
@@ -202,6 +202,12 @@ class Family:
         if self.block.target is not None:
             self.block.target.add_to(out, -1.0, self.buffers)
         return out
+
+    @property
+    def _alpha(self) -> PerState:
+        """The size of alpha, which is negative where a loss wants less entropy."""
+        size: PerState = np.abs(self.block.alpha)
+        return size
 
     def _mean(self, x: Entries) -> States:
         """Return the expectation of x under the policy."""
@@ -248,13 +254,13 @@ class Family:
         """Backward passes weigh g, V and r by pi one by one."""
         bounds = self.bounds
         largest = np.abs(self.policy.value) + bounds.largest + bounds.of_y + bounds.of_square
-        weight: States = 2.0 * largest + self.block.alpha
+        weight: States = 2.0 * largest + self._alpha
         return weight
 
     @property
     def offset(self) -> States:
         """|sum pi h| for h = dL/dpi, -g + alpha; r; and 2 zeta for logsumexp in its square."""
-        offset: States = np.abs(self.policy.value) + self.block.alpha
+        offset: States = np.abs(self.policy.value) + self._alpha
         if self.r is not None:
             offset = offset + np.abs(self.r)
         return offset if self.block.zeta is None else offset + 2.0 * np.abs(self.block.zeta)
@@ -267,7 +273,7 @@ class Family:
         if block.soft:
             reward = pi * (block.q - self._mean(self.block.q)[states])
             entropy = pi * (policy.g[:, states] - policy.value[states]) - reward
-            size += of_parts(reward, entropy, block.alpha * pi)
+            size += of_parts(reward, entropy, np.abs(block.alpha) * pi)
         if block.target is not None:
             of_y = block.target.size()
             of_y.add_to(size, 2.0, self.buffers)
@@ -284,7 +290,7 @@ class Family:
         if block.soft:
             g = np.abs(policy.g)
             of_log = of_logarithm(block, policy, self.buffers)
-            of_g = np.abs(block.q) + block.alpha * (of_log - 2.0 * policy.log_pi)
+            of_g = np.abs(block.q) + self._alpha * (of_log - 2.0 * policy.log_pi)
             value -= policy.value
             rounding += self._mean(of_g + (of_log + 2.0 + n) * g)
             scale += self._mean(g)

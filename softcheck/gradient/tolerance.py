@@ -186,7 +186,8 @@ def bounds(
         err = n_y Y1 + 2 |zeta| (n + 2 + 2 log A + 2 |logsumexp|) + |r|,   Y1 = sum |y|,
 
     for log Z is off by sum pi |z| + 2 + n and its own rounding. Each of the parts of y is one
-    subtraction more, and one rounding is for whoever rounds the truth: k together. With b = 5 alpha, R = n + 8 + k + log A and T_a = (|z_a| + R) (D_a + b + |r|)
+    subtraction more, and one rounding is for whoever rounds the truth: k together. With
+    b = 5 |alpha|, R = n + 8 + k + log A and T_a = (|z_a| + R) (D_a + b + |r|)
     that is no more than
 
         E_a = U { pi_a [ T_a + sum_j pi_j T_j - R (2 b + |r|) + 2 alpha (3 + 4 log Z)
@@ -209,7 +210,8 @@ def bounds(
         None where the loss has no y and no zeta.
     buffers : Buffers
     """
-    shape, alpha, target, zeta = policy.z.shape, block.alpha, block.target, block.zeta
+    shape, target, zeta = policy.z.shape, block.target, block.zeta
+    alpha = np.abs(block.alpha)
     n, log_A = summation(shape[0]), log(shape[0])
     parts = 0 if target is None else target.parts + 1
     reach = n + 8.0 + parts + log_A
@@ -319,7 +321,7 @@ def of_dump(
     if not block.soft:
         out += shared.rounding.each
         return out
-    alpha, reach = block.alpha, summation(len(out)) + 4.0
+    alpha, reach = np.abs(block.alpha), summation(len(out)) + 4.0
     rounding = np.subtract(reach, policy.z, out=buffers("scratch", out.shape))
     rounding *= shared.weighted
     common = sum_over_actions(rounding, buffers) + (reach - 2.0) * np.abs(policy.value)
