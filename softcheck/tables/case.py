@@ -17,7 +17,7 @@ from softcheck.tables.declared import Declared
 from softcheck.tables.gather import Found, add, load_case, load_given
 from softcheck.tables.labels import align
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import Role, Roles
+from softcheck.tables.roles import ROLES, Role, Roles, is_known
 from softcheck.tables.sources import Exponential, Kept, Mask, Memory, Reshaped
 from softcheck.tables.table import Reading, Rows, Table, check_type, location, states_of
 from softcheck.tables.urls import shown
@@ -412,6 +412,7 @@ def _require(
                 f"no {role.name}" + _among(tables, unknown),
                 expected if roles.has_critics else f"{expected}, for {roles.called} needs it",
                 _way(unknown, [role.name], roles)
+                or _other_loss(unknown, roles)
                 or f"Add the array under one of these names, or give {role.flag()}.",
             )
 
@@ -428,6 +429,14 @@ def _way(unknown: Mapping[str, str], meant: Sequence[str], roles: Roles) -> str 
             flag = roles[role].flag("PATH::KEY")
             return f"Is it '{each}'? Rename that array, or give {flag}."
     return None
+
+
+def _other_loss(unknown: Mapping[str, str], roles: Roles) -> str | None:
+    """Return what to do about the arrays of another loss, where nobody said which one it is."""
+    others = [each for each, bare in unknown.items() if is_known(bare)]
+    if roles is not ROLES or not others:
+        return None
+    return f"Is it of another loss, as '{others[0]}' looks? Say which: --loss."
 
 
 def _variant(
@@ -451,8 +460,9 @@ def _variant(
     fitting = [index for index in possible if needed[index] <= {*present}]
     if len(fitting) == 1:
         return variants[fitting[0]]
-    own = [sorted(needed[index] - set[str].intersection(*needed)) for index in range(len(every))]
-    alternatives = " or ".join(" with ".join(names) for names in own if names)
+    own = [each - set[str].intersection(*needed) for each in needed]
+    least = [names for names in own if names and not any(set() < other < names for other in own)]
+    alternatives = " or ".join(" with ".join(sorted(names)) for names in least)
     expected = f"{alternatives}, for {roles.called} needs one of them"
     if not possible:
         there = [role for role in present if any(role in names for names in own)]
@@ -462,7 +472,7 @@ def _variant(
             expected,
             "Leave out what is not meant.",
         )
-    missing = sorted({role for names in own for role in names} - {*present})
+    missing = sorted({role for names in least for role in names} - {*present})
     raise InputError(
         name,
         f"no {' and no '.join(missing)}" + _among(tables, unknown),

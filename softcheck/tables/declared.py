@@ -42,10 +42,7 @@ class Declared:
     @property
     def roles(self) -> Roles:
         """The roles of the loss that is declared, or else of the default one."""
-        if self.loss is not None:
-            return Roles(self.loss)
-        loss = self.load(default.NAME)
-        return ROLES if loss is default.LOSS else Roles(loss)
+        return ROLES if self.loss in (None, default.LOSS) else Roles(self.loss)
 
     def loss_of(self, where: str, texts: Mapping[str, str]) -> Loss | None:
         """Return the loss that a case names, None if it names none.

@@ -196,7 +196,7 @@ _OF_V = (
 )
 _G = Role(name="g", kind=Kind.TABLE, check="g")
 
-_GIVENS = {
+_GIVENS: Mapping[str, Mapping[str, Any]] = {
     "q": {
         "aliases": ("q_values", "Q", "qf", "min_q"),
         "option": "Q-table; once for each critic",
@@ -234,7 +234,7 @@ _SOFT = Coefficients(
 
 def _role(given: Given, *, required: bool) -> Role:
     """Return the role of a given of a loss."""
-    known: Any = _GIVENS.get(given.name, {})
+    known = _GIVENS.get(given.name, {})
     domain = _ACTION if given.kind is Kind.INDEX else _LEGAL[given.legal]
     if given.kind in (Kind.STATE, Kind.NUMBER):
         what = "the temperature" if given.name == "alpha" else given.name
@@ -499,6 +499,15 @@ def _alike(one: str, other: str) -> int:
     pairs = zip(one, other, strict=False)
     different = (at for at, (mine, theirs) in enumerate(pairs) if mine != theirs)
     return next(different, min(len(one), len(other)))
+
+
+def is_known(name: str) -> bool:
+    """Return whether the name is that of an array of the default loss, or of any that is shipped.
+
+    What a loss of the user's own calls its arrays, only that loss knows.
+    """
+    others = (alias for known in _GIVENS.values() for alias in known.get("aliases", ()))
+    return ROLES.of(name) is not None or name in {*_GIVENS, _IGNORED.name, *others}
 
 
 def is_critic(role: str) -> bool:
