@@ -91,7 +91,7 @@ class _Digits:
             "policy": weights / Z, "log_policy": theta - logsumexp, "logsumexp": logsumexp
         }  # fmt: skip
         try:
-            return interpret(program, self)[0]
+            return interpret(program, self)[-1][0]
         except ZeroDivisionError:
             return self.context.nan
 

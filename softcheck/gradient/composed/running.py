@@ -7,6 +7,7 @@ units of the unit roundoff U; an infinite one means that nothing is known.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import frexp
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -31,14 +32,21 @@ class Rounded:
     ----------
     value, error : Numbers
         `error` is in units of U, and of a shape that broadcasts to that of `value`.
+    factor : float
+        Its value where it is a constant that rounds nothing as a factor, else 0.
     """
 
     value: Numbers
     error: Numbers
+    factor: float = 0.0
 
     def __add__(self, other: "Rounded") -> "Rounded":
         value = self.value + other.value
-        return Rounded(value, self.error + other.error + np.abs(value))
+        error = np.abs(value)
+        for side in (self, other):
+            if side.error is not NOTHING:
+                error += side.error
+        return Rounded(value, error)
 
     def __neg__(self) -> "Rounded":
         return Rounded(-self.value, self.error)
@@ -47,10 +55,16 @@ class Rounded:
         return self + -other
 
     def __mul__(self, other: "Rounded") -> "Rounded":
+        for x, y in ((self, other), (other, self)):
+            if y.factor:
+                return x.times(y.factor)
         value = self.value * other.value
-        error = np.abs(value) + UNDERFLOW
-        error += np.abs(self.value) * other.error
-        error += self.error * (np.abs(other.value) + U * other.error)
+        error = np.abs(value)
+        error += UNDERFLOW
+        if other.error is not NOTHING:
+            error += np.abs(self.value) * other.error
+        if self.error is not NOTHING:
+            error += self.error * other.size
         return Rounded(value, error)
 
     def __truediv__(self, other: "Rounded") -> "Rounded":
@@ -62,11 +76,15 @@ class Rounded:
     @property
     def size(self) -> Numbers:
         """At least the magnitude, whatever the rounding."""
-        return np.abs(self.value) + U * self.error
+        magnitude = np.abs(self.value)
+        return magnitude if self.error is NOTHING else magnitude + U * self.error
 
     def times(self, factor: float) -> "Rounded":
         """Return the product with a power of two, which rounds nothing."""
-        return Rounded(self.value * factor, self.error * abs(factor) + UNDERFLOW)
+        value, error = self.value * factor, self.error
+        if abs(factor) != 1.0:
+            error = error * abs(factor)
+        return Rounded(value, error + UNDERFLOW if abs(factor) < 1.0 else error)
 
     def exp(self) -> "Rounded":
         """Return the exponential."""
@@ -121,7 +139,9 @@ def precise(value: Numbers) -> Rounded:
 def number(value: Fraction) -> Rounded:
     """Return a constant."""
     rounded = np.array([float(value)])
-    return Rounded(rounded, NOTHING if Fraction(float(value)) == value else np.abs(rounded))
+    if Fraction(float(value)) != value:
+        return Rounded(rounded, np.abs(rounded))
+    return Rounded(rounded, NOTHING, float(value) if abs(frexp(value)[0]) == 0.5 else 0.0)
 
 
 ZERO, ONE = number(Fraction(0)), number(Fraction(1))

@@ -279,6 +279,6 @@ def _number(value: float) -> Rounded:
 def _change(program: Program, running: Running, t: Change) -> Change:
     """Return by how much a loss changes where a logit moves by t, for each logit."""
     shift = Shift(running, t)
-    loss = interpret(program, shift)
+    loss = interpret(program, shift)[-1]
     change = loss.change if isinstance(loss, Moved) else None
     return shift.nothing if change is None else change
