@@ -17,8 +17,11 @@ from softcheck.gradient.tolerance import TINY, U, summation
 
 Numbers: TypeAlias = Array  # (actions, rows), (rows,) or (1,)
 
+_EXPONENTIAL = 2.0
+"""Relative error of NumPy's exp and log: less than one unit in the last place."""
+
 _FUNCTION = 4.0
-"""Relative error of NumPy's elementary functions: less than two units in the last place."""
+"""Relative error of its other elementary functions: less than two units."""
 
 UNDERFLOW = TINY / U
 """What a product, a quotient or an exponential may lose that has no normal number for it."""
@@ -49,7 +52,7 @@ class Rounded:
         return Rounded(value, error)
 
     def __neg__(self) -> "Rounded":
-        return Rounded(-self.value, self.error)
+        return Rounded(-self.value, self.error, -self.factor)
 
     def __sub__(self, other: "Rounded") -> "Rounded":
         return self + -other
@@ -89,7 +92,7 @@ class Rounded:
     def exp(self) -> "Rounded":
         """Return the exponential."""
         value = np.exp(self.value)
-        error = value * (_growth(self.error) + _FUNCTION) + UNDERFLOW
+        error = value * (_growth(self.error) + _EXPONENTIAL) + UNDERFLOW
         return Rounded(value, np.where(self.value == -np.inf, 0.0, error))
 
     def expm1(self) -> "Rounded":
@@ -98,10 +101,10 @@ class Rounded:
         return Rounded(value, (value + 1.0) * _growth(self.error) + _FUNCTION * np.abs(value))
 
     def log(self) -> "Rounded":
-        """Return the logarithm."""
-        value = np.log(self.value)
+        """Return the logarithm; of what is 0 within its error nobody knows even that it is -inf."""
         room = self.value - U * self.error
-        return Rounded(value, _known(room, self.error / room + _FUNCTION * np.abs(value)))
+        value = np.log(np.where((room > 0.0) | (self.error == 0.0), self.value, np.nan))
+        return Rounded(value, _known(room, self.error / room + _EXPONENTIAL * np.abs(value)))
 
     def log1p(self) -> "Rounded":
         """Return the logarithm of what is greater by 1."""
