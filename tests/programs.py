@@ -521,9 +521,13 @@ def random_loss(seed):
                     lambda: m.state("c"), lambda: m.s * 0.25, lambda: m.at(m.log_pi, "j"),
                     lambda: m.sum(m.pi * m.table("q")), lambda: m.sum(m.pi * m.log_pi),
                 )  # fmt: skip
-            return pick(*bodies(of_state, depth), lambda: m.sum(m.pi * of_action(depth - 1)),
-                        lambda: m.sum(of_action(depth - 1)), lambda: m.at(of_action(depth - 1), "j"),
-                        lambda: m.sum(m.pi * of_action(depth - 1)))  # fmt: skip
+            return pick(
+                *bodies(of_state, depth),
+                lambda: m.sum(m.pi * of_action(depth - 1)),
+                lambda: m.sum(m.pi * of_action(depth - 1)),
+                lambda: m.sum(of_action(depth - 1)),
+                lambda: m.at(of_action(depth - 1), "j"),
+            )
 
         def of_action(depth):
             if depth <= 0:

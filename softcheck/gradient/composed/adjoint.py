@@ -10,7 +10,7 @@ from typing import cast
 
 from softcheck.gradient.composed.evaluate import Running
 from softcheck.gradient.composed.interpret import interpret, perform
-from softcheck.gradient.composed.running import ONE, ZERO, Rounded, number
+from softcheck.gradient.composed.running import ONE, ZERO, Rounded, number, precise
 from softcheck.gradient.definition import Operation, Program
 
 
@@ -69,6 +69,8 @@ def _shares(
             return [ONE / x]
         case "logsumexp":
             return [(x - value).exp()]
-        case "at":
+        case "sum" if x.value.ndim < 2:
+            return [precise(on.size)]
+        case "at" if x.value.ndim > 1:
             return [on.leaf(Operation("indicator", of=step.of, by_action=True))]
     return [None] * len(operands)

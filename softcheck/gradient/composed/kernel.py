@@ -133,11 +133,8 @@ class Composed:
     @property
     def row_sum(self) -> Sized:
         """By how much the loss changes with logsumexp alone, as a central difference."""
-        bounds, n = self.bounds, summation(len(self.gradient))
-        rounding, scale = (
-            bounds.total + n * bounds.slope,
-            sum_over_actions(self.scale, self.buffers),
-        )
+        bounds, scale = self.bounds, sum_over_actions(self.scale, self.buffers)
+        rounding = bounds.total + summation(len(self.gradient)) * bounds.slope
         if all(step.operator != "logsumexp" or step.operands for step in self.loss.operations):
             return Sized(np.zeros(self.block.rows), rounding, scale)
         on = self._near
@@ -208,17 +205,15 @@ class Composed:
     @property
     def left_where_masked(self) -> States:
         """See `tolerance.of_masked`: sum |W| is at least sum pi |h|."""
-        size = sum_over_actions(
-            self._size(self.slope, self._slope_steps, centred=False), self.buffers
-        )
+        each = self._size(self.slope, self._slope_steps, centred=False)
+        size = sum_over_actions(each, self.buffers)
         return of_masked(len(self.gradient), size, 2.0 * size)
 
     @property
     def weight_of_underflow(self) -> States:
         """The largest entry of a state with each probability taken as 1."""
-        weight: States = 2.0 * self._size(
-            self.slope, self._slope_steps, centred=False, weighted=False
-        ).max(axis=0)
+        each = self._size(self.slope, self._slope_steps, centred=False, weighted=False)
+        weight: States = 2.0 * each.max(axis=0)
         return weight
 
     @property
