@@ -7,6 +7,7 @@ units of the unit roundoff U; an infinite one means that nothing is known.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import frexp
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,8 +17,11 @@ from softcheck.gradient.tolerance import TINY, U, summation
 
 Numbers: TypeAlias = Array  # (actions, rows), (rows,) or (1,)
 
+_EXPONENTIAL = 2.0
+"""Relative error of NumPy's exp and log: less than one unit in the last place."""
+
 _FUNCTION = 4.0
-"""Relative error of NumPy's elementary functions: less than two units in the last place."""
+"""Relative error of its other elementary functions: less than two units."""
 
 UNDERFLOW = TINY / U
 """What a product, a quotient or an exponential may lose that has no normal number for it."""
@@ -31,26 +35,39 @@ class Rounded:
     ----------
     value, error : Numbers
         `error` is in units of U, and of a shape that broadcasts to that of `value`.
+    factor : float
+        Its value where it is a constant that rounds nothing as a factor, else 0.
     """
 
     value: Numbers
     error: Numbers
+    factor: float = 0.0
 
     def __add__(self, other: "Rounded") -> "Rounded":
         value = self.value + other.value
-        return Rounded(value, self.error + other.error + np.abs(value))
+        error = np.abs(value)
+        for side in (self, other):
+            if side.error is not NOTHING:
+                error += side.error
+        return Rounded(value, error)
 
     def __neg__(self) -> "Rounded":
-        return Rounded(-self.value, self.error)
+        return Rounded(-self.value, self.error, -self.factor)
 
     def __sub__(self, other: "Rounded") -> "Rounded":
         return self + -other
 
     def __mul__(self, other: "Rounded") -> "Rounded":
+        for x, y in ((self, other), (other, self)):
+            if y.factor:
+                return x.times(y.factor)
         value = self.value * other.value
-        error = np.abs(value) + UNDERFLOW
-        error += np.abs(self.value) * other.error
-        error += self.error * (np.abs(other.value) + U * other.error)
+        error = np.abs(value)
+        error += UNDERFLOW
+        if other.error is not NOTHING:
+            error += np.abs(self.value) * other.error
+        if self.error is not NOTHING:
+            error += self.error * other.size
         return Rounded(value, error)
 
     def __truediv__(self, other: "Rounded") -> "Rounded":
@@ -62,16 +79,20 @@ class Rounded:
     @property
     def size(self) -> Numbers:
         """At least the magnitude, whatever the rounding."""
-        return np.abs(self.value) + U * self.error
+        magnitude = np.abs(self.value)
+        return magnitude if self.error is NOTHING else magnitude + U * self.error
 
     def times(self, factor: float) -> "Rounded":
         """Return the product with a power of two, which rounds nothing."""
-        return Rounded(self.value * factor, self.error * abs(factor) + UNDERFLOW)
+        value, error = self.value * factor, self.error
+        if abs(factor) != 1.0:
+            error = error * abs(factor)
+        return Rounded(value, error + UNDERFLOW if abs(factor) < 1.0 else error)
 
     def exp(self) -> "Rounded":
         """Return the exponential."""
         value = np.exp(self.value)
-        error = value * (_growth(self.error) + _FUNCTION) + UNDERFLOW
+        error = value * (_growth(self.error) + _EXPONENTIAL) + UNDERFLOW
         return Rounded(value, np.where(self.value == -np.inf, 0.0, error))
 
     def expm1(self) -> "Rounded":
@@ -80,10 +101,10 @@ class Rounded:
         return Rounded(value, (value + 1.0) * _growth(self.error) + _FUNCTION * np.abs(value))
 
     def log(self) -> "Rounded":
-        """Return the logarithm."""
-        value = np.log(self.value)
+        """Return the logarithm; of what is 0 within its error nobody knows even that it is -inf."""
         room = self.value - U * self.error
-        return Rounded(value, _known(room, self.error / room + _FUNCTION * np.abs(value)))
+        value = np.log(np.where((room > 0.0) | (self.error == 0.0), self.value, np.nan))
+        return Rounded(value, _known(room, self.error / room + _EXPONENTIAL * np.abs(value)))
 
     def log1p(self) -> "Rounded":
         """Return the logarithm of what is greater by 1."""
@@ -121,7 +142,9 @@ def precise(value: Numbers) -> Rounded:
 def number(value: Fraction) -> Rounded:
     """Return a constant."""
     rounded = np.array([float(value)])
-    return Rounded(rounded, NOTHING if Fraction(float(value)) == value else np.abs(rounded))
+    if Fraction(float(value)) != value:
+        return Rounded(rounded, np.abs(rounded))
+    return Rounded(rounded, NOTHING, float(value) if abs(frexp(value)[0]) == 0.5 else 0.0)
 
 
 ZERO, ONE = number(Fraction(0)), number(Fraction(1))

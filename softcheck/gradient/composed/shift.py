@@ -12,7 +12,8 @@ So with S_k = sum_b C_k(b) a sum over the actions changes by
     sum_k m_k(a) (S_k - C_k(a)) + own(a),
 
 and no array of two actions exists. What is formed are changes, never their results, so that their
-digits do not depend on how small t is. Nobody here knows a derivative of the loss.
+digits do not depend on how small t is. The loss itself is what is evaluated: nobody here knows a
+derivative of it.
 """
 
 from collections.abc import Mapping
@@ -129,8 +130,9 @@ class Shifted(Generic[Change]):
         common = reduce(total, (m * C for C, m in self.terms.values()), None)
         if common is None:
             return Shifted(own, {}, ())
-        growth = Moved(ONE, common.expm1())
-        return Shifted(own, {(growth.name,): Term(own.value, common.expm1())}, (growth,))
+        change: Change = common.expm1()
+        growth = Moved(ONE, change)
+        return Shifted(own, {(growth.name,): Term(own.value, change)}, (growth,))
 
 
 def _merged(*many: Terms[Change]) -> Terms[Change]:
@@ -194,17 +196,16 @@ class Shift(Generic[Change]):
         d: Change = e * softmax["policy"]
         delta: Change = d.log1p()
         growth: Change = d + ONE
+        lost: Change = -d / growth
         # What Z' / Z = 1 + d makes of the probability of another action.
-        share: Moved[Change] = Moved(ONE, -d / growth)
+        share: Moved[Change] = Moved(ONE, lost)
         logsumexp = Moved(softmax["logsumexp"], delta)
         log_policy = Moved(softmax["log_policy"], -delta + t)
         policy = Moved(softmax["policy"], (-d + e) / growth * softmax["policy"])
         self._moved: dict[str, Moved[Change] | Shifted[Change]] = {
             "logsumexp": logsumexp,
             "log_policy": Shifted(log_policy, {(logsumexp.name,): Term(-ONE, delta)}),
-            "policy": Shifted(
-                policy, {(share.name,): Term(softmax["policy"], -d / growth)}, (share,)
-            ),
+            "policy": Shifted(policy, {(share.name,): Term(softmax["policy"], lost)}, (share,)),
         }
 
     def leaf(self, step: Operation) -> Moved[Change] | Shifted[Change]:
@@ -229,7 +230,7 @@ class Shift(Generic[Change]):
             return x * still(size)
         change = x.own.change
         for C, m in x.terms.values():
-            others = C * (size - ONE) if C.value.ndim == 1 else self.running.sum(C) - C
+            others = C * (size - ONE) if C.value.ndim < 2 else self.running.sum(C) - C
             change = total(change, m * others)
         return Moved(self.running.sum(x.own.value), self._of_legal(change))
 
@@ -279,6 +280,6 @@ def _number(value: float) -> Rounded:
 def _change(program: Program, running: Running, t: Change) -> Change:
     """Return by how much a loss changes where a logit moves by t, for each logit."""
     shift = Shift(running, t)
-    loss = interpret(program, shift)
+    loss = interpret(program, shift)[-1]
     change = loss.change if isinstance(loss, Moved) else None
     return shift.nothing if change is None else change
