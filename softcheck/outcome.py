@@ -13,7 +13,6 @@ from softcheck.gradient.definition import Kind
 from softcheck.result import Status
 from softcheck.settings import Settings, settings_of
 from softcheck.tables.case import Case
-from softcheck.tables.roles import role_named
 
 _FIRST = ("critics", "action_axis", "reduction", "weights")
 """Settings that follow the numbers of the loss; the others come as they are declared."""
@@ -40,6 +39,7 @@ def case_result(
             formula=case.variant.formula,
             gradient=case.variant.gradient,
             proved=case.variant.proved,
+            equation=case.variant.equation,
         ),
         inputs=case.inputs,
         settings=_settings_of(case, settings),
@@ -72,9 +72,8 @@ def _doubts(case: Case, masking: Masking) -> list[str]:
             f"{masking.disagreements}"
         )
     if "grad" not in case.tables:
-        doubts.append(
-            f"no gradient was given, so none was verified but {case.variant.equation} itself"
-        )
+        itself = case.variant.called
+        doubts.append(f"no gradient was given, so none was verified but {itself} itself")
     return doubts
 
 
@@ -83,7 +82,7 @@ def _asked_for(case: Case, settings: Settings) -> list[str]:
     notes = [
         f"{role} is printed with {table.decimals} decimals, and compared to that precision"
         for role, table in case.tables.items()
-        if role_named(role).check and decimal_of(case, role, settings)
+        if case.roles[role].check and decimal_of(case, role, settings)
     ]
     if settings.tolerance_factor == 1.0 or not case.tables.keys() & {"grad", *DUMPS}:
         return notes

@@ -58,7 +58,7 @@ Operator: TypeAlias = Literal[
     "indicator",  # 1 at the action whose number an index holds, else 0
     "log_policy",
     "policy",
-    "logsumexp",  # of the logits
+    "logsumexp",  # over the legal actions, of its operand; of the logits where it has none
     "add",
     "multiply",
     "divide",
@@ -160,7 +160,7 @@ class Variant:
     temperature : str or None
         The array that the logits are divided by before the softmax, if one does.
     equation : str
-        What its gradient is called, such as "Eq. (6)".
+        What its gradient is called, such as "Eq. (6)"; empty where it has no name.
     """
 
     givens: tuple[Given, ...]
@@ -173,7 +173,12 @@ class Variant:
     slope: Program
     family: Coefficients | None
     temperature: str | None = None
-    equation: str = "the formula"
+    equation: str = ""
+
+    @property
+    def called(self) -> str:
+        """What its gradient is called in messages."""
+        return self.equation or "the formula"
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def reservations(case: Case) -> tuple[str, ...]:
     said = []
     if without_gradient(case):
         under_test = {role.check for role in ROLES.values()}
-        itself = "Eq. (6)" if case.loss is None or case.loss.name == DEFAULT_LOSS else "the formula"
+        itself = (case.loss and case.loss.equation) or "the formula"
         verified = (itself, *(each.name for each in case.checks if each.name in under_test))
         said.append(f"only {', '.join(verified)}: no gradient was given")
     if blind := blind_in_part(case):
