@@ -136,7 +136,7 @@ def _only(reading: Reading, where: str) -> str:
             where,
             f"{len(found)} symbols that may be the loss: {listed}" if found else listed,
             "one",
-            f"Name it: FILE::{found[0]}." if found else "Write it as 'L := ...'.",
+            f"Name it: {where}::{found[0]}." if found else "Write it as 'L := ...'.",
         )
     return found[0]
 

@@ -173,8 +173,6 @@ class _Compiler:
         return self.names[index]
 
     def _indicator(self, left: str, right: str, axis: str | None) -> int:
-        if left == right:
-            return self.of(ONE, axis)
         if axis not in (left, right):
             return self._at(self._indicator(left, right, left), right, axis)
         other = right if left == axis else left
