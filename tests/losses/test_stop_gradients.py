@@ -101,6 +101,6 @@ def test_each_of_several_occurrences_is_told():
 
 
 def test_a_loss_of_a_temperature_has_stops_too():
-    made = read("distillation").variants[2]
+    made = read("distillation").variants[3]
     (stop,) = harmless(made)
     assert "sg[log π(a)]" in stop
