@@ -31,9 +31,7 @@ from softcheck.losses.headers import Array, Header
 from softcheck.losses.programs import compiled
 from softcheck.losses.settling import Policy, policies, settled, unfolded, with_softmaxes
 from softcheck.losses.slopes import gradient
-from softcheck.losses.trees import in_order, lettered, quotient
-
-_LETTERS = "abcdefghijklm"
+from softcheck.losses.trees import in_order, lettered, letters, quotient
 
 
 @dataclass(frozen=True)
@@ -124,9 +122,10 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
     givens = _givens(whole, value, policy, header, where)
     names = {given.symbol: given.name for given in givens}
     facts = _facts(known, policy, givens)
-    action = next(letter for letter in _LETTERS if letter not in names)
+    action = next(letters({given.symbol for given in givens if given.kind is Kind.INDEX}))
     form = NormalForm(facts)
     slope = gradient(value, policy, action, lambda x: _equal(form, policy.undivided(x), ONE))
+    slope = settled(slope, policy)
     if _equal(form, policy.undivided(slope), ZERO):
         raise OutsideError(f"the gradient of {unicode(symbol)} is 0 everywhere")
     tau = policy.temperature
