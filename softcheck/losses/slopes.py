@@ -143,7 +143,7 @@ def _of_sums(
     weighted: list[Expr] = []
     free: list[Expr] = []
     even: list[Expr] = []
-    for term in (term for by, slope in found if by == _EACH for term in _terms(slope)):
+    for term in (term for by, slope in found if by == _EACH for term in summands(slope)):
         rest = _without(term, pi)
         if rest is not None:
             weighted += [rest] if action in free_indices(rest) else []
@@ -193,7 +193,7 @@ def _of_actions(found: Iterable[_Slope], policy: Policy, action: str) -> Iterato
     by_action: dict[str, list[Expr]] = {}
     for by, slope in found:
         if by not in (_EACH, _SHIFT):
-            by_action.setdefault(by, []).extend(_terms(slope))
+            by_action.setdefault(by, []).append(slope)
     for index, slopes in by_action.items():
         yield _signed(total(slopes), Delta(action, index), policy.at(action))
 
@@ -203,11 +203,6 @@ def _signed(factor: Expr, x: Expr, y: Expr) -> Expr:
     if negative(factor):
         factor, x, y = negated(factor), y, x
     return product((*factors_of(factor), less(x, y)))
-
-
-def _terms(x: Expr) -> Iterator[Expr]:
-    """Yield the terms of a formula, of a product those of its last sum."""
-    yield from summands(x)
 
 
 def _without(x: Expr, pi: Expr) -> Expr | None:

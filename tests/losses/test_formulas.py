@@ -1,14 +1,17 @@
 """A formula becomes the loss that it says: its gradient is that of PyTorch's autograd."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
 from programs_of_losses import evaluate, family_gradient, family_loss
 from random_formulas import Generator, Point
 
+from softcheck.derive.expr import Mul, Num
 from softcheck.errors import UsageError
 from softcheck.gradient.definition import Kind
-from softcheck.losses import load
+from softcheck.losses import family, load, making
 
 COUNT = 200
 
@@ -43,6 +46,81 @@ def test_random_formulas_agree_with_autograd():
             np.testing.assert_allclose(made, loss.detach().numpy(), atol=size, err_msg=latex)
     assert not outside
     assert family > COUNT / 10
+
+
+BY_HAND = {
+    # formula: of log pi, theta, arrays
+    r"\sum_a \pi(a) \sum_{b \neq a} \pi(b) Q(b)": (
+        lambda lp, t, x: (lp.exp() * ((lp.exp() * x["q"]).sum(0) - lp.exp() * x["q"])).sum(0)
+    ),
+    r"\sum_{a \neq j} \pi(a) Q(a)": (
+        lambda lp, t, x: (lp.exp() * x["q"]).sum(0) - _taken(lp.exp() * x["q"], x)
+    ),
+    r"\sum_a \sum_b \pi(a) \pi(b) (Q(a) - Q(b))^2": (
+        lambda lp, t, x: 2 * (lp.exp() * x["q"] ** 2).sum(0) - 2 * (lp.exp() * x["q"]).sum(0) ** 2
+    ),
+    r"\sum_a \pi(a) \left(\frac{\rho(a)}{\pi(a)} - 1 - \log \frac{\rho(a)}{\pi(a)}\right)": (
+        lambda lp, t, x: (lp.exp() * (x["rho"] / lp.exp() - 1 - (x["rho"].log() - lp))).sum(0)
+    ),
+    r"\sum_a \theta_a": lambda lp, t, x: t.sum(0),
+    r"\sum_a \theta_a^2": lambda lp, t, x: (t**2).sum(0),
+    r"\frac{1}{n} \sum_a \exp(\theta_a)": lambda lp, t, x: t.exp().mean(0),
+    r"\sum_a \pi(a) \exp(\alpha Q(a))": (
+        lambda lp, t, x: (lp.exp() * (x["alpha"] * x["q"]).exp()).sum(0)
+    ),
+    r"\log \sum_a \exp(\log \pi(a) + Q(a))": (lambda lp, t, x: torch.logsumexp(lp + x["q"], 0)),
+    r"$\pi(a) := \frac{\exp(\theta_a / \alpha)}{\sum_b \exp(\theta_b / \alpha)}$, "
+    r"$L := \beta \theta_j - \sum_a \pi(a) Q(a) + \log \pi(j)$": (
+        lambda lp, t, x: (
+            x["beta"] * _taken(t, x)
+            - (torch.softmax(t / x["alpha"], 0) * x["q"]).sum(0)
+            + _taken(torch.log_softmax(t / x["alpha"], 0), x)
+        )
+    ),
+}
+
+
+def _taken(table, x):
+    return table.gather(0, x["j"][None])[0]
+
+
+@pytest.mark.parametrize("formula", BY_HAND)
+def test_formulas_of_every_kind_of_sum_agree_with_autograd(formula):
+    (variant,) = load(formula).variants
+    point = Point(3)
+    loss = BY_HAND[formula](point.log_pi, point.theta, point.given)
+    loss.sum().backward()
+    tau = 1.0 if variant.temperature is None else point.arrays[variant.temperature]
+    logits = point.theta.detach().numpy() / tau
+    value = evaluate(variant.value, logits, point.arrays)
+    np.testing.assert_allclose(value, loss.detach().numpy(), rtol=1e-12)
+    slope = evaluate(variant.slope, logits, point.arrays) / tau
+    assert variant.slope.by_action
+    np.testing.assert_allclose(slope, point.theta.grad.numpy(), atol=1e-12)
+
+
+def test_a_wrong_gradient_is_refused_by_the_kernel(monkeypatch):
+    right = making.gradient
+
+    def doubled(*arguments):
+        return Mul((Num(Fraction(2)), right(*arguments)))
+
+    monkeypatch.setattr(making, "gradient", doubled)
+    with pytest.raises(UsageError, match=r"its gradient, .*, is not shown"):
+        load(r"-\log \pi(j)")
+
+
+def test_a_wrong_form_of_the_loss_is_refused_by_the_kernel(monkeypatch):
+    right = making.settled
+    monkeypatch.setattr(making, "settled", lambda *x: Mul((Num(Fraction(2)), right(*x))))
+    with pytest.raises(UsageError, match=r"its own form, .*, is not shown"):
+        load(r"-\log \pi(j)")
+
+
+def test_wrong_coefficients_are_none(monkeypatch):
+    monkeypatch.setattr(family, "_linear", lambda *_: {(("log pi", "j"),): Num(Fraction(2))})
+    (variant,) = load(r"-\log \pi(j)").variants
+    assert variant.family is None
 
 
 FORMULAS = {
@@ -157,6 +235,7 @@ REFUSED = {
     r"\frac{\partial \pi(j)}{\partial \theta_j}": "a derivative",
     r"\pi(a": "cannot be read",
     "a + b": "names no policy",
+    r"\left(\sum_a \pi(a) Q(a) + \log \pi(j) + \alpha\right)^{24}": "more than 20000 products",
     r"\sum_a \pi(a)": "is 0 everywhere",
     r"\sum_a \sum_b \pi(a) \pi(b) \log (\pi(a) + \pi(b))": "a logarithm of a sum of several terms",
     r"\sum_a \sum_b \pi(a) \pi(b) \exp(Q(a) - Q(b))": "a sum inside of a sum",
