@@ -1,6 +1,7 @@
 """Arrays of any loss: which it has, which numbers they hold, and what a case says in words."""
 
 import json
+import pickle
 import shutil
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import h5py
 import losses_by_hand as losses
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import zarr
@@ -265,8 +268,6 @@ def write_json(words):
 
 
 def write_pickle(words):
-    import pickle
-
     Path("case.pkl").write_bytes(pickle.dumps(ARRAYS | words))
     return "case.pkl"
 
@@ -472,3 +473,46 @@ def test_a_symbol_may_not_be_called_like_what_every_case_has():
     loss = losses.loss("own", (losses.Given("M", "mask", Kind.TABLE),))
     line = refused(case, loss, error=UsageError)
     assert line.startswith("own: found a symbol whose array would be 'mask', expected another")
+
+
+def write_json_lines(path):
+    rows = [{"logits": LOGITS[i].tolist(), "labels": int(LABELS[i])} for i in range(5)]
+    Path(path).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def write_tidy(path):
+    lines = [
+        f"s{state},a{action},{float(LOGITS[state, action])!r},{LABELS[state]}"
+        for state in range(5)
+        for action in range(4)
+    ]
+    Path(path).write_text("\n".join(["state,action,logits,labels", *lines]))
+
+
+def write_columns(path):
+    pq.write_table(pa.table({"logits": LOGITS.tolist(), "labels": LABELS.astype(np.int32)}), path)
+
+
+@pytest.mark.parametrize(
+    ("write", "path"),
+    [
+        (write_json_lines, "case.jsonl"),
+        (write_tidy, "case.csv"),
+        (write_columns, "case.parquet"),
+    ],
+)
+def test_labels_are_read_from_tables_of_rows(write, path):
+    write(path)
+    found = open_case(path, {}, declared=declared(losses.CROSS_ENTROPY))
+    for rows in (2, 5):
+        read = gather(found, rows)
+        np.testing.assert_array_equal(read["labels"], LABELS)
+        np.testing.assert_array_equal(read["logits"], LOGITS)
+
+
+def test_a_case_of_any_loss_goes_to_another_process():
+    arrays = {"labels": np.where(LABELS == 1, -100, LABELS), "ignore_index": -100}
+    found = pickle.loads(pickle.dumps(case(losses.CROSS_ENTROPY, **arrays)))  # noqa: S301  its own
+    np.testing.assert_array_equal(gather(found)["weights"], LABELS != 1)
+    assert found.variant == losses.CROSS_ENTROPY.variants[0]
+    assert found.roles["labels"].kind is Kind.INDEX
