@@ -73,8 +73,6 @@ class Case:
         Those of the variant of the loss that the case has the arrays of.
     reduction : Reduction or None
         How the loss was reduced, if the case says it.
-    ignored : float or None
-        The label of the states that are left out; their weight is 0.
     """
 
     name: str
@@ -90,7 +88,6 @@ class Case:
     loss: Loss
     roles: Roles
     reduction: Reduction | None = None
-    ignored: float | None = None
 
     @property
     def variant(self) -> Variant:
@@ -181,12 +178,12 @@ class Case:
         return tuple(role for role in self.tables if self.roles[role].kind is Kind.INDEX)
 
     def _actions(self, role: str, arrays: Mapping[str, Rows], start: int) -> Rows:
-        """Return the numbers of legal actions; where a state is left out, that of any one."""
+        """Return the numbers of legal actions; of a state whose weight is 0, that of any one."""
         given = arrays[role]
         numbers = given.astype(np.float64)
         with np.errstate(invalid="ignore"):
             right = self.roles[role].domain.includes(numbers) & (numbers < self.actions)
-        kept = np.full(numbers.shape, True) if self.ignored is None else numbers != self.ignored
+        kept = arrays["weights"] != 0 if "weights" in arrays else np.full(numbers.shape, True)
         self._refuse_action(role, start, given, kept & ~right)
         actions = np.where(kept, numbers, 0).astype(np.intp)
         legal = arrays["logits"] != -np.inf
@@ -377,7 +374,7 @@ def _assemble(
         notes.append(f"matched by position, for want of labels: {listed(aligned.unlabelled)}")
     shape = states_of(first.shape, axis)
     shaped, scalars = _shaped(aligned.tables, first, shape, roles)
-    ignored = _left_out(shaped, scalars, roles)
+    _leave_out(shaped, scalars, roles)
     for each in variant.givens:
         if each.default is not None and each.name not in shaped:
             scalars[each.name] = np.float64(each.default)
@@ -395,7 +392,6 @@ def _assemble(
         loss=loss,
         roles=roles,
         reduction=reduction,
-        ignored=ignored,
     )
 
 
@@ -499,13 +495,11 @@ def _in_order(tables: Mapping[str, Table], roles: Roles) -> dict[str, Table]:
     return ordered
 
 
-def _left_out(
-    tables: dict[str, Table], scalars: dict[str, np.generic], roles: Roles
-) -> float | None:
-    """Return the label of the states that are left out, whose weights become 0."""
+def _leave_out(tables: dict[str, Table], scalars: dict[str, np.generic], roles: Roles) -> None:
+    """Give the states whose label is to be ignored the weight 0."""
     table = tables.pop(_IGNORED, None)
     if table is None:
-        return None
+        return
     if _IGNORED not in scalars:
         raise InputError(
             table.where, f"shape {table.shape}", "one number", "Save the one label, such as -100."
@@ -518,7 +512,6 @@ def _left_out(
     weights = tables.get("weights")
     source = Kept(tuple(labels), ignored, weights)
     tables["weights"] = replace(weights or labels[0], source=source)
-    return ignored
 
 
 _IGNORED = "ignore_index"

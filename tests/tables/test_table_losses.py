@@ -227,6 +227,16 @@ def test_states_whose_label_is_ignored_have_no_weight(ignored, weights):
     assert [each.role for each in found.inputs if each.role == "ignore_index"]
 
 
+def test_the_label_of_a_state_without_weight_is_of_no_matter():
+    labels = np.where(LABELS == 1, -100, LABELS)
+    weights = (LABELS != 1).astype(np.float32)
+    read = gather(case(losses.CROSS_ENTROPY, labels=labels, weights=weights))
+    np.testing.assert_array_equal(read["labels"][LABELS != 1], LABELS[LABELS != 1])
+    np.testing.assert_array_equal(read["weights"], weights)
+    weights[2] = np.nan
+    refused(gather, case(losses.CROSS_ENTROPY, labels=labels, weights=weights))
+
+
 def test_what_is_ignored_is_one_whole_number():
     for wrong in (0.5, np.zeros(5), np.nan):
         refused(case, losses.CROSS_ENTROPY, labels=LABELS, ignore_index=wrong)
