@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -186,10 +187,7 @@ class Case:
         kept = arrays["weights"] != 0 if "weights" in arrays else np.full(numbers.shape, True)
         self._refuse_action(role, start, given, kept & ~right)
         actions = np.where(kept, numbers, 0).astype(np.intp)
-        legal = arrays["logits"] != -np.inf
-        if "mask" in arrays:
-            legal &= arrays["mask"]
-        masked = ~legal[np.arange(len(actions)), actions]
+        masked = ~_legal(arrays, (np.arange(len(actions)), actions))
         if (wrong := kept & masked).any():
             row = int(np.argmax(wrong))
             raise InputError(
@@ -198,7 +196,7 @@ class Case:
                 "a legal action",
                 "Correct it or the mask, or leave out such states (weights 0, or ignore_index).",
             )
-        actions[masked] = legal[masked].argmax(axis=1)
+        actions[masked] = _legal(arrays, masked).argmax(axis=1)
         return actions
 
     def _refuse_action(self, role: str, start: int, given: Rows, wrong: Rows) -> None:
@@ -219,6 +217,12 @@ class Case:
             f"the number of an action, from 0 to {self.actions - 1}",
             hint,
         )
+
+
+def _legal(arrays: Mapping[str, Rows], entries: Any) -> Rows:
+    """Return which of some entries of a block are legal actions."""
+    legal: Rows = arrays["logits"][entries] != -np.inf
+    return legal & arrays["mask"][entries] if "mask" in arrays else legal
 
 
 def open_case(
@@ -456,6 +460,14 @@ def _variant(
     fitting = [index for index in possible if needed[index] <= {*present}]
     if len(fitting) == 1:
         return variants[fitting[0]]
+    if fitting:
+        optional = set[str]().union(*(every[index] for index in fitting)) - {*present}
+        raise InputError(
+            name,
+            f"the arrays of {len(fitting)} variants of {roles.called}",
+            "those of one",
+            f"Add what tells them apart: {' or '.join(sorted(optional))}.",
+        )
     own = [each - set[str].intersection(*needed) for each in needed]
     least = [names for names in own if names and not any(set() < other < names for other in own)]
     alternatives = " or ".join(" with ".join(sorted(names)) for names in least)
@@ -500,11 +512,12 @@ def _leave_out(tables: dict[str, Table], scalars: dict[str, np.generic], roles: 
     table = tables.pop(_IGNORED, None)
     if table is None:
         return
-    if _IGNORED not in scalars:
+    scalars.pop(_IGNORED, None)
+    if math.prod(table.shape) != 1:
         raise InputError(
             table.where, f"shape {table.shape}", "one number", "Save the one label, such as -100."
         )
-    ignored = float(scalars.pop(_IGNORED))
+    ignored = float(table.whole().flat[0])
     domain = roles[_IGNORED].domain
     if not domain.includes(ignored):
         raise InputError(table.where, f"{ignored}", domain.words, domain.hint)

@@ -120,6 +120,16 @@ def test_optional_arrays_tell_variants_apart():
     assert found.scalars == {"beta": 0.5, "temperature": 2.0}
 
 
+def test_arrays_that_fit_two_variants_are_refused():
+    loss = losses.loss("own", (losses.TEACHER, losses.TAU), (losses.TEACHER, losses.SMOOTHING))
+    line = refused(case, loss, teacher_logits=LOGITS)
+    assert line == (
+        "case: found the arrays of 2 variants of own, expected those of one. Add what tells them "
+        "apart: label_smoothing or temperature."
+    )
+    assert case(loss, teacher_logits=LOGITS, temperature=2.0).variant is loss.variants[0]
+
+
 def test_temperature_is_that_of_the_logits_where_a_loss_has_one_and_else_alpha():
     assert case(losses.DISTILLATION, teacher_logits=LOGITS, tau=2.0).scalars == {"temperature": 2.0}
     sac = case_from_arrays({"q": LOGITS, "logits": LOGITS, "temperature": 2.0})
@@ -235,6 +245,12 @@ def test_the_label_of_a_state_without_weight_is_of_no_matter():
     np.testing.assert_array_equal(read["weights"], weights)
     weights[2] = np.nan
     refused(gather, case(losses.CROSS_ENTROPY, labels=labels, weights=weights))
+
+
+def test_the_only_state_may_be_left_out():
+    arrays = {"logits": LOGITS[0], "labels": -1, "ignore_index": -1}
+    found = case_from_arrays(arrays, declared=declared(losses.CROSS_ENTROPY))
+    assert gather(found)["weights"].tolist() == [0.0]
 
 
 def test_what_is_ignored_is_one_whole_number():

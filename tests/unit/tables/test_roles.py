@@ -2,12 +2,14 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import losses_by_hand as losses
 import numpy as np
 import pytest
 
 from softcheck.gradient.definition import Given, Kind
+from softcheck.tables.default import LOSS as SAC
 from softcheck.tables.roles import ROLES, Roles, is_critic, is_q
 
 NUMBERS = (0.0, 1.0, 0.5, 5e-324, 1e308, -0.0, -5e-324, -1.0, math.inf, -math.inf, math.nan)
@@ -186,3 +188,14 @@ def test_no_name_stands_for_two_roles_of_a_loss(loss):
             and all(given in each.givens for each in loss.variants)
         ]
     )
+
+
+def test_only_the_loss_of_eq_6_has_critics_g_and_a_value():
+    (soft,) = SAC.variants
+    of_own = replace(SAC, name="own", variants=(replace(soft, formula="L"),))
+    divided = replace(SAC, variants=(replace(soft, temperature="τ"),))
+    assert [Roles(loss).has_critics for loss in (SAC, of_own, divided)] == [True, True, False]
+    for loss in (divided, *losses.EVERY[1:]):
+        assert not {"q1", "g", "value", "advantage"} & {
+            name for name in ("q1", *Roles(loss)) if name in Roles(loss)
+        }
