@@ -299,6 +299,14 @@ def test_action_values_are_captured_only_where_the_loss_has_such():
         net(torch.randn(6, 3)).sum().backward()
     with pytest.raises(UsageError, match="no output of q"):
         step(loss="policy-gradient")
+    with pytest.raises(InputError, match=r"^capture: found no labels and no targets among"):
+        step(loss="cross-entropy")
+    values = torch.randn(6, 4)
+    with softcheck.capture(actor=net, loss="policy-gradient", q=values) as made:
+        net(torch.randn(6, 3)).sum().backward()
+    np.testing.assert_array_equal(made.arrays["q"], values.numpy())
+    with pytest.raises(UsageError, match="q for a second time"):
+        step(loss="policy-gradient", q=values, critics=net)
     with pytest.raises(UsageError, match="found 'paper', expected one of"):
         step(loss="paper")
     Path("paper.tex").write_text(rf"We minimise the loss $L = {FORMULA}$.", "utf-8")

@@ -239,6 +239,8 @@ def _role(given: Given, *, required: bool) -> Role:
     if given.kind in (Kind.STATE, Kind.NUMBER):
         what = "the temperature" if given.name == "alpha" else given.name
         domain = replace(domain, hint=f"Check how {what} was dumped.")
+    if given.name != given.name.lower():  # a symbol R may be dumped as r
+        known = {**known, "aliases": (*known.get("aliases", ()), given.name.lower())}
     return Role(name=given.name, kind=given.kind, domain=domain, required=required, **known)
 
 

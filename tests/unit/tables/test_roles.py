@@ -169,6 +169,12 @@ def test_a_name_of_a_given_is_no_alias_of_another_role():
     assert roles.of("log_alpha").name == "alpha"
 
 
+def test_a_symbol_in_capitals_may_be_dumped_in_small_letters():
+    big, small = Given("R", "R", Kind.TABLE), Given("r", "r", Kind.STATE)
+    assert Roles(losses.loss("own", (big,))).of("r").name == "R"
+    assert Roles(losses.loss("own", (big, small))).of("r").name == "r"
+
+
 @pytest.mark.parametrize("loss", losses.EVERY, ids=lambda loss: loss.name)
 def test_no_name_stands_for_two_roles_of_a_loss(loss):
     roles = Roles(loss)
