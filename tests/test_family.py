@@ -85,6 +85,12 @@ def test_the_change_of_the_loss_rounds_as_the_descent_check_says(block, size, se
 
 
 @settings(max_examples=TABLES // 4)
+@given(blocks(max_actions=8), st.integers(0, 1000))
+def test_the_sampled_gradient_stays_in_its_interval(block, seed):
+    assert every.check(evaluations.of_block(block, samples=200, seed=seed), "sampled").failed == 0
+
+
+@settings(max_examples=TABLES // 4)
 @given(blocks(max_actions=12))
 def test_the_loss_is_within_its_bound(block):
     kernel = Family(block, Buffers())
