@@ -78,6 +78,8 @@ def test_a_loss_may_be_declared_anywhere(loss):
         assert softcheck.verify(**SOFT, loss=said, reduction="mean")
         softcheck.assert_gradient(**SOFT, loss=said, reduction="mean")
     softcheck.save_case("said.npz", **SOFT, loss=loss, reduction="mean")
+    assert open_case("said.npz", {}, declared=KNOWN).loss.name == loss
+    assert open_case("said.npz", {}, declared=Declared(default.LOSS, load=load)).loss.name == "sac"
     assert status("said.npz") == (0, "passed", "mean")
     assert status("said.npz", "--loss=sac", "--reduction=mean") == (0, "passed", "mean")
 

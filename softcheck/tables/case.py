@@ -35,8 +35,9 @@ class RawBlock:
     rows : int
         The number of states.
     arrays : mapping of str to ndarray
-        By role: shape (rows, actions), or (rows,) for what is one number for each state. What is
-        one number for all of them is in `Case.scalars` instead. Not to be written to.
+        By role: shape (rows, actions), or (rows,) for what is one number for each state; integers
+        for numbers of actions, each of a legal one. What is one number for all states is in
+        `Case.scalars` instead. Not to be written to.
     """
 
     start: int
@@ -63,7 +64,8 @@ class Case:
     tables : mapping of str to Table
         By role. Several critics are ``q1``, ``q2`` and so on; a single one is ``q``.
     scalars : mapping of str to float
-        Those of the roles that are one number for all states.
+        Those of the roles that are one number for all states; also what the loss has in place of an
+        optional array that the case has not.
     notes : tuple of str
         What the report should say about how the input was understood.
     given : mapping of str to Table

@@ -119,10 +119,11 @@ def _told(
     """Return the arrays of a file as they are read for the loss that it names itself."""
     contents = read(how)
     loss = declared.loss_of(where, contents.texts)
-    if loss is None or loss.variants == how.roles.loss.variants:
+    if loss is None:
         return contents, how
+    is_new = loss.variants != how.roles.loss.variants
     how = replace(how, roles=Roles(loss))
-    return read(how), how
+    return (read(how) if is_new else contents), how
 
 
 def _is_text(file: File) -> bool:
