@@ -31,7 +31,7 @@ def kernel(example, sample, slope=None):
 
 def ratio(x, y, tolerance):
     off = np.abs(x - y)
-    return np.divide(off, tolerance, out=np.zeros_like(off), where=off > 0.0).max()
+    return np.divide(off, tolerance, out=np.zeros_like(off), where=off > 0.0).max(initial=0.0)
 
 
 @NAMED
@@ -142,12 +142,14 @@ def of_autograd(example, sample, dtype):
     def tensor(x):
         return torch.tensor(x, dtype=None if x.dtype.kind == "i" else dtype)
 
+    def plain(x):
+        return x.detach().double().numpy() if x.is_floating_point() else x.numpy()
+
     logits = tensor(sample.logits).requires_grad_()
     data = {name: tensor(x) for name, x in sample.data.items()}
     example.value(Torch(logits, data)).sum().backward()
-    rounded = {name: x.numpy().astype(sample.data[name].dtype) for name, x in data.items()}
-    rounded = Sample(logits.detach().double().numpy(), rounded)
-    return rounded, logits.grad.double().numpy()
+    rounded = Sample(plain(logits), {name: plain(x) for name, x in data.items()})
+    return rounded, plain(logits.grad)
 
 
 def far(sample, offset):
@@ -171,6 +173,27 @@ def test_right_gradients_of_pytorch_are_within_their_tolerance(name, dtype, prec
         assert ratio(gradient, e.gradient, tolerance) < 0.1
         if scale == 1.0 and not offset:
             assert np.median(tolerance / e.scale) < 2.0**14 * precision.unit
+
+
+@NAMED
+@pytest.mark.parametrize(
+    ("dtype", "precision"),
+    [(torch.bfloat16, Precision.BFLOAT16), (torch.float16, Precision.FLOAT16)],
+    ids=str,
+)
+@pytest.mark.parametrize("actions", [2, 6, 1000])
+def test_so_are_those_that_were_computed_in_16_bits(name, dtype, precision, actions):
+    """With K = 2; where PyTorch has infinities instead, float16 ends."""
+    for scale in (1.0, 6.0):
+        sample = ordinary(actions, rows=10, seed=actions, scale=scale)
+        sample, gradient = of_autograd(EXAMPLES[name], sample, dtype)
+        e = kernel(EXAMPLES[name], sample)
+        gathered = 1.0 + actions * e.policy.pi
+        underflow = precision.underflow * (1.0 + e.weight_of_underflow) * gathered
+        tolerance = precision.tolerated * e.dump_rounding + underflow
+        finite = np.isfinite(gradient).all(axis=0)
+        assert ratio(gradient[:, finite], e.gradient[:, finite], tolerance[:, finite]) < 0.5
+        assert finite.all() or dtype is torch.float16
 
 
 def test_a_gradient_that_was_simplified_says_little_of_how_right_code_rounds():
