@@ -350,7 +350,7 @@ EXAMPLES = {
     ),
     "a-sum-of-one-number": Example(
         lambda m: m.sum(m.sum(m.pi**2) ** 2),
-        lambda m: m.pi**2 * m.sum(m.pi**2) * m.size * 4,
+        lambda m: m.pi**2 * m.sum(m.sum(m.pi**2)) * 4,
     ),
     "half-of-jensen-shannon": Example(
         lambda m: m.sum(m.pi * (m.log_pi - m.log(mixture(m)))),

@@ -60,8 +60,8 @@ class Sizes:
             case "logsumexp":
                 return own + 1.0
             case "sum":
-                added = self.on.sum if self.weighted else self.on.highest
-                return added(precise(first)).value
+                single = self.weighted or first.ndim < 2
+                return (self.on.sum if single else self.on.highest)(precise(first)).value
             case "at":
                 return self.on.at(precise(first), str(step.of)).value
         # It is a power, or an exponential.
