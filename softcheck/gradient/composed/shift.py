@@ -27,7 +27,8 @@ import numpy as np
 from softcheck.gradient.composed.evaluate import Running
 from softcheck.gradient.composed.interpret import interpret
 from softcheck.gradient.composed.moved import Moved, still, total
-from softcheck.gradient.composed.running import ONE, ZERO, Change, Pair, Rounded, precise
+from softcheck.gradient.composed.pair import Change, Pair, imaginary
+from softcheck.gradient.composed.running import NOTHING, ONE, ZERO, Rounded, precise
 from softcheck.gradient.definition import Operation, Program
 from softcheck.gradient.tolerance import U
 
@@ -262,8 +263,8 @@ class Shift(Generic[Change]):
 @np.errstate(all="ignore")  # where nothing is known, the error says so
 def complex_step(program: Program, running: Running) -> Rounded:
     """Return Im L(theta + i h e_a) / h; truncation is of the order of h^2, 2^-80."""
-    change = _change(program, running, Pair(ZERO, _number(STEP)))
-    return change.imaginary.times(1.0 / STEP)
+    change = _change(program, running, Pair(np.zeros(1), np.array([STEP]), NOTHING))
+    return imaginary(change).times(1.0 / STEP)
 
 
 @np.errstate(all="ignore")
