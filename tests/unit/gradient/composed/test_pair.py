@@ -57,6 +57,16 @@ def test_no_error_of_two_numbers_exceeds_its_bound(name, small):
     assert np.median(ratio) > 0.05
 
 
+@pytest.mark.parametrize("name", BOTH)
+def test_no_rounding_of_two_exact_numbers_exceeds_its_bound(name):
+    """Of numbers whose parts are alike, where most of them round."""
+    generator = np.random.default_rng(7)
+    x, y = (Pair(*generator.uniform(1, 2, (2, 4000)) * size, np.zeros(1)) for size in (1.0, 0.3))
+    exact = ([MP.mpc(*z) for z in zip(z.real, z.imaginary, strict=True)] for z in (x, y))
+    ratio = ratios(BOTH[name](x, y), [BOTH[name](a, b) for a, b in zip(*exact, strict=True)])
+    assert 0.1 < ratio.max() <= 1.0
+
+
 @pytest.mark.parametrize("name", ["add", "multiply", "divide"])
 @pytest.mark.parametrize("small", [True, False])
 def test_no_error_beside_a_real_number_exceeds_its_bound(name, small):

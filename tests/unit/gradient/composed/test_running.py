@@ -61,6 +61,13 @@ def test_a_sum_errs_by_no_more_than_its_bound(actions):
     assert off(table.sum(Buffers()), sums).max() <= 1.0
 
 
+@pytest.mark.parametrize("actions", [18, 19, 300])
+def test_a_sum_of_exact_numbers_errs_by_no_more_than_its_bound(actions):
+    table = np.random.default_rng(actions).uniform(1, 2, (actions, 200))
+    sums = [MP.fsum(map(MP.mpf, column)) for column in table.T.tolist()]
+    assert 0.01 < off(precise(table).sum(Buffers()), sums).max() <= 1.0
+
+
 @np.errstate(all="ignore")
 def test_what_may_be_zero_has_no_logarithm_and_no_inverse():
     x = Rounded(np.array([0.0, 1e-20, 1e-20]), np.array([1.0, 1.0, 1e-21]))
