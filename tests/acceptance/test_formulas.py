@@ -9,6 +9,8 @@ from fixture_cases import FIXTURES
 from random_losses import Piece, RandomLoss, judged
 from run import softcheck
 
+import softcheck as package
+
 SAC = r"-\sum_a \pi(a)(Q(a) - \alpha \log \pi(a))"
 PAPER = rf"""
 \section{{Soft policy loss}}
@@ -65,13 +67,7 @@ def test_a_shipped_loss_by_its_formula_is_verified_alike():
         renamed = {"ref_log_probs": "R", "labels": "j"}
         given = {renamed.get(key, key): it for key, it in arrays.items() if it.dtype.kind != "U"}
         given = {key.lower(): it for key, it in given.items()}
-        import softcheck as package
-
         assert package.verify(loss=formula, reduction="mean", **given), name
-
-
-def chosen(v, table):
-    return v.at(table)
 
 
 def mean_q(v):
