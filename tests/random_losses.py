@@ -98,6 +98,7 @@ class Writer:
 
     def __init__(self, r):
         self.r = r
+        self.used = set()
         self.entry = r.choice(["{0}({1})", "{0}_{1}", "{0}_{{{1}}}"])
         self.log = r.choice([r"\log ", r"\ln "])
         self.same = r.choice([r"\mathbf{{1}}\{{{0} = j\}}", r"\delta_{{{0}j}}", "[{0} = j]"])
@@ -208,6 +209,9 @@ class Writer:
             "product of chosen": lambda: self.policy("j") * self.sum().bracketed(),
             "normaliser": lambda: self.normaliser().power(2),
         }[kind]()
+        if made.text in self.used:  # two of a kind may leave nothing
+            return self.term()
+        self.used.add(made.text)
         if self.r.random() < 0.6:
             made = self.number() * Piece(rf"\cdot {made.text}", made.of, made.takes)
         return made, kind
