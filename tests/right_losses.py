@@ -486,8 +486,11 @@ def normalised(logits, legal):
     return np.where(legal, logits - normaliser(logits, legal), ILLEGAL)
 
 
-def tensors(given, dtype):
-    """Return what a loss is given as its code has it: numbers of states are columns."""
+def tensors(given, dtype, stored=None):
+    """Return what a loss is given as its code has it: numbers of states are columns.
+
+    Tables may have been `stored` in another type.
+    """
     made = {}
     for name, value in given.items():
         array = np.asarray(value)
@@ -495,7 +498,8 @@ def tensors(given, dtype):
             made[name] = torch.tensor(array)
         else:
             tensor = torch.tensor(array, dtype=dtype)
-            made[name] = {0: value, 1: tensor[..., None], 2: tensor}[array.ndim]
+            table = tensor.to(stored or dtype).to(dtype)
+            made[name] = {0: value, 1: tensor[..., None], 2: table}[array.ndim]
     return made
 
 
@@ -505,7 +509,7 @@ def drawn(number, most=MOST, actions=None, loss=None):
     draw = Draw(r, most, 32_000 if actions is None and number % 250 == 249 else actions, loss)
     arithmetic = ARITHMETICS[r.integers(len(ARITHMETICS))]
     stored, computed = arithmetic.dtypes
-    has = tensors(draw.given, computed)
+    has = tensors(draw.given, computed, stored if r.random() < 0.5 else None)
     legal = torch.tensor(draw.legal)
     ways = styles(draw.loss, Batch(lambda: legal.to(computed), legal, has))
     style = list(ways)[r.integers(len(ways))]
