@@ -61,6 +61,12 @@ class Batch:
             return teacher
         return torch.log_softmax(self.masked(teacher / self["temperature"]), -1)
 
+    def reverse(self, pi, log_pi):
+        """Return the part of a distillation that is the divergence in the other direction."""
+        if "beta" not in self.has:  # a teacher may leave actions out
+            return 0.0
+        return self.flat("beta") * (pi * (log_pi - self.log_teacher)).sum(-1)
+
     @property
     def index(self):
         """Labels or actions; any action where a label says that the position is left out."""
@@ -146,8 +152,7 @@ FORMULAS = {
     ),
     "cross-entropy": lambda b, pi, log_pi: -(b.target * log_pi).sum(-1) + b.z_loss,
     "distillation": lambda b, pi, log_pi: (
-        -(1 - b.flat("beta")) * (b.log_teacher.exp() * log_pi).sum(-1)
-        + b.flat("beta") * (pi * (log_pi - b.log_teacher)).sum(-1)
+        -(1 - b.flat("beta")) * (b.log_teacher.exp() * log_pi).sum(-1) + b.reverse(pi, log_pi)
     ),
     "reinforce": lambda b, pi, log_pi: (
         -b.flat("advantages") * b.chosen(log_pi) + b.flat("entropy_coef") * (pi * log_pi).sum(-1)
@@ -280,7 +285,7 @@ PARTS = {
     ),
     "cross-entropy": lambda b, log_pi: (0.0, b.target),
     "distillation": lambda b, log_pi: (
-        b["beta"] * (log_pi - b.log_teacher),
+        b["beta"] * (log_pi - b.log_teacher) if "beta" in b.has else 0.0,
         (1 - b["beta"]) * b.log_teacher.exp(),
     ),
     "reinforce": lambda b, log_pi: (b["entropy_coef"] * log_pi, chosen_entries(b, b["advantages"])),
@@ -330,7 +335,7 @@ SPECIAL = {
         (by_kl_div_of_teacher, is_forward),
         (by_kl_div_of_teacher_probabilities, is_forward),
         (by_cross_entropy_of_teacher, is_forward),
-        (by_both_divergences, None),
+        (by_both_divergences, lambda batch: not is_forward(batch)),
     ],
     "reinforce": [(by_log_prob_and_entropy, None), (by_weighted_cross_entropy, None)],
 }
@@ -465,6 +470,16 @@ class Draw:
         self._reference(("teacher_log_probs", "teacher_logits"))
         self.option("temperature", -0.5, 0.7)
         self.option("beta", -2, -0.1)
+        if "beta" not in self.given and self.r.random() < 0.2:
+            self._truncate(
+                "teacher_logits" if "teacher_logits" in self.given else "teacher_log_probs"
+            )
+
+    def _truncate(self, name):
+        """Leave the teacher's likeliest actions alone, and -inf elsewhere."""
+        table = np.where(self.legal, self.given[name], -np.inf)
+        kept = table >= np.sort(table, -1)[:, -max(1, self.actions // 2), None]
+        self.given[name] = np.where(kept | ~self.legal, self.given[name], -np.inf)
 
     def _reinforce(self):
         self.given["actions"] = self.index

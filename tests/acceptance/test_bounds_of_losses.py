@@ -112,6 +112,8 @@ def distillation(state, theta):
         teacher, _ = log_softmax([x / temperature for x in teacher])
     log_pi, _ = log_softmax([x / temperature for x in theta])
     forward = cross([mpmath.exp(x) for x in teacher], log_pi)
+    if not beta:  # a teacher may leave actions out
+        return forward
     away = [x - y for x, y in zip(log_pi, teacher, strict=True)]
     return (1 - beta) * forward + beta * mean(log_pi, away)
 
