@@ -78,8 +78,8 @@ class Batch:
         targets = self.has.get("targets")
         if targets is None:
             targets = F.one_hot(self.index, self.legal.shape[-1]).to(self.read().dtype)
-        smoothing = self["label_smoothing"]
-        return (1 - smoothing) * targets + smoothing * self.legal / self.legal.sum(-1, keepdim=True)
+        smoothing, legal = self["label_smoothing"], self.legal.to(targets.dtype)
+        return (1 - smoothing) * targets + smoothing * legal / legal.sum(-1, keepdim=True)
 
     def flat(self, name):
         """Return a number, or one for each state without an axis of actions."""
@@ -123,9 +123,12 @@ def of_distribution(batch):
 
 
 def less_maximum(batch):
-    """With the maximum taken off by hand, as NumPy's users write it."""
+    """With the maximum taken off by hand, as NumPy's users write it.
+
+    It is detached: its gradient is 0, but rounding leaves all that cancels at the largest logit.
+    """
     logits = batch.masked()
-    z = logits - logits.amax(-1, keepdim=True)
+    z = logits - logits.amax(-1, keepdim=True).detach()
     w = z.exp()
     Z = w.sum(-1, keepdim=True)
     return w / Z, z - Z.log()
