@@ -184,6 +184,8 @@ def test_the_derived_bound_is_never_exceeded_and_is_no_excuse(loss):
         said = [check for check in found.checks if check.status is not Status.PASSED]
         assert found.status is not Status.FAILED, (seed, case.regime, list(case.given), said)
         (gradient,) = (check for check in found.checks if check.name == "gradient")
-        ratios.append(gradient.worst.ratio)
+        # A dump's logits may have been rounded themselves, far from 0.
+        if np.abs(case.logits).max() < 30.0:
+            ratios.append(gradient.worst.ratio)
     # A bound that nothing comes near hides mistakes.
     assert np.median(ratios) > 0.01

@@ -171,7 +171,7 @@ NO_LABELS = {
     "negative": (at(3, -1), "-1"),
     "ignored, but nobody said so": (at(1, -100), "ignore_index"),
     "half a label": (at(4, 1.5, float), "1.5"),
-    "not a number": (at(4, np.nan, float), "nan"),
+    "not a number": (at(4, np.nan, float), "NaN"),
     "infinite": (at(4, np.inf, float), "inf"),
     "one-hot": (one_hot(LABELS), "labels"),
     "one-hot of truth values": (one_hot(LABELS).astype(bool), "labels"),
