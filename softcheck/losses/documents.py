@@ -1,7 +1,7 @@
 """Documents and formulas to losses: which symbol is the loss, and what it is called."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from softcheck.derive.expr import Expr, Sym
@@ -74,7 +74,23 @@ def document(text: str, name: str, symbol: str | None, where: str) -> Named:
         chosen = said.variants or (_only(reading, where),)
     for each in chosen:
         _defined(each, reading, where)
-    return Named(name, said.title, tuple(made(each, known, said, where) for each in chosen))
+    variants = tuple(made(each, known, said, where) for each in chosen)
+    return Named(name, said.title, _told_apart(variants))
+
+
+def _told_apart(variants: tuple[Made, ...]) -> tuple[Made, ...]:
+    """Return variants in which no array is optional without which a case is another's."""
+    names = [{given.name for given in each.variant.givens} for each in variants]
+
+    def told(made: Made) -> Made:
+        arrays = {given.name for given in made.variant.givens}
+        givens = tuple(
+            replace(given, default=None) if arrays - {given.name} in names else given
+            for given in made.variant.givens
+        )
+        return replace(made, variant=replace(made.variant, givens=givens))
+
+    return tuple(map(told, variants))
 
 
 def formula(text: str, where: str) -> Named:
@@ -136,7 +152,7 @@ def _only(reading: Reading, where: str) -> str:
             where,
             f"{len(found)} symbols that may be the loss: {listed}" if found else listed,
             "one",
-            f"Name it: FILE::{found[0]}." if found else "Write it as 'L := ...'.",
+            f"Name it: {where}::{found[0]}." if found else "Write it as 'L := ...'.",
         )
     return found[0]
 

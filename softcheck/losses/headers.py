@@ -9,7 +9,8 @@ It is written in comments, so that LaTeX and `softcheck derive` leave it alone:
     %   q: $Q(a)$: the value of each action
     %   alpha: $\alpha$, not negative: the weight of the entropy
 
-Behind the symbol may stand what an array may hold, `default X`, and `for each state`.
+A long line may go on in another of the same kind. Behind the symbol may stand what an array may
+hold, `default X`, and `for each state`.
 """
 
 import re
@@ -73,7 +74,7 @@ def header(text: str, where: str) -> Header:
     listing = False
     for number, line in enumerate(text.splitlines(), 1):
         if (key := _LINE.match(line)) is not None:
-            said[key[1]] = key[2]
+            said[key[1]] = f"{said.get(key[1], '')} {key[2]}".strip()
         elif _ARRAYS.match(line) is not None:
             listing = True
         elif listing and (array := _ARRAY.match(line)) is not None:

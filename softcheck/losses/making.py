@@ -1,5 +1,6 @@
 """A loss from the symbol that it is defined as: its gradient, the proof, and its programs."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from softcheck.derive.givens import Basis
 from softcheck.derive.glyphs import ACCENT_NAMES, GREEK
 from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.terms import OutsideError
-from softcheck.derive.kernel.theorems import Facts
+from softcheck.derive.kernel.theorems import Facts, Proved
 from softcheck.derive.reading.defaults import DEFAULTS
 from softcheck.derive.spell import latex, unicode
 from softcheck.errors import UsageError
@@ -47,12 +48,14 @@ class Made:
     loss, gradient : Expr
         As they are printed, all but the policy written out; the gradient is by the logit of
         `action`.
-    value : Expr
-        The loss as it is computed, in terms of the divided logits.
+    value, slope : Expr
+        The loss and its gradient as they are computed, by the divided logits.
     policy : Policy
     facts : Facts
         What the proof rests on.
     action : str
+    theorem : Proved
+        That the gradient is the derivative of the loss.
     """
 
     variant: Variant
@@ -60,13 +63,15 @@ class Made:
     loss: Expr
     gradient: Expr
     value: Expr
+    slope: Expr
     policy: Policy
     facts: Facts
     action: str
+    theorem: Proved
 
     def equal(self, x: Expr, y: Expr) -> bool:
         """Tell whether two settled formulas are proved to be equal for every n."""
-        return _equal(NormalForm(_of_divided(self.facts, self.policy)), x, y)
+        return _equal(NormalForm(of_divided(self.facts, self.policy)), x, y)
 
 
 def made(name: str, known: Basis, header: Header, where: str) -> Made:
@@ -97,6 +102,7 @@ def made(name: str, known: Basis, header: Header, where: str) -> Made:
 
 def refused(where: str, reason: str) -> UsageError:
     """Return the error for a loss that cannot be proved."""
+    reason = re.sub(r"‡\d*", "·", reason)  # an action that has no name of the document's
     return UsageError(
         where,
         f"a loss that is not proved: {reason}",
@@ -121,16 +127,19 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
     action = next(letter for letter in _LETTERS if letter not in names)
     form = NormalForm(facts)
     slope = gradient(value, policy, action, lambda x: _equal(form, policy.undivided(x), ONE))
+    if _equal(form, policy.undivided(slope), ZERO):
+        raise OutsideError(f"the gradient of {unicode(symbol)} is 0 everywhere")
     tau = policy.temperature
     whole_slope = policy.undivided(slope)
     if tau is not None:
         whole_slope = quotient(whole_slope, Sym(tau))
     shown = lettered(with_softmaxes(whole_slope), (action,))
     _prove(form, symbol, policy.undivided(value), "its own form")
-    _prove(form, Diff(symbol, Sym(policy.logits, (action,))), whole_slope, "its gradient")
     _prove(form, whole_slope, shown, "its gradient")
+    derivative = Diff(symbol, Sym(policy.logits, (action,)))
+    theorem = _prove(form, derivative, whole_slope, "its gradient")
     written = lettered(whole)
-    divided = NormalForm(_of_divided(facts, policy))
+    divided = NormalForm(of_divided(facts, policy))
     read = parts(value, policy, lambda x, y: _equal(divided, x, y))
     variant = Variant(
         givens=givens,
@@ -145,7 +154,7 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
         temperature=None if tau is None else names[tau],
         equation=header.equation,
     )
-    return Made(variant, symbol, written, shown, value, policy, facts, action)
+    return Made(variant, symbol, written, shown, value, slope, policy, facts, action, theorem)
 
 
 def _policy(symbol: Sym, known: Basis) -> Policy:
@@ -180,7 +189,7 @@ def _facts(known: Basis, policy: Policy, givens: tuple[Given, ...]) -> Facts:
     )
 
 
-def _of_divided(facts: Facts, policy: Policy) -> Facts:
+def of_divided(facts: Facts, policy: Policy) -> Facts:
     """Return what is known of formulas in the divided logits."""
     return replace(
         facts,
@@ -196,9 +205,11 @@ def _equal(form: NormalForm, x: Expr, y: Expr) -> bool:
         return False
 
 
-def _prove(form: NormalForm, left: Expr, right: Expr, what: str) -> None:
-    if form.proved(left, right) is None:
+def _prove(form: NormalForm, left: Expr, right: Expr, what: str) -> Proved:
+    theorem = form.proved(left, right)
+    if theorem is None:
         raise OutsideError(f"{what}, {unicode(lettered(right))}, is not shown")
+    return theorem
 
 
 # Arrays
@@ -212,7 +223,7 @@ def _givens(
     for part in in_order(whole):
         if isinstance(part, Sym) and part.name not in policy.symbols:
             if len(part.args) > 1:
-                raise OutsideError(f"{unicode(part)} takes {len(part.args)} actions")
+                raise OutsideError(f"{unicode(part)} depends on {len(part.args)} actions")
             uses.setdefault(part.name, Kind.TABLE if part.args else Kind.NUMBER)
     if policy.temperature is not None:
         uses.setdefault(policy.temperature, Kind.NUMBER)

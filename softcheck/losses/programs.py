@@ -5,6 +5,7 @@ from itertools import product as pairs
 
 from softcheck.derive.expr import (
     ONE,
+    ZERO,
     Add,
     Delta,
     Div,
@@ -71,11 +72,13 @@ class _Compiler:
     def value(self, x: Expr, axis: str | None) -> None:
         """Add the operations of a formula, its value last."""
         last = self.of(x, axis)
+        if axis is not None and not self.operations[last].by_action:
+            # The same at every action: nothing that depends on one is added.
+            zero, policy = self._add("number", of=ZERO.value), self.of(self.policy.at(axis), axis)
+            last = self._join("add", last, self._join("multiply", zero, policy))
         if last != len(self.operations) - 1:
             # The value is a step on the way to another: it is computed again at the end.
             self.operations.append(self.operations[last])
-        if axis is not None and not self.operations[-1].by_action:
-            raise OutsideError("a gradient that is the same at every action")
 
     def of(self, x: Expr, axis: str | None) -> int:  # noqa: C901  one case a node
         policy = self.policy
@@ -170,8 +173,6 @@ class _Compiler:
         return self.names[index]
 
     def _indicator(self, left: str, right: str, axis: str | None) -> int:
-        if left == right:
-            return self.of(ONE, axis)
         if axis not in (left, right):
             return self._at(self._indicator(left, right, left), right, axis)
         other = right if left == axis else left

@@ -76,11 +76,27 @@ def product(factors: Iterable[Expr]) -> Expr:
                 rest.append(part)
     if not number:
         return ZERO
+    rest = _cancelled(rest)
     if not rest:
         return Num(number)
     if number != 1:
         rest.insert(0, Num(number))
     return Mul(tuple(rest)) if len(rest) > 1 else rest[0]
+
+
+def _cancelled(factors: list[Expr]) -> list[Expr]:
+    """Return factors without those that a quotient among them divides by."""
+    for place, factor in enumerate(factors):
+        if isinstance(factor, Div):
+            below = factors_of(factor.under)
+            for other in factors:
+                if other in below:
+                    rest = list(factors[:place] + factors[place + 1 :])
+                    rest.remove(other)
+                    kept = list(below)
+                    kept.remove(other)
+                    return _cancelled([*rest, *factors_of(quotient(factor.over, product(kept)))])
+    return factors
 
 
 def factors_of(x: Expr) -> tuple[Expr, ...]:

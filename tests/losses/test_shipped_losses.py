@@ -72,12 +72,15 @@ def _cross_entropy(theta, x):
 
 def _distillation(theta, x):
     given = x["teacher_logits"] if "teacher_logits" in x else x["teacher_log_probs"]
-    teacher = _log_softmax(given / x["temperature"])
-    log_pi = _log_softmax(theta / x["temperature"])
+    if "temperature" in x:
+        teacher = _log_softmax(given / x["temperature"])
+        log_pi = _log_softmax(theta / x["temperature"])
+    else:  # as they are, also where they add up to something else than 1
+        teacher, log_pi = given, _log_softmax(theta)
     forward = -(teacher.exp() * log_pi).sum(0)
     if "beta" not in x:
         return forward
-    reverse = functional.kl_div(teacher, log_pi, reduction="none", log_target=True).sum(0)
+    reverse = (log_pi.exp() * (log_pi - teacher)).sum(0)
     return (1 - x["beta"]) * forward + x["beta"] * reverse
 
 
@@ -201,24 +204,41 @@ def test_the_names_that_people_use():
         ],
         "distillation": [
             {"teacher_logits": None, "temperature": 1},
-            {"teacher_log_probs": None, "temperature": 1},
+            {"teacher_log_probs": None},
+            {"teacher_log_probs": None, "temperature": None},
             {"teacher_logits": None, "temperature": 1, "beta": None},
-            {"teacher_log_probs": None, "temperature": 1, "beta": None},
+            {"teacher_log_probs": None, "beta": None},
+            {"teacher_log_probs": None, "temperature": None, "beta": None},
         ],
         "reinforce": [{"actions": None, "advantages": None, "entropy_coef": 0}],
     }
 
 
+@pytest.mark.parametrize("name", names())
+def test_the_arrays_of_a_case_tell_its_variant(name):
+    every = [
+        (
+            {given.name for given in variant.givens if given.default is None},
+            {given.name for given in variant.givens},
+        )
+        for variant in load(name).variants
+    ]
+    for needed, known in every:
+        for extra in ([], *[[name] for name in known - needed], known - needed):
+            case = needed | {*extra}
+            assert [k for n, k in every if n <= case <= k] == [known]
+
+
 def test_minus_infinity_is_legal_where_a_loss_takes_the_exponential_alone():
     legal = {
         given.legal
-        for variant in load("distillation").variants[:2]
+        for variant in load("distillation").variants[:3]
         for given in variant.givens
         if given.kind is Kind.TABLE
     }
     both = {
         given.legal
-        for variant in load("distillation").variants[2:]
+        for variant in load("distillation").variants[3:]
         for given in variant.givens
         if given.kind is Kind.TABLE
     }
