@@ -48,6 +48,10 @@ Factor: TypeAlias = Annotated[
 Number: TypeAlias = Annotated[float, Meta(description="a number")]
 Switch: TypeAlias = Annotated[bool, Meta(description="true or false")]
 Place: TypeAlias = Annotated[str, Meta(min_length=1, description='a path such as "run.npz::q"')]
+Source: TypeAlias = Annotated[
+    str,
+    Meta(min_length=1, description='a loss such as "cross-entropy", "paper.tex::L" or a formula'),
+]
 Address: TypeAlias = Annotated[
     str, Meta(min_length=1, description='an address such as "tcp://127.0.0.1:8786"')
 ]

@@ -13,6 +13,7 @@ from run import softcheck
 from softcheck.errors import InputError
 from softcheck.tables import FILE_FORMATS, ROLES, Kind
 from softcheck.tables.files import File
+from softcheck.tables.table import Reading
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -57,7 +58,7 @@ def extra(form, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("softcheck.tables.refusals.import_module", missing)
         try:
-            form.read(File(str(path)), True)
+            form.read(File(str(path)), Reading(ROLES, allow_pickle=True))
         except InputError as error:
             match = re.search(r"softcheck\[(\w+)\]", error.hint)
             return match and match[1]

@@ -23,7 +23,7 @@ from softcheck.settings import (
 from softcheck.tables.files import File
 from softcheck.tables.inputs import Inputs
 from softcheck.tables.refusals import decode, reading
-from softcheck.tables.roles import ROLES, family, is_critic, role_of
+from softcheck.tables.roles import ROLES, is_critic
 from softcheck.tables.urls import shown
 
 if TYPE_CHECKING:
@@ -406,13 +406,13 @@ def _check_names(names: Mapping[str, str], where: str) -> None:
     """Raise UsageError unless every key is a role, once."""
     seen: dict[str, str] = {}
     for role, own in names.items():
-        meant = role_of(role)
+        meant = ROLES.of(role)
         if meant is None or (role not in ROLES and not is_critic(role) and role != "log_alpha"):
             known = (*ROLES, "q1", "q2", "log_alpha")
             hint = (
                 did_you_mean(role, known, 'The role comes first, as in grad = "actor_grad".')
                 if meant is None
-                else f"Did you mean '{family(role)}'?"
+                else f"Did you mean '{ROLES.family(role)}'?"
             )
             raise UsageError(
                 f"{where}.{role}", "an unknown role", f"one of {', '.join(known)}", hint

@@ -14,7 +14,7 @@ from softcheck.errors import UsageError
 from softcheck.gradient.tolerance import Precision
 from softcheck.tables.arrays import as_numpy
 from softcheck.tables.refusals import load_extra
-from softcheck.tables.roles import Arrays, family
+from softcheck.tables.roles import ROLES, Arrays
 from softcheck.tables.table import AsGiven
 from softcheck.training.saving import save_case
 
@@ -255,7 +255,7 @@ def capture(
     actors = [] if actor is None else _modules("actor", actor)
     modules = _modules("critics", critics)
     given = _copies({"alpha": alpha} | arrays)
-    if "alpha" not in map(family, given):
+    if "alpha" not in map(ROLES.family, given):
         raise UsageError("capture", "no alpha", "alpha or log_alpha", "Give the temperature.")
     captured = Captured(len(actors), len(modules), given)
     with captured._hooks:
