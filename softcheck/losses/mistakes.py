@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from math import exp, log
-from typing import TypeAlias
+from typing import NamedTuple
 
 from softcheck.derive.expr import (
     ONE,
@@ -35,7 +35,9 @@ from softcheck.derive.kernel.terms import OutsideError
 from softcheck.derive.points.evaluate import Evaluator, NoValueError
 from softcheck.derive.points.jets import Arithmetic
 from softcheck.derive.spell import unicode
-from softcheck.gradient.definition import Kind, Program
+from softcheck.errors import SoftcheckError
+from softcheck.gradient.definition import Kind, Loss, Program, Term, Variant, Wrong
+from softcheck.losses import read
 from softcheck.losses.making import Made
 from softcheck.losses.places import (
     Place,
@@ -73,62 +75,7 @@ _HELD = "⊥"
 
 _FLOATS = Arithmetic(float, exp, log)
 _ACTIONS = 4
-
-_Numbers: TypeAlias = tuple[float, ...] | None
-"""A gradient at a point of so many actions, which tells most formulas apart without a proof."""
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A mistake of a loss.
-
-    Attributes
-    ----------
-    code : str
-        That of `softcheck explain`.
-    said : str
-        What was done, in words.
-    term : str
-        The term that it is about, or the loss with `sg[...]`, as it is printed; empty where it is
-        about none.
-    factor : str
-        What the term is multiplied by; empty where there is no such thing.
-    slope : Expr
-        The gradient that it leaves, by the divided logits.
-    program : Program
-        The same.
-    also : tuple of Wrong
-        Other mistakes that leave the same gradient for every number of actions.
-    """
-
-    code: str
-    said: str
-    term: str
-    factor: str
-    slope: Expr
-    program: Program
-    also: tuple["Wrong", ...] = ()
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether nothing but rounding is left of the gradient."""
-        return self.slope == ZERO
-
-
-@dataclass(frozen=True)
-class Term:
-    """A term of a loss by itself.
-
-    Attributes
-    ----------
-    text : str
-        As it is printed.
-    program : Program
-        Its gradient.
-    """
-
-    text: str
-    program: Program
+_NEAR = 1e-9
 
 
 @dataclass(frozen=True)
@@ -142,26 +89,33 @@ class _Draft:
     factor: str = ""
 
 
+def of_variant(loss: Loss, variant: Variant) -> tuple[tuple[Wrong, ...], tuple[Term, ...]]:
+    """Return the mistakes of a loss as it is given by some arrays, and its terms.
+
+    There are none where what it was read from is no longer what it was.
+    """
+    try:
+        found = [made for made in read(loss.name).variants if made.variant == variant]
+    except SoftcheckError:
+        found = []
+    return (mistakes(found[0]), terms(found[0])) if found else ((), ())
+
+
 def mistakes(made: Made) -> tuple[Wrong, ...]:
     """Return the mistakes of a loss, the usual ones first."""
     maker = _Maker(made)
-    right = maker.slope(maker.whole)
-    of_right = maker.numbers(right)
-    found: list[tuple[Wrong, _Numbers]] = []
-
-    def same(one: Expr, numbers: _Numbers, other: Expr, others: _Numbers) -> bool:
-        return _near(numbers, others) and made.equal(one, other)
-
-    for wrong in maker.found():
-        numbers = maker.numbers(wrong.slope)
-        if same(wrong.slope, numbers, right, of_right):
+    right = _Left.of(maker.slope(maker.whole), maker)
+    found: list[tuple[Wrong, _Left]] = []
+    for wrong, slope in maker.found():
+        left = _Left.of(slope, maker)
+        if left.same(right, made):
             continue
         for place, (other, others) in enumerate(found):
-            if same(wrong.slope, numbers, other.slope, others):
+            if left.same(others, made):
                 found[place] = replace(other, also=(*other.also, wrong)), others
                 break
         else:
-            found.append((wrong, numbers))
+            found.append((wrong, left))
     return tuple(wrong for wrong, _ in found)
 
 
@@ -180,10 +134,26 @@ def terms(made: Made) -> tuple[Term, ...]:
     return tuple(found.values())
 
 
-def _near(x: _Numbers, y: _Numbers) -> bool:
-    if x is None or y is None:
-        return True
-    return all(abs(one - other) <= 1e-9 * (1.0 + abs(one)) for one, other in zip(x, y, strict=True))
+class _Left(NamedTuple):
+    """The gradient that a mistake leaves, and its value at a point, if it has one there.
+
+    That tells most formulas apart without a proof.
+    """
+
+    slope: Expr
+    numbers: tuple[float, ...] | None
+
+    @classmethod
+    def of(cls, slope: Expr, maker: "_Maker") -> "_Left":
+        return cls(slope, maker.numbers(slope))
+
+    def same(self, other: "_Left", made: Made) -> bool:
+        """Tell whether two are proved to be the same for every number of actions."""
+        if self.numbers is not None and other.numbers is not None:
+            pairs = zip(self.numbers, other.numbers, strict=True)
+            if any(abs(x - y) > _NEAR * (1.0 + abs(x)) for x, y in pairs):
+                return False
+        return made.equal(self.slope, other.slope)
 
 
 def _leaf(name: str, args: tuple[int, ...]) -> float:
@@ -202,15 +172,16 @@ class _Maker:
         self.free = frozenset(free_indices(self.whole))
         self.places = list(places(self.whole, self.policy))
 
-    def found(self) -> Iterator[Wrong]:
-        """Yield all mistakes whose gradient can be computed."""
+    def found(self) -> Iterator[tuple[Wrong, Expr]]:
+        """Yield all mistakes whose gradient can be computed, and that as a formula."""
         for draft in self._drafts():
             try:
                 slope = draft.slope()
                 program = self.program(slope)
             except OutsideError:
                 continue
-            yield Wrong(draft.code, draft.said, draft.term, draft.factor, slope, program)
+            zero = slope == ZERO
+            yield Wrong(draft.code, draft.said, draft.term, draft.factor, program, zero), slope
 
     def _drafts(self) -> Iterator[_Draft]:
         yield from self._of_backward()
@@ -255,7 +226,7 @@ class _Maker:
             slope = Mul((slope, Exp(Mul((ZERO, Log(pi))))))  # the same at every action
         return compiled(slope, self.policy, self.names, self.action)
 
-    def numbers(self, slope: Expr) -> _Numbers:
+    def numbers(self, slope: Expr) -> tuple[float, ...] | None:
         """Return a gradient at a point, or None where it has no value there."""
         definitions = {self.policy.name: self.policy.definition()}
         point = Evaluator(_ACTIONS, _FLOATS, _leaf, definitions)

@@ -198,7 +198,7 @@ def test_a_mistake_has_the_gradient_of_the_mistaken_code(key, code, term, factor
             (each.code, each.factor) == (code, factor) and term in each.term
             for each in _everything(wrong)
         )
-        and _near(state.of(wrong.program), autograd)
+        and _near(state.of(wrong.slope), autograd)
     ]
     assert len(found) == 1
 
@@ -212,13 +212,13 @@ def test_a_step_of_the_backward_pass_that_is_left_out():
     wanted = {"no-baseline": -target + shift, "diagonal-jacobian": -target * (1 - pi) + shift}
     for code, gradient in wanted.items():
         (wrong,) = [wrong for wrong in LISTED["cross-entropy-1"] if wrong.code == code]
-        np.testing.assert_allclose(state.of(wrong.program), gradient, rtol=1e-12)
+        np.testing.assert_allclose(state.of(wrong.slope), gradient, rtol=1e-12)
     state = State(VARIANTS["sac-0"])
     x, theta = state.tensors, torch.tensor(state.theta)
     log = _log(theta).requires_grad_()
     (at_log,) = torch.autograd.grad(-(log.exp() * (x["q"] - x["alpha"] * log)).sum(), log)
     g = x["q"] - x["alpha"] * _log(theta)
-    found = [state.of(wrong.program) for wrong in LISTED["sac-0"] if wrong.code == "no-baseline"]
+    found = [state.of(wrong.slope) for wrong in LISTED["sac-0"] if wrong.code == "no-baseline"]
     assert _near(found[0], -_pi(theta) * g)
     assert _near(found[1], at_log)
 
@@ -239,7 +239,7 @@ def _each_stop_is_known(made, listed):
             wrong
             for wrong in listed
             if any(each.code == "stop-gradient" for each in _everything(wrong))
-            and all(map(_near, [state.of(wrong.program) for state in states], gradients))
+            and all(map(_near, [state.of(wrong.slope) for state in states], gradients))
         ]
         if all(map(_near, gradients, right)):
             assert not named
@@ -254,7 +254,7 @@ def _each_stop_is_known(made, listed):
 def test_no_mistake_is_the_right_gradient_and_no_two_are_the_same(key):
     states = [State(VARIANTS[key], seed) for seed in range(3)]
     right = np.stack([state.detached(None)[0] for state in states])
-    made = [np.stack([state.of(w.program) for state in states]) for w in LISTED[key]]
+    made = [np.stack([state.of(w.slope) for state in states]) for w in LISTED[key]]
     for place, one in enumerate(made):
         assert not _near(one, right)
         assert not any(_near(one, other) for other in made[:place]), LISTED[key][place].said
@@ -268,11 +268,11 @@ def test_a_term_and_a_loss_without_it_make_the_loss(key):
     assert bool(found) == (" + " in made.variant.formula or " − " in made.variant.formula)
     for term in found:
         pairs = [
-            state.of(term.program) + state.of(wrong.program)
+            state.of(term.slope) + state.of(wrong.slope)
             for wrong in LISTED[key]
             if any((each.factor, each.term) == ("0", term.text) for each in _everything(wrong))
         ]
-        moves = not _near(state.of(term.program), np.zeros(ACTIONS))
+        moves = not _near(state.of(term.slope), np.zeros(ACTIONS))
         assert len(pairs) == moves
         assert all(_near(whole, state.of(made.variant.slope)) for whole in pairs)
 
