@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 from math import exp, log
 from typing import NamedTuple
 
@@ -89,6 +89,7 @@ class _Draft:
     factor: str = ""
 
 
+@lru_cache(16)
 def of_variant(loss: Loss, variant: Variant) -> tuple[tuple[Wrong, ...], tuple[Term, ...]]:
     """Return the mistakes of a loss as it is given by some arrays, and its terms.
 
@@ -370,14 +371,15 @@ class _Maker:
         policy, pi = self.policy, self.policy.at(self.action)
         everything, varying, shift = by_log_policy(self._settled(self.whole), policy, self.action)
         shifted = product((shift, pi))
-        for code, said, factor in (
-            (NO_BASELINE, "the sum that the softmax subtracts is left out", ONE),
-            ("diagonal-jacobian", "only the diagonal of the softmax Jacobian is used",
-             less(ONE, pi)),
-        ):  # fmt: skip
-            for weight in (varying, everything):
-                left = total((product((weight, factor)), shifted))
-                yield _Draft(code, said, partial(_itself, left))
+        left_out = "the sum that the softmax subtracts is left out"
+        diagonal = "only the diagonal of the softmax Jacobian is used"
+        for code, said, weight in (
+            (NO_BASELINE, left_out, varying),
+            (NO_BASELINE, "the gradient is that by log π", everything),
+            ("diagonal-jacobian", diagonal, product((varying, less(ONE, pi)))),
+            ("diagonal-jacobian", f"{diagonal}, by log π", product((everything, less(ONE, pi)))),
+        ):
+            yield _Draft(code, said, partial(_itself, total((weight, shifted))))
         yield _Draft("double-softmax", "probabilities are taken for logits", self._twice)
         if policy.temperature is not None:
             tau = Sym(policy.temperature)
