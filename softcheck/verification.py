@@ -94,9 +94,16 @@ def verify_case(
     tallies = every.outcome(partial, context, None if alpha is None else float(alpha))
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
-        from softcheck.diagnosis.name import diagnose
+        arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
+        if case.roles.is_soft:
+            from softcheck.diagnosis import name
 
-        diagnosis = diagnose(case, settings, tallies, partial.moments, masking.masked, over_blocks)
+            diagnosis = name.diagnose(*arguments)
+        else:
+            from softcheck.diagnosis import of_formulas
+            from softcheck.losses.mistakes import of_variant
+
+            diagnosis = of_formulas.diagnose(*arguments, of_variant(case.loss, case.variant))
     return case_result(case, settings, tallies, masking, diagnosis)
 
 

@@ -13,7 +13,7 @@ from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
 from softcheck.errors import InputError, UsageError
-from softcheck.gradient.definition import Given, Kind
+from softcheck.gradient.definition import Given, Kind, Variant
 from softcheck.gradient.policy import LINE, Block, Buffers, Entries, Flags, PerState, Quantity
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import BLOCK_ENTRIES, CriticChoice, Reduction, Settings
@@ -97,7 +97,7 @@ def evaluation(
     masking: Masking,
 ) -> Evaluation:
     """Check the givens of a block and lay them out, beside what was dumped."""
-    block, legal = given_block(case, raw, settings, buffers, masking)
+    block, legal = given_block(case, raw, settings, buffers, masking, context.loss)
     temperature = _temperature(case, raw)
     factor = _factor(case, raw, context)
     return Evaluation(
@@ -117,9 +117,16 @@ def evaluation(
 
 
 def given_block(
-    case: Case, raw: RawBlock, settings: Settings, buffers: Buffers, masking: Masking
+    case: Case,
+    raw: RawBlock,
+    settings: Settings,
+    buffers: Buffers,
+    masking: Masking,
+    loss: Variant | None = None,
 ) -> tuple[Block, Flags | None]:
     """Check the givens of a block and lay them out actions first, in float64.
+
+    `loss` is that of the case, in whatever form it is to be computed.
 
     Returns
     -------
@@ -143,7 +150,7 @@ def given_block(
         for given in case.variant.givens
     }
     constant = {name for name in data if name in case.scalars or name not in case.tables} - {"q"}
-    return block_of(case.variant, data, constant, logits, legal, buffers), legal
+    return block_of(loss or case.variant, data, constant, logits, legal, buffers), legal
 
 
 def _given(

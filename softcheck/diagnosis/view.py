@@ -22,6 +22,7 @@ from softcheck.gradient.policy import (
 )
 from softcheck.gradient.tolerance import live_magnitude, summation
 from softcheck.settings import CriticChoice
+from softcheck.tables.case import RawBlock
 from softcheck.tables.roles import is_q
 
 Laid: TypeAlias = Array  # (*shape of the states, actions)
@@ -91,12 +92,15 @@ class View:
     given : mapping of role to Quantity
         Critics, logits and weights as they were given, masked actions included.
     shared : Shared
+    raw : RawBlock or None
+        All that was given, where the states are those of a block.
     """
 
     e: Evaluation
     states: Numbers
     given: Mapping[str, Quantity]
     shared: Shared
+    raw: RawBlock | None = None
 
     @property
     def p(self) -> Entries:

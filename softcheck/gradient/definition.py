@@ -198,3 +198,51 @@ class Loss:
     name: str
     title: str
     variants: tuple[Variant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A mistake of a loss, and the gradient that it leaves.
+
+    Attributes
+    ----------
+    code : str
+        That of `softcheck explain`.
+    said : str
+        What was done, in words.
+    term : str
+        The term that it is about, or the loss with `sg[...]`, as it is printed; empty where it is
+        about none.
+    factor : str
+        What the term is multiplied by; empty where there is no such thing.
+    slope : Program
+        As that of `Variant`.
+    is_zero : bool
+        Whether nothing but rounding is left of the gradient.
+    also : tuple of Wrong
+        Other mistakes that leave the same gradient for every number of actions.
+    """
+
+    code: str
+    said: str
+    term: str
+    factor: str
+    slope: Program
+    is_zero: bool = False
+    also: tuple["Wrong", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A term of a loss by itself.
+
+    Attributes
+    ----------
+    text : str
+        As it is printed.
+    slope : Program
+        Its gradient.
+    """
+
+    text: str
+    slope: Program

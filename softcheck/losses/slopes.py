@@ -79,6 +79,23 @@ def gradient(loss: Expr, policy: Policy, action: str, is_one: Callable[[Expr], b
     return total((*parts, product((*factors_of(shift), policy.at(action)))))
 
 
+def by_log_policy(loss: Expr, policy: Policy, action: str) -> tuple[Expr, Expr, Expr]:
+    """Return W(a), the same without c pi(a) that cancel, and kappa, of a settled loss."""
+    pi = policy.at(action)
+    parts: list[Expr] = []
+    shift: list[Expr] = []
+    for by, slope in _Walk(policy, action).slopes(loss):
+        if by == _SHIFT:
+            shift.append(slope)
+        else:
+            parts.append(slope if by == _EACH else product((slope, Delta(action, by))))
+    varying: list[Expr] = []
+    for term in (term for part in parts for term in _terms(part)):
+        rest = _without(term, pi)
+        varying.append(term if rest is None else product((_varying(rest, action), pi)))
+    return total(parts), total(varying), total(shift)
+
+
 class _Walk:
     def __init__(self, policy: Policy, action: str) -> None:
         self.policy = policy

@@ -328,6 +328,11 @@ class Roles(Mapping[str, Role]):
         return len(self._roles)
 
     @property
+    def is_soft(self) -> bool:
+        """Whether the loss is that of Eq. (6), whatever its name."""
+        return _is_soft(self.loss)
+
+    @property
     def called(self) -> str:
         """What messages call the loss."""
         return self.loss.name if len(self.loss.name) <= _SHORT_NAME else "the loss"
