@@ -90,7 +90,7 @@ def by_log_policy(loss: Expr, policy: Policy, action: str) -> tuple[Expr, Expr, 
         else:
             parts.append(slope if by == _EACH else product((slope, Delta(action, by))))
     varying: list[Expr] = []
-    for term in (term for part in parts for term in _terms(part)):
+    for term in (term for part in parts for term in summands(part)):
         rest = _without(term, pi)
         varying.append(term if rest is None else product((_varying(rest, action), pi)))
     return total(parts), total(varying), total(shift)
