@@ -23,7 +23,7 @@ from softcheck.report.words import (
     finding_row,
     grounds,
     index,
-    loss_of,
+    loss_lines,
     name,
     reserved,
     resolution,
@@ -201,7 +201,7 @@ def _details(case: Case, error: str | None) -> str:
     if error is not None:
         return f"{parts[0]}\n{_text(error)}\n"
     parts.append(f"\n{declared(case)}. {case.status.advice}\n")
-    parts.append(f"\n{_text(loss_of(case))}\n")
+    parts.append(f"\n{'<br>'.join(map(_code, loss_lines(case)))}\n")
     parts.append(_bullets([explained(diagnosis) for diagnosis in case.diagnosis], "diagnoses"))
     parts.append(_checks(case.checks))
     reasons = [f"{check.name} {check.status.value}: {check.reason}" for check in deciding(case)]

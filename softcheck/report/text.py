@@ -19,7 +19,7 @@ from softcheck.report.words import (
     finding_row,
     index,
     judged,
-    loss_of,
+    loss_lines,
     name,
     noted,
     reserved,
@@ -136,7 +136,8 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
         print_line(console, f"  {case.status.advice}\n")
         return
     print_line(console, f"  {declared(case)}")
-    print_line(console, f"  {loss_of(case)}")
+    for line in loss_lines(case):
+        print_line(console, f"  {line}")
     if verbosity > 0:
         _givens(console, case)
     console.print()

@@ -82,13 +82,17 @@ def declared(case: Case) -> str:
 
 def loss_of(case: Case) -> str:
     """Return the loss of a case, its gradient, and whether that was proved; or nothing."""
-    if case.loss is None:
-        return ""
-    loss = case.loss
+    return ", ".join(loss_lines(case))
+
+
+def loss_lines(case: Case) -> tuple[str, ...]:
+    """Return the same as a line for the loss and one for its gradient."""
+    if (loss := case.loss) is None:
+        return ()
     proved = "proved for every number of actions" if loss.proved else "not proved"
     return (
-        f"{sentence(loss.name)}: L = {sentence(loss.formula)}, "
-        f"dL/dθ(a) = {sentence(loss.gradient)}, {proved}"
+        f"{sentence(loss.name)}: L = {sentence(loss.formula)}",
+        f"dL/dθ(a) = {sentence(loss.gradient)}, {proved}",
     )
 
 
