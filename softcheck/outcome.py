@@ -12,7 +12,6 @@ from softcheck.checks.tally import Spot, Tally, mostly_blind
 from softcheck.result import Status
 from softcheck.settings import Settings, settings_of
 from softcheck.tables.case import Case
-from softcheck.tables.roles import role_named
 
 _FIRST = ("alpha", "critics", "action_axis", "reduction", "weights")
 """Settings that a report begins with; the others follow as they are declared."""
@@ -74,7 +73,7 @@ def _asked_for(case: Case, settings: Settings) -> list[str]:
     notes = [
         f"{role} is printed with {table.decimals} decimals, and compared to that precision"
         for role, table in case.tables.items()
-        if role_named(role).check and decimal_of(case, role, settings)
+        if case.roles[role].check and decimal_of(case, role, settings)
     ]
     if settings.tolerance_factor == 1.0 or not case.tables.keys() & {"grad", *DUMPS}:
         return notes

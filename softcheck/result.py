@@ -373,6 +373,52 @@ class Derivations(Record, frozen=True):
     documents: tuple[DocumentReport, ...]
 
 
+class LossArray(Record, frozen=True):
+    """An array to dump for a loss: its symbol there, its shape and what it may hold.
+
+    `default` is its value where a case has none; None if a case must have it.
+    """
+
+    name: str
+    symbol: str
+    shape: str
+    dtype: Literal["floating point", "integer"]
+    legal: str
+    default: str | None
+    about: str
+
+
+class LossVariant(Record, frozen=True):
+    """A loss of a state for one choice of its arrays, and its derivative by the logit `by`.
+
+    `where` says for which arrays the proof holds. `family` says whether the loss has the fast
+    kernel. Each of `harmless` is the loss with a stop-gradient, written `sg[...]`, that leaves the
+    gradient as it is, which is proved too.
+    """
+
+    loss: Formula
+    by: str
+    gradient: Formula
+    status: Verdict
+    where: tuple[str, ...]
+    family: bool
+    arrays: tuple[LossArray, ...]
+    harmless: tuple[str, ...]
+
+
+class LossReading(Record, frozen=True):
+    """One run of `softcheck derive --loss`: what the loss is, as it was read and proved."""
+
+    schema_version: Literal[1]
+    tool: Tool
+    command: Literal["derive"]
+    status: Verdict
+    loss: str
+    title: str
+    equation: str
+    variants: tuple[LossVariant, ...]
+
+
 class Outcome(Record, frozen=True):
     """What became of one planted mistake.
 

@@ -55,6 +55,7 @@ def verify_case(
     NothingToCheckError
         If the case has no state or no action, or no gradient where the settings require one.
     """
+    settings = case.settings(settings)
     states = case.states
     if states == 0 or case.actions == 0:
         raise NothingToCheckError(
@@ -78,6 +79,7 @@ def verify_case(
         settings.seed,
         _sample(case, settings),
         reduction_of(case, settings),
+        case.variant,
     )
     engine = engine or Threads(settings.threads)
     rows = rows_of_block(settings, case.actions)

@@ -82,6 +82,8 @@ def _chosen(invocation: Reporting, paths: Sequence[str]) -> "Sequence[Chosen]":
     """Return the cases that are named, or made of single arrays, or else all configured ones."""
     if paths:
         return [invocation.case(path) for path in paths]
-    if invocation.flags.keys() & {"q", "logits", "grad"}:
+    if any(
+        name in {"q", "logits", "grad"} or name.startswith("arrays.") for name in invocation.flags
+    ):
         return [invocation.case_without_path("options")]
     return [case.with_flags(invocation.flags) for case in invocation.file.every()]

@@ -12,7 +12,6 @@ from softcheck.diagnosis.view import Numbers, Shared, View
 from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
-from softcheck.tables.roles import family
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,11 +96,16 @@ def view(
     shared: Shared,
 ) -> View:
     """Return some states as the formulas see them."""
-    context = Context(case.states * case.actions, settings.max_findings, reduction=shared.reduction)
+    context = Context(
+        case.states * case.actions,
+        settings.max_findings,
+        reduction=shared.reduction,
+        loss=case.variant,
+    )
     e = evaluation(case, raw, settings, context, buffers, Masking())
     given = {
         role: array.T.astype(np.float64)
         for role, array in raw.arrays.items()
-        if family(role) in {"q", "logits", "weights"}
+        if case.roles.family(role) in {"q", "logits", "weights"}
     }
     return View(e, states, given, shared)

@@ -22,7 +22,7 @@ from softcheck.gradient.policy import (
 )
 from softcheck.gradient.tolerance import live_magnitude, summation
 from softcheck.settings import CriticChoice
-from softcheck.tables.roles import family
+from softcheck.tables.roles import is_q
 
 Laid: TypeAlias = Array  # (*shape of the states, actions)
 Parallel: TypeAlias = Array  # of any shape, the same for all that go in
@@ -167,7 +167,7 @@ class View:
     @property
     def critics(self) -> list[Entries]:
         """The critics, each as it was given."""
-        return [table for role, table in self.given.items() if family(role) == "q"]
+        return [table for role, table in self.given.items() if is_q(role)]
 
     def J(self, w: Entries) -> Entries:  # noqa: N802  the Jacobian of the softmax, as in the formulas
         """Return p (w - sum p w)."""

@@ -58,7 +58,7 @@ Operator: TypeAlias = Literal[
     "indicator",  # 1 at the action whose number an index holds, else 0
     "log_policy",
     "policy",
-    "logsumexp",  # of the logits
+    "logsumexp",  # over the legal actions, of its operand; of the logits where it has none
     "add",
     "multiply",
     "divide",
@@ -159,6 +159,8 @@ class Variant:
         None for a loss outside of the family.
     temperature : str or None
         The array that the logits are divided by before the softmax, if one does.
+    equation : str
+        What its gradient is called, such as "Eq. (6)"; empty where it has no name.
     """
 
     givens: tuple[Given, ...]
@@ -171,6 +173,7 @@ class Variant:
     slope: Program
     family: Coefficients | None
     temperature: str | None = None
+    equation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Literal
 from softcheck.errors import printable
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
+from softcheck.report import loss_words as losses
 from softcheck.report.words import (
     by_severity,
     deciding,
@@ -29,6 +30,7 @@ from softcheck.result import (
     Case,
     Derivation,
     Derivations,
+    LossReading,
     OnData,
     Report,
     Status,
@@ -106,6 +108,13 @@ def derivations(report: Derivations, style: Style) -> str:
             annotations += _open(each.report, each.name)
             said += [*_roles(each.report), f"{name(each.name)}: {_summary(each.report)}"]
     return _document(annotations, f"{report.status.value}: {derived.tally(report)}", style, said)
+
+
+def loss(report: LossReading, style: Style) -> str:
+    """Return a line a fact, for there is nothing to annotate, and a line that sums up."""
+    said = [f"{what}: {fact}" for each in report.variants for what, fact in losses.facts(each)]
+    summary = f"{report.status.value}: {name(report.loss)}"
+    return _document([], summary, style, said)
 
 
 def _open(report: Derivation, document: str) -> list[_Annotation]:

@@ -11,6 +11,7 @@ from itertools import takewhile
 from softcheck.errors import printable
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
+from softcheck.report import loss_words as losses
 from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
@@ -35,6 +36,7 @@ from softcheck.result import (
     Derivation,
     Derivations,
     Finding,
+    LossReading,
     OnData,
     Report,
     Status,
@@ -134,6 +136,18 @@ def derivations(report: Derivations, style: Style) -> str:  # noqa: ARG001  Mark
         if each.report is not None:
             page.add(f"\n### {_code(name(each.name))}: {each.status.value}\n\n")
             _derivation(page, each.report, each.name)
+    return str(page)
+
+
+def loss(report: LossReading, style: Style) -> str:  # noqa: ARG001  Markdown has one style
+    """Return the verdict, and a table of what there is to say of each variant."""
+    page = _Page()
+    heading = losses.heading(report)
+    about = f", {_text(heading)}" if heading else ""
+    page.add(f"## softcheck: {report.status.value}\n\n{_code(name(report.loss))}{about}.\n")
+    for variant in report.variants:
+        rows = [(what, _code(fact)) for what, fact in losses.facts(variant)]
+        page.table(("what", "as it was read"), rows, "facts")
     return str(page)
 
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
+from softcheck.report import loss_words as losses
 from softcheck.report.console import console_on, print_line
 from softcheck.report.words import (
     CHECK_COLUMNS,
@@ -32,6 +33,7 @@ from softcheck.result import (
     Derivation,
     Derivations,
     Finding,
+    LossReading,
     OnData,
     Report,
     Status,
@@ -96,6 +98,22 @@ def derivations(report: Derivations, style: Style) -> str:
         print_line(console_on(out, style), _verdict(report.status), f"  {derived.tally(report)}")
         parts.append(out.getvalue())
     return "\n".join(filter(None, parts))
+
+
+def loss(report: LossReading, style: Style) -> str:
+    """Return the verdict, and of each variant its formulas, its arrays and harmless stops."""
+    out = io.StringIO()
+    console = console_on(out, style)
+    if style.verbosity >= 0:
+        heading = losses.heading(report)
+        said = f"  {name(report.loss)}{f'  {heading}' if heading else ''}"
+        print_line(console, _verdict(report.status), said)
+        for variant in report.variants:
+            console.print()
+            for what, fact in losses.facts(variant):
+                print_line(console, f"  {what:9} {fact}")
+        print_line(console, f"\n{report.status.advice}")
+    return out.getvalue()
 
 
 def _unread(document: str, style: Style) -> str:
