@@ -260,6 +260,10 @@ def advantage(m):
     return q - m.sum(m.pi * q)
 
 
+def inverses(m):
+    return m.exp(m.table("rho") * 0.25) / (m.pi * m.sum(m.pi**2))
+
+
 def mixture(m):
     return (m.pi + m.exp(m.table("rho"))) * 0.5
 
@@ -350,7 +354,17 @@ EXAMPLES = {
     ),
     "a-sum-of-one-number": Example(
         lambda m: m.sum(m.sum(m.pi**2) ** 2),
-        lambda m: m.pi**2 * m.sum(m.pi**2) * m.size * 4,
+        lambda m: m.pi**2 * m.sum(m.sum(m.pi**2)) * 4,
+    ),
+    "smoothed": Example(
+        lambda m: -m.state("c") * m.sum(m.log_pi),
+        lambda m: 0.0 * m.pi - m.state("c"),
+        states=("c",),
+    ),
+    "inverse-products": Example(
+        lambda m: m.sum(inverses(m)),
+        lambda m: -inverses(m) - m.sum(inverses(m)) * 2 * m.pi**2 / m.sum(m.pi**2),
+        tables=("rho",),
     ),
     "half-of-jensen-shannon": Example(
         lambda m: m.sum(m.pi * (m.log_pi - m.log(mixture(m)))),

@@ -27,7 +27,8 @@ import numpy as np
 from softcheck.gradient.composed.evaluate import Running
 from softcheck.gradient.composed.interpret import interpret
 from softcheck.gradient.composed.moved import Moved, still, total
-from softcheck.gradient.composed.running import ONE, ZERO, Change, Pair, Rounded, precise
+from softcheck.gradient.composed.pair import Change, Pair, imaginary
+from softcheck.gradient.composed.running import NOTHING, ONE, ZERO, Rounded, precise
 from softcheck.gradient.definition import Operation, Program
 from softcheck.gradient.tolerance import U
 
@@ -163,6 +164,7 @@ def _series(r: Terms[Change], factor: Rounded, first: float, second: float) -> T
     Of a logarithm, a quotient or an exponential that is less than 2 |r|^3 for |r| < 1/2: where
     actions change each in its own way, only polynomials have sums that O(1) brings up to date.
     """
+    # What the logits of masked actions would do may be no number; it concerns no other.
     largest = sum(
         (C.size * np.fmax.reduce(m.size, axis=0) for C, m in r.values()), start=np.zeros(1)
     )
@@ -232,7 +234,7 @@ class Shift(Generic[Change]):
         for C, m in x.terms.values():
             others = C * (size - ONE) if C.value.ndim < 2 else self.running.sum(C) - C
             change = total(change, m * others)
-        return Moved(self.running.sum(x.own.value), self._of_legal(change))
+        return Moved(self.running.sum(x.own.value), change)
 
     def logsumexp(self, x: Moved[Change] | Shifted[Change]) -> Moved[Change]:
         """Return the logarithm of the sum of the exponentials, relative to the largest."""
@@ -251,19 +253,14 @@ class Shift(Generic[Change]):
         for C, m in x.terms.values():
             others = others + m * self.running.at(C, index)
         own = self.nothing if x.own.change is None else x.own.change
-        return Moved(value, self._of_legal(own.where(self.running.indicator(index), others)))
-
-    def _of_legal(self, change: Change | None) -> Change | None:
-        """Return a change without what the logits of masked actions would do."""
-        legal = self.running.legal
-        return change if change is None or legal is None else change.where(legal, self.nothing)
+        return Moved(value, own.where(self.running.indicator(index), others))
 
 
 @np.errstate(all="ignore")  # where nothing is known, the error says so
 def complex_step(program: Program, running: Running) -> Rounded:
     """Return Im L(theta + i h e_a) / h; truncation is of the order of h^2, 2^-80."""
-    change = _change(program, running, Pair(ZERO, _number(STEP)))
-    return change.imaginary.times(1.0 / STEP)
+    change = _change(program, running, Pair(np.zeros(1), np.array([STEP]), NOTHING))
+    return imaginary(change).times(1.0 / STEP)
 
 
 @np.errstate(all="ignore")

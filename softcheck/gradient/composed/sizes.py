@@ -25,7 +25,8 @@ class Sizes:
         Whether a table counts by how far it is from its mean under the policy, and by the mean of
         that: an offset that all actions share moves few losses.
     weighted : bool
-        Whether a probability counts as itself, and not as 1.
+        Whether a probability counts as itself. If not it and any exponential count as 1, and of a
+        sum its largest term: what becomes of a number that underflowed.
     """
 
     on: Running
@@ -59,10 +60,12 @@ class Sizes:
             case "logsumexp":
                 return own + 1.0
             case "sum":
-                return self.on.sum(precise(first)).value
+                single = self.weighted or first.ndim < 2
+                return (self.on.sum if single else self.on.highest)(precise(first)).value
             case "at":
                 return self.on.at(precise(first), str(step.of)).value
-        return own
+        # It is a power, or an exponential.
+        return own if self.weighted else np.maximum(own, 1.0)
 
     def _leaf(self, step: Operation, value: Numbers) -> Numbers:
         match step.operator:
