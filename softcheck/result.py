@@ -109,11 +109,29 @@ class Input(Record, frozen=True):
     sha256: str | None
 
 
+class Loss(Record, frozen=True):
+    """The loss of a case: that of a state, and its derivative by the logit of an action a.
+
+    `proved` says whether the one was shown to be the derivative of the other for every number of
+    actions; `equation` is what that is called, such as "Eq. (6)", or empty.
+    """
+
+    name: str
+    formula: str
+    gradient: str
+    proved: bool
+    equation: str
+
+
 class Case(Record, frozen=True):
-    """One case. `entries` counts legal (state, action) pairs, `masked` the others."""
+    """One case. `entries` counts legal (state, action) pairs, `masked` the others.
+
+    `loss` is None for a case that could not be read.
+    """
 
     name: str
     status: Status
+    loss: Loss | None
     inputs: tuple[Input, ...]
     settings: dict[str, Any]
     states: int

@@ -195,6 +195,7 @@ def _unreadable(name: str) -> result.Case:
     return result.Case(
         name=name,
         status=Status.ERROR,
+        loss=None,
         inputs=(),
         settings={},
         states=0,

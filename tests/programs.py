@@ -117,6 +117,11 @@ class Torch:
 
     state = table
 
+    def indicator(self, name):
+        import torch
+
+        return (torch.arange(len(self.theta))[:, None] == self.data[name]).to(self.theta)
+
     def sum(self, x):
         return x.sum(0) if x.dim() > 1 else x * self.size
 
@@ -141,6 +146,9 @@ class Digits:
         return self.data[name]
 
     state = table
+
+    def indicator(self, name):
+        return Each(MP.mpf(n == self.data[name]) for n in range(self.size))
 
     def sum(self, x):
         return sum(x.each) if isinstance(x, Each) else x * self.size
@@ -252,6 +260,10 @@ def advantage(m):
     return q - m.sum(m.pi * q)
 
 
+def inverses(m):
+    return m.exp(m.table("rho") * 0.25) / (m.pi * m.sum(m.pi**2))
+
+
 def mixture(m):
     return (m.pi + m.exp(m.table("rho"))) * 0.5
 
@@ -342,7 +354,17 @@ EXAMPLES = {
     ),
     "a-sum-of-one-number": Example(
         lambda m: m.sum(m.sum(m.pi**2) ** 2),
-        lambda m: m.pi**2 * m.sum(m.pi**2) * m.size * 4,
+        lambda m: m.pi**2 * m.sum(m.sum(m.pi**2)) * 4,
+    ),
+    "smoothed": Example(
+        lambda m: -m.state("c") * m.sum(m.log_pi),
+        lambda m: 0.0 * m.pi - m.state("c"),
+        states=("c",),
+    ),
+    "inverse-products": Example(
+        lambda m: m.sum(inverses(m)),
+        lambda m: -inverses(m) - m.sum(inverses(m)) * 2 * m.pi**2 / m.sum(m.pi**2),
+        tables=("rho",),
     ),
     "half-of-jensen-shannon": Example(
         lambda m: m.sum(m.pi * (m.log_pi - m.log(mixture(m)))),
@@ -493,3 +515,61 @@ def ratios(found, truth):
         off = float(abs(MP.mpf(float(value)) - truth[at]))
         made[at] = off and off / (U * found.error[at])
     return made
+
+
+def random_loss(seed):
+    """Return a loss of the fragment, drawn: sums within sums, quotients, logarithms, powers."""
+
+    def loss(m):
+        generator = np.random.default_rng(seed)
+
+        def pick(*makers):
+            return makers[generator.integers(len(makers))]()
+
+        def number():
+            return float(generator.integers(-8, 9)) / 4.0
+
+        def of_state(depth):
+            if depth <= 0:
+                return pick(
+                    lambda: m.state("c"), lambda: m.s * 0.25, lambda: m.at(m.log_pi, "j"),
+                    lambda: m.sum(m.pi * m.table("q")), lambda: m.sum(m.pi * m.log_pi),
+                )  # fmt: skip
+            return pick(
+                *bodies(of_state, depth),
+                lambda: m.sum(m.pi * of_action(depth - 1)),
+                lambda: m.sum(m.pi * of_action(depth - 1)),
+                lambda: m.sum(of_action(depth - 1)),
+                lambda: m.at(of_action(depth - 1), "j"),
+            )
+
+        def of_action(depth):
+            if depth <= 0:
+                return pick(
+                    lambda: m.pi, lambda: m.log_pi, lambda: m.table("q"), lambda: m.table("rho"),
+                    lambda: m.indicator("j"),
+                )  # fmt: skip
+            return pick(
+                *bodies(of_action, depth),
+                lambda: of_action(depth - 1) * of_state(depth - 2),
+                lambda: of_action(depth - 1) - of_state(depth - 2),
+                lambda: m.pi * of_action(depth - 1),
+            )
+
+        def bodies(of, depth):
+            def tame():
+                x = of(depth - 2)
+                return x / (x**2 + 1)
+
+            return (
+                lambda: of(depth - 1) + of(depth - 2) * number(),
+                lambda: of(depth - 1) * of(depth - 2),
+                lambda: of(depth - 1) ** int(generator.integers(2, 4)),
+                lambda: m.exp(tame()),
+                lambda: m.log(of(depth - 2) ** 2 + 0.5),
+                lambda: of(depth - 1) / (of(depth - 2) ** 2 + 1),
+            )
+
+        return m.sum(m.pi * of_action(3)) + of_state(3)
+
+    return loss

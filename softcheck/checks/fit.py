@@ -212,6 +212,9 @@ class Moments(Merging):
         coarsest = max(dump.stored.unit, dump.computed.unit)
         alike = np.minimum(coarsest * largest_logit(e), 1.0) / dump.computed.factor
         columns[_SHARED] += alike * columns[_SIZES]
+        if e.block.target is not None:
+            # A label's entries are nearly the same in many states, and then are rounded alike.
+            columns[_SHARED] += dump.stored.unit * np.abs(columns[[3, 5]] + columns[4])
         made.sums.add(e.start, columns)
         weighed = aa + bb
         weighed = weighed[weighed > 0.0]

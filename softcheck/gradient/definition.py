@@ -175,6 +175,11 @@ class Variant:
     temperature: str | None = None
     equation: str = ""
 
+    @property
+    def called(self) -> str:
+        """What its gradient is called in messages."""
+        return self.equation or "the formula"
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:

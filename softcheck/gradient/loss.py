@@ -130,37 +130,43 @@ def moved(terms: Terms, t: float, out: Entries, buffers: Buffers) -> Entries:
     ----------
     terms : Terms
     t : float
-        |t| <= 2^-24, so that log(1 + d) = d (1 - d (1/2 - d/3)) to 2^-74 of itself.
+        |t| <= 2^-24, so that log(1 + d) = d (1 + d (d/3 - 1/2)) to 2^-74 of itself.
     out : Entries
         Receives the result: entry (a, s) is that of state s after its logit a was moved.
     buffers : Buffers
     """
-    shape = out.shape
-    d = np.multiply(terms.p, expm1(t), out=buffers("loss.d", shape))
-    of_log = np.multiply(d, -1.0 / 3.0, out=buffers("loss.log", shape))
-    of_log += 0.5
-    of_log *= d
-    np.subtract(1.0, of_log, out=of_log)
-    of_log *= d
+    shape, p = out.shape, terms.p
+    d = np.multiply(p, expm1(t), out=buffers("loss.d", shape))
+    # Both shares of the logarithm, that of alpha and of Y.
+    shares = terms.total - terms.alpha
+    of_log = _logarithm(d, shares if terms.zeta is None else 1.0, buffers("loss.log", shape))
+    if terms.zeta is not None:
+        # The change of a square is the change times the sum.
+        weight = np.add(of_log, 2.0 * terms.logsumexp, out=buffers("scratch", shape))
+        weight *= terms.zeta
+        weight += shares
+        of_log *= weight
     if terms.soft:
-        np.add(terms.p, d, out=out)
+        np.add(p, d, out=out)
         out *= terms.alpha * t
         out -= np.multiply(d, terms.u, out=buffers("scratch", shape))
         d += 1.0
         out /= d
-    # Both shares of the logarithm, that of alpha and of Y.
-    shares = terms.total - terms.alpha
-    if terms.zeta is not None:
-        shares = np.add(of_log, 2.0 * terms.logsumexp, out=d)
-        shares *= terms.zeta
-        shares += terms.total - terms.alpha
-    if terms.soft:
-        of_log *= shares
         out += of_log
     else:
-        np.multiply(of_log, shares, out=out)
+        np.copyto(out, of_log)
     if terms.target is not None:
         terms.target.add_to(out, -t, buffers)
+    return out
+
+
+def _logarithm(d: Entries, times: PerState | float, out: Entries) -> Entries:
+    """Return log(1 + d) times a number in `out`, by three terms of its series."""
+    np.multiply(d, times / 3.0, out=out)
+    out -= times / 2.0
+    out *= d
+    out += times
+    out *= d
     return out
 
 
@@ -168,10 +174,10 @@ def imaginary(terms: Terms, h: float, out: Entries, buffers: Buffers) -> Entries
     """Return Im L / h when the logit of an entry moves by i h, one entry at a time.
 
     Each operation on complex numbers is written as one on their real and one on their imaginary
-    parts. As exp(ih) is 1 + ih to 2^-81, d is i p h, and beside u and p nothing real moves: with
-    t = i h,
+    parts, the latter in units of h. As exp(ih) is 1 + ih to 2^-81, d is i p h, and beside u and p
+    nothing real moves: with t = i h and c = p h,
 
-        d u - alpha (p + d) t = alpha h (p h) + i (p h u - alpha h p),
+        d u - alpha (p + d) t = alpha h c + i (c u - alpha h p),
         Im((a + ib) / (1 + ic)) = (b - a c) / (1 + c^2),
         log(1 + ic) = c^2 / 2 + i c to 2^-81.
 
@@ -185,29 +191,26 @@ def imaginary(terms: Terms, h: float, out: Entries, buffers: Buffers) -> Entries
     buffers : Buffers
     """
     shape, p = out.shape, terms.p
-    c = np.multiply(p, h, out=buffers("loss.d", shape))
-    square = np.multiply(c, c, out=buffers("loss.log", shape))
-    if terms.soft:
-        moved = terms.alpha * h
-        quotient = np.multiply(c, terms.u, out=out)
-        quotient -= np.multiply(p, moved, out=buffers("scratch", shape))
-        real = np.multiply(c, moved, out=buffers("scratch", shape))
-        real *= c
-        quotient -= real
-        quotient /= np.add(square, 1.0, out=buffers("scratch", shape))
+    square = np.multiply(p, p, out=buffers("loss.d", shape))
+    square *= h * h
+    shares = terms.total - terms.alpha
     if terms.zeta is None:
-        c *= terms.total - terms.alpha
+        of_log = np.multiply(p, shares, out=buffers("loss.log", shape))
     else:
         # The square of a complex number, whose real part counts twice.
-        square += 2.0 * terms.logsumexp
-        square *= terms.zeta
-        square += terms.total - terms.alpha
-        c *= square
+        of_log = np.add(square, 2.0 * terms.logsumexp, out=buffers("loss.log", shape))
+        of_log *= terms.zeta
+        of_log += shares
+        of_log *= p
     if terms.soft:
-        np.subtract(c, quotient, out=out)
-        out *= 1.0 / h
+        quotient, scratch = np.multiply(p, terms.u, out=out), buffers("scratch", shape)
+        quotient -= np.multiply(p, terms.alpha, out=scratch)
+        quotient -= np.multiply(square, terms.alpha, out=scratch)
+        square += 1.0
+        quotient /= square
+        np.subtract(of_log, quotient, out=out)
     else:
-        np.multiply(c, 1.0 / h, out=out)
+        np.copyto(out, of_log)
     if terms.target is not None:
         terms.target.add_to(out, -1.0, buffers)
     return out

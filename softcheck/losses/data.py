@@ -8,7 +8,7 @@ import json
 import re
 from fractions import Fraction
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from softcheck.gradient.definition import (
@@ -21,6 +21,9 @@ from softcheck.gradient.definition import (
     Variant,
 )
 
+FOLDER = Path(__file__).parent
+"""Where the documents are."""
+
 _LIST = re.compile(r"\[\n([^][{}]*)\n *\]")
 """The innermost lists of the data: each stands on a line."""
 
@@ -31,14 +34,13 @@ _TEXTS = ("formula", "gradient", "formula_latex", "gradient_latex", "temperature
 @cache
 def names() -> tuple[str, ...]:
     """Return what the shipped losses are called."""
-    found = (entry.name for entry in files(__package__).iterdir())
-    return tuple(sorted(name.removesuffix(".tex") for name in found if name.endswith(".tex")))
+    return tuple(sorted(document.stem for document in FOLDER.glob("*.tex")))
 
 
 @cache
 def stored(name: str) -> Loss:
     """Return a shipped loss."""
-    return _loss(json.loads(files(__package__).joinpath(f"{name}.json").read_text("utf-8")))
+    return _loss(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
 
 
 def written(loss: Loss) -> str:

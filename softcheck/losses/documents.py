@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass, replace
-from importlib.resources import files
 
 from softcheck.derive.expr import Expr, Sym
 from softcheck.derive.givens import basis
@@ -13,7 +12,7 @@ from softcheck.derive.reading.reader import read
 from softcheck.derive.reading.tokens import ReadError, tokenize
 from softcheck.errors import UsageError
 from softcheck.gradient.definition import Loss
-from softcheck.losses.data import names, stored
+from softcheck.losses.data import FOLDER, names, stored
 from softcheck.losses.headers import Header, header, symbol_of
 from softcheck.losses.making import Made, made
 from softcheck.losses.settling import policies
@@ -41,7 +40,7 @@ class Named:
 
 def shipped(name: str) -> Named:
     """Return a loss of those that are shipped, read from its document and proved."""
-    text = files("softcheck.losses").joinpath(f"{name}.tex").read_text(encoding="utf-8")
+    text = (FOLDER / f"{name}.tex").read_text(encoding="utf-8")
     return document(text, name, None, name)
 
 

@@ -25,15 +25,13 @@ from softcheck.derive.kernel.theorems import Facts, Proved
 from softcheck.derive.reading.defaults import DEFAULTS
 from softcheck.derive.spell import latex, unicode
 from softcheck.errors import UsageError
-from softcheck.gradient.definition import Coefficients, Given, Kind, Legal, Variant
+from softcheck.gradient.definition import Coefficients, Given, Kind, Legal, Program, Variant
 from softcheck.losses.family import ACTION, Parts, parts
 from softcheck.losses.headers import Array, Header
 from softcheck.losses.programs import compiled
 from softcheck.losses.settling import Policy, policies, settled, unfolded, with_softmaxes
 from softcheck.losses.slopes import gradient
-from softcheck.losses.trees import in_order, lettered, quotient
-
-_LETTERS = "abcdefghijklm"
+from softcheck.losses.trees import in_order, lettered, letters, quotient
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Made:
 
     def equal(self, x: Expr, y: Expr) -> bool:
         """Tell whether two settled formulas are proved to be equal for every n."""
-        return _equal(NormalForm(of_divided(self.facts, self.policy)), x, y)
+        return _equal(of_divided(self.facts, self.policy), x, y)
 
 
 def made(name: str, known: Basis, header: Header, where: str) -> Made:
@@ -124,22 +122,22 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
     givens = _givens(whole, value, policy, header, where)
     names = {given.symbol: given.name for given in givens}
     facts = _facts(known, policy, givens)
-    action = next(letter for letter in _LETTERS if letter not in names)
-    form = NormalForm(facts)
-    slope = gradient(value, policy, action, lambda x: _equal(form, policy.undivided(x), ONE))
-    if _equal(form, policy.undivided(slope), ZERO):
+    action = next(letters({given.symbol for given in givens if given.kind is Kind.INDEX}))
+    slope = gradient(value, policy, action, lambda x: _equal(facts, policy.undivided(x), ONE))
+    slope = settled(slope, policy)
+    if _equal(facts, policy.undivided(slope), ZERO):
         raise OutsideError(f"the gradient of {unicode(symbol)} is 0 everywhere")
     tau = policy.temperature
     whole_slope = policy.undivided(slope)
     if tau is not None:
         whole_slope = quotient(whole_slope, Sym(tau))
     shown = lettered(with_softmaxes(whole_slope), (action,))
-    _prove(form, symbol, policy.undivided(value), "its own form")
-    _prove(form, whole_slope, shown, "its gradient")
+    _prove(facts, symbol, policy.undivided(value), "its own form")
+    _prove(facts, whole_slope, shown, "its gradient")
     derivative = Diff(symbol, Sym(policy.logits, (action,)))
-    theorem = _prove(form, derivative, whole_slope, "its gradient")
+    theorem = _prove(facts, derivative, whole_slope, "its gradient")
     written = lettered(whole)
-    divided = NormalForm(of_divided(facts, policy))
+    divided = of_divided(facts, policy)
     read = parts(value, policy, lambda x, y: _equal(divided, x, y))
     variant = Variant(
         givens=givens,
@@ -198,15 +196,15 @@ def of_divided(facts: Facts, policy: Policy) -> Facts:
     )
 
 
-def _equal(form: NormalForm, x: Expr, y: Expr) -> bool:
+def _equal(facts: Facts, x: Expr, y: Expr) -> bool:
     try:
-        return form.proved(x, y) is not None
+        return NormalForm(facts).proved(x, y) is not None
     except OutsideError:
         return False
 
 
-def _prove(form: NormalForm, left: Expr, right: Expr, what: str) -> Proved:
-    theorem = form.proved(left, right)
+def _prove(facts: Facts, left: Expr, right: Expr, what: str) -> Proved:
+    theorem = NormalForm(facts).proved(left, right)
     if theorem is None:
         raise OutsideError(f"{what}, {unicode(lettered(right))}, is not shown")
     return theorem
@@ -294,10 +292,8 @@ def name_of(symbol: str) -> str:
 
 
 def _coefficients(read: Parts, policy: Policy, names: Mapping[str, str]) -> Coefficients:
-    def program(x: Expr, action: str | None = None):  # type: ignore[no-untyped-def]
-        if x == ZERO:
-            return None
-        return compiled(x, policy, names, action)
+    def program(x: Expr, action: str | None = None) -> Program | None:
+        return None if x == ZERO else compiled(x, policy, names, action)
 
     return Coefficients(
         q=program(read.q, ACTION),

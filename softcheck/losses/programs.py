@@ -1,6 +1,7 @@
 """A settled formula as a program: one action at a time, and nothing computed twice."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from itertools import product as pairs
 
 from softcheck.derive.expr import (
@@ -130,11 +131,11 @@ class _Compiler:
         self,
         operator: Operator,
         operands: tuple[int, ...] = (),
-        of: object = None,
+        of: Fraction | str | int | None = None,
         *,
         by_action: bool = False,
     ) -> int:
-        step = Operation(operator, operands, of, by_action)  # type: ignore[arg-type]
+        step = Operation(operator, operands, of, by_action)
         if step not in self.known:
             self.known[step] = len(self.operations)
             self.operations.append(step)
@@ -147,9 +148,7 @@ class _Compiler:
         by_action = self.operations[left].by_action or self.operations[right].by_action
         return self._add(operator, (left, right), by_action=by_action)
 
-    def _fold(
-        self, operator: Operator, parts: "list[Expr] | tuple[Expr, ...]", axis: str | None
-    ) -> int:
+    def _fold(self, operator: Operator, parts: Sequence[Expr], axis: str | None) -> int:
         result, *rest = [self.of(part, axis) for part in parts]
         for part in rest:
             result = self._join(operator, result, part)

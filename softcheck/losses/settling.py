@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from softcheck.derive.expr import (
+    ONE,
     ZERO,
     Abbreviation,
     Add,
@@ -31,6 +32,7 @@ from softcheck.derive.expr import (
 from softcheck.derive.kernel.terms import OutsideError
 from softcheck.losses.trees import (
     at,
+    factors_of,
     fresh,
     less,
     negated,
@@ -235,15 +237,28 @@ def _settled(x: Expr, policy: Policy) -> Expr:  # noqa: C901  one case a node
         case Mul((Num(value), Add() as body)) if value == -1:
             return negated(inner(body))
         case Mul(factors):
-            return product(map(inner, factors))
+            return _with_powers(product(map(inner, factors)))
         case Div(over, under):
             return quotient(inner(over), inner(under))
         case Pow(base, exponent):
             return power(inner(base), exponent)
+        case Sum(index, Sym(policy.name, (at_,)), ()) if at_ == index:
+            return ONE
         case Sum(index, body, skip):
             return summed(index, inner(body), skip)
         case _:
             return rebuilt(x, inner)
+
+
+def _with_powers(x: Expr) -> Expr:
+    """Return a product in which each factor stands once, to its power."""
+    exponents: dict[Expr, int] = {}
+    for factor in factors_of(x):
+        base, exponent = factor, 1
+        if isinstance(factor, Pow):
+            base, exponent = factor.base, factor.exponent
+        exponents[base] = exponents.get(base, 0) + exponent
+    return product(power(base, exponent) for base, exponent in exponents.items())
 
 
 def with_softmaxes(x: Expr) -> Expr:

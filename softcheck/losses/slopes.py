@@ -90,7 +90,7 @@ def by_log_policy(loss: Expr, policy: Policy, action: str) -> tuple[Expr, Expr, 
         else:
             parts.append(slope if by == _EACH else product((slope, Delta(action, by))))
     varying: list[Expr] = []
-    for term in (term for part in parts for term in _terms(part)):
+    for term in (term for part in parts for term in summands(part)):
         rest = _without(term, pi)
         varying.append(term if rest is None else product((_varying(rest, action), pi)))
     return total(parts), total(varying), total(shift)
@@ -160,7 +160,7 @@ def _of_sums(
     weighted: list[Expr] = []
     free: list[Expr] = []
     even: list[Expr] = []
-    for term in (term for by, slope in found if by == _EACH for term in _terms(slope)):
+    for term in (term for by, slope in found if by == _EACH for term in summands(slope)):
         rest = _without(term, pi)
         if rest is not None:
             weighted += [rest] if action in free_indices(rest) else []
@@ -210,7 +210,7 @@ def _of_actions(found: Iterable[_Slope], policy: Policy, action: str) -> Iterato
     by_action: dict[str, list[Expr]] = {}
     for by, slope in found:
         if by not in (_EACH, _SHIFT):
-            by_action.setdefault(by, []).extend(_terms(slope))
+            by_action.setdefault(by, []).append(slope)
     for index, slopes in by_action.items():
         yield _signed(total(slopes), Delta(action, index), policy.at(action))
 
@@ -220,11 +220,6 @@ def _signed(factor: Expr, x: Expr, y: Expr) -> Expr:
     if negative(factor):
         factor, x, y = negated(factor), y, x
     return product((*factors_of(factor), less(x, y)))
-
-
-def _terms(x: Expr) -> Iterator[Expr]:
-    """Yield the terms of a formula, of a product those of its last sum."""
-    yield from summands(x)
 
 
 def _without(x: Expr, pi: Expr) -> Expr | None:

@@ -1,8 +1,9 @@
 """Trees that stay tidy: sums and products in one level, numbers in front, and names to print."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import count
+from string import ascii_lowercase
 
 from softcheck.derive.expr import (
     MINUS_ONE,
@@ -26,14 +27,18 @@ from softcheck.derive.expr import (
     symbols,
 )
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-
 _fresh = count()
 
 
 def fresh() -> str:
     """Return the name of an action that nothing else uses."""
     return f"‡{next(_fresh)}"
+
+
+def letters(taken: Collection[str]) -> Iterator[str]:
+    """Yield names of actions, as people write them, that are not taken."""
+    names = (letter + "'" * primes for primes in count() for letter in ascii_lowercase)
+    return (name for name in names if name not in taken)
 
 
 # Tidy nodes
@@ -274,12 +279,15 @@ def with_parts(x: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
 
 def lettered(x: Expr, taken: Iterable[str] = ()) -> Expr:
     """Return a formula whose sums bind letters, from `a` on, that it does not use otherwise."""
-    letters = [letter for letter in _LETTERS if letter not in {*free_indices(x), *taken}]
+    found: list[str] = []
+    more = letters({*free_indices(x), *taken})
 
     def named(x: Expr, env: Mapping[str, str], depth: int) -> Expr:
         match x:
             case Sum(index, body, skip):
-                letter = letters[depth]
+                while len(found) <= depth:
+                    found.append(next(more))
+                letter = found[depth]
                 inner = named(body, {**env, index: letter}, depth + 1)
                 return Sum(letter, inner, tuple(env.get(i, i) for i in skip))
             case Sym(name, args):

@@ -18,6 +18,7 @@ from softcheck.report.words import (
     explained,
     finding,
     judged,
+    loss_of,
     name,
     names_of,
     noted,
@@ -161,13 +162,13 @@ def _case(case: Case, error: str | None) -> _Annotation:
     if error is not None:
         return _unread(case.name, error)
     if case.status is Status.PASSED:
-        said = [*reservations(case), *map(noted, case.notes)]
+        said = [*reservations(case), *map(noted, case.notes), loss_of(case)]
         return _Annotation("warning", _file(case), None, "no gradient", said)
     wrong = deciding(case)
     said = [*map(explained, case.diagnosis)]
     said += map(judged, wrong)
     said += map(finding, case.findings)
-    said += map(noted, case.notes)
+    said += [*map(noted, case.notes), loss_of(case)]
     title = f"{names_of(wrong) or 'a note, under --strict:'} {case.status.value}"
     return _Annotation("error", _file(case), None, title, said)
 

@@ -17,16 +17,17 @@ from softcheck.report.words import (
     FINDING_COLUMNS,
     by_severity,
     deciding,
+    declared,
     errors_of,
     explained,
     finding_row,
     grounds,
     index,
+    loss_lines,
     name,
     reserved,
     resolution,
     sentence,
-    shape_of,
     size,
     tally,
 )
@@ -199,7 +200,8 @@ def _details(case: Case, error: str | None) -> str:
     parts = [f"\n### {_code(name(case.name))}: {case.status.value}{reserved(case)}\n"]
     if error is not None:
         return f"{parts[0]}\n{_text(error)}\n"
-    parts.append(f"\n{shape_of(case)}. {case.status.advice}\n")
+    parts.append(f"\n{declared(case)}. {case.status.advice}\n")
+    parts.append(f"\n{'<br>'.join(map(_code, loss_lines(case)))}\n")
     parts.append(_bullets([explained(diagnosis) for diagnosis in case.diagnosis], "diagnoses"))
     parts.append(_checks(case.checks))
     reasons = [f"{check.name} {check.status.value}: {check.reason}" for check in deciding(case)]

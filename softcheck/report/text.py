@@ -14,16 +14,16 @@ from softcheck.report.console import console_on, print_line
 from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
+    declared,
     explained,
     finding_row,
     index,
     judged,
+    loss_lines,
     name,
     noted,
-    number,
     reserved,
     resolution,
-    shape_of,
     size,
     tally,
 )
@@ -135,7 +135,9 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
     if case.status is Status.ERROR:
         print_line(console, f"  {case.status.advice}\n")
         return
-    print_line(console, f"  {shape_of(case)}{_alpha(case)}")
+    print_line(console, f"  {declared(case)}")
+    for line in loss_lines(case):
+        print_line(console, f"  {line}")
     if verbosity > 0:
         _givens(console, case)
     console.print()
@@ -187,11 +189,6 @@ def _givens(console: Console, case: Case) -> None:
         digest = f"  sha256 {given.sha256}" if given.sha256 else ""
         print_line(console, f"  {given.role}: {source} {given.dtype} {given.shape}{digest}")
     print_line(console, f"  {', '.join(f'{key} {value}' for key, value in case.settings.items())}")
-
-
-def _alpha(case: Case) -> str:
-    alpha = case.settings["alpha"]
-    return f", alpha {alpha if isinstance(alpha, str) else number(alpha)}"
 
 
 def _definitions(console: Console, report: Derivation) -> None:

@@ -42,13 +42,10 @@ class Declared:
     @property
     def roles(self) -> Roles:
         """The roles of the loss that is declared, or else of the default one."""
-        if self.loss is not None:
-            return Roles(self.loss)
-        loss = self.load(default.NAME)
-        return ROLES if loss is default.LOSS else Roles(loss)
+        return ROLES if self.loss in (None, default.LOSS) else Roles(self.loss)
 
     def loss_of(self, where: str, texts: Mapping[str, str]) -> Loss | None:
-        """Return the loss that a case names, None if it names none.
+        """Return the loss that a case names, as it was declared where it was; None without one.
 
         Raises
         ------
@@ -68,7 +65,7 @@ class Declared:
             raise InputError(place, error.found, error.expected, error.hint) from error
         if self.loss is not None and self.loss.variants != loss.variants:
             raise self._contradiction("loss", place, text, self.loss.name)
-        return loss
+        return self.loss or loss
 
     def reduction_of(self, where: str, texts: Mapping[str, str]) -> Reduction | None:
         """Return the reduction that a case names, None if it names none.

@@ -1,4 +1,7 @@
-"""The loss of a case that names none, as data: Eq. (6), for whoever has no other losses."""
+"""The loss of a case that names none, as data: Eq. (6). To know it takes no reading of anything.
+
+It is what `losses/sac.json` says, which a test compares.
+"""
 
 from fractions import Fraction
 
@@ -17,52 +20,50 @@ NAME = "sac"
 
 _Q = Operation("given", of="q", by_action=True)
 _ALPHA = Operation("given", of="alpha")
-_G = (
+_LOSS = (
+    Operation("number", of=Fraction(-1)),
     Operation("policy", by_action=True),
     _Q,
     _ALPHA,
     Operation("log_policy", by_action=True),
-    Operation("multiply", (2, 3), by_action=True),
-    Operation("number", of=Fraction(-1)),
-    Operation("multiply", (4, 5), by_action=True),
-    Operation("add", (1, 6), by_action=True),
-    Operation("multiply", (0, 7), by_action=True),
+    Operation("multiply", (0, 3)),
+    Operation("multiply", (5, 4), by_action=True),
+    Operation("add", (2, 6), by_action=True),
+    Operation("multiply", (1, 7), by_action=True),
     Operation("sum", (8,)),
+    Operation("multiply", (0, 9)),
 )
-"""Up to V = sum pi g, with g the step before the last but one."""
+_SLOPE = (
+    *_LOSS,
+    Operation("add", (7, 10), by_action=True),
+    Operation("multiply", (0, 1), by_action=True),
+    Operation("multiply", (12, 11), by_action=True),
+)
 
 LOSS = Loss(
     name=NAME,
-    title="the policy loss of discrete soft actor-critic",
+    title="discrete soft actor-critic",
     variants=(
         Variant(
             givens=(
-                Given("Q", "q", Kind.TABLE, about="action values"),
-                Given("α", "alpha", Kind.NUMBER, legal="not negative", about="temperature"),
+                Given("Q", "q", Kind.TABLE, about="the value of each action"),
+                Given("α", "alpha", Kind.NUMBER, "not negative", about="the weight of the entropy"),
             ),
-            formula="-∑_a π(a) (Q(a) - α log π(a))",
-            gradient="-π(a) (Q(a) - α log π(a) - ∑_b π(b) (Q(b) - α log π(b)))",
-            formula_latex=r"-\sum_a \pi(a) (Q(a) - \alpha \log \pi(a))",
+            formula="−Σ_a π(a) (Q(a) − α log π(a))",
+            gradient="−π(a) (Q(a) − α log π(a) − Σ_b π(b) (Q(b) − α log π(b)))",
+            formula_latex=r"-\sum_{a} \pi(a) \left(Q(a) - \alpha \log \pi(a)\right)",
             gradient_latex=(
-                r"-\pi(a) (Q(a) - \alpha \log \pi(a) "
-                r"- \sum_b \pi(b) (Q(b) - \alpha \log \pi(b)))"
+                r"-\pi(a) \left(Q(a) - \alpha \log \pi(a) "
+                r"- \sum_{b} \pi(b) \left(Q(b) - \alpha \log \pi(b)\right)\right)"
             ),
             proved=True,
-            value=Program((*_G, Operation("multiply", (5, 9)))),
-            slope=Program(
-                (
-                    *_G,
-                    Operation("multiply", (9, 5)),
-                    Operation("add", (7, 10), by_action=True),
-                    Operation("multiply", (0, 11), by_action=True),
-                    Operation("multiply", (12, 5), by_action=True),
-                )
-            ),
+            value=Program(_LOSS),
+            slope=Program(_SLOPE),
             family=Coefficients(q=Program((_Q,)), alpha=Program((_ALPHA,))),
+            equation="Eq. (6)",
         ),
     ),
 )
-"""L = -sum_a pi(a) g(a) with g(a) = Q(a) - alpha log pi(a), and its gradient, Eq. (6)."""
 
 
 def load(text: str) -> Loss:

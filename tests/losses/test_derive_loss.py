@@ -6,7 +6,6 @@ import pytest
 import run
 import schemas
 
-from softcheck.losses import names
 from softcheck.report import FORMATS
 
 SAC = r"-\sum_a \pi(a)(Q(a) - \alpha \log \pi(a))"
@@ -35,7 +34,7 @@ def test_in_a_pipe_it_is_a_line_a_fact():
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ["sac", "cross-entropy"])
 def test_every_format_says_each_formula_and_array(name, form):
     said = json.loads(run.softcheck("derive", "--loss", name, "--output-format=json").out)
     done = run.softcheck("derive", "--loss", name, f"--output-format={form}")

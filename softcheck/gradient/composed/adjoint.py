@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import cast
 
 from softcheck.gradient.composed.evaluate import Running
-from softcheck.gradient.composed.interpret import perform
-from softcheck.gradient.composed.running import ONE, ZERO, Rounded, number
+from softcheck.gradient.composed.interpret import interpret, perform
+from softcheck.gradient.composed.running import ONE, ZERO, Rounded, number, precise
 from softcheck.gradient.definition import Operation, Program
 
 
@@ -22,9 +22,7 @@ def gradient(program: Program, on: Running) -> Rounded:
 
         pi (h - sum pi h) + W - pi sum W + kappa pi.
     """
-    values: list[Rounded] = []
-    for step in program.operations:
-        values.append(perform(step, [values[n] for n in step.operands], on))
+    values = interpret(program, on)
     sides = [ZERO] * len(values)
     sides[-1] = ONE
     h, W, kappa = ZERO, ZERO, ZERO
@@ -71,6 +69,8 @@ def _shares(
             return [ONE / x]
         case "logsumexp":
             return [(x - value).exp()]
-        case "at":
+        case "sum" if x.value.ndim < 2:
+            return [precise(on.size)]
+        case "at" if x.value.ndim > 1:
             return [on.leaf(Operation("indicator", of=step.of, by_action=True))]
     return [None] * len(operands)

@@ -164,7 +164,7 @@ def evaluate(
         By action, of `shape` and 0 where an action is masked; else of (rows,). Where the value
         is not a number it is 0, and its error infinite.
     """
-    found = interpret(program, Running(data, shape, buffers, legal, softmax))
+    found = interpret(program, Running(data, shape, buffers, legal, softmax))[-1]
     return finished(found, shape if program.by_action else shape[1:], legal)
 
 

@@ -68,7 +68,7 @@ class _Digits:
 
     def _digits(self, array: Any) -> Any:
         """Return the numbers of the legal actions, or that of the state."""
-        column = array[self.legal, 0] if array.ndim > 1 else array
+        column = array[self.legal, 0] if array.ndim > 1 else np.atleast_1d(array)
         return np.array([self.context.mpf(x) for x in column.tolist()], dtype=object)
 
     def derivative(self, program: Program, action: int) -> float:
@@ -91,7 +91,7 @@ class _Digits:
             "policy": weights / Z, "log_policy": theta - logsumexp, "logsumexp": logsumexp
         }  # fmt: skip
         try:
-            return interpret(program, self)[0]
+            return interpret(program, self)[-1][0]
         except ZeroDivisionError:
             return self.context.nan
 

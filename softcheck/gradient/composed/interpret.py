@@ -32,12 +32,12 @@ class Arithmetic(Protocol[Value]):
         """Return the entry at the action whose number an array holds."""
 
 
-def interpret(program: Program, arithmetic: Arithmetic[Value]) -> Value:
-    """Return the value of a program."""
+def interpret(program: Program, arithmetic: Arithmetic[Value]) -> list[Value]:
+    """Return the values of the steps of a program; the last one is its own."""
     values: list[Value] = []
     for step in program.operations:
         values.append(perform(step, [values[n] for n in step.operands], arithmetic))
-    return values[-1]
+    return values
 
 
 def perform(step: Operation, operands: list[Any], arithmetic: Arithmetic[Any]) -> Any:

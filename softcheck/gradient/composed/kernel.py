@@ -69,21 +69,33 @@ class Composed:
         return Running(block.data, block.logits.shape, buffers, legal, softmax)
 
     @np.errstate(all="ignore")  # where nothing is known, the error says so
-    def _evaluated(self, program: Program, on: Running) -> Rounded:
-        shape = on.shape if program.by_action else on.shape[1:]
-        return finished(interpret(program, on), shape, on.legal)
+    def _steps(self, program: Program, on: Running) -> list[Rounded]:
+        return interpret(program, on)
 
-    def _size(self, program: Program, *, centred: bool = True, weighted: bool = True) -> Entries:
+    def _finished(self, program: Program, found: Rounded) -> Rounded:
+        shape = self.policy.pi.shape
+        return finished(found, shape if program.by_action else shape[1:], self._near.legal)
+
+    def _size(
+        self,
+        program: Program,
+        values: Sequence[Rounded],
+        *,
+        centred: bool = True,
+        weighted: bool = True,
+    ) -> Entries:
         """Return the size of what a program's value is made of, 0 where unknown."""
-        on = self._near
         with np.errstate(all="ignore"):
-            found = interpret(program, Sizes(on, self.policy, centred, weighted)).size
-        shape = on.shape if program.by_action else on.shape[1:]
-        return finished(precise(found), shape, on.legal).value
+            size = Sizes(self._near, self.policy, centred, weighted).of(program, values)
+        return self._finished(program, precise(size)).value
+
+    @Once
+    def _slope_steps(self) -> list[Rounded]:
+        return self._steps(self.slope, self._near)
 
     @Once
     def _gradient(self) -> Rounded:
-        return self._evaluated(self.slope, self._near)
+        return self._finished(self.slope, self._slope_steps[-1])
 
     @property
     def gradient(self) -> Entries:
@@ -109,7 +121,7 @@ class Composed:
     @Once
     def scale(self) -> Entries:
         """The size of what `slope` is made of, and no less than the gradient of the state."""
-        scale = np.maximum(self._size(self.slope), np.abs(self.gradient))
+        scale = np.maximum(self._size(self.slope, self._slope_steps), np.abs(self.gradient))
         return np.maximum(scale, self.policy.pi * self._slope, out=scale)
 
     @property
@@ -121,29 +133,27 @@ class Composed:
     @property
     def row_sum(self) -> Sized:
         """By how much the loss changes with logsumexp alone, as a central difference."""
-        bounds, n = self.bounds, summation(len(self.gradient))
-        rounding, scale = (
-            bounds.total + n * bounds.slope,
-            sum_over_actions(self.scale, self.buffers),
-        )
+        bounds, scale = self.bounds, sum_over_actions(self.scale, self.buffers)
+        rounding = bounds.total + summation(len(self.gradient)) * bounds.slope
         if all(step.operator != "logsumexp" or step.operands for step in self.loss.operations):
             return Sized(np.zeros(self.block.rows), rounding, scale)
         on = self._near
         h = np.array([shift.STEP])
         up, down = (self._stepped(Stepped(on, {"logsumexp": precise(t)})) for t in (h, -h))
-        found = finished((up - down).times(0.5 / shift.STEP), on.shape[1:], None)
+        found = self._finished(self.loss, (up - down).times(0.5 / shift.STEP))
         return Sized(found.value, rounding + found.error, scale)
 
     @np.errstate(all="ignore")
     def _stepped(self, arithmetic: Stepped) -> Rounded:
-        change = interpret(self.loss, arithmetic).change
+        change = interpret(self.loss, arithmetic)[-1].change
         return precise(np.zeros(self.block.rows)) if change is None else change
 
     @property
     def value(self) -> Sized:
         """The value of `loss`."""
-        found = self._evaluated(self.loss, self._far)
-        scale = np.maximum(self._size(self.loss), np.abs(found.value))
+        steps = self._steps(self.loss, self._far)
+        found = self._finished(self.loss, steps[-1])
+        scale = np.maximum(self._size(self.loss, steps), np.abs(found.value))
         return Sized(found.value, found.error, scale)
 
     def complex_step(self) -> tuple[Entries, Error]:
@@ -155,15 +165,14 @@ class Composed:
         return self._numeric(shift.central_difference(self.loss, self._near))
 
     def _numeric(self, found: Rounded) -> tuple[Entries, Error]:
-        value, error = (x := finished(found, self._near.shape, self._near.legal)).value, x.error
-        return value, self._error(error)
+        found = self._finished(self.slope, found)
+        return found.value, self._error(found.error)
 
     def change(self, step: Entries, longest: States) -> tuple[States, States]:
         """See `moved.Stepped`."""
         del longest  # what the steps do to the rounding is in the running error
-        on = self._near
-        found = self._stepped(Stepped.by(precise(step), on))
-        found = finished(found, on.shape[1:], None)
+        found = self._stepped(Stepped.by(precise(step), self._near))
+        found = self._finished(self.loss, found)
         return found.value, found.error
 
     @property
@@ -189,19 +198,22 @@ class Composed:
         """The larger running error of `slope` and of `adjoint`, from logits that were rounded."""
         on = self._far
         with np.errstate(all="ignore"):
-            found = finished(adjoint.gradient(self.loss, on), on.shape, on.legal)
-        return np.maximum(self._evaluated(self.slope, on).error, found.error, out=found.error)
+            backwards = self._finished(self.slope, adjoint.gradient(self.loss, on)).error
+        forwards = self._finished(self.slope, self._steps(self.slope, on)[-1]).error
+        return np.maximum(forwards, backwards, out=forwards)
 
     @property
     def left_where_masked(self) -> States:
         """See `tolerance.of_masked`: sum |W| is at least sum pi |h|."""
-        size = sum_over_actions(self._size(self.slope, centred=False), self.buffers)
+        each = self._size(self.slope, self._slope_steps, centred=False)
+        size = sum_over_actions(each, self.buffers)
         return of_masked(len(self.gradient), size, 2.0 * size)
 
     @property
     def weight_of_underflow(self) -> States:
         """The largest entry of a state with each probability taken as 1."""
-        weight: States = 2.0 * self._size(self.slope, centred=False, weighted=False).max(axis=0)
+        each = self._size(self.slope, self._slope_steps, centred=False, weighted=False)
+        weight: States = 2.0 * each.max(axis=0)
         return weight
 
     @property

@@ -5,7 +5,8 @@ from itertools import count
 from typing import Any, Generic
 
 from softcheck.gradient.composed.evaluate import Running, Softmax
-from softcheck.gradient.composed.running import ONE, Change, Rounded
+from softcheck.gradient.composed.pair import Change
+from softcheck.gradient.composed.running import ONE, Rounded
 from softcheck.gradient.definition import Operation
 
 _names = count()

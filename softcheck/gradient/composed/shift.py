@@ -12,7 +12,8 @@ So with S_k = sum_b C_k(b) a sum over the actions changes by
     sum_k m_k(a) (S_k - C_k(a)) + own(a),
 
 and no array of two actions exists. What is formed are changes, never their results, so that their
-digits do not depend on how small t is. Nobody here knows a derivative of the loss.
+digits do not depend on how small t is. The loss itself is what is evaluated: nobody here knows a
+derivative of it.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,8 @@ import numpy as np
 from softcheck.gradient.composed.evaluate import Running
 from softcheck.gradient.composed.interpret import interpret
 from softcheck.gradient.composed.moved import Moved, still, total
-from softcheck.gradient.composed.running import ONE, ZERO, Change, Pair, Rounded, precise
+from softcheck.gradient.composed.pair import Change, Pair, imaginary
+from softcheck.gradient.composed.running import NOTHING, ONE, ZERO, Rounded, precise
 from softcheck.gradient.definition import Operation, Program
 from softcheck.gradient.tolerance import U
 
@@ -129,8 +131,9 @@ class Shifted(Generic[Change]):
         common = reduce(total, (m * C for C, m in self.terms.values()), None)
         if common is None:
             return Shifted(own, {}, ())
-        growth = Moved(ONE, common.expm1())
-        return Shifted(own, {(growth.name,): Term(own.value, common.expm1())}, (growth,))
+        change: Change = common.expm1()
+        growth = Moved(ONE, change)
+        return Shifted(own, {(growth.name,): Term(own.value, change)}, (growth,))
 
 
 def _merged(*many: Terms[Change]) -> Terms[Change]:
@@ -161,6 +164,7 @@ def _series(r: Terms[Change], factor: Rounded, first: float, second: float) -> T
     Of a logarithm, a quotient or an exponential that is less than 2 |r|^3 for |r| < 1/2: where
     actions change each in its own way, only polynomials have sums that O(1) brings up to date.
     """
+    # What the logits of masked actions would do may be no number; it concerns no other.
     largest = sum(
         (C.size * np.fmax.reduce(m.size, axis=0) for C, m in r.values()), start=np.zeros(1)
     )
@@ -194,17 +198,16 @@ class Shift(Generic[Change]):
         d: Change = e * softmax["policy"]
         delta: Change = d.log1p()
         growth: Change = d + ONE
+        lost: Change = -d / growth
         # What Z' / Z = 1 + d makes of the probability of another action.
-        share: Moved[Change] = Moved(ONE, -d / growth)
+        share: Moved[Change] = Moved(ONE, lost)
         logsumexp = Moved(softmax["logsumexp"], delta)
         log_policy = Moved(softmax["log_policy"], -delta + t)
         policy = Moved(softmax["policy"], (-d + e) / growth * softmax["policy"])
         self._moved: dict[str, Moved[Change] | Shifted[Change]] = {
             "logsumexp": logsumexp,
             "log_policy": Shifted(log_policy, {(logsumexp.name,): Term(-ONE, delta)}),
-            "policy": Shifted(
-                policy, {(share.name,): Term(softmax["policy"], -d / growth)}, (share,)
-            ),
+            "policy": Shifted(policy, {(share.name,): Term(softmax["policy"], lost)}, (share,)),
         }
 
     def leaf(self, step: Operation) -> Moved[Change] | Shifted[Change]:
@@ -229,9 +232,9 @@ class Shift(Generic[Change]):
             return x * still(size)
         change = x.own.change
         for C, m in x.terms.values():
-            others = C * (size - ONE) if C.value.ndim == 1 else self.running.sum(C) - C
+            others = C * (size - ONE) if C.value.ndim < 2 else self.running.sum(C) - C
             change = total(change, m * others)
-        return Moved(self.running.sum(x.own.value), self._of_legal(change))
+        return Moved(self.running.sum(x.own.value), change)
 
     def logsumexp(self, x: Moved[Change] | Shifted[Change]) -> Moved[Change]:
         """Return the logarithm of the sum of the exponentials, relative to the largest."""
@@ -250,19 +253,14 @@ class Shift(Generic[Change]):
         for C, m in x.terms.values():
             others = others + m * self.running.at(C, index)
         own = self.nothing if x.own.change is None else x.own.change
-        return Moved(value, self._of_legal(own.where(self.running.indicator(index), others)))
-
-    def _of_legal(self, change: Change | None) -> Change | None:
-        """Return a change without what the logits of masked actions would do."""
-        legal = self.running.legal
-        return change if change is None or legal is None else change.where(legal, self.nothing)
+        return Moved(value, own.where(self.running.indicator(index), others))
 
 
 @np.errstate(all="ignore")  # where nothing is known, the error says so
 def complex_step(program: Program, running: Running) -> Rounded:
     """Return Im L(theta + i h e_a) / h; truncation is of the order of h^2, 2^-80."""
-    change = _change(program, running, Pair(ZERO, _number(STEP)))
-    return change.imaginary.times(1.0 / STEP)
+    change = _change(program, running, Pair(np.zeros(1), np.array([STEP]), NOTHING))
+    return imaginary(change).times(1.0 / STEP)
 
 
 @np.errstate(all="ignore")
@@ -279,6 +277,6 @@ def _number(value: float) -> Rounded:
 def _change(program: Program, running: Running, t: Change) -> Change:
     """Return by how much a loss changes where a logit moves by t, for each logit."""
     shift = Shift(running, t)
-    loss = interpret(program, shift)
+    loss = interpret(program, shift)[-1]
     change = loss.change if isinstance(loss, Moved) else None
     return shift.nothing if change is None else change

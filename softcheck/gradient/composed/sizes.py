@@ -1,36 +1,16 @@
 """The size of what a program's value is made of: its formula over magnitudes, nothing cancels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import cast
 
 import numpy as np
 
 from softcheck.gradient.composed.evaluate import Running
 from softcheck.gradient.composed.running import Numbers, Rounded, precise
-from softcheck.gradient.definition import Operation
-from softcheck.gradient.policy import Entries, Policy, sum_of_products
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """Numbers, and the size of what they are made of.
-
-    Attributes
-    ----------
-    value : Rounded
-    size : Numbers
-    """
-
-    value: Rounded
-    size: Numbers
-
-    def __add__(self, other: "Measured") -> "Measured":
-        return Measured(self.value + other.value, self.size + other.size)
-
-    def __mul__(self, other: "Measured") -> "Measured":
-        return Measured(self.value * other.value, self.size * other.size)
-
-    def __truediv__(self, other: "Measured") -> "Measured":
-        return Measured(self.value / other.value, self.size / np.abs(other.value.value))
+from softcheck.gradient.definition import Operation, Program
+from softcheck.gradient.policy import Policy, sum_of_products
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,57 +19,64 @@ class Sizes:
 
     Attributes
     ----------
-    running : Running
+    on : Running
     policy : Policy
     centred : bool
         Whether a table counts by how far it is from its mean under the policy, and by the mean of
         that: an offset that all actions share moves few losses.
     weighted : bool
-        Whether a probability counts as itself, and not as 1.
+        Whether a probability counts as itself. If not it and any exponential count as 1, and of a
+        sum its largest term: what becomes of a number that underflowed.
     """
 
-    running: Running
+    on: Running
     policy: Policy
     centred: bool = True
     weighted: bool = True
 
-    def leaf(self, step: Operation) -> Measured:
-        """Return the magnitude of what does not depend on earlier steps."""
-        value = self.running.leaf(step)
-        size = np.abs(value.value)
+    def of(self, program: Program, values: Sequence[Rounded]) -> Numbers:
+        """Return the size of a program's value from the values of its steps."""
+        sizes: list[Numbers] = []
+        for step, value in zip(program.operations, values, strict=True):
+            of = [(sizes[n], np.abs(values[n].value)) for n in step.operands]
+            sizes.append(self._size(step, of, value))
+        return sizes[-1]
+
+    def _size(self, step: Operation, of: list[tuple[Numbers, Numbers]], value: Rounded) -> Numbers:
+        """Return the size of a step from the sizes and the magnitudes of its operands."""
+        if not of:
+            return self._leaf(step, value.value)
+        (first, magnitude), own = of[0], np.abs(value.value)
         match step.operator:
-            case "given" if self.centred and size.ndim > 1:
-                size = np.abs(value.value - self._mean(value.value))
-                size += self._mean(size)
-            case "policy" if not self.weighted:
-                size = np.ones_like(size)
+            case "add" | "multiply" as operator:
+                size: Numbers = reduce(getattr(np, operator), (size for size, _ in of))
+                return size
+            case "divide":
+                return first / of[1][1]
+            case "power" if cast("int", step.of) > 0:
+                return first ** cast("int", step.of)
+            case "log":  # where it is 0, what it is of is not
+                return own + first / magnitude
             case "logsumexp":
-                size = np.abs(self.policy.highest) + self.policy.log_Z
-        return Measured(value, size)
+                return own + 1.0
+            case "sum":
+                single = self.weighted or first.ndim < 2
+                return (self.on.sum if single else self.on.highest)(precise(first)).value
+            case "at":
+                return self.on.at(precise(first), str(step.of)).value
+        # It is a power, or an exponential.
+        return own if self.weighted else np.maximum(own, 1.0)
 
-    def _mean(self, x: Entries) -> Numbers:
-        return sum_of_products(self.policy.pi, x, self.running.buffers)
+    def _leaf(self, step: Operation, value: Numbers) -> Numbers:
+        match step.operator:
+            case "given" if self.centred and step.by_action:
+                apart = np.abs(value - self._mean(value))
+                return apart + self._mean(apart)
+            case "policy" if not self.weighted:
+                return np.ones_like(value)
+            case "logsumexp":
+                return self.policy.log_Z + np.abs(self.policy.highest)
+        return np.abs(value)
 
-    def exp(self, x: Measured) -> Measured:
-        """Return the exponential, which is its own size."""
-        value = x.value.exp()
-        return Measured(value, value.value)
-
-    def log(self, x: Measured) -> Measured:
-        """Return the logarithm; where it is 0, what it is of is not."""
-        value = x.value.log()
-        return Measured(value, np.abs(value.value) + x.size / np.abs(x.value.value))
-
-    def sum(self, x: Measured) -> Measured:
-        """Return the sum over the legal actions."""
-        return Measured(self.running.sum(x.value), self.running.sum(precise(x.size)).value)
-
-    def logsumexp(self, x: Measured) -> Measured:
-        """Return the logarithm of a sum of exponentials."""
-        value = self.running.logsumexp(x.value)
-        return Measured(value, np.abs(value.value) + 1.0)
-
-    def at(self, x: Measured, index: str) -> Measured:
-        """Return the entry at the action whose number an array holds."""
-        size = self.running.at(precise(x.size), index).value
-        return Measured(self.running.at(x.value, index), size)
+    def _mean(self, x: Numbers) -> Numbers:
+        return sum_of_products(self.policy.pi, x, self.on.buffers)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from programs import EXAMPLES, MP, adversarial, known, ordinary
+from programs import EXAMPLES, MP, Sample, adversarial, known, ordinary, true_gradient
 
 from softcheck.gradient.composed.exact import gradient
 from softcheck.gradient.policy import Block
@@ -29,6 +29,16 @@ def test_it_is_right_to_the_last_digit_of_a_float64(name, make):
             left = 1e-30 * MP.exp(float(logits[action] - logits.max()))
             expected = truth[action, row]
             assert abs(value - expected) <= 2.0**-53 * abs(expected) + left
+
+
+@pytest.mark.parametrize("name", ["entropy-penalty", "half-of-jensen-shannon"])
+def test_a_tiny_probability_has_as_many_digits(name):
+    """exp(-170) is 1e-74, and it is what its gradient is made of."""
+    sample = ordinary(actions=3, rows=1)
+    sample = Sample(np.array([[0.0], [-170.0], [-1.0]]), sample.data)
+    truth = true_gradient(EXAMPLES[name], sample, 0)[1]
+    (found,) = gradient(EXAMPLES[name].programs()[0], block(sample, 0), [1])
+    assert abs(found - truth) <= 2.0**-53 * abs(truth) > 0
 
 
 def test_a_loss_that_is_no_number_has_no_derivative():

@@ -1,5 +1,7 @@
 """Losses as programs as the checks take them: against 160 digits, PyTorch and wrong losses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,9 @@ from programs import (
     true_value,
 )
 
+from softcheck.gradient.composed.evaluate import Running
 from softcheck.gradient.composed.kernel import Composed
+from softcheck.gradient.composed.running import ZERO, Rounded
 from softcheck.gradient.policy import Block, Buffers
 from softcheck.gradient.tolerance import TINY, Precision, U
 
@@ -31,7 +35,7 @@ def kernel(example, sample, slope=None):
 
 def ratio(x, y, tolerance):
     off = np.abs(x - y)
-    return np.divide(off, tolerance, out=np.zeros_like(off), where=off > 0.0).max()
+    return np.divide(off, tolerance, out=np.zeros_like(off), where=off > 0.0).max(initial=0.0)
 
 
 @NAMED
@@ -83,6 +87,71 @@ def test_both_numeric_sides_see_a_wrong_gradient(right, wrong):
         value, error = side()
         seen = np.abs(value - e.gradient) > U * (error.each + e.bounds.rounding.each)
         assert np.count_nonzero(seen) > 0.8 * seen.size
+
+
+def thousandth(function):
+    return lambda *given: function(*given).apply(lambda x: x * 1.001)
+
+
+def without_last(sum_):
+    """Sum all actions but the last."""
+
+    def mutant(self, x):
+        if x.value.ndim < 2:
+            return sum_(self, x)
+        return sum_(self, x.where(np.arange(len(x.value))[:, None] < len(x.value) - 1, ZERO))
+
+    return mutant
+
+
+def counted_once(sum_):
+    """Take the sum of what does not depend on the action for that itself."""
+    return lambda self, x: x if x.value.ndim < 2 else sum_(self, x)
+
+
+def next_action(function):
+    def mutant(self, *given):
+        data = {name: (x + 1) % self.shape[0] for name, x in self.data.items() if name == "j"}
+        return function(replace(self, data=self.data | data), *given)
+
+    return mutant
+
+
+EVALUATOR = {
+    "the sum of a state": (Running, "sum", counted_once, "a-sum-of-one-number"),
+    "a sum": (Running, "sum", without_last, "entropy-penalty"),
+    "an indicator": (Running, "indicator", next_action, "focal"),
+    "an entry": (Running, "at", next_action, "focal"),
+    "the exponential": (Rounded, "exp", thousandth, "tsallis-of-a-fraction"),
+    "the logarithm": (Rounded, "log", thousandth, "half-of-jensen-shannon"),
+    "a quotient": (Rounded, "__truediv__", thousandth, "an-odds"),
+    "logsumexp": (Running, "logsumexp", thousandth, "distillation"),
+}
+
+
+@pytest.mark.parametrize("mutant", EVALUATOR)
+@np.errstate(all="ignore")
+def test_a_broken_evaluator_is_seen(mutant, monkeypatch):
+    """Even where both numeric sides share what is broken, exact values do not."""
+    owner, name, mutate, of = EVALUATOR[mutant]
+    sample = ordinary(actions=6, rows=20)
+    assert not disagreeing(EXAMPLES[of], sample).any()
+    monkeypatch.setattr(owner, name, mutate(getattr(owner, name)))
+    assert disagreeing(EXAMPLES[of], sample).mean() > 0.3
+
+
+def disagreeing(example, sample):
+    """Return where the gradient is not what a numeric side or an exact value says."""
+    e = kernel(example, sample)
+    off = [
+        np.abs(value - e.gradient) > U * (error.each + e.bounds.rounding.each)
+        for value, error in (e.complex_step(), e.central_difference())
+    ]
+    rows = range(sample.logits.shape[1])
+    columns = [kernel(example, sample.columns(slice(row, row + 1))) for row in rows]
+    exact = np.array([column.exact(range(6)) for column in columns]).T
+    off.append(np.abs(exact - e.gradient) > U * e.bounds.rounding.each)
+    return np.any(off, axis=0)
 
 
 @NAMED
@@ -142,12 +211,14 @@ def of_autograd(example, sample, dtype):
     def tensor(x):
         return torch.tensor(x, dtype=None if x.dtype.kind == "i" else dtype)
 
+    def plain(x):
+        return x.detach().double().numpy() if x.is_floating_point() else x.numpy()
+
     logits = tensor(sample.logits).requires_grad_()
     data = {name: tensor(x) for name, x in sample.data.items()}
     example.value(Torch(logits, data)).sum().backward()
-    rounded = {name: x.numpy().astype(sample.data[name].dtype) for name, x in data.items()}
-    rounded = Sample(logits.detach().double().numpy(), rounded)
-    return rounded, logits.grad.double().numpy()
+    rounded = Sample(plain(logits), {name: plain(x) for name, x in data.items()})
+    return rounded, plain(logits.grad)
 
 
 def far(sample, offset):
@@ -168,9 +239,31 @@ def test_right_gradients_of_pytorch_are_within_their_tolerance(name, dtype, prec
         e = kernel(EXAMPLES[name], sample)
         underflow = precision.underflow * (1.0 + e.weight_of_underflow)
         tolerance = precision.tolerated * e.dump_rounding + underflow
-        assert ratio(gradient, e.gradient, tolerance) < 0.1
+        # PyTorch adds 1,000 equal gradients to 2.7 bounds; all others stay below 0.6.
+        assert ratio(gradient, e.gradient, tolerance) < (0.3 if name == "smoothed" else 0.04)
         if scale == 1.0 and not offset:
             assert np.median(tolerance / e.scale) < 2.0**14 * precision.unit
+
+
+@NAMED
+@pytest.mark.parametrize(
+    ("dtype", "precision"),
+    [(torch.bfloat16, Precision.BFLOAT16), (torch.float16, Precision.FLOAT16)],
+    ids=str,
+)
+@pytest.mark.parametrize("actions", [2, 6, 1000])
+def test_so_are_those_that_were_computed_in_16_bits(name, dtype, precision, actions):
+    """With K = 2; where PyTorch has infinities instead, float16 ends."""
+    for scale in (1.0, 6.0):
+        sample = ordinary(actions, rows=10, seed=actions, scale=scale)
+        sample, gradient = of_autograd(EXAMPLES[name], sample, dtype)
+        e = kernel(EXAMPLES[name], sample)
+        gathered = 1.0 + actions * e.policy.pi
+        underflow = precision.underflow * (1.0 + e.weight_of_underflow) * gathered
+        tolerance = precision.tolerated * e.dump_rounding + underflow
+        finite = np.isfinite(gradient).all(axis=0)
+        assert ratio(gradient[:, finite], e.gradient[:, finite], tolerance[:, finite]) < 0.5
+        assert finite.any() or dtype is torch.float16
 
 
 def test_a_gradient_that_was_simplified_says_little_of_how_right_code_rounds():
