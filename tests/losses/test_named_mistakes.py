@@ -180,6 +180,14 @@ def test_what_no_formula_gives_is_unexplained():
     assert _named(_case(_cross_entropy, grad=noisy)) == ["unexplained"]
 
 
+def test_a_name_has_to_hold_in_every_state_beyond_those_that_are_tried_first():
+    def code(x, j):
+        wrong = _cross_entropy(x, j, z=0.0)
+        return torch.cat([wrong[:1001], _cross_entropy(x, j)[1001:1002], wrong[1002:]])
+
+    assert _named(_case(code, rows=3000)) == ["unexplained"]
+
+
 def test_few_wrong_entries_are_isolated():
     def spoiled(arrays):
         grad = arrays["grad"].clone()
