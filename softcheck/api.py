@@ -1,5 +1,6 @@
 """The library face: verify arrays, and assert in anyone's test suite that a gradient is right."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
@@ -126,9 +127,25 @@ def loss_of(text: str | None, where: str = "loss") -> Loss | None:
     return load(text, where=where)
 
 
+_DOCUMENT = re.compile(r"[^\\]*\.[A-Za-z]{2,8}(::.*)?", re.DOTALL)
+
+
 @cache
 def loss_of_case(text: str) -> Loss:
-    """Return a loss by its name or its formula, which may name no file."""
+    """Return a loss by its name or its formula, which may name no file.
+
+    Raises
+    ------
+    SoftcheckError
+        If there is no such loss, or its gradient is not proved.
+    """
+    if _DOCUMENT.fullmatch(text):
+        raise UsageError(
+            "loss",
+            f"'{text}'",
+            "the name of a loss, or a formula: a case names no document",
+            "Write the formula itself, or give the document by --loss.",
+        )
     from softcheck.losses import load
 
     return load(text, where="loss", files=False)

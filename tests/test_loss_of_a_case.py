@@ -78,6 +78,8 @@ def test_a_loss_may_be_declared_anywhere(loss):
         assert softcheck.verify(**SOFT, loss=said, reduction="mean")
         softcheck.assert_gradient(**SOFT, loss=said, reduction="mean")
     softcheck.save_case("said.npz", **SOFT, loss=loss, reduction="mean")
+    assert open_case("said.npz", {}, declared=KNOWN).loss.name == loss
+    assert open_case("said.npz", {}, declared=Declared(default.LOSS, load=load)).loss.name == "sac"
     assert status("said.npz") == (0, "passed", "mean")
     assert status("said.npz", "--loss=sac", "--reduction=mean") == (0, "passed", "mean")
 
@@ -148,7 +150,10 @@ def test_a_case_names_no_document():
         with pytest.raises(UsageError):
             softcheck.save_case("case.npz", **SOFT, loss=text)
         np.savez("case.npz", **SOFT, loss=text)
-        assert trouble("case.npz").startswith("case.npz::loss: ")
+        assert trouble("case.npz") == (
+            f"case.npz::loss: found '{text}', expected the name of a loss, or a formula: a case "
+            "names no document. Write the formula itself, or give the document by --loss."
+        )
 
 
 def test_a_flag_or_a_configuration_that_contradicts_a_case_is_an_error():
@@ -228,6 +233,16 @@ def test_names_of_the_users_own_are_those_of_the_loss():
     assert "labels" in case.tables
     case = configured("run.npz", 'names = { labels = "target" }\nloss = "cross-entropy"\n')
     assert "labels" in case.tables
+    own = r'loss = "-\\sum_a \\rho(a) \\log \\pi(a)"' + "\n"
+    np.savez("own.npz", logits=LOGITS, target=Q)
+    for text in (own + 'names = { rho = "target" }\n', 'names = { rho = "target" }\n' + own):
+        assert "rho" in configured("own.npz", text).tables
+    own = r'loss = "-\\mathrm{grid} \\cdot \\sum_a \\pi(a)^2"' + "\n"
+    np.savez("own.npz", logits=LOGITS, target=2.0)
+    case = configured("own.npz", own + 'names = { grid = "target" }\n')
+    assert case.scalars == {"grid": 2.0}
+    Path("softcheck.toml").write_text('names = { grid = "target" }\n', "utf-8")
+    assert "Did you mean 'grad'?" in trouble("run.npz")
     Path("softcheck.toml").write_text('names = { labels = "target" }\n', "utf-8")
     line = trouble("run.npz")
     assert "the array 'target' named for labels, which sac has not" in line
@@ -286,5 +301,22 @@ def test_action_values_are_captured_only_where_the_loss_has_such():
         net(torch.randn(6, 3)).sum().backward()
     with pytest.raises(UsageError, match="no output of q"):
         step(loss="policy-gradient")
+    with pytest.raises(InputError, match=r"^capture: found no labels and no targets among"):
+        step(loss="cross-entropy")
+    values = torch.randn(6, 4)
+    with softcheck.capture(actor=net, loss="policy-gradient", q=values) as made:
+        net(torch.randn(6, 3)).sum().backward()
+    np.testing.assert_array_equal(made.arrays["q"], values.numpy())
+    with pytest.raises(UsageError, match="q for a second time"):
+        step(loss="policy-gradient", q=values, critics=net)
     with pytest.raises(UsageError, match="found 'paper', expected one of"):
         step(loss="paper")
+    Path("paper.tex").write_text(rf"We minimise the loss $L = {FORMULA}$.", "utf-8")
+    given = {"q_of": lambda output: output.detach(), "critics": Net(), "alpha": 1.0}
+    with softcheck.capture(actor=net, loss="paper.tex::L", **given) as made:
+        with torch.no_grad():
+            given["critics"](torch.randn(6, 3))
+        net(torch.randn(6, 3)).sum().backward()
+    assert made.arrays["loss"] == "paper.tex::L"
+    with pytest.raises(UsageError, match="a case names no document"):
+        step(loss="paper.tex::L", path="step.npz", **given)

@@ -13,7 +13,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from softcheck.errors import UsageError, did_you_mean
+from softcheck.errors import UsageError, did_you_mean, nearest
 from softcheck.settings import (
     Document,
     General,
@@ -458,14 +458,15 @@ def _values(
 
 
 def _check_names(names: Mapping[str, str], where: str, *, any_role: bool) -> None:
-    """Raise UsageError unless every key is a role, once; of `any_role`, cases know whether it is.
+    """Raise UsageError for a key that is a mistake, and for an array that is named twice.
 
-    So they do of the arrays of other losses than the default one.
+    Whether it is a role, only the loss of a case can say; but where no other than the default one
+    is spoken of (`any_role`), what is nearly a role of that is a slip.
     """
     seen: dict[str, str] = {}
     for role, own in names.items():
         meant = ROLES.of(role)
-        if meant is None and (any_role or is_known(role)):
+        if meant is None and (any_role or is_known(role) or nearest(role, ROLES) is None):
             pass
         elif meant is None or (role not in ROLES and not is_critic(role) and role != "log_alpha"):
             known = (*ROLES, "q1", "q2", "log_alpha")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -34,8 +35,9 @@ class RawBlock:
     rows : int
         The number of states.
     arrays : mapping of str to ndarray
-        By role: shape (rows, actions), or (rows,) for what is one number for each state. What is
-        one number for all of them is in `Case.scalars` instead. Not to be written to.
+        By role: shape (rows, actions), or (rows,) for what is one number for each state; integers
+        for numbers of actions, each of a legal one. What is one number for all states is in
+        `Case.scalars` instead. Not to be written to.
     """
 
     start: int
@@ -62,7 +64,8 @@ class Case:
     tables : mapping of str to Table
         By role. Several critics are ``q1``, ``q2`` and so on; a single one is ``q``.
     scalars : mapping of str to float
-        Those of the roles that are one number for all states.
+        Those of the roles that are one number for all states; also what the loss has in place of an
+        optional array that the case has not.
     notes : tuple of str
         What the report should say about how the input was understood.
     given : mapping of str to Table
@@ -73,8 +76,6 @@ class Case:
         Those of the variant of the loss that the case has the arrays of.
     reduction : Reduction or None
         How the loss was reduced, if the case says it.
-    ignored : float or None
-        The label of the states that are left out; their weight is 0.
     """
 
     name: str
@@ -90,7 +91,6 @@ class Case:
     loss: Loss
     roles: Roles
     reduction: Reduction | None = None
-    ignored: float | None = None
 
     @property
     def variant(self) -> Variant:
@@ -181,18 +181,15 @@ class Case:
         return tuple(role for role in self.tables if self.roles[role].kind is Kind.INDEX)
 
     def _actions(self, role: str, arrays: Mapping[str, Rows], start: int) -> Rows:
-        """Return the numbers of legal actions; where a state is left out, that of any one."""
+        """Return the numbers of legal actions; of a state whose weight is 0, that of any one."""
         given = arrays[role]
         numbers = given.astype(np.float64)
         with np.errstate(invalid="ignore"):
             right = self.roles[role].domain.includes(numbers) & (numbers < self.actions)
-        kept = np.full(numbers.shape, True) if self.ignored is None else numbers != self.ignored
+        kept = arrays["weights"] != 0 if "weights" in arrays else np.full(numbers.shape, True)
         self._refuse_action(role, start, given, kept & ~right)
         actions = np.where(kept, numbers, 0).astype(np.intp)
-        legal = arrays["logits"] != -np.inf
-        if "mask" in arrays:
-            legal &= arrays["mask"]
-        masked = ~legal[np.arange(len(actions)), actions]
+        masked = ~_legal(arrays, (np.arange(len(actions)), actions))
         if (wrong := kept & masked).any():
             row = int(np.argmax(wrong))
             raise InputError(
@@ -201,7 +198,7 @@ class Case:
                 "a legal action",
                 "Correct it or the mask, or leave out such states (weights 0, or ignore_index).",
             )
-        actions[masked] = legal[masked].argmax(axis=1)
+        actions[masked] = _legal(arrays, masked).argmax(axis=1)
         return actions
 
     def _refuse_action(self, role: str, start: int, given: Rows, wrong: Rows) -> None:
@@ -222,6 +219,12 @@ class Case:
             f"the number of an action, from 0 to {self.actions - 1}",
             hint,
         )
+
+
+def _legal(arrays: Mapping[str, Rows], entries: Any) -> Rows:
+    """Return which of some entries of a block are legal actions."""
+    legal: Rows = arrays["logits"][entries] != -np.inf
+    return legal & arrays["mask"][entries] if "mask" in arrays else legal
 
 
 def open_case(
@@ -377,7 +380,7 @@ def _assemble(
         notes.append(f"matched by position, for want of labels: {listed(aligned.unlabelled)}")
     shape = states_of(first.shape, axis)
     shaped, scalars = _shaped(aligned.tables, first, shape, roles)
-    ignored = _left_out(shaped, scalars, roles)
+    _leave_out(shaped, scalars, roles)
     for each in variant.givens:
         if each.default is not None and each.name not in shaped:
             scalars[each.name] = np.float64(each.default)
@@ -395,7 +398,6 @@ def _assemble(
         loss=loss,
         roles=roles,
         reduction=reduction,
-        ignored=ignored,
     )
 
 
@@ -460,6 +462,14 @@ def _variant(
     fitting = [index for index in possible if needed[index] <= {*present}]
     if len(fitting) == 1:
         return variants[fitting[0]]
+    if fitting:
+        optional = set[str]().union(*(every[index] for index in fitting)) - {*present}
+        raise InputError(
+            name,
+            f"the arrays of {len(fitting)} variants of {roles.called}",
+            "those of one",
+            f"Add what tells them apart: {' or '.join(sorted(optional))}.",
+        )
     own = [each - set[str].intersection(*needed) for each in needed]
     least = [names for names in own if names and not any(set() < other < names for other in own)]
     alternatives = " or ".join(" with ".join(sorted(names)) for names in least)
@@ -499,18 +509,17 @@ def _in_order(tables: Mapping[str, Table], roles: Roles) -> dict[str, Table]:
     return ordered
 
 
-def _left_out(
-    tables: dict[str, Table], scalars: dict[str, np.generic], roles: Roles
-) -> float | None:
-    """Return the label of the states that are left out, whose weights become 0."""
+def _leave_out(tables: dict[str, Table], scalars: dict[str, np.generic], roles: Roles) -> None:
+    """Give the states whose label is to be ignored the weight 0."""
     table = tables.pop(_IGNORED, None)
     if table is None:
-        return None
-    if _IGNORED not in scalars:
+        return
+    scalars.pop(_IGNORED, None)
+    if math.prod(table.shape) != 1:
         raise InputError(
             table.where, f"shape {table.shape}", "one number", "Save the one label, such as -100."
         )
-    ignored = float(scalars.pop(_IGNORED))
+    ignored = float(table.whole().flat[0])
     domain = roles[_IGNORED].domain
     if not domain.includes(ignored):
         raise InputError(table.where, f"{ignored}", domain.words, domain.hint)
@@ -518,7 +527,6 @@ def _left_out(
     weights = tables.get("weights")
     source = Kept(tuple(labels), ignored, weights)
     tables["weights"] = replace(weights or labels[0], source=source)
-    return ignored
 
 
 _IGNORED = "ignore_index"

@@ -45,7 +45,7 @@ class Declared:
         return ROLES if self.loss in (None, default.LOSS) else Roles(self.loss)
 
     def loss_of(self, where: str, texts: Mapping[str, str]) -> Loss | None:
-        """Return the loss that a case names, None if it names none.
+        """Return the loss that a case names, as it was declared where it was; None without one.
 
         Raises
         ------
@@ -65,7 +65,7 @@ class Declared:
             raise InputError(place, error.found, error.expected, error.hint) from error
         if self.loss is not None and self.loss.variants != loss.variants:
             raise self._contradiction("loss", place, text, self.loss.name)
-        return loss
+        return self.loss or loss
 
     def reduction_of(self, where: str, texts: Mapping[str, str]) -> Reduction | None:
         """Return the reduction that a case names, None if it names none.

@@ -16,10 +16,10 @@ from softcheck.tables.frames import ACTION, STATE, is_tidy
 from softcheck.tables.limits import MAX_FORMULA
 from softcheck.tables.places import exists, file_at, files_in, is_folder
 from softcheck.tables.refusals import decode, listed, reading
-from softcheck.tables.roles import ROLES, Role, Roles
+from softcheck.tables.roles import ROLES, TEXTS, Role, Roles
 from softcheck.tables.shards import read_shards, shards
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import TEXTS, Contents, Load, Reading, Table, said, where_is
+from softcheck.tables.table import Contents, Load, Reading, Table, said, where_is
 from softcheck.tables.urls import is_url, shown
 from softcheck.tables.zarr_group import is_zarr, read_zarr
 
@@ -50,7 +50,7 @@ class Found:
         The names without a role: as they are shown, each with the name alone, that of a file
         without its suffix.
     texts : mapping of str to str
-        What it says in words; see `tables.table.TEXTS`.
+        What it says in words; see `tables.roles.TEXTS`.
     where : str
         For messages about them.
     """
@@ -119,10 +119,11 @@ def _told(
     """Return the arrays of a file as they are read for the loss that it names itself."""
     contents = read(how)
     loss = declared.loss_of(where, contents.texts)
-    if loss is None or loss.variants == how.roles.loss.variants:
+    if loss is None:
         return contents, how
+    is_new = loss.variants != how.roles.loss.variants
     how = replace(how, roles=Roles(loss))
-    return read(how), how
+    return (read(how) if is_new else contents), how
 
 
 def _is_text(file: File) -> bool:

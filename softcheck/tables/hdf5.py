@@ -11,9 +11,9 @@ import numpy as np
 from softcheck.errors import InputError
 from softcheck.tables.files import File
 from softcheck.tables.refusals import load_extra, reading
+from softcheck.tables.roles import TEXTS
 from softcheck.tables.sources import Box, Part, by_boxes
 from softcheck.tables.table import (
-    TEXTS,
     Contents,
     Load,
     Reading,

@@ -26,9 +26,9 @@ from softcheck.tables.frames import (
 from softcheck.tables.lists import array_of, refuse_many
 from softcheck.tables.records import PARTS, Cells, Records, entries_of, records_of
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import Role, Roles
+from softcheck.tables.roles import TEXTS, Role, Roles
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import TEXTS, Contents, Load, Table, where_is
+from softcheck.tables.table import Contents, Load, Table, where_is
 
 Labels = tuple[str, ...]
 

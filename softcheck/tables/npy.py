@@ -20,9 +20,9 @@ from softcheck.tables.limits import MAX_DEFLATE_RATIO, MAX_HEADER_BYTES
 from softcheck.tables.nested import contents_of, table_of
 from softcheck.tables.pickled import require_permission, unpickle
 from softcheck.tables.refusals import listed, reading
-from softcheck.tables.roles import Role
+from softcheck.tables.roles import TEXTS, Role
 from softcheck.tables.sources import Extent, Forward
-from softcheck.tables.table import TEXTS, Contents, Load, Reading, Table, check_shape, check_type
+from softcheck.tables.table import Contents, Load, Reading, Table, check_shape, check_type
 
 _ENCRYPTED = 0x1
 

@@ -239,6 +239,8 @@ def _role(given: Given, *, required: bool) -> Role:
     if given.kind in (Kind.STATE, Kind.NUMBER):
         what = "the temperature" if given.name == "alpha" else given.name
         domain = replace(domain, hint=f"Check how {what} was dumped.")
+    if given.name != given.name.lower():  # a symbol R may be dumped as r
+        known = {**known, "aliases": (*known.get("aliases", ()), given.name.lower())}
     return Role(name=given.name, kind=given.kind, domain=domain, required=required, **known)
 
 
@@ -280,7 +282,7 @@ def _every(loss: Loss) -> list[Role]:
 
 
 def _is_soft(loss: Loss) -> bool:
-    return [each.family for each in loss.variants] == [_SOFT]
+    return [(each.family, each.temperature) for each in loss.variants] == [(_SOFT, None)]
 
 
 _CRITIC = re.compile(r"qf?([1-9][0-9]?)")
@@ -501,13 +503,17 @@ def _alike(one: str, other: str) -> int:
     return next(different, min(len(one), len(other)))
 
 
+TEXTS = ("loss", "reduction")
+"""What a case may say of itself in words, where an array could be."""
+
+
 def is_known(name: str) -> bool:
-    """Return whether the name is that of an array of the default loss, or of any that is shipped.
+    """Return whether the name is that of what a case of the default loss, or a shipped one, has.
 
     What a loss of the user's own calls its arrays, only that loss knows.
     """
     others = (alias for known in _GIVENS.values() for alias in known.get("aliases", ()))
-    return ROLES.of(name) is not None or name in {*_GIVENS, _IGNORED.name, *others}
+    return ROLES.of(name) is not None or name in {*_GIVENS, _IGNORED.name, *others, *TEXTS}
 
 
 def is_critic(role: str) -> bool:

@@ -15,7 +15,7 @@ from softcheck.settings import Dtype
 from softcheck.tables.files import File, Files
 from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_WHOLE_BYTES
 from softcheck.tables.refusals import reading, too_large
-from softcheck.tables.roles import Role, Roles
+from softcheck.tables.roles import TEXTS, Role, Roles
 
 AsGiven: TypeAlias = NDArray[Any]  # the user's own shape: states on any axes, actions on one
 Rows: TypeAlias = NDArray[Any]  # (rows, actions), or (rows,) for what is one number a state
@@ -155,9 +155,6 @@ class Table:
 
 Load = Callable[[Role], Table]
 """Reads one array for a role, which decides how text and labels are to be understood."""
-
-TEXTS = ("loss", "reduction")
-"""What a case may say of itself in words, where an array could be."""
 
 
 class Contents(dict[str | None, Load]):

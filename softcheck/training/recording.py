@@ -15,6 +15,8 @@ from softcheck.errors import UsageError
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import Reduction
 from softcheck.tables.arrays import as_numpy, by_name
+from softcheck.tables.case import case_from_arrays
+from softcheck.tables.declared import Declared
 from softcheck.tables.refusals import load_extra
 from softcheck.tables.roles import Arrays, Roles
 from softcheck.tables.table import AsGiven
@@ -155,13 +157,16 @@ class Captured:
         logits = as_numpy("logits", taken.logits)
         _refuse_probabilities(logits)
         q = tuple(critic for number in range(len(self._q)) for critic in self._q_of(number))
-        self._arrays = {
+        arrays = {
             **({"q": q if len(q) > 1 else q[0]} if q else {}),
             "logits": logits,
             "grad": as_numpy("grad", taken.grad),
             **self._given,
-            **self._words,
         }
+        if "loss" in self._words:
+            loss = Declared(self._roles.loss)
+            case_from_arrays(by_name(**arrays), name="capture", declared=loss)
+        self._arrays = arrays | self._words
 
     def _taken(self) -> _Pass:
         """Return the one pass that a gradient reached, once."""
@@ -218,6 +223,7 @@ def capture(
     *,
     actor: "Module | None" = None,
     critics: "Module | Sequence[Module]" = (),
+    q: "Tensor | tuple[Tensor, ...] | None" = None,
     alpha: ArrayLike | None = None,
     path: str | os.PathLike[str] | None = None,
     logits_of: "Callable[[Any], Tensor] | None" = None,
@@ -239,6 +245,8 @@ def capture(
         compiled one, what ``torch.compile`` returned.
     critics : Module, or sequence of Module
         Return the action values, a module for each critic, where the loss has such.
+    q : Tensor, or tuple of Tensor
+        The action values, in place of critics; see `Captured.record`.
     alpha : array_like
         The weight of the entropy, as it is when the block is entered; or give `log_alpha`.
     path : str or path, optional
@@ -287,6 +295,8 @@ def capture(
     words = {"loss": loss, "reduction": reduction}
     said = {name: text for name, text in words.items() if text is not None}
     captured = Captured(len(actors), len(modules), given, said, roles)
+    if q is not None:
+        captured.record(q=q)
     with captured._hooks:
         for module in actors:
             captured._listen(module, logits_of, captured._hear_logits)

@@ -1,6 +1,7 @@
 """Arrays of any loss: which it has, which numbers they hold, and what a case says in words."""
 
 import json
+import pickle
 import shutil
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import h5py
 import losses_by_hand as losses
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import zarr
@@ -117,6 +120,16 @@ def test_optional_arrays_tell_variants_apart():
     assert found.scalars == {"beta": 0.5, "temperature": 2.0}
 
 
+def test_arrays_that_fit_two_variants_are_refused():
+    loss = losses.loss("own", (losses.TEACHER, losses.TAU), (losses.TEACHER, losses.SMOOTHING))
+    line = refused(case, loss, teacher_logits=LOGITS)
+    assert line == (
+        "case: found the arrays of 2 variants of own, expected those of one. Add what tells them "
+        "apart: label_smoothing or temperature."
+    )
+    assert case(loss, teacher_logits=LOGITS, temperature=2.0).variant is loss.variants[0]
+
+
 def test_temperature_is_that_of_the_logits_where_a_loss_has_one_and_else_alpha():
     assert case(losses.DISTILLATION, teacher_logits=LOGITS, tau=2.0).scalars == {"temperature": 2.0}
     sac = case_from_arrays({"q": LOGITS, "logits": LOGITS, "temperature": 2.0})
@@ -224,6 +237,22 @@ def test_states_whose_label_is_ignored_have_no_weight(ignored, weights):
     assert [each.role for each in found.inputs if each.role == "ignore_index"]
 
 
+def test_the_label_of_a_state_without_weight_is_of_no_matter():
+    labels = np.where(LABELS == 1, -100, LABELS)
+    weights = (LABELS != 1).astype(np.float32)
+    read = gather(case(losses.CROSS_ENTROPY, labels=labels, weights=weights))
+    np.testing.assert_array_equal(read["labels"][LABELS != 1], LABELS[LABELS != 1])
+    np.testing.assert_array_equal(read["weights"], weights)
+    weights[2] = np.nan
+    refused(gather, case(losses.CROSS_ENTROPY, labels=labels, weights=weights))
+
+
+def test_the_only_state_may_be_left_out():
+    arrays = {"logits": LOGITS[0], "labels": -1, "ignore_index": -1}
+    found = case_from_arrays(arrays, declared=declared(losses.CROSS_ENTROPY))
+    assert gather(found)["weights"].tolist() == [0.0]
+
+
 def test_what_is_ignored_is_one_whole_number():
     for wrong in (0.5, np.zeros(5), np.nan):
         refused(case, losses.CROSS_ENTROPY, labels=LABELS, ignore_index=wrong)
@@ -265,8 +294,6 @@ def write_json(words):
 
 
 def write_pickle(words):
-    import pickle
-
     Path("case.pkl").write_bytes(pickle.dumps(ARRAYS | words))
     return "case.pkl"
 
@@ -472,3 +499,46 @@ def test_a_symbol_may_not_be_called_like_what_every_case_has():
     loss = losses.loss("own", (losses.Given("M", "mask", Kind.TABLE),))
     line = refused(case, loss, error=UsageError)
     assert line.startswith("own: found a symbol whose array would be 'mask', expected another")
+
+
+def write_json_lines(path):
+    rows = [{"logits": LOGITS[i].tolist(), "labels": int(LABELS[i])} for i in range(5)]
+    Path(path).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def write_tidy(path):
+    lines = [
+        f"s{state},a{action},{float(LOGITS[state, action])!r},{LABELS[state]}"
+        for state in range(5)
+        for action in range(4)
+    ]
+    Path(path).write_text("\n".join(["state,action,logits,labels", *lines]))
+
+
+def write_columns(path):
+    pq.write_table(pa.table({"logits": LOGITS.tolist(), "labels": LABELS.astype(np.int32)}), path)
+
+
+@pytest.mark.parametrize(
+    ("write", "path"),
+    [
+        (write_json_lines, "case.jsonl"),
+        (write_tidy, "case.csv"),
+        (write_columns, "case.parquet"),
+    ],
+)
+def test_labels_are_read_from_tables_of_rows(write, path):
+    write(path)
+    found = open_case(path, {}, declared=declared(losses.CROSS_ENTROPY))
+    for rows in (2, 5):
+        read = gather(found, rows)
+        np.testing.assert_array_equal(read["labels"], LABELS)
+        np.testing.assert_array_equal(read["logits"], LOGITS)
+
+
+def test_a_case_of_any_loss_goes_to_another_process():
+    arrays = {"labels": np.where(LABELS == 1, -100, LABELS), "ignore_index": -100}
+    found = pickle.loads(pickle.dumps(case(losses.CROSS_ENTROPY, **arrays)))  # noqa: S301  its own
+    np.testing.assert_array_equal(gather(found)["weights"], LABELS != 1)
+    assert found.variant == losses.CROSS_ENTROPY.variants[0]
+    assert found.roles["labels"].kind is Kind.INDEX

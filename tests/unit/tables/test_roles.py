@@ -2,12 +2,14 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import losses_by_hand as losses
 import numpy as np
 import pytest
 
 from softcheck.gradient.definition import Given, Kind
+from softcheck.tables.default import LOSS as SAC
 from softcheck.tables.roles import ROLES, Roles, is_critic, is_q
 
 NUMBERS = (0.0, 1.0, 0.5, 5e-324, 1e308, -0.0, -5e-324, -1.0, math.inf, -math.inf, math.nan)
@@ -167,6 +169,12 @@ def test_a_name_of_a_given_is_no_alias_of_another_role():
     assert roles.of("log_alpha").name == "alpha"
 
 
+def test_a_symbol_in_capitals_may_be_dumped_in_small_letters():
+    big, small = Given("R", "R", Kind.TABLE), Given("r", "r", Kind.STATE)
+    assert Roles(losses.loss("own", (big,))).of("r").name == "R"
+    assert Roles(losses.loss("own", (big, small))).of("r").name == "r"
+
+
 @pytest.mark.parametrize("loss", losses.EVERY, ids=lambda loss: loss.name)
 def test_no_name_stands_for_two_roles_of_a_loss(loss):
     roles = Roles(loss)
@@ -186,3 +194,14 @@ def test_no_name_stands_for_two_roles_of_a_loss(loss):
             and all(given in each.givens for each in loss.variants)
         ]
     )
+
+
+def test_only_the_loss_of_eq_6_has_critics_g_and_a_value():
+    (soft,) = SAC.variants
+    of_own = replace(SAC, name="own", variants=(replace(soft, formula="L"),))
+    divided = replace(SAC, variants=(replace(soft, temperature="τ"),))
+    assert [Roles(loss).has_critics for loss in (SAC, of_own, divided)] == [True, True, False]
+    for loss in (divided, *losses.EVERY[1:]):
+        assert not {"q1", "g", "value", "advantage"} & {
+            name for name in ("q1", *Roles(loss)) if name in Roles(loss)
+        }
