@@ -82,7 +82,8 @@ class Guess:
     @property
     def factor(self) -> float:
         """The number that was named or fitted."""
-        return self.parts[-1][1] + (1.0 if self.term is not None else 0.0)
+        one = self.term is not None and not self.term.is_number
+        return self.parts[-1][1] + (1.0 if one else 0.0)
 
 
 class Formulas:

@@ -213,7 +213,8 @@ def _explanations(
 def _numbers(made: Guess) -> dict[str, object]:
     """Return the term and the factor of a guess, and its scale in units of the declared."""
     if made.term is not None:
-        return {"scale": 1.0, "term": made.term.text, "factor": made.factor}
+        kind = "off_by" if made.term.is_number else "factor"
+        return {"scale": 1.0, "term": made.term.text, kind: made.factor}
     said: dict[str, object] = {"scale": made.factor}
     for wrong in _every(made)[:1]:
         said |= {"term": wrong.term} if wrong.term else {}
@@ -223,6 +224,8 @@ def _numbers(made: Guess) -> dict[str, object]:
 
 def _said(made: Guess, view: View) -> str:
     """Return a guess in words, with the numbers that no name has."""
+    if made.term is not None and made.term.is_number:
+        return f"{made.term.text} is another, by {made.factor:+.8g}"
     if made.term is not None:
         return f"the term {made.term.text} is multiplied by {made.factor:.8g}"
     if made.coarse is not None:

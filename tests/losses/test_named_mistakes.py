@@ -143,6 +143,18 @@ def test_a_factor_that_no_name_has_is_fitted():
     assert found.evidence["factor"] == pytest.approx(2.7, abs=1e-4)
 
 
+def test_an_option_that_is_not_used():
+    (found,) = _case(lambda x, j: _cross_entropy(x, j, 0.0)).diagnosis
+    assert found.code == "term-missing"
+    assert "label_smoothing is taken as 0" in found.message
+
+
+def test_an_option_of_another_value():
+    (found,) = _case(lambda x, j: _cross_entropy(x, j, 0.13)).diagnosis
+    assert (found.code, found.evidence["term"]) == ("term-scaled", "label_smoothing")
+    assert found.evidence["off_by"] == pytest.approx(0.03, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("reduce", "code"),
     [
