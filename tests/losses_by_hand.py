@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from softcheck.errors import UsageError
 from softcheck.gradient.definition import Given, Kind, Loss, Operation, Program, Variant
-from softcheck.tables import default
+from softcheck.shipped import DEFAULT, stored
 
 NOTHING = Program((Operation("number", of=Fraction(0)),))
 
@@ -37,7 +37,7 @@ OWN = loss(
     "-\\sum_a \\rho(a) \\log \\pi(a)", (Given("ρ", "rho", Kind.TABLE), Given("c", "c", Kind.STATE))
 )
 
-EVERY = (default.LOSS, CROSS_ENTROPY, REVERSE_KL, DISTILLATION, POLICY_GRADIENT, REINFORCE, OWN)
+EVERY = (stored(DEFAULT), CROSS_ENTROPY, REVERSE_KL, DISTILLATION, POLICY_GRADIENT, REINFORCE, OWN)
 
 
 def load(text):

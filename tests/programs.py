@@ -205,13 +205,11 @@ class Each:
 
 @dataclass(frozen=True)
 class Example:
-    """A loss, W of it, kappa = dL/ds where that is not 0, and what it is given."""
+    """A loss, W of it, and kappa = dL/ds where that is not 0."""
 
     value: object
     weight: object
     kappa: object = None
-    tables: tuple = ()
-    states: tuple = ()
 
     def programs(self):
         return self.program(self.value), self.program(self.slope)
@@ -276,32 +274,26 @@ EXAMPLES = {
     "distillation": Example(
         lambda m: -m.sum(teacher(m) * m.log_pi),
         lambda m: -teacher(m),
-        tables=("teacher",),
     ),
     "logsumexp-of-a-power": Example(
         lambda m: m.logsumexp(m.table("q") + 2 * m.log_pi),
         lambda m: 2 * m.exp(m.table("q") + 2 * m.log_pi - m.logsumexp(m.table("q") + 2 * m.log_pi)),
-        tables=("q",),
     ),
     "k2": Example(
         lambda m: m.sum(m.pi * log_ratio(m) ** 2) * 0.5,
         lambda m: m.pi * (log_ratio(m) ** 2 * 0.5 - log_ratio(m)),
-        tables=("rho",),
     ),
     "k3": Example(
         lambda m: m.sum(m.pi * (m.exp(log_ratio(m)) - 1 - log_ratio(m))),
         k3_weight,
-        tables=("rho",),
     ),
     "k3-as-a-quotient": Example(
         lambda m: m.sum(m.pi * (m.exp(m.table("rho")) / m.pi - 1 - log_ratio(m))),
         k3_weight,
-        tables=("rho",),
     ),
     "k3-of-one-action": Example(
         lambda m: m.at(m.exp(m.table("rho")) / m.pi, "j") - m.at(log_ratio(m), "j"),
         lambda m: m.indicator("j") * (1 - m.at(m.exp(m.table("rho")) / m.pi, "j")),
-        tables=("rho",),
     ),
     "focal": Example(
         lambda m: -((1 - m.at(m.pi, "j")) ** 2) * m.at(m.log_pi, "j"),
@@ -315,7 +307,7 @@ EXAMPLES = {
         lambda m: m.sum(m.exp(m.log_pi * 1.5)) * -2,
         lambda m: m.exp(m.log_pi * 1.5) * -3,
     ),
-    "renyi": Example(renyi, renyi_weight, tables=("rho",), states=("order",)),
+    "renyi": Example(renyi, renyi_weight),
     "entropy-penalty": Example(
         lambda m: m.sum(m.pi * m.log_pi) ** 2,
         lambda m: m.sum(m.pi * m.log_pi) * 2 * m.pi * (m.log_pi + 1),
@@ -323,34 +315,28 @@ EXAMPLES = {
     "reverse-kl": Example(
         lambda m: -m.sum(m.pi * log_ratio(m)),
         lambda m: m.pi * (1 - log_ratio(m)),
-        tables=("rho",),
     ),
     "forward-kl": Example(
         lambda m: m.sum(m.exp(m.table("rho")) * log_ratio(m)),
         lambda m: -m.exp(m.table("rho")),
-        tables=("rho",),
     ),
     "variance": Example(
         lambda m: m.sum(m.pi * advantage(m) ** 2),
         lambda m: m.pi * advantage(m) ** 2,
-        tables=("q",),
     ),
     "poly-1": Example(
         lambda m: -m.at(m.log_pi, "j") + m.state("c") * (1 - m.at(m.pi, "j")),
         lambda m: -m.indicator("j") * (1 + m.state("c") * m.at(m.pi, "j")),
-        states=("c",),
     ),
     "z-loss": Example(
         lambda m: m.state("c") * m.s**2 - m.at(m.log_pi, "j"),
         lambda m: -m.indicator("j"),
         kappa=lambda m: m.state("c") * m.s * 2,
-        states=("c",),
     ),
     "a-mean-of-logits": Example(
         lambda m: m.sum(m.table("q") * (m.log_pi + m.s)) / m.size,
         lambda m: m.table("q") / m.size,
         kappa=lambda m: m.sum(m.table("q")) / m.size,
-        tables=("q",),
     ),
     "a-sum-of-one-number": Example(
         lambda m: m.sum(m.sum(m.pi**2) ** 2),
@@ -359,32 +345,26 @@ EXAMPLES = {
     "smoothed": Example(
         lambda m: -m.state("c") * m.sum(m.log_pi),
         lambda m: 0.0 * m.pi - m.state("c"),
-        states=("c",),
     ),
     "inverse-products": Example(
         lambda m: m.sum(inverses(m)),
         lambda m: -inverses(m) - m.sum(inverses(m)) * 2 * m.pi**2 / m.sum(m.pi**2),
-        tables=("rho",),
     ),
     "half-of-jensen-shannon": Example(
         lambda m: m.sum(m.pi * (m.log_pi - m.log(mixture(m)))),
         lambda m: m.pi * (m.log_pi - m.log(mixture(m)) + 1 - m.pi / (2 * mixture(m))),
-        tables=("rho",),
     ),
     "unlikelihood": Example(
         lambda m: -m.sum(m.exp(m.table("rho")) * m.log(2 - m.pi)),
         lambda m: m.exp(m.table("rho")) * m.pi / (2 - m.pi),
-        tables=("rho",),
     ),
     "an-odds": Example(
         lambda m: m.sum(m.table("q") / (1 + m.pi)),
         lambda m: -m.table("q") * m.pi / (1 + m.pi) ** 2,
-        tables=("q",),
     ),
     "an-exponential": Example(
         lambda m: m.sum(m.exp(m.table("rho") * m.pi)),
         lambda m: m.table("rho") * m.pi * m.exp(m.table("rho") * m.pi),
-        tables=("rho",),
     ),
 }  # fmt: skip
 

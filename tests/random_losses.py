@@ -178,8 +178,8 @@ class Writer:
         return self.summed(body, index)
 
     def quotient(self):
-        over, under = self.sum(), self.positive()
-        return over / under if over.text != under.text else self.quotient()
+        index = self.draw("a", "b", "i")
+        return self.summed(self.tables(index) * self.body(index), index) / self.positive()
 
     def normaliser(self):
         text = r"\log \sum_{c} \exp(" + self.entry.format(r"\theta", "c") + ")"

@@ -15,7 +15,8 @@ import softcheck
 from softcheck.command.config import configuration
 from softcheck.errors import InputError, SoftcheckError, UsageError
 from softcheck.losses import load
-from softcheck.tables import default, open_case
+from softcheck.shipped import DEFAULT, stored
+from softcheck.tables import open_case
 from softcheck.tables.declared import Declared
 
 RNG = np.random.default_rng(5)
@@ -64,10 +65,6 @@ def configured(path, text):
     return configuration(None, isolated=False).chosen(path).open()
 
 
-def test_the_default_loss_is_the_one_that_is_shipped_under_its_name():
-    assert load(default.NAME) == default.LOSS
-
-
 @pytest.mark.parametrize("loss", ["sac", FORMULA, f"${FORMULA}$"])
 def test_a_loss_may_be_declared_anywhere(loss):
     np.savez("case.npz", **SOFT)
@@ -79,7 +76,9 @@ def test_a_loss_may_be_declared_anywhere(loss):
         softcheck.assert_gradient(**SOFT, loss=said, reduction="mean")
     softcheck.save_case("said.npz", **SOFT, loss=loss, reduction="mean")
     assert open_case("said.npz", {}, declared=KNOWN).loss.name == loss
-    assert open_case("said.npz", {}, declared=Declared(default.LOSS, load=load)).loss.name == "sac"
+    assert (
+        open_case("said.npz", {}, declared=Declared(stored(DEFAULT), load=load)).loss.name == "sac"
+    )
     assert status("said.npz") == (0, "passed", "mean")
     assert status("said.npz", "--loss=sac", "--reduction=mean") == (0, "passed", "mean")
 

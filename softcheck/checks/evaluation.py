@@ -203,13 +203,16 @@ class Evaluation:
 
         `error` bounds that of the method, which is no less than that of `gradient`.
         """
-        seen = self._own_sight if error is self.bounds.rounding else self._sight(error)
+        seen = next((seen for other, seen in self._sights if other is error), None)
+        if seen is None:
+            seen = self._sight(error)
+            self._sights.append((error, seen))
         return self._compare(self.gradient, value, error.each, seen, _BOTH, None, about)
 
     @Once
-    def _own_sight(self) -> Sight:
-        """What is seen where the other side errs by no more than `gradient`."""
-        return self._sight(self.bounds.rounding)
+    def _sights(self) -> list[tuple[Error, Sight]]:
+        """What is seen within each error that was asked for: sides have some in common."""
+        return []
 
     def _sight(self, error: Error) -> Sight:
         """Return what a comparison with `gradient` sees if either side errs by `error`.

@@ -41,7 +41,7 @@ def explain(
     from softcheck.diagnosis.explain import explain as explained
     from softcheck.diagnosis.mistakes import MISTAKES
     from softcheck.losses import names
-    from softcheck.losses.data import stored
+    from softcheck.shipped import stored
 
     if code is None:
         write(listing())

@@ -103,11 +103,16 @@ class Family:
 
     def complex_step(self) -> tuple[Entries, Error]:
         """See `numeric.complex_step`."""
-        return complex_step.gradient(self.terms, self.bounds, self.buffers)
+        return complex_step.gradient(self.terms, self.buffers), self._of_routes
 
     def central_difference(self) -> tuple[Entries, Error]:
         """See `numeric.central`."""
-        return central.gradient(self.terms, self.bounds, self.buffers)
+        return central.gradient(self.terms, self.buffers), self._of_routes
+
+    @Once
+    def _of_routes(self) -> Error:
+        """What either numeric route may err by: made once, and hardly wider than that of one."""
+        return self.bounds.with_own(central.ROUNDINGS, self.buffers)
 
     def change(self, step: Entries, longest: States) -> tuple[States, States]:
         """See `loss.change`.
@@ -220,7 +225,7 @@ class Family:
         What frameworks lose that subtract logsumexp is in `offset`.
         """
         out = self.buffers("dump.rounding", self.policy.pi.shape)
-        of_dump(self.block, self.policy, self.bounds, out, self.buffers)
+        of_dump(self.block, self.policy, self.bounds, self.scale, out, self.buffers)
         if self.block.rough is not None:
             self._add_rough(self.block.rough, out)
         return out

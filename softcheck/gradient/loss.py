@@ -13,7 +13,7 @@ the rounding.
 A logit enters the sums of its own state through one term only, so how L changes with one logit
 costs O(1). With p = w / Z, a logit moved by t takes Z and N to
 
-    Z' / Z = 1 + d,   N' / Z = d u - alpha (p + d) t,   d = p e,   e = exp(t) - 1,
+    Z' / Z = 1 + d,   N' / Z = d u - alpha t p exp t,   d = p (exp(t) - 1),
 
 and with l = log(1 + d) the loss changes by
 
@@ -24,7 +24,7 @@ or in pairs of them.
 """
 
 from dataclasses import dataclass
-from math import expm1
+from math import exp, expm1
 
 import numpy as np
 
@@ -136,22 +136,22 @@ def moved(terms: Terms, t: float, out: Entries, buffers: Buffers) -> Entries:
     buffers : Buffers
     """
     shape, p = out.shape, terms.p
-    d = np.multiply(p, expm1(t), out=buffers("loss.d", shape))
+    d, scratch = buffers("loss.d", shape), buffers("scratch", shape)
+    np.multiply(p, expm1(t), out=d)
+    if terms.soft:
+        np.multiply(p, terms.alpha * (t * exp(t)), out=out)
+        out -= np.multiply(d, terms.u, out=scratch)
+        out /= np.add(d, 1.0, out=scratch)
     # Both shares of the logarithm, that of alpha and of Y.
     shares = terms.total - terms.alpha
-    of_log = _logarithm(d, shares if terms.zeta is None else 1.0, buffers("loss.log", shape))
+    of_log = _logarithm(d, shares if terms.zeta is None else 1.0, scratch)
     if terms.zeta is not None:
         # The change of a square is the change times the sum.
-        weight = np.add(of_log, 2.0 * terms.logsumexp, out=buffers("scratch", shape))
+        weight = np.add(of_log, 2.0 * terms.logsumexp, out=d)
         weight *= terms.zeta
         weight += shares
         of_log *= weight
     if terms.soft:
-        np.add(p, d, out=out)
-        out *= terms.alpha * t
-        out -= np.multiply(d, terms.u, out=buffers("scratch", shape))
-        d += 1.0
-        out /= d
         out += of_log
     else:
         np.copyto(out, of_log)
@@ -177,7 +177,7 @@ def imaginary(terms: Terms, h: float, out: Entries, buffers: Buffers) -> Entries
     parts, the latter in units of h. As exp(ih) is 1 + ih to 2^-81, d is i p h, and beside u and p
     nothing real moves: with t = i h and c = p h,
 
-        d u - alpha (p + d) t = alpha h c + i (c u - alpha h p),
+        d u - alpha t (p + d) = alpha h c + i (c u - alpha h p),
         Im((a + ib) / (1 + ic)) = (b - a c) / (1 + c^2),
         log(1 + ic) = c^2 / 2 + i c to 2^-81.
 
@@ -191,23 +191,24 @@ def imaginary(terms: Terms, h: float, out: Entries, buffers: Buffers) -> Entries
     buffers : Buffers
     """
     shape, p = out.shape, terms.p
-    square = np.multiply(p, p, out=buffers("loss.d", shape))
+    square, scratch = buffers("loss.d", shape), buffers("scratch", shape)
+    np.multiply(p, p, out=square)
     square *= h * h
+    if terms.soft:
+        quotient = np.multiply(p, terms.u, out=out)
+        quotient -= np.multiply(p, terms.alpha, out=scratch)
+        quotient -= np.multiply(square, terms.alpha, out=scratch)
+        quotient /= np.add(square, 1.0, out=scratch)
     shares = terms.total - terms.alpha
     if terms.zeta is None:
-        of_log = np.multiply(p, shares, out=buffers("loss.log", shape))
+        of_log = np.multiply(p, shares, out=scratch)
     else:
         # The square of a complex number, whose real part counts twice.
-        of_log = np.add(square, 2.0 * terms.logsumexp, out=buffers("loss.log", shape))
+        of_log = np.add(square, 2.0 * terms.logsumexp, out=scratch)
         of_log *= terms.zeta
         of_log += shares
         of_log *= p
     if terms.soft:
-        quotient, scratch = np.multiply(p, terms.u, out=out), buffers("scratch", shape)
-        quotient -= np.multiply(p, terms.alpha, out=scratch)
-        quotient -= np.multiply(square, terms.alpha, out=scratch)
-        square += 1.0
-        quotient /= square
         np.subtract(of_log, quotient, out=out)
     else:
         np.copyto(out, of_log)

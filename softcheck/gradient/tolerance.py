@@ -156,7 +156,7 @@ class Closed(Bounds):
 
     def with_own(self, times: float, buffers: Buffers) -> Error:
         """Return `rounding` and `times` as many roundings of `own`."""
-        each = np.multiply(self.own.each, times, out=buffers("scratch", self.weighted.shape))
+        each = np.multiply(self.own.each, times, out=buffers("bounds.routes", self.weighted.shape))
         each += self.rounding.each
         return Error(each, self.rounding.relative + times * self.own.relative)
 
@@ -210,65 +210,60 @@ def bounds(
         None where the loss has no y and no zeta.
     buffers : Buffers
     """
-    shape, target, zeta = policy.z.shape, block.target, block.zeta
-    alpha = np.abs(block.alpha)
-    n, log_A = summation(shape[0]), log(shape[0])
+    shape, target = policy.z.shape, block.target
+    n, log_A, alpha = summation(shape[0]), log(shape[0]), np.abs(block.alpha)
     parts = 0 if target is None else target.parts + 1
     reach = n + 8.0 + parts + log_A
     size_of_y = None if target is None else target.size()
-    of_r, of_y, of_square, err, own = (np.zeros(1),) * 5
-    if r is not None:
-        of_r = np.abs(r)
-        err = of_r
-    if size_of_y is not None:
-        of_y = size_of_y.total(buffers)
-        added = 0.0 if size_of_y.uniform is None else 3.0
-        err = err + (added if size_of_y.dense is None else n) * of_y
-        own = np.abs(terms.total)
-    if zeta is not None:
-        weight, logsumexp = np.abs(zeta), np.abs(terms.logsumexp)
-        of_square = 2.0 * weight * (np.abs(policy.highest) + policy.log_Z)
-        err = err + 2.0 * weight * (n + 2.0 + 2.0 * (log_A + logsumexp))
-        own = own + weight * (2.0 * logsumexp + 6.0)
+    of_r, of_y, of_square, err, own = _linear(block, policy, terms, r, size_of_y, buffers)
     b = 5.0 * alpha
     beside = b + of_r
-    weighted = buffers("bounds.weighted", shape)
-    rounding = np.subtract(reach, policy.z, out=buffers("bounds.rounding", shape))
+    weighted, rounding = buffers("bounds.weighted", shape), buffers("bounds.rounding", shape)
     if terms.soft:
         D = np.abs(terms.u, out=weighted)
         largest = D.max(axis=0)
         spread = sum_of_products(policy.pi, D, buffers)
         weighted += beside
         weighted *= policy.pi
-        rounding *= weighted
-        mean = sum_over_actions(rounding, buffers)
-        V = np.maximum(np.abs(policy.value), np.abs(terms.mean))
-        shared = mean - reach * (beside + b) + alpha * (6.0 + 8.0 * policy.log_Z)
-        shared += (2.0 * n + (3.0 if r is None else 4.0)) * V + err
-        total = mean + shared
     else:
-        spread = largest = np.zeros(shape[1])
+        largest = spread = np.zeros(shape[1])
         np.multiply(policy.pi, of_r, out=weighted)
-        rounding *= weighted
+    np.subtract(reach, policy.z, out=rounding)
+    rounding *= weighted
+    size = spread + alpha
+    if r is not None:
+        size += of_y + of_square
+    # Over pi (D + size) + |y|, at the worst D, z and pi that the state may have.
+    share = beside / size
+    if terms.soft:
+        total = sum_over_actions(rounding, buffers)
+        shared = np.maximum(np.abs(policy.value), np.abs(terms.mean))
+        shared *= 2.0 * n + (3.0 if r is None else 4.0)
+        shared += total
+        shared += alpha * (6.0 - 10.0 * reach + 8.0 * policy.log_Z)
+        if r is not None:
+            shared += err - reach * of_r
+        total += shared
+        np.maximum(share, 1.0, out=share)
+        relative = shared + reach * beside
+        relative /= size
+        relative += reach + parts
+    else:
         shared, total = err, (reach + log_A) * of_r + err
-    size = spread + alpha + of_y + of_square
+        relative = (reach * of_r + err) / size + parts
+    relative += policy.depth * share
     rounding += np.multiply(policy.pi, shared, out=buffers("scratch", shape))
 
-    # Over pi (D + size) + |y|, at the worst D, z and pi that the state may have.
-    share = np.maximum(beside / size, 1.0 if terms.soft else 0.0)
-    relative = (reach * beside + shared) / size + policy.depth * share + parts
-    if terms.soft:
-        relative += reach
-    own_share = np.maximum((b + own) / size, 1.0)
-    own_each = weighted
+    own_each, own_share = weighted, share
     if r is not None:
+        own_share = np.maximum((b + own) / size, 1.0)
         own_each = np.multiply(policy.pi, own - of_r, out=buffers("bounds.own", shape))
         own_each += weighted
     if size_of_y is not None:
         size_of_y.add_to(own_each, 1.0, buffers)
         size_of_y.add_to(rounding, parts, buffers)
         total = total + parts * of_y
-    underflow = np.zeros_like(size)
+    underflow = np.zeros(1)
     if r is not None or not _is_far_from_underflow(policy, largest, size):
         underflow = TINY / U * (1.0 + largest + size)
         rounding += underflow
@@ -277,7 +272,7 @@ def bounds(
     return Closed(
         rounding=Error(rounding, relative),
         total=total,
-        slope=spread + of_r + of_y,
+        slope=spread if r is None else spread + of_r + of_y,
         size=size,
         spread=spread,
         largest=largest,
@@ -292,6 +287,45 @@ def bounds(
     )
 
 
+class _Linear(NamedTuple):
+    """What a loss has of y and zeta; see `bounds` and `Closed`."""
+
+    of_r: PerState
+    of_y: PerState
+    of_square: PerState
+    err: PerState
+    own: PerState
+
+
+def _linear(
+    block: Block,
+    policy: Policy,
+    terms: Terms,
+    r: States | None,
+    size_of_y: Target | None,
+    buffers: Buffers,
+) -> _Linear:
+    """Return |r|, Y1, 2 |zeta| (|max theta| + log Z), err and what a route adds of them."""
+    zeta, n, log_A = block.zeta, summation(len(policy.z)), log(len(policy.z))
+    none = np.zeros(1)
+    if r is None:
+        return _Linear(none, none, none, none, none)
+    of_r = np.abs(r)
+    of_y = of_square = own = none
+    err = of_r
+    if size_of_y is not None:
+        of_y = size_of_y.total(buffers)
+        added = 0.0 if size_of_y.uniform is None else 3.0
+        err = err + (added if size_of_y.dense is None else n) * of_y
+        own = np.abs(terms.total)
+    if zeta is not None:
+        weight, logsumexp = np.abs(zeta), np.abs(terms.logsumexp)
+        of_square = 2.0 * weight * (np.abs(policy.highest) + policy.log_Z)
+        err = err + 2.0 * weight * (n + 2.0 + 2.0 * (log_A + logsumexp))
+        own = own + weight * (2.0 * logsumexp + 6.0)
+    return _Linear(of_r, of_y, of_square, err, own)
+
+
 def _is_far_from_underflow(policy: Policy, largest: States, size: States) -> bool:
     """Return whether room for underflow is too small to change a digit of any bound of a block.
 
@@ -302,7 +336,7 @@ def _is_far_from_underflow(policy: Policy, largest: States, size: States) -> boo
 
 
 def of_dump(
-    block: Block, policy: Policy, shared: Closed, out: Entries, buffers: Buffers
+    block: Block, policy: Policy, shared: Closed, scale: Entries, out: Entries, buffers: Buffers
 ) -> Entries:
     """Return in `out` what a dumped gradient is tolerated in units of, K U: see `Precision`.
 
@@ -313,7 +347,7 @@ def of_dump(
     covers.
     """
     if block.target is None:
-        np.multiply(scale(policy, shared, None, buffers), np.abs(policy.highest), out=out)
+        np.multiply(scale, np.abs(policy.highest), out=out)
     else:
         np.multiply(policy.pi, shared.size - shared.beside, out=out)
         out += shared.weighted

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from softcheck.errors import InputError, UsageError, did_you_mean
 from softcheck.gradient.definition import Loss
-from softcheck.losses.data import names, stored
+from softcheck.shipped import names, stored
 
 if TYPE_CHECKING:
     from softcheck.losses.documents import Named

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from softcheck.derive.expr import Expr, Sym
 from softcheck.derive.givens import basis
@@ -12,11 +13,14 @@ from softcheck.derive.reading.reader import read
 from softcheck.derive.reading.tokens import ReadError, tokenize
 from softcheck.errors import UsageError
 from softcheck.gradient.definition import Loss
-from softcheck.losses.data import FOLDER, names, stored
 from softcheck.losses.headers import Header, header, symbol_of
 from softcheck.losses.making import Made, made
 from softcheck.losses.settling import policies
 from softcheck.losses.trees import at, with_parts
+from softcheck.shipped import names, stored
+
+FOLDER = Path(__file__).parent
+"""Where the documents of the shipped losses are."""
 
 _LOSS = "ℒ"
 """What a loss is called that is given as a formula alone."""

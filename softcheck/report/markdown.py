@@ -105,7 +105,9 @@ def verification(report: Report, style: Style) -> str:  # noqa: ARG001  Markdown
     page = _Page()
     page.add(f"## softcheck: {report.status.value}\n\n{tally(report)}.\n")
     if len(cases) > 1:
-        rows = [(_code(name(case.name)), _verdict(case.status), grounds(case)) for case in cases]
+        rows = [
+            (_code(name(case.name)), _verdict(case.status), _text(grounds(case))) for case in cases
+        ]
         page.table(("case", "verdict", "grounds"), rows, "cases")
     detailed = [case for case in cases if case.status is not Status.PASSED or len(cases) == 1]
     sections = (_details(case, errors.get(id(case))) for case in detailed)
@@ -201,7 +203,7 @@ def _details(case: Case, error: str | None) -> str:
     if error is not None:
         return f"{parts[0]}\n{_text(error)}\n"
     parts.append(f"\n{declared(case)}. {case.status.advice}\n")
-    parts.append(f"\n{'<br>'.join(map(_code, loss_lines(case)))}\n")
+    parts += [f"\n{_code(line)}\n" for line in loss_lines(case)]
     parts.append(_bullets([explained(diagnosis) for diagnosis in case.diagnosis], "diagnoses"))
     parts.append(_checks(case.checks))
     reasons = [f"{check.name} {check.status.value}: {check.reason}" for check in deciding(case)]

@@ -135,9 +135,8 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
     if case.status is Status.ERROR:
         print_line(console, f"  {case.status.advice}\n")
         return
-    print_line(console, f"  {declared(case)}")
-    for line in loss_lines(case):
-        print_line(console, f"  {line}")
+    said = "\n".join(f"  {line}" for line in (declared(case), *loss_lines(case)))
+    print_line(console, said)
     if verbosity > 0:
         _givens(console, case)
     console.print()

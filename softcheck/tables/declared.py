@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, get_args
 
+from softcheck import shipped
 from softcheck.errors import InputError, SoftcheckError, did_you_mean, printable
 from softcheck.gradient.definition import Loss
 from softcheck.settings import Reduction
-from softcheck.tables import default
 from softcheck.tables.limits import MAX_FORMULA
 from softcheck.tables.roles import ROLES, Roles
 
@@ -37,12 +37,12 @@ class Declared:
     loss: Loss | None = None
     reduction: Reduction | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
-    load: LoadLoss = default.load
+    load: LoadLoss = shipped.load
 
     @property
     def roles(self) -> Roles:
         """The roles of the loss that is declared, or else of the default one."""
-        return ROLES if self.loss in (None, default.LOSS) else Roles(self.loss)
+        return ROLES if self.loss in (None, shipped.stored(shipped.DEFAULT)) else Roles(self.loss)
 
     def loss_of(self, where: str, texts: Mapping[str, str]) -> Loss | None:
         """Return the loss that a case names, as it was declared where it was; None without one.

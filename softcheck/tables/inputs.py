@@ -14,7 +14,7 @@ from softcheck.settings import (
     Switch,
     Whole,
 )
-from softcheck.tables import default
+from softcheck.shipped import DEFAULT
 from softcheck.tables.roles import ROLES, Role
 
 
@@ -41,7 +41,7 @@ class Inputs(_OfRoles):  # type: ignore[misc]  # its fields are made of roles
     ] = None
     loss: Annotated[
         Source, Option("Its loss: a name, FILE[::SYMBOL] or a formula", "Verdict", "LOSS")
-    ] = default.NAME
+    ] = DEFAULT
     names: Annotated[
         Names | None, Option("What a case calls its arrays: role = name", "Arrays", flag=False)
     ] = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from softcheck.errors import UsageError, nearest
 from softcheck.gradient.definition import Coefficients, Given, Kind, Legal, Loss, Operation, Program
-from softcheck.tables import default
+from softcheck.shipped import DEFAULT, stored
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -407,7 +407,7 @@ class Roles(Mapping[str, Role]):
 _SHORT_NAME = 24
 """Letters of a name that is none of a formula."""
 
-ROLES = Roles(default.LOSS)
+ROLES = Roles(stored(DEFAULT))
 """Those of the default loss, which the command line has options for."""
 
 

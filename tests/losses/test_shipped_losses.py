@@ -1,19 +1,23 @@
 """Every shipped loss: its document is proved, its data is what the document says, its gradient is
 that of PyTorch."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from programs_of_losses import evaluate, family_gradient, family_loss
 from torch.nn import functional
 
+from softcheck import shipped
 from softcheck.derive.check import check
 from softcheck.gradient.definition import Kind
-from softcheck.losses import data, documents, load, names
-from softcheck.losses.data import FOLDER
+from softcheck.losses import documents, load, names
+from softcheck.losses.documents import FOLDER
 from softcheck.result import Verdict
 
 ACTIONS, ROWS = 7, 5
+DATA = Path(shipped.__file__).parent
 
 
 def _value(given, rng):
@@ -124,7 +128,7 @@ def _case(name, number, seed=0):
 
 def test_every_document_has_its_data_and_its_test():
     documents_there = {file.stem for file in FOLDER.glob("*.tex")}
-    assert documents_there == {file.stem for file in FOLDER.glob("*.json")} == set(TORCH)
+    assert documents_there == {file.stem for file in DATA.glob("*.json")} == set(TORCH)
     assert documents_there == set(names())
 
 
@@ -139,8 +143,8 @@ def test_a_document_is_proved_as_it_stands(name):
 @pytest.mark.parametrize("name", names())
 def test_the_data_is_what_the_document_says_and_what_is_proved(name):
     made = documents.shipped(name).loss
-    assert data.stored(name) == made
-    assert (FOLDER / f"{name}.json").read_text(encoding="utf-8") == data.written(made)
+    assert shipped.stored(name) == made
+    assert (DATA / f"{name}.json").read_text(encoding="utf-8") == shipped.written(made)
     assert all(variant.proved for variant in made.variants)
 
 
@@ -254,4 +258,4 @@ def test_sac_has_plain_coefficients():
 if __name__ == "__main__":
     for name in names():
         made = documents.shipped(name).loss
-        (FOLDER / f"{name}.json").write_text(data.written(made), encoding="utf-8")
+        (DATA / f"{name}.json").write_text(shipped.written(made), encoding="utf-8")

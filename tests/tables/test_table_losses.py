@@ -20,9 +20,9 @@ from safetensors.numpy import save_file
 from softcheck.errors import InputError, UsageError
 from softcheck.gradient.definition import Kind
 from softcheck.settings import Settings
+from softcheck.shipped import stored
 from softcheck.tables import case_from_arrays, open_case
 from softcheck.tables.declared import Declared
-from softcheck.tables.default import LOSS as SAC
 
 RNG = np.random.default_rng(11)
 LOGITS = RNG.normal(size=(5, 4))
@@ -30,6 +30,8 @@ GRAD = RNG.normal(size=(5, 4))
 LABELS = np.array([3, 0, 1, 1, 2])
 SHARED = {"logits": LOGITS, "grad": GRAD}
 KNOWN = Declared(load=losses.load)
+
+SAC = stored("sac")
 
 
 def declared(loss, **others):

@@ -6,6 +6,8 @@ is a model of other people's rounding; no check takes its value for the truth.
 """
 
 from fractions import Fraction
+from functools import reduce
+from operator import add
 from typing import cast
 
 from softcheck.gradient.composed.evaluate import Running
@@ -15,19 +17,27 @@ from softcheck.gradient.definition import Operation, Program
 
 
 def gradient(program: Program, on: Running) -> Rounded:
-    """Return the gradient by the logits of a loss, with the rounding of each of its steps.
+    """Return the gradient by the logits of a loss, with the rounding of each of its steps."""
+    return reduce(add, parts(program, on))
 
-    With h = dL/dpi, W = dL/dlog pi and kappa = dL/dlogsumexp, each of which is propagated as the
-    softmax, the log-softmax and logsumexp of a framework do:
 
-        pi (h - sum pi h) + W - pi sum W + kappa pi.
+def parts(program: Program, on: Running) -> tuple[Rounded, Rounded, Rounded]:
+    """Return what the softmax, the log-softmax and logsumexp hand to the logits.
+
+    That is pi (h - sum pi h), W - pi sum W and kappa pi.
     """
+    (h, W, kappa), pi = sides(program, on), on.softmax["policy"]
+    return pi * (h - on.sum(pi * h)), W - pi * on.sum(W), kappa * pi
+
+
+def sides(program: Program, on: Running) -> tuple[Rounded, Rounded, Rounded]:
+    """Return h = dL/dpi, W = dL/dlog pi and kappa = dL/dlogsumexp, each beside the others."""
     values = interpret(program, on)
-    sides = [ZERO] * len(values)
-    sides[-1] = ONE
+    beside = [ZERO] * len(values)
+    beside[-1] = ONE
     h, W, kappa = ZERO, ZERO, ZERO
     for n in reversed(range(len(values))):
-        step, side = program.operations[n], sides[n]
+        step, side = program.operations[n], beside[n]
         if not step.operands:
             match step.operator:
                 case "policy":
@@ -44,9 +54,8 @@ def gradient(program: Program, on: Running) -> Rounded:
             moved = side if share is None else side * share
             if step.by_action and not program.operations[operand].by_action:
                 moved = on.sum(moved)
-            sides[operand] = sides[operand] + moved
-    pi = on.softmax["policy"]
-    return pi * (h - on.sum(pi * h)) + (W - pi * on.sum(W)) + kappa * pi
+            beside[operand] = beside[operand] + moved
+    return h, W, kappa
 
 
 def _shares(

@@ -204,9 +204,13 @@ class Composed:
 
     @property
     def left_where_masked(self) -> States:
-        """See `tolerance.of_masked`: sum |W| is at least sum pi |h|."""
-        each = self._size(self.slope, self._slope_steps, centred=False)
-        size = sum_over_actions(each, self.buffers)
+        """See `tolerance.of_masked`; a log pi that was masked is the logarithm of that pi."""
+        on = self._near
+        with np.errstate(all="ignore"):
+            h, W, _ = adjoint.sides(self.loss, on)
+            each = np.abs(on.softmax["policy"].value * h.value) + np.abs(W.value)
+            found = self._finished(self.loss, on.sum(precise(each)))
+        size = np.where(np.isfinite(found.error), found.value, np.inf)
         return of_masked(len(self.gradient), size, 2.0 * size)
 
     @property
@@ -222,6 +226,9 @@ class Composed:
         return np.zeros(self.block.rows)
 
     def parts(self, states: Indices) -> Entries:
-        """See `tolerance.of_parts`."""
-        parts: Entries = 2.0 * self.scale[:, states]
+        """See `tolerance.of_parts`; they are those of `adjoint`."""
+        with np.errstate(all="ignore"):
+            h, W, kappa = (np.abs(x.value) for x in adjoint.parts(self.loss, self._near))
+        size = self._finished(self.slope, precise(h + W + kappa))
+        parts: Entries = 2.0 * size.value[:, states]
         return parts

@@ -205,14 +205,15 @@ def test_the_value_of_a_loss(name):
     assert np.median(U * rounding / scale) < 1e-13
 
 
+def plain(x):
+    return x.detach().double().numpy() if x.is_floating_point() else x.numpy()
+
+
 def of_autograd(example, sample, dtype):
     """Return the sample as it is in a precision, and the gradient that PyTorch has for it."""
 
     def tensor(x):
         return torch.tensor(x, dtype=None if x.dtype.kind == "i" else dtype)
-
-    def plain(x):
-        return x.detach().double().numpy() if x.is_floating_point() else x.numpy()
 
     logits = tensor(sample.logits).requires_grad_()
     data = {name: tensor(x) for name, x in sample.data.items()}
@@ -264,6 +265,22 @@ def test_so_are_those_that_were_computed_in_16_bits(name, dtype, precision, acti
         finite = np.isfinite(gradient).all(axis=0)
         assert ratio(gradient[:, finite], e.gradient[:, finite], tolerance[:, finite]) < 0.5
         assert finite.any() or dtype is torch.float16
+
+
+@pytest.mark.parametrize("name", ["k2", "k3", "z-loss", "a-mean-of-logits"])
+def test_parts_that_were_added_in_16_bits_are_within_their_size(name):
+    """Where the softmax, the log-softmax and logsumexp upcast the same logits on their own."""
+    made = ordinary(actions=18, rows=40, scale=2.0)
+    leaf = torch.tensor(made.logits, dtype=torch.bfloat16).requires_grad_()
+    data = {name: torch.tensor(x) for name, x in made.data.items()}
+    m = Torch(leaf.double(), data)
+    m.log_pi, m.s = torch.log_softmax(leaf.double(), 0), torch.logsumexp(leaf.double(), 0)
+    EXAMPLES[name].value(m).sum().backward()
+    e = kernel(EXAMPLES[name], Sample(plain(leaf), made.data))
+    stored = Precision.BFLOAT16.unit * np.abs(e.gradient)
+    size = Precision.BFLOAT16.unit * e.parts(np.arange(40))
+    assert ratio(plain(leaf.grad), e.gradient, stored) > 1.0
+    assert ratio(plain(leaf.grad), e.gradient, stored + size) < 1.0
 
 
 def test_a_gradient_that_was_simplified_says_little_of_how_right_code_rounds():

@@ -1,4 +1,4 @@
-"""The losses that come with softcheck, as data: what was read from their documents, and proved.
+"""The losses that come with softcheck, as data: what was read from `losses/*.tex`, and proved.
 
 To read and to prove a document takes a tenth of a second, which no verification should wait for.
 `written` makes the data again.
@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from softcheck.errors import UsageError, did_you_mean
 from softcheck.gradient.definition import (
     Coefficients,
     Given,
@@ -21,8 +22,10 @@ from softcheck.gradient.definition import (
     Variant,
 )
 
-FOLDER = Path(__file__).parent
-"""Where the documents are."""
+DEFAULT = "sac"
+"""The loss of a case that names none."""
+
+_FOLDER = Path(__file__).parent
 
 _LIST = re.compile(r"\[\n([^][{}]*)\n *\]")
 """The innermost lists of the data: each stands on a line."""
@@ -34,17 +37,31 @@ _TEXTS = ("formula", "gradient", "formula_latex", "gradient_latex", "temperature
 @cache
 def names() -> tuple[str, ...]:
     """Return what the shipped losses are called."""
-    return tuple(sorted(document.stem for document in FOLDER.glob("*.tex")))
+    return tuple(sorted(data.stem for data in _FOLDER.glob("*.json")))
 
 
 @cache
 def stored(name: str) -> Loss:
     """Return a shipped loss."""
-    return _loss(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
+    return _loss(json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def load(text: str) -> Loss:
+    """Return a shipped loss by its name; who reads formulas too hands on a function of theirs.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these names.
+    """
+    if text not in names():
+        hint = did_you_mean(text, names(), "Formulas are read by softcheck.losses.load.")
+        raise UsageError("loss", f"'{text}'", f"one of {', '.join(names())}", hint)
+    return stored(text)
 
 
 def written(loss: Loss) -> str:
-    """Return the data of a loss, as it stands beside its document."""
+    """Return the data of a loss as its file has them."""
     plain = {
         "name": loss.name,
         "title": loss.title,
