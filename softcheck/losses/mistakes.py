@@ -207,11 +207,16 @@ class _Maker:
     def _drafts(self) -> Iterator[_Draft]:
         yield from self._of_backward()
         moving = [place for place in self.places if depends(place.alone, self.policy.symbols)]
-        for place in moving:
-            if place.is_term:
-                yield from self._of_term(place)
-        for place in moving:
-            yield from self._of_coefficients(place)
+        terms = [place for place in moving if place.is_term]
+        for kind, where in (
+            (self._missing, terms),
+            (self._flipped, terms),
+            (self._reversed, terms),
+            (self._of_coefficients, moving),
+            (self._scaled, moving),
+        ):
+            for place in where:
+                yield from kind(place)
         yield from self._unused()
         yield from self._stopped()
         for place in moving:
@@ -259,47 +264,51 @@ class _Maker:
 
     # Terms
 
-    def _of_term(self, place: Place) -> Iterator[_Draft]:
-        alone = place.alone
-        term, whole = _text(alone), alone == self.whole
-        what = "the loss" if whole else f"the term {term}"
-        missing, sign = MISSING, SIGN
-        if whole:
-            missing, sign = "detached-policy", "sign-flipped"
-        elif self._is_entropy(place):
-            missing, sign = "entropy-without-gradient", "entropy-sign-flipped"
-        yield self._of_loss(missing, f"{what} has no gradient", place.put(ZERO), term, "0")
+    def _missing(self, place: Place) -> Iterator[_Draft]:
+        code = "detached-policy" if place.alone == self.whole else MISSING
+        code = "entropy-without-gradient" if self._is_entropy(place) else code
+        said = f"{self._what(place)} has no gradient"
+        yield self._of_loss(code, said, place.put(ZERO), _text(place.alone), "0")
+
+    def _flipped(self, place: Place) -> Iterator[_Draft]:
+        code = "sign-flipped" if place.alone == self.whole else SIGN
+        code = "entropy-sign-flipped" if self._is_entropy(place) else code
+        said = f"the sign of {self._what(place)} is flipped"
         flipped = place.put(negated(place.part))
-        yield self._of_loss(sign, f"the sign of {what} is flipped", flipped, term, "−1")
-        factors: list[tuple[Expr, str]] = [
-            (Num(Fraction(2)), SCALED),
-            (Num(Fraction(1, 2)), SCALED),
-        ]
-        if any(isinstance(part, Sum) for part in in_order(alone)):
-            factors.append((Div(ONE, Size()), "mean-over-actions" if whole else SCALED))
-        for factor, code in factors:
-            scaled = place.put(product((factor, place.part)))
-            said = f"{what} is multiplied by {_text(factor)}"
-            yield self._of_loss(code, said, scaled, term, _text(factor))
-        yield from self._reversed(place)
+        yield self._of_loss(code, said, flipped, _text(place.alone), "−1")
 
     def _of_coefficients(self, place: Place) -> Iterator[_Draft]:
-        """Yield what comes of a coefficient that is left out, or there twice."""
-        term = _text(place.alone)
-        what = "the loss" if place.alone == self.whole else f"the term {term}"
+        """Yield what comes of a coefficient that is left out."""
         for factor, rest in coefficients(place.part, self.policy, self.free):
             known = factor == Sym("α") and self._is_entropy(place)
             code = "missing-alpha" if known else SCALED
-            said = f"{what} lacks its factor {_text(factor)}"
+            said = f"{self._what(place)} lacks its factor {_text(factor)}"
             inverse = factor.under if isinstance(factor, Div) else quotient(ONE, factor)
-            yield self._of_loss(code, said, place.put(rest), term, _text(inverse))
+            yield self._of_loss(code, said, place.put(rest), _text(place.alone), _text(inverse))
+
+    def _scaled(self, place: Place) -> Iterator[_Draft]:
+        """Yield what comes of a factor too many, which may be a coefficient."""
+        what, alone = self._what(place), place.alone
+        usual = [Num(Fraction(2)), Num(Fraction(1, 2))] if place.is_term else []
+        factors: list[tuple[Expr, str]] = [(x, f"is multiplied by {_text(x)}") for x in usual]
+        if place.is_term and any(isinstance(part, Sum) for part in in_order(alone)):
+            factors.append((Div(ONE, Size()), "is multiplied by 1 / n"))  # a mean for a sum
+        for factor, _ in coefficients(place.part, self.policy, self.free):
             if not isinstance(factor, Num):
-                squared = place.put(product((factor, place.part)))
-                said = f"{what} has its factor {_text(factor)} twice"
-                yield self._of_loss(SCALED, said, squared, term, _text(factor))
+                factors.append((factor, f"has its factor {_text(factor)} twice"))
+        for factor, done in factors:
+            mean = alone == self.whole and factor == Div(ONE, Size())
+            loss = place.put(product((factor, place.part)))
+            code = "mean-over-actions" if mean else SCALED
+            yield self._of_loss(code, f"{what} {done}", loss, _text(alone), _text(factor))
+
+    def _what(self, place: Place) -> str:
+        return "the loss" if place.alone == self.whole else f"the term {_text(place.alone)}"
 
     def _is_entropy(self, place: Place) -> bool:
         """Tell whether a term is the sum of pi log pi, and not that of a logarithm of a ratio."""
+        if place.alone == self.whole:
+            return False
         *others, last = factors_of(place.alone) or (ONE,)
         if isinstance(place.part, Log) or not isinstance(last, Sum) or last.skip:
             return False
