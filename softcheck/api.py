@@ -1,15 +1,21 @@
 """The library face: verify arrays, and assert in anyone's test suite that a gradient is right."""
 
+import re
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any, Unpack
 
 from numpy.typing import ArrayLike
 
 from softcheck.errors import SoftcheckError, UsageError
+from softcheck.gradient.definition import Loss
 from softcheck.report.assertion import render
 from softcheck.result import Report, Status
-from softcheck.settings import Choices, Settings
+from softcheck.settings import Choices, Reduction, Settings
 from softcheck.tables.arrays import by_name
 from softcheck.tables.case import case_from_arrays
+from softcheck.tables.declared import Declared
 from softcheck.tables.roles import Arrays
 from softcheck.verification import summarise, verify_case
 
@@ -30,29 +36,30 @@ class Options(Arrays, Choices, total=False):
 
 def verify(
     *,
-    q: ArrayLike | tuple[ArrayLike, ...],
     logits: ArrayLike,
+    q: ArrayLike | tuple[ArrayLike, ...] | None = None,
     alpha: ArrayLike | None = None,
     grad: ArrayLike | None = None,
     **options: Unpack[Options],
 ) -> Report:
-    """Verify Eq. (6), and a gradient if given, on arrays in memory.
+    """Verify Eq. (6), or another loss, and a gradient if given, on arrays in memory.
 
     Arrays may be those of NumPy, PyTorch (on any device, part of a graph or not) or JAX, or
     anything with ``__array__`` or DLPack.
 
     Parameters
     ----------
-    q : array_like, or tuple of array_like
-        Action values, shape (..., actions); a tuple holds the critics.
     logits : array_like
-        Logits of the policy, the shape of `q`; -inf masks an action.
+        Logits of the policy, shape (..., actions); -inf masks an action.
+    q : array_like, or tuple of array_like
+        Action values, the shape of `logits`; a tuple holds the critics.
     alpha : array_like
-        The temperature, >= 0: one number, or one for each state.
+        The weight of the entropy, >= 0: one number, or one for each state.
     grad : array_like, optional
         dL/dlogits as computed elsewhere. Its dtype says how exactly it has to be right.
     **options
-        See `Options`.
+        See `Options`: among them `loss`, the loss that is verified where it is not that of Eq. (6),
+        and its arrays, in place of `q` and `alpha` where it has none.
 
     Returns
     -------
@@ -64,22 +71,91 @@ def verify(
     ------
     SoftcheckError
         Where the arrays are not what a verification can be made of.
+
+    Examples
+    --------
+    >>> verify(loss="cross-entropy", logits=logits, labels=labels, grad=grad, reduction="mean")
     """
-    chosen: dict[str, Any] = {
-        key: value for key, value in options.items() if key in Settings.__dataclass_fields__
-    }
-    axis = options.get("action_axis", -1)
-    others = {key: value for key, value in options.items() if key not in {*chosen, "action_axis"}}
-    arrays = by_name(q, logits=logits, alpha=alpha, grad=grad, **others)
-    settings = Settings(**chosen)
-    return summarise([verify_case(case_from_arrays(arrays, action_axis=axis), settings)])
+    given: dict[str, Any] = {**options}
+    settings = Settings(**{name: given.pop(name) for name in _SETTINGS & given.keys()})
+    axis = given.pop("action_axis", -1)
+    said = declared(loss_of(text_of(given)), settings.reduction)
+    arrays = by_name(q, logits=logits, alpha=alpha, grad=grad, **given)
+    case = case_from_arrays(arrays, action_axis=axis, declared=said)
+    return summarise([verify_case(case, settings)])
+
+
+_SETTINGS = Settings.__dataclass_fields__.keys()
+
+
+def text_of(arrays: dict[str, Any]) -> str | None:
+    """Take out of named arrays the text that says which loss is theirs, if there is one."""
+    return arrays.pop("loss") if isinstance(arrays.get("loss"), str) else None
+
+
+def declared(
+    loss: Loss | None,
+    reduction: Reduction | None,
+    origins: Mapping[str, str] = MappingProxyType({}),
+) -> Declared:
+    """Return what a user declares of a case, which may name any loss but no file.
+
+    Parameters
+    ----------
+    loss : Loss or None
+        None where it is that of the case, or the default one.
+    reduction : Reduction or None
+        None where it is that of the case, or the default one.
+    origins : mapping of str to str
+        Where each of the two was declared, for messages.
+    """
+    return Declared(loss, reduction, origins, loss_of_case)
+
+
+def loss_of(text: str | None, where: str = "loss") -> Loss | None:
+    """Return the loss that a user declares, if they do: a name, a document or a formula.
+
+    Raises
+    ------
+    SoftcheckError
+        If there is no such loss, or its gradient is not proved.
+    """
+    if text is None:
+        return None
+    from softcheck.losses import load
+
+    return load(text, where=where)
+
+
+_DOCUMENT = re.compile(r"[^\\]*\.[A-Za-z]{2,8}(::.*)?", re.DOTALL)
+
+
+@cache
+def loss_of_case(text: str) -> Loss:
+    """Return a loss by its name or its formula, which may name no file.
+
+    Raises
+    ------
+    SoftcheckError
+        If there is no such loss, or its gradient is not proved.
+    """
+    if _DOCUMENT.fullmatch(text):
+        raise UsageError(
+            "loss",
+            f"'{text}'",
+            "the name of a loss, or a formula: a case names no document",
+            "Write the formula itself, or give the document by --loss.",
+        )
+    from softcheck.losses import load
+
+    return load(text, where="loss", files=False)
 
 
 def assert_gradient(
     *,
-    q: ArrayLike | tuple[ArrayLike, ...],
     logits: ArrayLike,
     grad: ArrayLike,
+    q: ArrayLike | tuple[ArrayLike, ...] | None = None,
     alpha: ArrayLike | None = None,
     **options: Unpack[Options],
 ) -> None:
@@ -87,7 +163,7 @@ def assert_gradient(
 
     Parameters
     ----------
-    q, logits, grad, alpha, **options
+    logits, grad, q, alpha, **options
         See `verify`.
 
     Raises

@@ -9,13 +9,13 @@ from softcheck import result
 from softcheck.checks.blocks import Masking, decimal_of
 from softcheck.checks.dumps import DUMPS
 from softcheck.checks.tally import Spot, Tally, mostly_blind
+from softcheck.gradient.definition import Kind
 from softcheck.result import Status
 from softcheck.settings import Settings, settings_of
 from softcheck.tables.case import Case
-from softcheck.tables.roles import role_named
 
-_FIRST = ("alpha", "critics", "action_axis", "reduction", "weights")
-"""Settings that a report begins with; the others follow as they are declared."""
+_FIRST = ("critics", "action_axis", "reduction", "weights")
+"""Settings that follow the numbers of the loss; the others come as they are declared."""
 
 
 def case_result(
@@ -33,6 +33,13 @@ def case_result(
         status=_worst(
             *(check.status for check in checks),
             *[Status.FAILED] * bool(settings.strict and doubts),
+        ),
+        loss=result.Loss(
+            name=case.loss.name,
+            formula=case.variant.formula,
+            gradient=case.variant.gradient,
+            proved=case.variant.proved,
+            equation=case.variant.equation,
         ),
         inputs=case.inputs,
         settings=_settings_of(case, settings),
@@ -65,7 +72,8 @@ def _doubts(case: Case, masking: Masking) -> list[str]:
             f"{masking.disagreements}"
         )
     if "grad" not in case.tables:
-        doubts.append("no gradient was given, so none was verified but Eq. (6) itself")
+        itself = case.variant.called
+        doubts.append(f"no gradient was given, so none was verified but {itself} itself")
     return doubts
 
 
@@ -74,7 +82,7 @@ def _asked_for(case: Case, settings: Settings) -> list[str]:
     notes = [
         f"{role} is printed with {table.decimals} decimals, and compared to that precision"
         for role, table in case.tables.items()
-        if role_named(role).check and decimal_of(case, role, settings)
+        if case.roles[role].check and decimal_of(case, role, settings)
     ]
     if settings.tolerance_factor == 1.0 or not case.tables.keys() & {"grad", *DUMPS}:
         return notes
@@ -106,16 +114,18 @@ def _allowed(tallies: Mapping[str, Tally]) -> list[str]:
 
 def _settings_of(case: Case, settings: Settings) -> dict[str, Any]:
     """Return what the verdict depends on beside the inputs."""
-    alpha = case.scalars.get("alpha")
+    numbers = [given.name for given in case.variant.givens if given.kind is Kind.NUMBER]
     shown = {
-        "alpha": "per state" if alpha is None else float(alpha),
-        "action_axis": case.action_axis,
-        "weights": "weights" in case.tables,
+        name: float(case.scalars[name]) if name in case.scalars else "per state"
+        for name in numbers
+        if name in case.tables
     }
+    shown |= {"action_axis": case.action_axis, "weights": "weights" in case.tables}
     for name, setting in settings_of(Settings).items():
         if setting.option.reported:
             shown[name] = getattr(settings, name)
-    return {name: shown.pop(name) for name in _FIRST} | shown
+    first = [*numbers, *_FIRST]
+    return {name: shown[name] for name in first if name in shown} | shown
 
 
 def _check_result(case: Case, settings: Settings, name: str, tally: Tally) -> result.Check:

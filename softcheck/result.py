@@ -109,11 +109,29 @@ class Input(Record, frozen=True):
     sha256: str | None
 
 
+class Loss(Record, frozen=True):
+    """The loss of a case: that of a state, and its derivative by the logit of an action a.
+
+    `proved` says whether the one was shown to be the derivative of the other for every number of
+    actions; `equation` is what that is called, such as "Eq. (6)", or empty.
+    """
+
+    name: str
+    formula: str
+    gradient: str
+    proved: bool
+    equation: str
+
+
 class Case(Record, frozen=True):
-    """One case. `entries` counts legal (state, action) pairs, `masked` the others."""
+    """One case. `entries` counts legal (state, action) pairs, `masked` the others.
+
+    `loss` is None for a case that could not be read.
+    """
 
     name: str
     status: Status
+    loss: Loss | None
     inputs: tuple[Input, ...]
     settings: dict[str, Any]
     states: int
@@ -371,6 +389,52 @@ class Derivations(Record, frozen=True):
     status: Verdict
     summary: DocumentSummary
     documents: tuple[DocumentReport, ...]
+
+
+class LossArray(Record, frozen=True):
+    """An array to dump for a loss: its symbol there, its shape and what it may hold.
+
+    `default` is its value where a case has none; None if a case must have it.
+    """
+
+    name: str
+    symbol: str
+    shape: str
+    dtype: Literal["floating point", "integer"]
+    legal: str
+    default: str | None
+    about: str
+
+
+class LossVariant(Record, frozen=True):
+    """A loss of a state for one choice of its arrays, and its derivative by the logit `by`.
+
+    `where` says for which arrays the proof holds. `family` says whether the loss has the fast
+    kernel. Each of `harmless` is the loss with a stop-gradient, written `sg[...]`, that leaves the
+    gradient as it is, which is proved too.
+    """
+
+    loss: Formula
+    by: str
+    gradient: Formula
+    status: Verdict
+    where: tuple[str, ...]
+    family: bool
+    arrays: tuple[LossArray, ...]
+    harmless: tuple[str, ...]
+
+
+class LossReading(Record, frozen=True):
+    """One run of `softcheck derive --loss`: what the loss is, as it was read and proved."""
+
+    schema_version: Literal[1]
+    tool: Tool
+    command: Literal["derive"]
+    status: Verdict
+    loss: str
+    title: str
+    equation: str
+    variants: tuple[LossVariant, ...]
 
 
 class Outcome(Record, frozen=True):

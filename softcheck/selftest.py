@@ -24,7 +24,6 @@ from softcheck.gradient.tolerance import Precision
 from softcheck.result import Outcome, Unshown
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, case_from_arrays
-from softcheck.tables.roles import role_named
 from softcheck.verification import verify_case
 
 EVERYWHERE = "everywhere"
@@ -166,7 +165,7 @@ def _arrays(case: Case) -> Arrays:
     for raw in case.blocks(max(1, SAMPLE // case.actions)):
         chosen = np.arange(raw.start, raw.start + raw.rows) % stride == 0
         for role, array in raw.arrays.items():
-            if role_named(role).check is None:
+            if case.roles[role].check is None:
                 kept.setdefault(role, []).append(array[chosen])
     arrays = {role: np.concatenate(parts) for role, parts in kept.items()}
     if "mask" in arrays:
@@ -176,7 +175,7 @@ def _arrays(case: Case) -> Arrays:
     scalars = {
         role: np.asarray(number)
         for role, number in case.scalars.items()
-        if role_named(role).check is None
+        if case.roles[role].check is None
     }
     return arrays | scalars
 

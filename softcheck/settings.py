@@ -48,12 +48,20 @@ Factor: TypeAlias = Annotated[
 Number: TypeAlias = Annotated[float, Meta(description="a number")]
 Switch: TypeAlias = Annotated[bool, Meta(description="true or false")]
 Place: TypeAlias = Annotated[str, Meta(min_length=1, description='a path such as "run.npz::q"')]
+Source: TypeAlias = Annotated[
+    str,
+    Meta(min_length=1, description='a loss such as "cross-entropy", "paper.tex::L" or a formula'),
+]
 Address: TypeAlias = Annotated[
     str, Meta(min_length=1, description='an address such as "tcp://127.0.0.1:8786"')
 ]
 Places: TypeAlias = Annotated[list[Place], Meta(min_length=1, description="a list of them")]
 ReportFiles: TypeAlias = Annotated[
     list[str], Meta(min_length=1, description='a list such as ["junit:softcheck.xml"]')
+]
+ArrayPlaces: TypeAlias = Annotated[
+    dict[str, Number | Place],
+    Meta(min_length=1, description='a table such as { labels = "run.npz::y", beta = 0.1 }'),
 ]
 Names: TypeAlias = Annotated[
     dict[str, str], Meta(description='a table such as { grad = "actor_grad" }')
@@ -82,8 +90,8 @@ class Option:
         Whether an environment variable sets it: so for how softcheck runs, not for what data mean.
     place : bool
         Whether it holds paths, which in a file are relative to the file's folder.
-    flag : bool
-        Whether the command line has it.
+    flag : bool or str
+        Whether the command line has it, or under which other name: one for each part of a table.
     """
 
     help: str
@@ -92,7 +100,7 @@ class Option:
     default: str = ""
     variable: bool = False
     place: bool = False
-    flag: bool = True
+    flag: bool | str = True
 
     @property
     def reported(self) -> bool:
@@ -112,7 +120,8 @@ class Setting:
     @property
     def flag(self) -> str:
         """The option of the command line."""
-        return f"--{self.name.replace('_', '-')}"
+        name = self.option.flag if isinstance(self.option.flag, str) else self.name
+        return f"--{name.replace('_', '-')}"
 
     @property
     def variable(self) -> str | None:
@@ -132,7 +141,12 @@ class Setting:
     @property
     def is_list(self) -> bool:
         """Whether it may have several values."""
-        return not {Places, ReportFiles}.isdisjoint(_parts(self.type))
+        return not {Places, ReportFiles, ArrayPlaces}.isdisjoint(_parts(self.type))
+
+    @property
+    def is_table(self) -> bool:
+        """Whether its values have names; on a command line each is written NAME=VALUE."""
+        return bool(self.type == ArrayPlaces)
 
     @property
     def expected(self) -> str:
@@ -159,6 +173,8 @@ class Setting:
             If it is not one of the allowed values.
         """
         plain = getattr(value, "item", lambda: value)()  # NumPy's numbers as Python's
+        if text and self.is_table:
+            plain = _named_values(plain, where)
         try:
             return msgspec.convert(plain, self.type, strict=not text)
         except msgspec.ValidationError as error:
@@ -299,6 +315,20 @@ def spelled(value: object) -> str:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{printable(escaped)}"'
     return str(value)
+
+
+def _named_values(texts: Any, where: str) -> dict[str, str]:
+    """Return what is written as NAME=VALUE by name."""
+    values: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (sign and name.strip() and value):
+            hint = f"As in {where} labels=run.npz::y, or {where} beta=0.1."
+            raise UsageError(where, f"'{text}'", "NAME=X, or NAME=F for a file", hint)
+        if name.strip() in values:
+            raise UsageError(where, f"'{name.strip()}' twice", "it once", "Leave out one of them.")
+        values[name.strip()] = value
+    return values
 
 
 def _parts(kind: Any) -> tuple[Any, ...]:

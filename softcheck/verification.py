@@ -55,6 +55,7 @@ def verify_case(
     NothingToCheckError
         If the case has no state or no action, or no gradient where the settings require one.
     """
+    settings = case.settings(settings)
     states = case.states
     if states == 0 or case.actions == 0:
         raise NothingToCheckError(
@@ -78,6 +79,7 @@ def verify_case(
         settings.seed,
         _sample(case, settings),
         reduction_of(case, settings),
+        case.variant,
     )
     engine = engine or Threads(settings.threads)
     rows = rows_of_block(settings, case.actions)
@@ -92,9 +94,16 @@ def verify_case(
     tallies = every.outcome(partial, context, None if alpha is None else float(alpha))
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
-        from softcheck.diagnosis.name import diagnose
+        arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
+        if case.roles.is_soft:
+            from softcheck.diagnosis import name
 
-        diagnosis = diagnose(case, settings, tallies, partial.moments, masking.masked, over_blocks)
+            diagnosis = name.diagnose(*arguments)
+        else:
+            from softcheck.diagnosis import of_formulas
+            from softcheck.losses.mistakes import of_variant
+
+            diagnosis = of_formulas.diagnose(*arguments, of_variant(case.loss, case.variant))
     return case_result(case, settings, tallies, masking, diagnosis)
 
 
@@ -186,6 +195,7 @@ def _unreadable(name: str) -> result.Case:
     return result.Case(
         name=name,
         status=Status.ERROR,
+        loss=None,
         inputs=(),
         settings={},
         states=0,

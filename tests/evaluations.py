@@ -11,13 +11,19 @@ def evaluation(states, *, dumps=None, limit=100, samples=0, seed=0, start=0):
     """Lay states with equally many actions out as one block."""
     q = np.stack([state.q for state in states], axis=1)
     logits = np.stack([state.logits for state in states], axis=1)
-    legal = np.isfinite(logits)
+    block = Block(q, logits, np.array([state.alpha for state in states]))
+    return of_block(block, dumps=dumps, limit=limit, samples=samples, seed=seed, start=start)
+
+
+def of_block(block, *, dumps=None, limit=100, samples=0, seed=0, start=0, loss=None):
+    """Return the evaluation of a block."""
+    legal = np.isfinite(block.logits)
     sample = [(start, place / 3) for place in range(3)]
-    context = Context(q.size, limit, samples, seed, sample)
+    context = Context(block.logits.size, limit, samples, seed, sample, loss=loss)
     return Evaluation(
-        Block(q, logits, np.array([state.alpha for state in states])),
+        block,
         start,
-        np.ones(len(states)),
+        np.ones(block.rows),
         None if legal.all() else legal,
         {
             name: Dump(np.asarray(values, dtype=np.float64), precision, precision)

@@ -4,6 +4,13 @@ from softcheck import result
 from softcheck.result import Status
 
 NAN, INF = float("nan"), float("inf")
+LOSS = result.Loss(
+    name="sac",
+    formula="−Σ_a π(a) (Q(a) − α log π(a))",
+    gradient="−π(a) (Q(a) − α log π(a) − Σ_b π(b) (Q(b) − α log π(b)))",
+    proved=True,
+    equation="Eq. (6)",
+)
 
 
 def check(name, status=Status.PASSED, *, entries=12, failed=0, blind=0, worst=None, **rest):
@@ -48,6 +55,7 @@ def case(name, status, checks, **rest):
         for role in ("q", "logits")
     )
     given = {
+        "loss": LOSS,
         "inputs": (*inputs, result.Input(
             role="alpha", path=None, key="--alpha", dtype="float64", shape=(), sha256=None
         )),

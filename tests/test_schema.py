@@ -28,7 +28,7 @@ def verification(name):
 def test_it_is_a_schema_of_2020_12(schema):
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     jsonschema.Draft202012Validator.check_schema(schema)
-    reports = ("Report", "Derivation", "Derivations")
+    reports = ("Report", "Derivation", "Derivations", "LossReading")
     assert [part["$ref"] for part in schema["oneOf"]] == [f"#/$defs/{name}" for name in reports]
 
 

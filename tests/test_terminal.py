@@ -172,7 +172,7 @@ def test_help_has_a_line_for_every_option():
     seen, _ = shown("verify", "--help", columns=80)
     options = [line for line in seen.splitlines() if re.match(r"  -", line)]
     # What an option does begins on its own line.
-    assert all(re.match(r"  -\S+(, --\S+)?( [A-Z|:]+)?  +\S", line) for line in options), options
+    assert all(re.match(r"  -\S+(, --\S+)?( [A-Z|:=]+)?  +\S", line) for line in options), options
     assert len(options) > 20
     continued = [line for line in seen.splitlines() if line.startswith(" " * 20)]
     assert len(continued) <= 4

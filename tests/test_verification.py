@@ -86,7 +86,7 @@ def test_threads_do_not_wait_for_the_quantities_of_each_others_blocks(monkeypatc
             both.wait()
         return evaluate(*given)
 
-    monkeypatch.setattr("softcheck.checks.evaluation.evaluate", meet)
+    monkeypatch.setattr("softcheck.gradient.family.evaluate", meet)
     case = case_from_arrays({"q": Q, "logits": LOGITS, "alpha": ALPHA})
     assert verify_case(case, Settings(threads=2, block_entries=96)).status is Status.PASSED
 

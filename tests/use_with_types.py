@@ -18,6 +18,16 @@ def use() -> None:
     with softcheck.capture(actor=net, critics=[net, net], alpha=0.2, path="a.npz") as captured:
         captured.record(loss=tensor.sum())
     softcheck.assert_gradient(**captured.arrays, reduction="mean")
+    labels = np.array([0, 1, 1])
+    softcheck.save_case(
+        "a.npz", loss="cross-entropy", logits=tensor, labels=labels, grad=array, reduction="mean"
+    )
+    softcheck.assert_gradient(
+        loss="cross-entropy", logits=table, grad=tensor, targets=array, z_coef=0.1, loss_value=table
+    )
+    with softcheck.capture(actor=net, loss="reinforce", reduction="sum", actions=labels) as step:
+        step.record(advantages=tensor)
+    softcheck.verify(loss=r"-\sum_a \rho(a) \log \pi(a)", logits=table, arrays={"rho": array})
     assert_type(softcheck.verify(q=table, logits=array, alpha=1).status, softcheck.Status)
     # An unused "ignore" is an error to mypy: these two have to be refused.
     softcheck.verify(q=table, logits=table, alpha=1, reduction="average")  # type: ignore[arg-type]

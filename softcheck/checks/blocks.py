@@ -2,21 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from operator import add
 from typing import Annotated, Any
 
 import numpy as np
 
+from softcheck.checks.coefficients import block_of
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
 from softcheck.errors import InputError, UsageError
-from softcheck.gradient.definition import Kind
+from softcheck.gradient.definition import Given, Kind, Variant
 from softcheck.gradient.policy import LINE, Block, Buffers, Entries, Flags, PerState, Quantity
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import BLOCK_ENTRIES, CriticChoice, Reduction, Settings
 from softcheck.tables.case import Case, RawBlock
-from softcheck.tables.roles import is_q, role_named
+from softcheck.tables.roles import is_q
 
 CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
     "min": np.minimum.reduce,
@@ -95,26 +97,36 @@ def evaluation(
     masking: Masking,
 ) -> Evaluation:
     """Check the givens of a block and lay them out, beside what was dumped."""
-    block, legal = given_block(case, raw, settings, buffers, masking)
+    block, legal = given_block(case, raw, settings, buffers, masking, context.loss)
+    temperature = _temperature(case, raw)
+    factor = _factor(case, raw, context)
     return Evaluation(
         block,
         raw.start,
-        _factor(case, raw, context),
+        factor if temperature is None else factor / temperature,
         legal,
         {
             check: _dump(case, raw, role, settings, buffers)
             for role in case.tables
-            if (check := role_named(role).check) is not None
+            if (check := case.roles[role].check) is not None
         },
         context,
         buffers,
+        None if temperature is None else factor,
     )
 
 
 def given_block(
-    case: Case, raw: RawBlock, settings: Settings, buffers: Buffers, masking: Masking
+    case: Case,
+    raw: RawBlock,
+    settings: Settings,
+    buffers: Buffers,
+    masking: Masking,
+    loss: Variant | None = None,
 ) -> tuple[Block, Flags | None]:
     """Check the givens of a block and lay them out actions first, in float64.
+
+    `loss` is that of the case, in whatever form it is to be computed.
 
     Returns
     -------
@@ -130,16 +142,47 @@ def given_block(
     legal = _legal(case, raw, logits, masking, finite)
     if legal is not None:
         np.copyto(logits, -np.inf, where=~legal)
-    critics = []
-    for role in filter(is_q, case.tables):
-        critic, finite = _table(case, raw, role, buffers)
+    temperature = _temperature(case, raw)
+    if temperature is not None:
+        logits /= temperature
+    data = {
+        given.name: _given(case, raw, given, legal, settings, buffers)
+        for given in case.variant.givens
+    }
+    constant = {name for name in data if name in case.scalars or name not in case.tables} - {"q"}
+    return block_of(loss or case.variant, data, constant, logits, legal, buffers), legal
+
+
+def _given(
+    case: Case,
+    raw: RawBlock,
+    given: Given,
+    legal: Flags | None,
+    settings: Settings,
+    buffers: Buffers,
+) -> Any:
+    """Return an array of the loss, its values checked; 0 where an action is masked."""
+    if given.kind is Kind.INDEX:
+        return raw.arrays[given.name]
+    if given.kind is not Kind.TABLE:
+        return _given_of_states(case, raw, given.name, given.default)
+    tables = []
+    for role in filter(is_q, case.tables) if given.name == "q" else (given.name,):
+        table, finite = _table(case, raw, role, buffers)
         if not finite:
-            _require(case, raw, role, critic, legal)
+            _require(case, raw, role, table, legal)
         if legal is not None:
-            np.copyto(critic, 0.0, where=~legal)
-        critics.append(critic)
-    q = critics[0] if len(critics) == 1 else CRITICS[settings.critics](critics)
-    return Block(q, logits, _given_of_states(case, raw, "alpha")), legal
+            np.copyto(table, 0.0, where=~legal)
+        tables.append(table)
+    return tables[0] if len(tables) == 1 else CRITICS[settings.critics](tables)
+
+
+def _temperature(case: Case, raw: RawBlock) -> PerState | None:
+    """Return what the logits are divided by, or None where that is 1 throughout."""
+    name = case.variant.temperature
+    if name is None or name not in case.tables:
+        return None
+    return _given_of_states(case, raw, name)
 
 
 def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Entries, bool]:
@@ -169,7 +212,7 @@ def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buf
     finite = False
     if role in case.scalars:
         values = np.array(case.scalars[role], dtype=np.float64)
-    elif role_named(role).kind is Kind.TABLE:
+    elif case.roles[role].kind is Kind.TABLE:
         values, finite = _table(case, raw, role, buffers)
     else:
         values = _of_states(case, raw, role)
@@ -178,8 +221,12 @@ def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buf
     return Dump(values, stored, computed, settings.tolerance_factor, finite, decimal)
 
 
-def _given_of_states(case: Case, raw: RawBlock, role: str) -> PerState:
-    """Return a given of the states of a block, its values checked."""
+def _given_of_states(
+    case: Case, raw: RawBlock, role: str, default: Fraction | None = None
+) -> PerState:
+    """Return a given of the states of a block, its values checked, or what it is by default."""
+    if role not in case.tables and default is not None:
+        return np.array([float(default)])
     given = _of_states(case, raw, role)
     _require(case, raw, role, given, None)
     return given
@@ -239,7 +286,7 @@ def _legal(
 
 def _require(case: Case, raw: RawBlock, role: str, given: Quantity, legal: Flags | None) -> None:
     """Raise InputError at the first legal entry whose value its role may not hold."""
-    domain = role_named(role).domain
+    domain = case.roles[role].domain
     right = domain.includes(given)
     wrong = ~right if legal is None else legal & ~right
     if not wrong.any():

@@ -12,15 +12,14 @@ from softcheck.checks.evaluation import Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, over_tolerance, sight
-from softcheck.gradient.policy import Buffers, Entries, Indices, PerState, Quantity, States
+from softcheck.gradient.policy import Buffers, Entries, Indices, Quantity, States
 from softcheck.gradient.tolerance import (
     NONE_NEEDED,
     Allowance,
     Needed,
     allow,
-    of_masked,
+    of_logarithm,
     of_normaliser,
-    of_parts,
     summation,
 )
 
@@ -41,11 +40,7 @@ class Expected(NamedTuple):
 
 
 def _log_policy_rounding(e: Evaluation) -> Entries:
-    """z, log Z, the logits themselves and the difference: see `tolerance.bounds` for rho."""
-    policy, logits = e.policy, e.live_logits
-    rho = logits - policy.z + 3.0
-    normaliser = summation(len(rho)) + e.mean(rho)
-    return logits - policy.z - policy.log_pi + 2.0 * policy.log_Z + normaliser + 1.0
+    return of_logarithm(e.block, e.policy, e.buffers)
 
 
 def _expected_policy(e: Evaluation) -> Expected:
@@ -77,12 +72,8 @@ def _expected_g(e: Evaluation) -> Expected:
 
 
 def _expected_value(e: Evaluation) -> Expected:
-    g = np.abs(e.policy.g)
-    of_log = _log_policy_rounding(e)
-    of_g = np.abs(e.block.q) + e.block.alpha * (of_log - 2.0 * e.policy.log_pi)
-    rounding = e.mean(of_g + (of_log + 2.0 + summation(len(g))) * g)
-    scale = e.mean(g)
-    return Expected(e.policy.value, rounding, scale, scale)
+    loss = e.kernel.value
+    return Expected(e.policy.value, loss.rounding, loss.scale, loss.scale)
 
 
 def _expected_advantage(e: Evaluation) -> Expected:
@@ -95,48 +86,42 @@ def _expected_advantage(e: Evaluation) -> Expected:
 
 def _expected_loss(e: Evaluation) -> Expected:
     """The loss, or what each state adds to it before it is reduced, with its weight."""
-    value = _expected_value(e)
+    value, rounding, scale = e.kernel.value
     each = e.dumps["loss"].values.ndim > 0
-    factor = e.factor / e.context.reduction if each else e.factor
+    factor = e.factor if e.of_loss is None else e.of_loss
+    factor = factor / e.context.reduction if each else factor
     size = np.abs(factor)
-    scale = value.scale * size
-    return Expected(-value.value * factor, value.rounding * size, scale, scale)
+    return Expected(value * factor, rounding * size, scale * size, scale * size)
 
 
 def _expected_gradient(e: Evaluation) -> Expected:
-    """Eq. (6), with the rounding that logits far from 0 add to that of `tolerance.bounds`.
+    """The formula, with the rounding of logits that had been rounded themselves.
 
-    A logit may have been rounded itself: rho grows by |theta| and mag by alpha |theta|. As |theta|
-    is at most |max theta| + |z|, and rho has |z|, that is |max theta| times the scale, within a
-    factor of 2 that K covers. What frameworks lose that subtract logsumexp is in `_allowance`.
+    What frameworks lose beyond that, who subtract logsumexp, is in `_allowance`.
     """
+    kernel, pi, factor = e.kernel, e.policy.pi, np.abs(e.factor)
 
     def buffer(quantity: str) -> Entries:
-        return e.buffers(f"expected.{quantity}", e.policy.pi.shape)
+        return e.buffers(f"expected.{quantity}", pi.shape)
 
-    value, scale, policy, factor = e.gradient, e.scale, e.policy, np.abs(e.factor)
+    value, scale, rounding = e.gradient, e.scale, kernel.dump_rounding
     computed = e.dumps["gradient"].computed
-    rounding = np.multiply(scale, np.abs(policy.highest), out=buffer("rounding"))
-    rounding += e.bounds.rounding.each
     if e.legal is not None:
-        left = of_masked(len(rounding), np.abs(policy.value) + e.bounds.size, e.bounds.slope)
-        np.copyto(rounding, left / computed.factor, where=~e.legal)
+        np.copyto(rounding, kernel.left_where_masked / computed.factor, where=~e.legal)
     if (e.factor != 1.0).any():
         value = np.multiply(value, e.factor, out=buffer("value"))
         scale = np.multiply(scale, factor, out=buffer("scale"))
         rounding *= factor
     size = _size_of_gradient(e)
-    # V gathers what underflow takes from each of its terms, and is weighted by pi.
+    # A mean gathers what underflow takes from each of its terms, and is weighted by pi.
     gathered = len(rounding) * computed.underflow / computed.tolerated * (1.0 + size)
     if (gathered > _NO_MATTER * factor * e.bounds.size).any():
-        rounding += gathered * (policy.pi if e.legal is None else np.where(e.legal, policy.pi, 1.0))
+        rounding += gathered * (pi if e.legal is None else np.where(e.legal, pi, 1.0))
     return Expected(value, rounding, scale, size)
 
 
 def _size_of_gradient(e: Evaluation) -> States:
-    """Backward passes weigh g and V by pi one by one."""
-    size = 2.0 * (np.abs(e.policy.value) + e.bounds.largest) + e.block.alpha
-    weighted: States = size * np.abs(e.factor)
+    weighted: States = e.kernel.weight_of_underflow * np.abs(e.factor)
     return weighted
 
 
@@ -241,21 +226,14 @@ def judged(e: Evaluation, name: str) -> tuple[Sides, Needed]:
 
 def _allowance(e: Evaluation, states: Indices) -> Allowance:
     """Return what the gradient of some states of a block is allowed, see `Allowance`."""
-    dump, policy = e.dumps["gradient"], e.policy
-
-    def of(x: PerState) -> States:
-        return np.broadcast_to(x, policy.value.shape)[states]
-
-    pi, value, alpha = policy.pi[:, states], of(policy.value), of(e.block.alpha)
-    factor = dump.factor * of(np.abs(e.factor))
-    logsumexp = of(policy.highest + policy.log_Z)
-    normaliser = dump.computed.unit * of_normaliser(logsumexp, np.abs(value) + alpha)
+    dump, policy, kernel = e.dumps["gradient"], e.policy, e.kernel
+    factor = dump.factor * np.broadcast_to(np.abs(e.factor), (e.block.rows,))[states]
+    logsumexp = policy.logsumexp[states]
+    normaliser = dump.computed.unit * of_normaliser(logsumexp, kernel.offset[states])
     parts = None
     if dump.stored.unit > dump.computed.unit:
-        reward = pi * (e.block.q[:, states] - of(e.mean(e.block.q)))
-        entropy = pi * (policy.g[:, states] - value) - reward
-        parts = of_parts(reward, entropy, alpha * pi) * (factor * dump.stored.unit)
-    return Allowance(pi, factor * normaliser, parts)
+        parts = kernel.parts(states) * (factor * dump.stored.unit)
+    return Allowance(policy.pi[:, states], factor * normaliser, parts)
 
 
 def largest_logit(e: Evaluation) -> States:
@@ -297,6 +275,7 @@ class Total(Merging):
         part.scale.add(expected.scale)
         return part
 
+    @np.errstate(all="ignore")  # where there is no size there is nothing to see
     def tally(self) -> Tally:
         """Compare the two totals; summing over the states rounds too."""
         scale = float(self.scale)

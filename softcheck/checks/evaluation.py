@@ -1,16 +1,15 @@
 """A block of states with the quantities that its checks share, each computed when it is needed."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeVar
 
 import numpy as np
 
 from softcheck.checks.tally import Sight, Tally, compare, histogram, sight
-from softcheck.gradient import analytic
-from softcheck.gradient.loss import Terms
+from softcheck.gradient.composed.kernel import Composed
+from softcheck.gradient.definition import Variant
+from softcheck.gradient.family import Family
+from softcheck.gradient.kernel import Kernel, Once
 from softcheck.gradient.policy import (
     Block,
     Buffers,
@@ -20,30 +19,11 @@ from softcheck.gradient.policy import (
     Policy,
     Quantity,
     States,
-    evaluate,
     sum_of_products,
 )
-from softcheck.gradient.tolerance import (
-    Bounds,
-    Error,
-    Precision,
-    U,
-    bounds,
-    live_magnitude,
-    scale,
-)
-
-_T = TypeVar("_T")
+from softcheck.gradient.tolerance import Bounds, Error, Precision, U
 
 _BOTH = 2.0 * U  # both sides of a comparison may err
-
-
-class Once(cached_property[_T]):
-    """A `cached_property` for one thread: in Python 3.11 that has a lock, one for all instances."""
-
-    def __init__(self, func: Callable[[Any], _T]) -> None:
-        super().__init__(func)
-        self.lock = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +69,8 @@ class Context:
         one of the legal actions.
     reduction : float
         What the declared reduction multiplies the loss of each state by, beside its weight.
+    loss : Variant or None
+        None is discrete SAC.
     """
 
     places: int
@@ -97,6 +79,32 @@ class Context:
     seed: int = 0
     sample: Sequence[tuple[int, float]] = ()
     reduction: float = 1.0
+    loss: Variant | None = None
+
+    @property
+    def equation(self) -> str:
+        """What the gradient is called."""
+        return "Eq. (6)" if self.loss is None else self.loss.equation or "the formula"
+
+    @property
+    def entropy(self) -> str | None:
+        """The array that weighs the entropy, that alone, and beside something else; or None."""
+        if self.loss is None:
+            return "alpha"
+        family = self.loss.family
+        if family is None or family.alpha is None or len(family.alpha.operations) > 1:
+            return None
+        others = (family.q, family.target, family.uniform, family.chosen, family.zeta)
+        names = {name for other in others if other is not None for name in other.names}
+        (name,) = family.alpha.names or {""}
+        return name if names and name not in names else None
+
+
+def kernel_of(block: Block, loss: Variant | None, buffers: Buffers) -> Kernel:
+    """Return a loss on a block."""
+    if loss is None or loss.family is not None:
+        return Family(block, buffers)
+    return Composed(loss.value, loss.slope, block, buffers)
 
 
 @dataclass(frozen=True)
@@ -109,11 +117,14 @@ class Evaluation:
     start : int
         The number of the block's first state in the case.
     factor : PerState
-        What reduction and weights multiply the loss of each state by.
+        What multiplies the gradient of each state: reduction and weights, over the temperature that
+        its logits were divided by.
     legal : Flags, or None where every action is legal
     dumps : mapping of check to Dump
     context : Context
     buffers : Buffers
+    of_loss : PerState or None
+        What reduction and weights multiply the loss of each state by; None is `factor`.
     """
 
     block: Block
@@ -123,39 +134,40 @@ class Evaluation:
     dumps: Mapping[str, Dump]
     context: Context
     buffers: Buffers
+    of_loss: PerState | None = None
+
+    @Once
+    def kernel(self) -> Kernel:
+        """The loss."""
+        return kernel_of(self.block, self.context.loss, self.buffers)
 
     @Once
     def policy(self) -> Policy:
         """The softmax quantities."""
-        return evaluate(self.block, self.buffers)
-
-    @Once
-    def terms(self) -> Terms:
-        """The terms of the loss."""
-        return Terms.of(self.block, self.policy, self.buffers)
+        return self.kernel.policy
 
     @Once
     def bounds(self) -> Bounds:
-        """The rounding of Eq. (6) in float64, from the logits as they are."""
-        return bounds(self.block, self.policy, self.terms, self.buffers)
+        """The rounding of the gradient in float64, from the givens as they are."""
+        return self.kernel.bounds
 
     @Once
     def scale(self) -> Entries:
         """What the gradient of each entry is made of."""
-        return scale(
-            self.policy, self.terms, self.bounds, self.buffers("scale", self.policy.pi.shape)
-        )
-
-    @Once
-    def live_logits(self) -> Entries:
-        """|theta|, 0 where pi is 0."""
-        out = self.buffers("live_logits", self.policy.pi.shape)
-        return live_magnitude(self.block.logits, self.policy, out)
+        return self.kernel.scale
 
     @Once
     def gradient(self) -> Entries:
-        """Eq. (6)."""
-        return analytic.gradient(self.policy, self.buffers("gradient", self.policy.pi.shape))
+        """The formula that was proved."""
+        return self.kernel.gradient
+
+    @property
+    def shifts(self) -> bool:
+        """Whether a shift of all logits of a state may move the loss."""
+        loss = self.context.loss
+        if loss is None or loss.family is not None:
+            return self.block.zeta is not None
+        return any(step.operator == "logsumexp" for step in loss.value.operations)
 
     def mean(self, x: Entries) -> States:
         """Return the expectation of x under the policy."""
@@ -164,7 +176,7 @@ class Evaluation:
     @property
     def legal_entries(self) -> int:
         """How many actions are legal in the block."""
-        return self.block.q.size if self.legal is None else int(np.count_nonzero(self.legal))
+        return self.block.logits.size if self.legal is None else int(np.count_nonzero(self.legal))
 
     @Once
     def live_entries(self) -> int:
@@ -191,13 +203,16 @@ class Evaluation:
 
         `error` bounds that of the method, which is no less than that of `gradient`.
         """
-        seen = self._own_sight if error is self.bounds.rounding else self._sight(error)
+        seen = next((seen for other, seen in self._sights if other is error), None)
+        if seen is None:
+            seen = self._sight(error)
+            self._sights.append((error, seen))
         return self._compare(self.gradient, value, error.each, seen, _BOTH, None, about)
 
     @Once
-    def _own_sight(self) -> Sight:
-        """What is seen where the other side errs by no more than `gradient`."""
-        return self._sight(self.bounds.rounding)
+    def _sights(self) -> list[tuple[Error, Sight]]:
+        """What is seen within each error that was asked for: sides have some in common."""
+        return []
 
     def _sight(self, error: Error) -> Sight:
         """Return what a comparison with `gradient` sees if either side errs by `error`.

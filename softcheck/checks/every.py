@@ -63,7 +63,8 @@ def run(e: Evaluation) -> Partial:
     """Run every check of one block but the exact one, and set entries aside for that."""
     partial = Partial()
     for name in ORACLES:
-        if name != "sampled" or e.context.samples:
+        # An expectation under the policy is what a loss has of q and alpha.
+        if name != "sampled" or (e.context.samples and e.block.soft):
             _record(partial, name, check(e, name), e)
     for name, dump in e.dumps.items():
         if dump.values.ndim == 0:

@@ -1,9 +1,10 @@
 """The scale and the temperature that a dumped gradient really has, from all of its entries.
 
 With a = -J(Q) and b = alpha J(log pi), times what reduction and weights make of a state's loss,
-the true gradient is a + b. Here G = x a + y b is fitted by least squares: rounding errors of
-different states are nearly independent, so x and y / x come out far sharper than any single
-entry, and an alpha that is one optimiser step old is seen where every entry passes.
+the true gradient of SAC is a + b. In general b is the part of the entropy, where the loss has a
+weight for that alone, and a is all else. Here G = x a + y b is fitted by least squares: rounding
+errors of different states are nearly independent, so x and y / x come out far sharper than any
+single entry, and an alpha that is one optimiser step old is seen where every entry passes.
 """
 
 from dataclasses import dataclass, field
@@ -135,6 +136,8 @@ class Moments(Merging):
     ----------
     computed : Precision
         What the gradient was computed in.
+    entropy : str or None
+        The name of the weight of the entropy; without one b is 0.
     sums : Sums
     skipped : int
         Entries that are not finite and took no part.
@@ -148,6 +151,7 @@ class Moments(Merging):
     """
 
     computed: Annotated[Precision, kept]
+    entropy: Annotated[str | None, kept] = "alpha"
     sums: Annotated[Sums, merged] = field(default_factory=Sums)
     skipped: Annotated[int, add] = 0
     signed: Annotated[bool, or_] = False
@@ -168,19 +172,25 @@ class Moments(Merging):
             Their ratio.
         """
         dump = e.dumps["gradient"]
-        made = cls(dump.computed)
+        made = cls(dump.computed, e.context.entropy if e.block.soft else None)
         actual, expected, tolerance, _ = gradient
         a, b = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2"))
-        weight = e.policy.pi
-        if (e.factor != 1.0).any():
-            weight = np.multiply(weight, e.factor, out=b)
-        weight = np.divide(weight, tolerance, out=b)
-        np.subtract(e.mean(e.block.q), e.block.q, out=a)
-        a *= weight
+        scaled = bool((e.factor != 1.0).any())
+        sac = made.entropy is not None and e.block.target is None and e.block.zeta is None
+        if sac:
+            weight = np.multiply(e.policy.pi, e.factor, out=b) if scaled else e.policy.pi
+            weight = np.divide(weight, tolerance, out=b)
+            np.subtract(e.mean(e.block.q), e.block.q, out=a)
+            a *= weight
         np.divide(e.gradient, tolerance, out=b)
-        if (e.factor != 1.0).any():
+        if scaled:
             b *= e.factor
         made.signed = bool((b > _SIGNED).any() or (b < -_SIGNED).any())
+        if not sac:
+            np.copyto(a, b)
+            if made.entropy is not None and (rest := e.kernel.without_entropy) is not None:
+                np.divide(rest, tolerance, out=a)
+                a *= e.factor
         b -= a
 
         def product(x: Entries, y: Entries) -> States:
@@ -202,6 +212,9 @@ class Moments(Merging):
         coarsest = max(dump.stored.unit, dump.computed.unit)
         alike = np.minimum(coarsest * largest_logit(e), 1.0) / dump.computed.factor
         columns[_SHARED] += alike * columns[_SIZES]
+        if e.block.target is not None:
+            # A label's entries are nearly the same in many states, and then are rounded alike.
+            columns[_SHARED] += dump.stored.unit * np.abs(columns[[3, 5]] + columns[4])
         made.sums.add(e.start, columns)
         weighed = aa + bb
         weighed = weighed[weighed > 0.0]
@@ -347,7 +360,10 @@ def check(moments: Moments, alpha: float | None) -> Tally:
     declared = 1.0 if alpha is None else alpha
     said = []
     rows = []
-    for name, parameter, true in (("scale", found.scale, 1.0), ("alpha", found.ratio, declared)):
+    parameters = [("scale", found.scale, 1.0)]
+    if moments.entropy is not None:
+        parameters.append((moments.entropy, found.ratio, declared))
+    for name, parameter, true in parameters:
         if parameter is None or not moments.signed:
             said.append(f"{name} cannot be told from this data")
             rows.append((true, true, 1.0, 0.0))
@@ -364,7 +380,9 @@ def check(moments: Moments, alpha: float | None) -> Tally:
     actual, expected, tolerances, scale = np.array(rows).T.copy()
     with np.errstate(divide="ignore"):  # there is nothing to see of what cannot be told
         seen = sight(tolerances, scale, Buffers())
-        tally = compare(actual, expected, tolerances, seen, Buffers(), entries=2, start=0, limit=2)
+        tally = compare(
+            actual, expected, tolerances, seen, Buffers(), entries=len(rows), start=0, limit=2
+        )
     tally.spots = [spot._replace(state=None, about=said[spot.state or 0]) for spot in tally.spots]
     tally.summary = "; ".join(said)
     if moments.signed:

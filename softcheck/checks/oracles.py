@@ -1,103 +1,89 @@
-"""What Eq. (6) is checked against: numeric derivatives, identities, descent and exact values."""
+"""What a gradient is checked against: numeric derivatives, identities, descent and exact values."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 
-from softcheck.checks.evaluation import Context, Evaluation
+from softcheck.checks.evaluation import Context, Evaluation, kernel_of
 from softcheck.checks.tally import Tally
-from softcheck.gradient import analytic
-from softcheck.gradient.loss import change
-from softcheck.gradient.numeric import central, complex_step, exact, sampled
-from softcheck.gradient.policy import Block, Buffers, States, sum_of_products, sum_over_actions
-from softcheck.gradient.tolerance import TINY, U, summation
+from softcheck.gradient.definition import Variant
+from softcheck.gradient.family import Family
+from softcheck.gradient.policy import (
+    Block,
+    Buffers,
+    Entries,
+    States,
+    sum_of_products,
+    sum_over_actions,
+)
+from softcheck.gradient.tolerance import TINY, Error, U
 
 
 def check_complex_step(e: Evaluation) -> Tally:
-    """Eq. (6) against the complex-step derivative of the loss, every logit."""
-    return e.compare_gradient(*complex_step.gradient(e.terms, e.bounds, e.buffers))
+    """The gradient against the complex-step derivative of the loss, every logit."""
+    return e.compare_gradient(*e.kernel.complex_step())
 
 
 def check_central_difference(e: Evaluation) -> Tally:
-    """Eq. (6) against the central difference of the loss, every logit."""
-    return e.compare_gradient(*central.gradient(e.terms, e.bounds, e.buffers))
+    """The gradient against the central difference of the loss, every logit."""
+    return e.compare_gradient(*e.kernel.central_difference())
 
 
 def check_sampled(e: Evaluation) -> Tally:
-    """Eq. (6) against the mean of -(1{a' = a} - pi(a)) g(a') over drawn actions a'."""
-    context = e.context
-    value, error = sampled.gradient(
-        e.policy, e.start, context.samples, context.seed, context.places, e.buffers
-    )
+    """The gradient against the mean of -(1{a' = a} - pi(a)) g(a') over drawn actions a'.
+
+    What a loss has of y and zeta is no expectation and added as it is.
+    """
+    context, kernel = e.context, e.kernel
+    if not isinstance(kernel, Family):
+        return Tally(context.limit)
+    value, error = kernel.sampled(e.start, context.samples, context.seed, context.places)
     return e.compare(e.gradient, value, error + U * e.bounds.rounding.each, e.scale)
 
 
 def check_invariants(e: Evaluation) -> Tally:
-    """Eq. (6) against identities of the true gradient, which need no step."""
-    tally = _sum_is_zero(e)
-    tally.merge(_entropy_moves_into_q(e))
+    """The gradient against identities of the true one, which need no step."""
+    tally = _sum(e)
+    if isinstance(e.kernel, Family) and e.block.soft:
+        # The rounding of u is that of g, and pi is the same.
+        value, error = e.kernel.homogeneous(), e.bounds.rounding
+        about = "gradient(2 (Q - alpha theta + c), 0) = 2 gradient(Q, alpha)"
+        tally.merge(e.compare_gradient(value, error, about))
     return tally
 
 
-def _sum_is_zero(e: Evaluation) -> Tally:
-    """The gradient of a state sums to 0; sum |gradient| is at most `size`."""
-    total, size = sum_over_actions(e.gradient, e.buffers), e.bounds.size
-    return e.compare(
-        total,
-        np.zeros(total.shape),
-        U * (e.bounds.total + summation(len(e.gradient)) * size),
-        2.0 * size - e.block.alpha,
-        entries=total.size,
-        about="the sum over actions is 0",
-    )
-
-
-def _entropy_moves_into_q(e: Evaluation) -> Tally:
-    """gradient(2 (Q - alpha theta + c), 0) = 2 gradient(Q, alpha), for any c.
-
-    All at once: a shift of Q changes nothing, the gradient is homogeneous in (Q, alpha), and at
-    theta = Q / alpha, where Q - alpha theta is constant, it is zero. c makes the mean 0. (pi does
-    not see a shift of the logits, for it is made of theta - max theta.)
-    """
-    policy, buffers = e.policy, e.buffers
-    g = np.multiply(e.terms.u, 2.0, out=buffers("scratch", policy.g.shape))
-    moved = replace(policy, g=g, value=e.mean(g))
-    value = analytic.gradient(moved, buffers("value", g.shape))
-    value *= 0.5
-    about = "gradient(2 (Q - alpha theta + c), 0) = 2 gradient(Q, alpha)"
-    # The rounding of u is that of g, and pi is the same.
-    return e.compare_gradient(value, e.bounds.rounding, about)
+def _sum(e: Evaluation) -> Tally:
+    """The gradient of a state sums to 0, or to what a shift of its logits does to the loss."""
+    total, (value, rounding, scale) = sum_over_actions(e.gradient, e.buffers), e.kernel.row_sum
+    about = "the sum over actions is " + ("dL/dlogsumexp" if e.shifts else "0")
+    return e.compare(total, value, U * rounding, scale, entries=total.size, about=about)
 
 
 def check_descent(e: Evaluation) -> Tally:
-    """The loss after a small step along pi A_soft against its first-order prediction.
+    """The loss after a small step along -gradient against its first-order prediction.
 
-    The Hessian of L is alpha (diag pi - pi pi^T) + diag G - pi G^T - G pi^T with G = dL/dtheta,
-    so its norm is at most M = 3 sum |G| + alpha. With eta = 1 / 16 M no logit moves by more than
-    1/48, along the way M at most doubles, and the loss changes by -eta |G|^2 to within an eighth
-    of that: it falls.
+    The Hessian of the soft policy loss is alpha (diag pi - pi pi^T) + diag G - pi G^T - G pi^T with
+    G = dL/dtheta, so its norm is at most M = 3 sum |G| + alpha; `Kernel.curvature` is the M of any
+    loss. With eta = 1 / 16 M no logit moves by more than 1/48, along the way M at most doubles, and
+    the loss changes by -eta |G|^2 to within an eighth of that: it falls.
 
-    With T = 1.03 eta sum |G|, which no step and no exp(step) - 1 exceeds, the terms of the change
-    round by at most T times what those of Eq. (6) do, summed over the actions, and by
-    2 T alpha (rho + n) for the entropy; and where G is off, so is the prediction.
+    With T = 1.03 eta sum |G|, which no step and no exp(step) - 1 exceeds, the change rounds as
+    `Kernel.change` says; and where G is off, so is the prediction.
     """
-    gradient, alpha, bounds = e.gradient, e.block.alpha, e.bounds
-    slope = bounds.slope + 2.0 * U * bounds.total
-    curvature = 3.0 * slope + alpha
-    eta = 1.0 / (16.0 * np.maximum(curvature, TINY))
+    gradient, bounds, kernel = e.gradient, e.bounds, e.kernel
+    eta = 1.0 / (16.0 * np.maximum(kernel.curvature, TINY))
     step = np.multiply(gradient, -eta, out=e.buffers("value", gradient.shape))
     fall = sum_of_products(gradient, step, e.buffers)
-    share = bounds.size * np.exp(-e.policy.log_Z)
-    rounding = 3.0 * eta * slope * (bounds.total + summation(len(step)) * alpha)
+    change, rounding = kernel.change(step, eta * (bounds.slope + 2.0 * U * bounds.total))
+    peak = kernel.peak
     return e.compare(
-        change(e.terms, step, e.buffers),
+        change,
         fall,
         U * rounding + TINY * (1.0 + bounds.size) - fall / 8.0,
-        # At least eta times the sum of scale^2, as the largest pi is 1 / Z.
-        eta * share * share - fall,
+        # At least eta times the sum of scale^2.
+        eta * peak * peak - fall,
         entries=eta.size,
     )
 
@@ -109,7 +95,7 @@ ORACLES: dict[str, Callable[[Evaluation], Tally]] = {
     "descent": check_descent,
     "sampled": check_sampled,
 }
-"""What Eq. (6) itself is checked against. `exact` is not among them: it looks at chosen entries."""
+"""What the gradient is checked against. `exact` is not among them: it looks at chosen entries."""
 
 
 class Suspect(NamedTuple):
@@ -145,7 +131,7 @@ def exact_sample(states: int, actions: int) -> int:
 
 
 def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Context) -> Tally:
-    """Eq. (6) and both numeric methods against 40-digit arithmetic, at chosen entries.
+    """The gradient and both numeric methods against 40-digit arithmetic, at chosen entries.
 
     Parameters
     ----------
@@ -158,23 +144,19 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     rank = attrgetter("rank")
     chosen = [*sorted(worst, key=rank)[: 2 * len(sample) - 1], *sorted(sample, key=rank)]
     suspects = [*{(each.state, each.action): each for each in chosen}.values()]
-    block = Block(
-        np.concatenate([each.block.q for each in suspects], axis=1),
-        np.concatenate([each.block.logits for each in suspects], axis=1),
-        np.concatenate([each.block.alpha for each in suspects]),
-    )
+    block = Block.joined([each.block for each in suspects])
     e = Evaluation(block, 0, np.ones(len(suspects)), None, {}, context, Buffers())
-    truth = _exact_gradient(suspects)
+    truth = _exact_gradient(suspects, context.loss)
     at = np.array([suspect.action for suspect in suspects]), np.arange(len(suspects))
     tally = Tally(context.limit)
+    sides: dict[str, Callable[[], tuple[Entries, Error]]] = {
+        context.equation: lambda: (e.gradient, e.bounds.rounding),
+        "complex step": e.kernel.complex_step,
+        "central difference": e.kernel.central_difference,
+    }
     with np.errstate(all="ignore"):
-        given = e.terms, e.bounds, e.buffers
-        for about, side in (
-            ("Eq. (6)", lambda *_: (e.gradient, e.bounds.rounding)),
-            ("complex step", complex_step.gradient),
-            ("central difference", central.gradient),
-        ):
-            value, error = side(*given)
+        for about, side in sides.items():
+            value, error = side()
             tolerance = U * error.each[at]
             tally.merge(
                 e.compare(value[at], truth, tolerance, e.scale[at], entries=truth.size, about=about)
@@ -187,19 +169,13 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     return tally
 
 
-def _exact_gradient(suspects: Sequence[Suspect]) -> States:
-    """Return dL/dtheta at each suspect, from the legal actions of its state."""
+def _exact_gradient(suspects: Sequence[Suspect], loss: Variant | None) -> States:
+    """Return dL/dtheta at each suspect."""
     of_state: dict[int, list[int]] = {}
     for index, suspect in enumerate(suspects):
         of_state.setdefault(suspect.state, []).append(index)
     found = np.empty(len(suspects))
     for indices in of_state.values():
-        block = suspects[indices[0]].block
-        legal = np.flatnonzero(np.isfinite(block.logits[:, 0]))
-        found[indices] = exact.gradient(
-            block.q[legal, 0].tolist(),
-            block.logits[legal, 0].tolist(),
-            float(block.alpha[0]),
-            np.searchsorted(legal, [suspects[index].action for index in indices]).tolist(),
-        )
+        kernel = kernel_of(suspects[indices[0]].block, loss, Buffers())
+        found[indices] = kernel.exact([suspects[index].action for index in indices])
     return found

@@ -5,13 +5,15 @@ upwards that has either; both in one folder are an error, for one of them would 
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from softcheck.errors import UsageError, did_you_mean
+from softcheck.errors import UsageError, did_you_mean, nearest
 from softcheck.settings import (
     Document,
     General,
@@ -23,10 +25,11 @@ from softcheck.settings import (
 from softcheck.tables.files import File
 from softcheck.tables.inputs import Inputs
 from softcheck.tables.refusals import decode, reading
-from softcheck.tables.roles import ROLES, family, is_critic, role_of
+from softcheck.tables.roles import ROLES, is_critic, is_known
 from softcheck.tables.urls import shown
 
 if TYPE_CHECKING:
+    from softcheck.gradient.definition import Loss
     from softcheck.tables.case import Case
 
 MAX_BYTES = 1024 * 1024
@@ -60,7 +63,22 @@ class Value(NamedTuple):
 
 
 Values = Mapping[str, Value]
-"""What was chosen, by the name of the setting; what is not in it has its default."""
+"""What was chosen, by the name of the setting, or `arrays.NAME` for a part of such a table; what is
+not in it has its default."""
+
+
+def values_of(setting: Setting, value: Any, origin: str) -> dict[str, Value]:
+    """Return the values that were chosen for a setting at a place."""
+    if not setting.is_table:
+        return {setting.name: Value(value, origin)}
+    mark = " " if origin == setting.flag else "."
+    return {
+        f"{setting.name}{_PART}{name}": Value(part, f"{origin}{mark}{name}")
+        for name, part in value.items()
+    }
+
+
+_PART = "."
 
 
 @dataclass(frozen=True)
@@ -78,10 +96,27 @@ class Chosen:
     @property
     def places(self) -> list[str]:
         """Where its arrays are read from."""
-        known = {name for name, setting in settings_of(Inputs).items() if setting.option.place}
-        roles = [name for name in self.values if name in known]
-        given = [text for role in roles for text in _texts(self.values[role].value)]
+        given = [text for of in self._arrays.values() for text in _texts(of.value)]
         return given if self.path is None else [self.path, *given]
+
+    @property
+    def _arrays(self) -> Values:
+        """Its arrays by role."""
+        known = {name for name, setting in settings_of(Inputs).items() if setting.option.place}
+        arrays: dict[str, Value] = {}
+        for key, value in self.values.items():
+            setting, _, part = key.partition(_PART)
+            name = part or setting
+            if setting in known and name in arrays:
+                raise UsageError(
+                    value.origin,
+                    f"a second array for {name}, beside that of {arrays[name].origin}",
+                    "one array for each role",
+                    "Leave out one of the two.",
+                )
+            if setting in known:
+                arrays[name] = value
+        return arrays
 
     @property
     def settings(self) -> Settings:
@@ -97,16 +132,28 @@ class Chosen:
         SoftcheckError
             See `tables.case.open_case`.
         """
+        from softcheck.api import declared
         from softcheck.tables.case import open_case
 
-        known = settings_of(Inputs)
-        inputs = {name: of for name, of in self.values.items() if name in known}
-        places = {role: inputs.pop(role) for role in [*inputs] if known[role].option.place}
+        said = {name: self.values[name] for name in ("loss", "reduction") if name in self.values}
+        inputs = {
+            name: of.value
+            for name, of in self.values.items()
+            if (setting := settings_of(Inputs).get(name))
+            and not setting.option.place
+            and name != "loss"
+        }
+        places = self._arrays
         return open_case(
             self.path,
             {role: _texts(of.value) for role, of in places.items()},
             origins={role: of.origin for role, of in places.items()},
-            **{name: of.value for name, of in inputs.items()},
+            declared=declared(
+                _loss(*said["loss"]) if "loss" in said else None,
+                said["reduction"].value if "reduction" in said else None,
+                {name: of.origin for name, of in said.items()},
+            ),
+            **inputs,
         )
 
     def runs(self) -> Iterator[tuple[str, Callable[[], "Case"], Settings]]:
@@ -248,22 +295,26 @@ def with_origins(
 ) -> str:
     """Return every value with its origin, as TOML: first for all cases, then what a case adds."""
     lines = [f"# {path or 'no configuration file'}"]
-    lines += [_line(setting, general.get(name)) for name, setting in settings.items()]
+    for setting in settings.values():
+        chosen = [*_lines({setting.name: setting}, general)]
+        lines += chosen or [_unset(setting)]
     for case in cases:
         lines += ["", "[[case]]"]
         if case.path is not None:
             lines.append(f"path = {spelled(case.path)}")
-        lines += [
-            _line(settings[name], value)
-            for name, value in case.values.items()
-            if name in settings and value != general.get(name)
-        ]
+        own = {name: of for name, of in case.values.items() if of != general.get(name)}
+        lines += _lines(settings, own)
     return "".join(f"{line}\n" for line in lines)
 
 
-def _line(setting: Setting, value: Value | None) -> str:
-    if value is not None:
-        return f"{f'{setting.name} = {spelled(value.value)}':<32}  # {value.origin}"
+def _lines(settings: Mapping[str, Setting], values: Values) -> Iterator[str]:
+    """Yield the values of some settings."""
+    for name, value in values.items():
+        if name.partition(_PART)[0] in settings:
+            yield f"{f'{name} = {spelled(value.value)}':<32}  # {value.origin}"
+
+
+def _unset(setting: Setting) -> str:
     if setting.default is not None:
         return f"{f'{setting.name} = {spelled(setting.default)}':<32}  # default"
     return f"# {setting.name}: {setting.option.default or 'not set'}"
@@ -382,6 +433,7 @@ def _values(
 ) -> Values:
     """Read the keys of a table, in which `-` and `_` are the same."""
     values: dict[str, Value] = {}
+    seen: dict[str, str] = {}
     for key, raw in table.items():
         name = key.replace("-", "_")
         where = f"{prefix}{key}"
@@ -389,30 +441,39 @@ def _values(
             known = sorted([*settings, *others])
             hint = _ELSEWHERE.get(name) or did_you_mean(name, known, "Remove it.")
             raise UsageError(where, "an unknown key", f"one of {', '.join(known)}", hint)
-        if name in values:
-            raise UsageError(where, f"{values[name].origin} too", "one of the two", "Remove one.")
+        if name in seen:
+            raise UsageError(where, f"{seen[name]} too", "one of the two", "Remove one.")
+        seen[name] = where
         value = settings[name].read(raw, where)
         if name == "names":
-            _check_names(value, where)
+            _check_names(value, where, any_role="loss" in table)
         if settings[name].option.place:
             value = _each(value, lambda text: _relocated(text, folder))
         if name in REPORTS:
             value = _each(value, lambda text: _report_relocated(text, folder))
-        values[name] = Value(value, where)
+        if name == "loss":
+            value = _loss_relocated(value, folder)
+        values |= values_of(settings[name], value, where)
     return values
 
 
-def _check_names(names: Mapping[str, str], where: str) -> None:
-    """Raise UsageError unless every key is a role, once."""
+def _check_names(names: Mapping[str, str], where: str, *, any_role: bool) -> None:
+    """Raise UsageError for a key that is a mistake, and for an array that is named twice.
+
+    Whether it is a role, only the loss of a case can say; but where no other than the default one
+    is spoken of (`any_role`), what is nearly a role of that is a slip.
+    """
     seen: dict[str, str] = {}
     for role, own in names.items():
-        meant = role_of(role)
-        if meant is None or (role not in ROLES and not is_critic(role) and role != "log_alpha"):
+        meant = ROLES.of(role)
+        if meant is None and (any_role or is_known(role) or nearest(role, ROLES) is None):
+            pass
+        elif meant is None or (role not in ROLES and not is_critic(role) and role != "log_alpha"):
             known = (*ROLES, "q1", "q2", "log_alpha")
             hint = (
                 did_you_mean(role, known, 'The role comes first, as in grad = "actor_grad".')
                 if meant is None
-                else f"Did you mean '{family(role)}'?"
+                else f"Did you mean '{ROLES.family(role)}'?"
             )
             raise UsageError(
                 f"{where}.{role}", "an unknown role", f"one of {', '.join(known)}", hint
@@ -440,12 +501,39 @@ def _each(value: Any, change: Callable[[str], str]) -> Any:
     """Return a value with all text in it changed; numbers stay."""
     if isinstance(value, list):
         return [change(text) for text in value]
+    if isinstance(value, dict):
+        return {name: _each(part, change) for name, part in value.items()}
     return change(value) if isinstance(value, str) else value
 
 
 def _report_relocated(text: str, folder: str) -> str:
     form, colon, path = text.partition(":")
     return f"{form}{colon}{_relocated(path, folder)}" if path else text
+
+
+@cache
+def _loss(text: str, origin: str) -> "Loss | None":
+    """Return a loss, which is read and proved once for all cases."""
+    from softcheck.api import loss_of
+
+    return loss_of(text, origin)
+
+
+def _loss_relocated(text: str, folder: str) -> str:
+    """Return a loss as it is said in a folder: a document is another one as seen from here."""
+    from softcheck.losses import names
+
+    candidates = [] if text in names() else [text, text.rpartition("::")[0]]
+    for candidate in filter(None, candidates):
+        place = _relocated(candidate, folder)
+        with suppress(OSError, ValueError):  # a formula need not be the name of anything
+            if _DOCUMENT.fullmatch(candidate) or Path(place).is_file():
+                return place + text[len(candidate) :]
+    return text
+
+
+_DOCUMENT = re.compile(r"[^\\]*\.[A-Za-z]{2,8}")
+"""What names a document, whether it is there or not."""
 
 
 def _relocated(path: str, folder: str) -> str:

@@ -33,7 +33,8 @@ SETTINGS: dict[str, Setting] = {
 EXAMPLES = (
     "softcheck derive paper.tex\n"
     "softcheck derive paper.tex --lines 120-180 --givens definitions.tex\n"
-    "softcheck derive --on run.npz --samples 1000"
+    "softcheck derive --on run.npz --samples 1000\n"
+    "softcheck derive --loss cross-entropy"
 )
 _RANGE = re.compile(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})")
 
@@ -125,6 +126,15 @@ def derive(
             rich_help_panel="Report",
         ),
     ] = False,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE|FORMULA",
+            help="Say what a loss is: its gradient, the proof, the arrays to dump; a shipped one, "
+            "FILE[::SYMBOL], or a formula",
+            rich_help_panel="Run",
+        ),
+    ] = None,
     on: Annotated[
         str | None,
         typer.Option(
@@ -141,11 +151,12 @@ def derive(
     A step is proved, refuted by a certified counterexample, or unknown with the reason. A term
     that a step leaves out is reported with its own proof.
     """
-    from softcheck.derive import BUILT_IN, load
-    from softcheck.derive.completed import completion
+    from softcheck.derive import load
     from softcheck.derive.reporting import together
-    from softcheck.result import DocumentReport
 
+    if loss is not None:
+        others = [documents, lines, on, explain_gap, reading, invocation.value("givens")]
+        _loss(loss, invocation, alone=not any(others))
     if on is None and "samples" in invocation.flags:
         raise UsageError("--samples", "no case", "--on CASE beside it", "Name the case.")
     ranges = _ranges(lines)
@@ -163,22 +174,7 @@ def derive(
         roles=reading,
         strict=invocation.value("strict"),
     )
-    made, completed, decided = [], [], []
-    for document in chosen or (None,):
-        name = BUILT_IN if document is None else document
-        try:
-            checked, one = asked.of(document, name)
-        except (InputError, NothingToCheckError) as error:
-            if len(chosen) <= 1:
-                raise
-            say(str(error))
-            made.append(DocumentReport(name=name, report=None, error=str(error)))
-            continue
-        made.append(DocumentReport(name=name, report=one, error=""))
-        decided.append(checked)
-        if explain_gap:
-            title = f"% {printable(name)}\n" if len(chosen) > 1 else ""
-            completed.append(f"{title}{completion(checked)}")
+    made, completed, decided = _decided(chosen, asked, explain_gap=explain_gap)
     every = together(made)
 
     def render(form: "Renderer", style: "Style") -> str:
@@ -190,6 +186,48 @@ def derive(
     for checked in decided:
         checked.insist()
     raise ending(*_verdicts(made), exit_zero=invocation.exit_zero)
+
+
+def _decided(
+    documents: "Sequence[str]", asked: _Asked, *, explain_gap: bool
+) -> "tuple[list[DocumentReport], list[str], list[Checked]]":
+    """Return the report of each document, completed derivations if asked for, and decisions."""
+    from softcheck.derive import BUILT_IN
+    from softcheck.derive.completed import completion
+    from softcheck.result import DocumentReport
+
+    made, completed, decided = [], [], []
+    for document in documents or (None,):
+        name = BUILT_IN if document is None else document
+        try:
+            checked, one = asked.of(document, name)
+        except (InputError, NothingToCheckError) as error:
+            if len(documents) <= 1:
+                raise
+            say(str(error))
+            made.append(DocumentReport(name=name, report=None, error=str(error)))
+            continue
+        made.append(DocumentReport(name=name, report=one, error=""))
+        decided.append(checked)
+        if explain_gap:
+            title = f"% {printable(name)}\n" if len(documents) > 1 else ""
+            completed.append(f"{title}{completion(checked)}")
+    return made, completed, decided
+
+
+def _loss(text: str, invocation: Reporting, *, alone: bool) -> None:
+    """Say what a loss is, and end."""
+    from softcheck import losses
+    from softcheck.losses.reporting import report
+
+    if not alone:
+        raise UsageError(
+            "--loss", "a document or its options too", "a loss alone", "Leave one out."
+        )
+    reports = invocation.reports([text], "derive_report")
+    made = report(losses.read(text))
+    reports.deliver(lambda form, style: form.loss(made, style))
+    raise ending(made.status, exit_zero=invocation.exit_zero)
 
 
 def _verdicts(made: "Sequence[DocumentReport]") -> "Iterator[Status | Verdict]":

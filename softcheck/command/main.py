@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from softcheck.command import derive, selftest, verify
+from softcheck.command import derive, explain, selftest, verify
 from softcheck.command.funnel import TROUBLE, ended
 from softcheck.command.options import Command, Group
 from softcheck.command.output import write
@@ -55,29 +55,7 @@ app.command(cls=Command, epilog=verify.EXAMPLES)(verify.verify)
 app.command(cls=Command, epilog=derive.EXAMPLES)(derive.derive)
 
 
-def _codes(incomplete: str) -> list[str]:
-    from softcheck.diagnosis.mistakes import MISTAKES
-
-    return [code for code in MISTAKES if code.startswith(incomplete)]
-
-
-@app.command(cls=Command, epilog="softcheck explain missing-alpha\nsoftcheck explain")
-def explain(
-    code: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="CODE",
-            help="The code at the end of a diagnosis",
-            autocompletion=_codes,
-            rich_help_panel="Arguments",
-        ),
-    ] = None,
-) -> None:
-    """Say what a diagnosis means: the wrong and the right formula; without a code, list all."""
-    from softcheck.diagnosis.explain import explain as explained
-    from softcheck.diagnosis.explain import listing
-
-    write(listing() if code is None else explained(code))
+app.command(cls=Command, epilog=explain.EXAMPLES)(explain.explain)
 
 
 @app.command(cls=Command, epilog="softcheck schema > softcheck.schema.json")

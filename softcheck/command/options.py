@@ -250,15 +250,15 @@ def _flags(
     context: typer.Context, settings: Mapping[str, Setting], options: Mapping[str, Any]
 ) -> "Values":
     """Return what flags and environment variables say."""
-    from softcheck.command.config import Value
+    from softcheck.command.config import Value, values_of
 
-    values = {}
+    values: dict[str, Value] = {}
     for name, text in options.items():
         if text is not None and text != []:
             setting = settings[name]
             by_variable = _by_variable(context, name)
             origin = setting.variable if by_variable and setting.variable else setting.flag
-            values[name] = Value(setting.read(text, origin, text=True), origin)
+            values |= values_of(setting, setting.read(text, origin, text=True), origin)
     return values
 
 

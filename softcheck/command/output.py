@@ -278,13 +278,13 @@ def _streams() -> Iterator[object]:
 
 def _files(given: str) -> Iterator[Path]:
     """Yield the files that something on the command line may stand for."""
-    from softcheck.tables.roles import role_of
+    from softcheck.tables.roles import is_known
 
     for place in filter(None, (given, given.rpartition("::")[0])):
         path = Path(place)
         # A number, or a formula, need not be the name of anything that a system can have.
         with suppress(OSError):
             if path.is_dir():
-                yield from (entry for entry in path.iterdir() if role_of(entry.stem))
+                yield from (entry for entry in path.iterdir() if is_known(entry.stem))
             elif path.exists():
                 yield path

@@ -37,7 +37,8 @@ def selftest(
         given, settings = None, invocation.case_without_path("selftest").settings
     else:
         chosen = invocation.case(case)
-        given, settings = chosen.open(), chosen.settings
+        given = chosen.open()
+        settings = given.settings(chosen.settings)
     found = list(outcomes(given, settings))
     write("".join(f"{line}\n" for line in render(found)))
     missed = any(isinstance(one, Outcome) and one.missed for one in found)

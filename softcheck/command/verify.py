@@ -20,8 +20,13 @@ SETTINGS = settings_of(Inputs, Settings, General)
 EXAMPLES = (
     "softcheck verify run.npz\n"
     "softcheck verify dumps/*.npz --reduction mean --strict\n"
+    "softcheck verify step.npz --loss cross-entropy --reduction mean\n"
     "softcheck verify --q q1.npy --q q2.npy --logits run.npz::theta --grad grad.npy --alpha 0.2"
 )
+
+
+_ARRAYS = {"q", "logits", "grad", "arrays"}
+"""The options that make a case without a file or folder."""
 
 
 @takes(SETTINGS)
@@ -48,7 +53,8 @@ def verify(
     """Verify the gradient that your code computed, at every logit.
 
     For the policy loss L = -sum pi g with g(a) = Q(a) - alpha log pi(a), and V = sum pi g, it is
-    dL/dtheta_a = -pi(a) (g(a) - V). F is PATH or PATH::KEY.
+    dL/dtheta_a = -pi(a) (g(a) - V). Any other is said by --loss; softcheck derive --loss tells its
+    gradient and its arrays. F is PATH or PATH::KEY.
     """
     chosen = _chosen(invocation, cases or ())
     if show_settings:
@@ -82,6 +88,6 @@ def _chosen(invocation: Reporting, paths: Sequence[str]) -> "Sequence[Chosen]":
     """Return the cases that are named, or made of single arrays, or else all configured ones."""
     if paths:
         return [invocation.case(path) for path in paths]
-    if invocation.flags.keys() & {"q", "logits", "grad"}:
+    if any(name.partition(".")[0] in _ARRAYS for name in invocation.flags):
         return [invocation.case_without_path("options")]
     return [case.with_flags(invocation.flags) for case in invocation.file.every()]

@@ -20,11 +20,12 @@ from softcheck.derive.expr import Condition, Expect, Expr, Mul, Num, Sym, free_i
 from softcheck.derive.ladder import Proof
 from softcheck.derive.limits import CHOICES
 from softcheck.derive.points.evaluate import Evaluator
+from softcheck.derive.points.jets import Arithmetic
 from softcheck.derive.points.refute import allowed
 from softcheck.derive.reading.claims import Line, placed
 from softcheck.derive.reading.notation.vocabulary import CONSTANTS
-from softcheck.derive.rounded import ARITHMETIC, EXACT, Rounded
 from softcheck.errors import NothingToCheckError
+from softcheck.gradient.composed.running import Rounded, number, precise
 from softcheck.gradient.numeric.sampled import FAMILY_ERROR
 from softcheck.gradient.policy import Block, Buffers, Flags, States
 from softcheck.gradient.tolerance import U
@@ -36,6 +37,8 @@ _ENTRIES = 20_000
 """About how many table entries are evaluated at once."""
 
 _LOGITS = ("θ", "z")
+
+_ARITHMETIC = Arithmetic(number, Rounded.exp, Rounded.log)
 
 
 @dataclass
@@ -198,21 +201,21 @@ class _Run:
         weights = self.legal.astype(np.float64)
         self.evaluation = Evaluator(
             case.actions,
-            ARITHMETIC,
+            _ARITHMETIC,
             self._leaf,
             checked.context.definitions,
-            weight=None if legal is None else lambda i: Rounded(weights[i], EXACT),
+            weight=None if legal is None else lambda i: precise(weights[i]),
         )
 
     def _leaf(self, name: str, at: tuple[int, ...]) -> Rounded | None:
         if name in CONSTANTS and not at:
-            return Rounded(self.alpha, EXACT)
+            return precise(self.alpha)
         table = self.tables.get("logits" if name in _LOGITS else name)
         if table is None or len(at) != 1:
             return None
+        value = precise(table[at[0]])
         # The shift of the logits rounds once.
-        error = np.abs(table[at[0]]) * U if name in _LOGITS else EXACT
-        return Rounded(table[at[0]], error)
+        return Rounded(value.value, value.size) if name in _LOGITS else value
 
     def chain(
         self, chain: _Chain, numbers: Mapping[int, int], worst: dict[tuple[int, bool], _Worst]
@@ -240,7 +243,7 @@ class _Run:
         for action in indices.values():
             live &= self.legal[action]
         off = np.broadcast_to(np.abs(value.value - first.value), (rows,))
-        tolerance = np.broadcast_to(value.error + first.error, (rows,))
+        tolerance = U * np.broadcast_to(value.error + first.error, (rows,))
         blind = ~np.isfinite(tolerance)
         ratio = np.where(blind | (off == 0), 0.0, off / tolerance)
         ratio = np.where(np.isnan(ratio), np.inf, ratio)
@@ -288,7 +291,7 @@ class _Run:
         drift = spread * level / (3.0 * samples)
         error = drift + np.sqrt(drift * drift + 2.0 * variance * level / samples)
         estimate: States = scale * (frequency * values).sum(axis=0)
-        return Rounded(estimate, abs(scale) * error)
+        return Rounded(estimate, abs(scale) / U * error)
 
 
 def _expectation(tree: Expr) -> tuple[float, str, str, Expr] | None:

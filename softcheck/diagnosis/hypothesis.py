@@ -269,7 +269,26 @@ class Evidence(Merging):
 
 def judge(view: View, hypothesis: Hypothesis) -> Evidence:
     """Compare a dumped gradient with what a hypothesis predicts, every place of some states."""
-    value, tolerance = predict(view, hypothesis)
+    numbers = hypothesis.formula.read.numbers
+    return weigh(view, predict(view, hypothesis), numbers, hypothesis.coarse)
+
+
+def weigh(
+    view: View, prediction: Prediction, numbers: int = 0, coarse: Coarse | None = None
+) -> Evidence:
+    """Compare a dumped gradient with a prediction, every place of some states.
+
+    Parameters
+    ----------
+    view : View
+    prediction : Prediction
+        Its tolerance is infinite where there is nothing to compare.
+    numbers : int
+        How many numbers it takes from each state of the gradient.
+    coarse : Coarse, optional
+        What the gradient was rounded by, if that is what is predicted.
+    """
+    value, tolerance = prediction
     compared = int(np.count_nonzero(np.isfinite(tolerance)))
     with np.errstate(all="ignore"):
         finite = np.isfinite(view.grad)
@@ -288,11 +307,11 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
         grain = view.dump.stored.unit * np.abs(grad)
         usual = np.where(weight > 0, np.maximum(np.maximum(error, usual), grain), tolerance)
         hit = np.where(mended, np.log2(away / np.minimum(usual, tolerance)), 0.0)
-        marks = {} if hypothesis.coarse is None else _marks(view, hypothesis.coarse, grad)
+        marks = {} if coarse is None else _marks(view, coarse, grad)
         return Evidence(
             tally,
             mended=int(np.count_nonzero(mended)),
-            bits=_free_bits(view, hypothesis, np.clip(hit, 0.0, _MOST_BITS)),
+            bits=_free_bits(view, numbers, np.clip(hit, 0.0, _MOST_BITS)),
             left=left,
             right=_squares(away, weight),
             size=size,
@@ -301,13 +320,12 @@ def judge(view: View, hypothesis: Hypothesis) -> Evidence:
         )
 
 
-def _free_bits(view: View, hypothesis: Hypothesis, hit: Entries) -> float:
+def _free_bits(view: View, numbers: int, hit: Entries) -> float:
     """Add up the evidence of the entries that do not follow from others of their state.
 
     Where a state sums to 0 by itself its last entry follows from all others, and each number that
     was read off a state takes one entry more.
     """
-    numbers = hypothesis.formula.read.numbers
     follow = np.where(view.sums_wrong, 0, 1)
     if not numbers:
         hits, legal = np.count_nonzero(hit, axis=0), np.count_nonzero(view.legal, axis=0)

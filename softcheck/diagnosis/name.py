@@ -104,7 +104,7 @@ def diagnose(
             [intermediates.judge(block, quantity or "", value) for _, value in causes],
         )
 
-    said = list(_first_wrong(case, settings, failed, tallies))
+    said = list(first_wrong(case, settings, failed, tallies))
     if tried or gradient or causes:
         found = _merged(over_blocks(work))
         said += say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity)
@@ -124,7 +124,7 @@ def _merged(parts: Iterable[_Found]) -> _Found:
     return first
 
 
-def _first_wrong(
+def first_wrong(
     case: Case, settings: Settings, failed: Sequence[str], tallies: Mapping[str, Tally]
 ) -> Iterator[Diagnosis]:
     """Name the first wrong intermediate: everything computed from it may be wrong for its sake."""
@@ -162,10 +162,10 @@ def _of_gradient(
             return
     elif profile.failed == profile.infinite:
         # What is finite is right: there is no other formula to look for.
-        yield (say.isolated if _stray(profile) else say.not_finite)(case, profile)
+        yield (say.isolated if is_stray(profile) else say.not_finite)(case, profile)
         return
     explained = _ordered(view, judged)
-    if _stray(profile) and (not explained or explained[0][0].cost >= 4.0):
+    if is_stray(profile) and (not explained or explained[0][0].cost >= 4.0):
         yield say.isolated(case, profile)
     elif explained:
         yield from say.explanations(case, explained, view, profile)
@@ -192,7 +192,7 @@ def _worst(tally: Tally) -> float:
     return min(tally.spots[0].ratio, 1e6)
 
 
-def _stray(profile: Profile) -> bool:
+def is_stray(profile: Profile) -> bool:
     """Whether few entries, or those of few states, are wrong and the others seen to be right."""
     states = profile.entries / len(profile.by_action)
     few = profile.failed <= max(1.0, STRAY * profile.entries)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from softcheck.checks.tally import Tally
-from softcheck.diagnosis.hypothesis import Evidence, Hypothesis
+from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis
 from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.parts import right
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED
@@ -41,19 +41,21 @@ def of_quantity(
             seen.add(code)
             yield Diagnosis(
                 code=code,
-                message=f"{MISTAKES[code].phrase}: {_reproduces(quantity, tally)}",
-                evidence={"quantity": quantity} | _numbers(tally),
+                message=f"{MISTAKES[code].phrase}: {reproduces(quantity, tally)}",
+                evidence={"quantity": quantity} | numbers(tally),
             )
 
 
-def _reproduces(what: str, tally: Tally, more: str = "") -> str:
+def reproduces(what: str, tally: Tally, more: str = "") -> str:
+    """Say at how many entries an explanation gives the numbers that were dumped."""
     return (
         f"this reproduces your {what} at {tally.entries - tally.failed} of {tally.entries} "
         f"entries{more}, worst ratio {tally.spots[0].ratio:.2g}"
     )
 
 
-def _numbers(tally: Tally) -> dict[str, float]:
+def numbers(tally: Tally) -> dict[str, float]:
+    """Return the same as evidence."""
     return {
         "entries": tally.entries,
         "reproduced": tally.entries - tally.failed,
@@ -86,8 +88,8 @@ def explanations(
     infinite, wrong = profile.infinite, profile.failed - profile.infinite
     for number, (made, evidence) in enumerate(listed):
         mended = f", {evidence.mended} of the {wrong} wrong ones among them"
-        said = _said(made, view) + (_in_part(case, profile) if made.in_part else "")
-        message = f"{said}: {_reproduces('gradient', evidence.tally, mended)}"
+        said = _said(made, view) + (in_part(case, profile) if made.in_part else "")
+        message = f"{said}: {reproduces('gradient', evidence.tally, mended)}"
         others = [code for code in codes if code != codes[number]]
         if others and number == 0:
             message += _apart([made for made, _ in listed], others, view)
@@ -95,7 +97,7 @@ def explanations(
             message += f", as {codes[0]} does"
         if infinite:
             message += f"; {infinite} entries that are not finite were left out"
-        numbers: dict[str, object] = _numbers(evidence.tally) | {
+        of_case: dict[str, object] = numbers(evidence.tally) | {
             "mended": evidence.mended,
             "wrong": wrong,
             "codes": list(made.names),
@@ -104,17 +106,18 @@ def explanations(
             "instead_of": others,
         }
         if made.in_part:
-            numbers["states"] = _rows(case, profile)
-        yield Diagnosis(code=codes[number], message=message, evidence=numbers)
+            of_case["states"] = rows(case, profile)
+        yield Diagnosis(code=codes[number], message=message, evidence=of_case)
 
 
-def _rows(case: Case, profile: Profile) -> list[list[int]]:
+def rows(case: Case, profile: Profile) -> list[list[int]]:
+    """Return where the first states with a wrong entry are."""
     return [list(case.location(state)) for state in profile.rows]
 
 
-def _in_part(case: Case, profile: Profile) -> str:
+def in_part(case: Case, profile: Profile) -> str:
     """Say which states have a mistake that the others do not have."""
-    states = ", ".join(str(state) for state in _rows(case, profile)[:5])
+    states = ", ".join(str(state) for state in rows(case, profile)[:5])
     more = ", ..." if profile.states > 5 else ""
     return f" in {profile.states} of {case.states} states, {states}{more}; all others are right"
 
@@ -131,9 +134,7 @@ def _said(made: Hypothesis, view: View) -> str:
     words = _phrases(made.names)
     details = [made.formula.variant] if made.formula.variant else []
     if made.coarse is not None:
-        computed, stored = made.coarse
-        as_declared = computed is view.dump.computed
-        details.append(f"stored as {stored.value}" if as_declared else _declared(computed))
+        details.append(of_coarse(made.coarse, view))
     if SUMMED_OVER_AXIS.code in made.codes:
         shape = view.shared.shape
         axes = [axis for axis, x in enumerate(sums_over_axis(view.shared)) if abs(made.x) == x]
@@ -144,6 +145,14 @@ def _said(made: Hypothesis, view: View) -> str:
         unit = "" if view.shared.alpha is not None else " of the declared"
         details.append(f"alpha {_alpha_of(made, view.shared) or 0.0:.8g}{unit}")
     return f"{words} ({', '.join(details)})" if details else words
+
+
+def of_coarse(coarse: Coarse, view: View) -> str:
+    """Say what a gradient was rounded to."""
+    computed, stored = coarse
+    if computed is view.dump.computed:
+        return f"stored as {stored.value}"
+    return f"{computed.value}; if that is meant, say --compute-dtype {computed.value}"
 
 
 def _phrases(codes: Sequence[str]) -> str:
@@ -173,15 +182,11 @@ def within_rounding(precision: Precision) -> str:
     )
 
 
-def _declared(precision: Precision) -> str:
-    return f"{precision.value}; if that is meant, say --compute-dtype {precision.value}"
-
-
 def _places(case: Case, profile: Profile) -> list[list[int]]:
     return [list(case.location(state, action)) for state, action in profile.places]
 
 
-def _where(case: Case, profile: Profile) -> dict[str, object]:
+def where(case: Case, profile: Profile) -> dict[str, object]:
     """Return the evidence of where a gradient is wrong."""
     return {
         "failed": profile.failed,
@@ -202,7 +207,7 @@ def isolated(case: Case, profile: Profile) -> Diagnosis:
         code=ISOLATED_ENTRIES.code,
         message=f"{ISOLATED_ENTRIES.phrase}: {profile.failed} of {profile.entries}, in "
         f"{profile.states} of {case.states} states, at {places}{more}",
-        evidence=_where(case, profile),
+        evidence=where(case, profile),
     )
 
 
@@ -212,7 +217,7 @@ def nan(case: Case, profile: Profile) -> Diagnosis:
         code=NAN_FROM_MASK.code,
         message=f"{NAN_FROM_MASK.phrase}: all {profile.infinite} entries that are not finite "
         "are in states with a masked action",
-        evidence=_where(case, profile),
+        evidence=where(case, profile),
     )
 
 
@@ -222,7 +227,7 @@ def not_finite(case: Case, profile: Profile) -> Diagnosis:
         code=NOT_FINITE.code,
         message=f"{NOT_FINITE.phrase}: {profile.infinite} of {profile.entries}, in "
         f"{profile.states} of {case.states} states",
-        evidence=_where(case, profile),
+        evidence=where(case, profile),
     )
 
 
@@ -254,7 +259,7 @@ def unexplained(case: Case, view: View, profile: Profile) -> Diagnosis:
     return Diagnosis(
         code=UNEXPLAINED.code,
         message=f"{UNEXPLAINED.phrase}: {'; '.join(said)}",
-        evidence=_where(case, profile)
+        evidence=where(case, profile)
         | {"scale": x, "alpha": alpha, "misfit": misfit, "curve": curve},
     )
 

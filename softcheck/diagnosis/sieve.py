@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from softcheck.checks.evaluation import Dump
 from softcheck.checks.fit import SIGMAS, Fitted, Parameter
 from softcheck.diagnosis.hypothesis import (
     NAMED,
@@ -222,13 +223,18 @@ def suspects(view: View) -> Iterator[Hypothesis]:
     # Where no finite entry is wrong there is none that a formula could mend.
     if (view.wrong & np.isfinite(view.grad)).any():
         yield from _of_formulas(view)
-    declared = view.dump
-    for coarser in _COARSER:
-        if coarser.unit > declared.stored.unit:
-            yield Hypothesis(RIGHT, 1.0, 1.0, coarse=Coarse(declared.computed, coarser))
-        if coarser.unit > declared.computed.unit:
-            stored = max(coarser, declared.stored, key=lambda precision: precision.unit)
-            yield Hypothesis(RIGHT, 1.0, 1.0, coarse=Coarse(coarser, stored))
+    for coarse in coarser(view.dump):
+        yield Hypothesis(RIGHT, 1.0, 1.0, coarse=coarse)
+
+
+def coarser(declared: Dump) -> Iterator[Coarse]:
+    """Yield the coarser precisions that a gradient may have been stored or computed in."""
+    for each in _COARSER:
+        if each.unit > declared.stored.unit:
+            yield Coarse(declared.computed, each)
+        if each.unit > declared.computed.unit:
+            stored = max(each, declared.stored, key=lambda precision: precision.unit)
+            yield Coarse(each, stored)
 
 
 def _of_formulas(view: View) -> Iterator[Hypothesis]:
@@ -274,7 +280,7 @@ def _at_points(
     """Yield a formula at those of some points where it reproduces every entry."""
     for point in named:
         made = Hypothesis.at(formula, point)
-        if made.names and _reproduces(view, predict(view, made, parts)):
+        if made.names and reproduces(view, predict(view, made, parts)):
             yield made
 
 
@@ -302,7 +308,7 @@ def _of(
     if matched or not _determined(view, formula):
         return
     for made in _free(view, formula, found, hidden):
-        if _reproduces(view, predict(view, made, parts)):
+        if reproduces(view, predict(view, made, parts)):
             yield made
             return
 
@@ -344,7 +350,7 @@ def _determined(view: View, formula: Formula) -> bool:
     return numbers >= (4.0 if not formula.code else 8.0)
 
 
-def _reproduces(view: View, prediction: Prediction) -> bool:
+def reproduces(view: View, prediction: Prediction) -> bool:
     """Whether a prediction is right at every entry, and blind at less than half of them."""
     value, tolerance = prediction
     seen = np.isfinite(tolerance)
@@ -355,26 +361,29 @@ def _reproduces(view: View, prediction: Prediction) -> bool:
 
 
 def credible(view: View, made: Hypothesis, evidence: Evidence) -> bool:
-    """Whether what reproduces a gradient explains it, and is no chance or wide tolerance.
-
-    It leaves little of the gradient, much less than Eq. (6) does, and what it mends is more than
-    the assumptions that it makes could bring about. Coarse arithmetic, whose tolerances are
-    wide by themselves, is known by its marks.
-    """
+    """Whether what reproduces a gradient explains it, and is no chance or wide tolerance."""
     if made.coarse is not None:
-        return _has_marks(view, made, made.coarse, evidence)
-    if not evidence.mended or evidence.left > _BETTER * evidence.right:
-        return False
+        return has_marks(view, made.cost, made.coarse, evidence)
     if made.is_zero and evidence.size and not _is_rounding(view, evidence):
         return False
     bits = evidence.bits - made.formula.read.bits(view)
     if made.in_part:
-        bits -= _bits_of_choice(view.shared.states, view.wrong_states)
-    left = made.is_zero or evidence.left <= _LEFT * evidence.size
-    return left and bits >= _BITS * made.cost
+        bits -= bits_of_choice(view.shared.states, view.wrong_states)
+    return explains(evidence, bits, made.cost, is_zero=made.is_zero)
 
 
-def _has_marks(view: View, made: Hypothesis, coarse: Coarse, evidence: Evidence) -> bool:
+def explains(evidence: Evidence, bits: float, cost: float, *, is_zero: bool) -> bool:
+    """Whether a prediction leaves little of a gradient, and much less than the right one does.
+
+    What it mends is more than the assumptions that it makes could bring about.
+    """
+    if not evidence.mended or evidence.left > _BETTER * evidence.right:
+        return False
+    left = is_zero or evidence.left <= _LEFT * evidence.size
+    return left and bits >= _BITS * cost
+
+
+def has_marks(view: View, cost: float, coarse: Coarse, evidence: Evidence) -> bool:
     """Whether a gradient bears the marks of coarse arithmetic, and of nothing else.
 
     Every entry, right or wrong, has the digits of that arithmetic, no fewer, and none was set to 0;
@@ -386,12 +395,12 @@ def _has_marks(view: View, made: Hypothesis, coarse: Coarse, evidence: Evidence)
     if evidence.inexact:  # decimal digits of a text file hide some
         lacking = min(lacking, log2(0.5 * coarse.stored.unit / PRINTED))
     exact = evidence.long == 0 and evidence.full >= _FULL * count
-    enough = lacking * count >= _BITS * made.cost and evidence.mended > 0
+    enough = lacking * count >= _BITS * cost and evidence.mended > 0
     whole = evidence.zero <= STRAY * tally.live
     return exact and enough and whole and evidence.off <= _SMALL**2 * tally.live
 
 
-def _bits_of_choice(count: int, chosen: int) -> float:
+def bits_of_choice(count: int, chosen: int) -> float:
     """Return how many bits it takes to say which of so many states are chosen."""
     ways = lgamma(count + 1) - lgamma(chosen + 1) - lgamma(max(count - chosen, 0) + 1)
     return ways / log(2.0)
@@ -446,7 +455,7 @@ def _surviving(view: View) -> list[Hypothesis]:
     return [
         made
         for made in suspects(view)
-        if _reproduces(view, predict(view, made)) and credible(view, made, judge(view, made))
+        if reproduces(view, predict(view, made)) and credible(view, made, judge(view, made))
     ]
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softcheck.checks.blocks import Masking, evaluation, reduction_of, rows_of_block
-from softcheck.checks.evaluation import Context
+from softcheck.checks.evaluation import Context, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.diagnosis.view import Numbers, Shared, View
+from softcheck.gradient.definition import Variant
 from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
-from softcheck.tables.roles import family
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,11 +97,24 @@ def view(
     shared: Shared,
 ) -> View:
     """Return some states as the formulas see them."""
-    context = Context(case.states * case.actions, settings.max_findings, reduction=shared.reduction)
-    e = evaluation(case, raw, settings, context, buffers, Masking())
+    e = evaluated(case, settings, raw, buffers, shared, case.variant)
     given = {
         role: array.T.astype(np.float64)
         for role, array in raw.arrays.items()
-        if family(role) in {"q", "logits", "weights"}
+        if case.roles.family(role) in {"q", "logits", "weights"}
     }
-    return View(e, states, given, shared)
+    return View(e, states, given, shared, raw)
+
+
+def evaluated(
+    case: Case,
+    settings: Settings,
+    raw: RawBlock,
+    buffers: Buffers,
+    shared: Shared,
+    loss: Variant,
+) -> Evaluation:
+    """Return some states with the loss of their case, in whatever form it is to be computed."""
+    places = case.states * case.actions
+    context = Context(places, settings.max_findings, reduction=shared.reduction, loss=loss)
+    return evaluation(case, raw, settings, context, buffers, Masking())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log2
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from softcheck.checks.dumps import Sides, sides
 from softcheck.checks.evaluation import Dump, Evaluation
 from softcheck.gradient.policy import (
     Array,
-    Block,
     Buffers,
     Entries,
     Flags,
@@ -23,7 +22,8 @@ from softcheck.gradient.policy import (
 )
 from softcheck.gradient.tolerance import live_magnitude, summation
 from softcheck.settings import CriticChoice
-from softcheck.tables.roles import family
+from softcheck.tables.case import RawBlock
+from softcheck.tables.roles import is_q
 
 Laid: TypeAlias = Array  # (*shape of the states, actions)
 Parallel: TypeAlias = Array  # of any shape, the same for all that go in
@@ -92,12 +92,15 @@ class View:
     given : mapping of role to Quantity
         Critics, logits and weights as they were given, masked actions included.
     shared : Shared
+    raw : RawBlock or None
+        All that was given, where the states are those of a block.
     """
 
     e: Evaluation
     states: Numbers
     given: Mapping[str, Quantity]
     shared: Shared
+    raw: RawBlock | None = None
 
     @property
     def p(self) -> Entries:
@@ -168,7 +171,7 @@ class View:
     @property
     def critics(self) -> list[Entries]:
         """The critics, each as it was given."""
-        return [table for role, table in self.given.items() if family(role) == "q"]
+        return [table for role, table in self.given.items() if is_q(role)]
 
     def J(self, w: Entries) -> Entries:  # noqa: N802  the Jacobian of the softmax, as in the formulas
         """Return p (w - sum p w)."""
@@ -177,8 +180,8 @@ class View:
 
     def at(self, **changed: Quantity) -> "View":
         """Return the same states with another q, logits or alpha, all of their actions legal."""
-        given = {"q": self.q, "logits": self.e.block.logits, "alpha": self.alpha} | changed
-        e = replace(self.e, block=Block(**given), legal=None, buffers=Buffers())
+        given: dict[str, Any] = changed
+        e = replace(self.e, block=replace(self.e.block, **given), legal=None, buffers=Buffers())
         return View(e, self.states, self.given, self.shared)
 
     def of_rows(self, rows: Numbers) -> "View":
@@ -189,11 +192,9 @@ class View:
             return array if array.shape[-1:] in {(), (1,)} else array[..., rows]
 
         dumps = {check: replace(dump, values=some(dump.values)) for check, dump in e.dumps.items()}
-        block = Block(e.block.q[:, rows], e.block.logits[:, rows], some(e.block.alpha))
         legal = None if e.legal is None else e.legal[:, rows]
-        e = replace(
-            e, block=block, factor=some(e.factor), legal=legal, dumps=dumps, buffers=Buffers()
-        )
+        block, factor = e.block.states(rows), some(e.factor)
+        e = replace(e, block=block, factor=factor, legal=legal, dumps=dumps, buffers=Buffers())
         given = {role: table[..., rows] for role, table in self.given.items()}
         return View(e, self.states[rows], given, self.shared)
 

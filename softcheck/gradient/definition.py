@@ -58,7 +58,7 @@ Operator: TypeAlias = Literal[
     "indicator",  # 1 at the action whose number an index holds, else 0
     "log_policy",
     "policy",
-    "logsumexp",  # of the logits
+    "logsumexp",  # over the legal actions, of its operand; of the logits where it has none
     "add",
     "multiply",
     "divide",
@@ -159,6 +159,8 @@ class Variant:
         None for a loss outside of the family.
     temperature : str or None
         The array that the logits are divided by before the softmax, if one does.
+    equation : str
+        What its gradient is called, such as "Eq. (6)"; empty where it has no name.
     """
 
     givens: tuple[Given, ...]
@@ -171,6 +173,12 @@ class Variant:
     slope: Program
     family: Coefficients | None
     temperature: str | None = None
+    equation: str = ""
+
+    @property
+    def called(self) -> str:
+        """What its gradient is called in messages."""
+        return self.equation or "the formula"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,3 +198,53 @@ class Loss:
     name: str
     title: str
     variants: tuple[Variant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A mistake of a loss, and the gradient that it leaves.
+
+    Attributes
+    ----------
+    code : str
+        That of `softcheck explain`.
+    said : str
+        What was done, in words.
+    term : str
+        The term that it is about, or the loss with `sg[...]`, as it is printed; empty where it is
+        about none.
+    factor : str
+        What the term is multiplied by; empty where there is no such thing.
+    slope : Program
+        As that of `Variant`.
+    is_zero : bool
+        Whether nothing but rounding is left of the gradient.
+    also : tuple of Wrong
+        Other mistakes that leave the same gradient for every number of actions.
+    """
+
+    code: str
+    said: str
+    term: str
+    factor: str
+    slope: Program
+    is_zero: bool = False
+    also: tuple["Wrong", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A term of a loss by itself, or a number of which its gradient is a linear function.
+
+    Attributes
+    ----------
+    text : str
+        The term as it is printed, or the name of the number.
+    slope : Program
+        Its gradient, or what is added to that of the loss where the number is larger by 1.
+    is_number : bool
+    """
+
+    text: str
+    slope: Program
+    is_number: bool = False

@@ -1,23 +1,30 @@
-"""The soft policy loss of a state from its definition, L = -sum_a pi(a) g(a), and how it changes.
+"""The loss of a state from the sums that it is made of, and how it changes when logits move.
 
-With z the shifted logits, w = exp z, Z = sum w, u = Q - alpha z and N = sum w u,
+With z the shifted logits, w = exp z, Z = sum w, u = q - alpha z, N = sum w u, P = sum y z and
+Y = sum y,
 
-    L = -(N / Z + alpha log Z).
+    L = -(N / Z + alpha log Z) + Y log Z - P + zeta (max + log Z)^2 + rest.
 
-A constant added to every logit of a state leaves L as it is, and a constant added to every Q
-moves L by that constant. So z is taken relative to the largest logit and u relative to N / Z:
-neither changes a difference or a derivative, and both keep large offsets out of the rounding.
+A constant added to every logit of a state leaves all of L but the square as it is, and a constant
+added to every q moves L by that constant. So z is taken relative to the largest logit and u
+relative to N / Z: neither changes a difference or a derivative, and both keep large offsets out of
+the rounding.
 
 A logit enters the sums of its own state through one term only, so how L changes with one logit
 costs O(1). With p = w / Z, a logit moved by t takes Z and N to
 
-    Z' / Z = 1 + p e,   N' / Z = p (e u - alpha t (1 + e)),   e = exp(t) - 1.
+    Z' / Z = 1 + d,   N' / Z = d u - alpha t p exp t,   d = p (exp(t) - 1),
 
-This file knows no derivative.
+and with l = log(1 + d) the loss changes by
+
+    -(N' / Z') - alpha l + Y l - y t + zeta l (2 logsumexp + l).
+
+This file knows no derivative. What it returns is that sum evaluated as it stands, in real numbers
+or in pairs of them.
 """
 
 from dataclasses import dataclass
-from math import sinh, sqrt
+from math import exp, expm1
 
 import numpy as np
 
@@ -28,6 +35,7 @@ from softcheck.gradient.policy import (
     PerState,
     Policy,
     States,
+    Target,
     sum_of_products,
     sum_over_actions,
 )
@@ -39,23 +47,48 @@ class Terms:
 
     Attributes
     ----------
-    p, u : Entries
-        exp(z) / Z, and Q - alpha z less its mean N / Z.
+    p : Entries
+        exp(z) / Z.
+    soft : bool
+        Whether the loss has a q or an alpha.
+    u : Entries
+        q - alpha z less its mean N / Z.
+    mean : States
+        N / Z.
     alpha : PerState
-        The temperature.
+    target : Target or None
+        y.
+    total : PerState
+        Y.
+    zeta : PerState or None
+    logsumexp : States
     """
 
     p: Entries
+    soft: bool
     u: Entries
+    mean: States
     alpha: PerState
+    target: Target | None
+    total: PerState
+    zeta: PerState | None
+    logsumexp: States
 
     @classmethod
     def of(cls, block: Block, policy: Policy, buffers: Buffers) -> "Terms":
         """Return what the loss of `block` is made of."""
-        u = np.multiply(policy.z, block.alpha, out=buffers("loss.u", policy.z.shape))
-        np.subtract(block.q, u, out=u)
-        u -= sum_of_products(policy.pi, u, buffers)
-        return cls(policy.pi, u, block.alpha)
+        u, mean = policy.g, policy.value
+        if block.soft:
+            u = np.multiply(policy.z, block.alpha, out=buffers("loss.u", policy.z.shape))
+            np.subtract(block.q, u, out=u)
+            mean = sum_of_products(policy.pi, u, buffers)
+            u -= mean
+        target = block.target
+        total = np.zeros(1) if target is None else target.total(buffers)
+        logsumexp = policy.logsumexp
+        return cls(
+            policy.pi, block.soft, u, mean, block.alpha, target, total, block.zeta, logsumexp
+        )
 
 
 def change(terms: Terms, t: Entries, buffers: Buffers) -> States:
@@ -74,74 +107,111 @@ def change(terms: Terms, t: Entries, buffers: Buffers) -> States:
     weight = np.expm1(t, out=buffers("scratch", t.shape))
     weight *= terms.p
     growth = sum_over_actions(weight, buffers)
-    reward = sum_of_products(weight, terms.u, buffers)
-    weight += terms.p
-    entropy = sum_of_products(weight, t, buffers)
-    quotient = (reward - terms.alpha * entropy) / (1.0 + growth)
-    return -(quotient + terms.alpha * np.log1p(growth))
+    of_log = np.log1p(growth)
+    changed: States = np.zeros_like(growth)
+    if terms.soft:
+        reward = sum_of_products(weight, terms.u, buffers)
+        weight += terms.p
+        entropy = sum_of_products(weight, t, buffers)
+        quotient = (reward - terms.alpha * entropy) / (1.0 + growth)
+        changed -= quotient + terms.alpha * of_log
+    if terms.target is not None:
+        changed += terms.total * of_log
+        changed -= terms.target.sum_with(t, buffers)
+    if terms.zeta is not None:
+        changed += terms.zeta * of_log * (2.0 * terms.logsumexp + of_log)
+    return changed
 
 
-def central_difference(terms: Terms, h: float, out: Entries, buffers: Buffers) -> Entries:
-    """Return (L(+h) - L(-h)) / 2h, one entry at a time: its logit alone moves by +-h.
+def moved(terms: Terms, t: float, out: Entries, buffers: Buffers) -> Entries:
+    """Return how much L changes when the logit of an entry moves by t, one entry at a time.
 
-    With S = sinh h, C = cosh h - 1, m = 1 + C p, which is the mean of the two Z' / Z, and
-    y = p S / m the terms that the two losses share cancel before anything is rounded: exactly,
-    for any h,
+    Parameters
+    ----------
+    terms : Terms
+    t : float
+        |t| <= 2^-24, so that log(1 + d) = d (1 + d (d/3 - 1/2)) to 2^-74 of itself.
+    out : Entries
+        Receives the result: entry (a, s) is that of state s after its logit a was moved.
+    buffers : Buffers
+    """
+    shape, p = out.shape, terms.p
+    d, scratch = buffers("loss.d", shape), buffers("scratch", shape)
+    np.multiply(p, expm1(t), out=d)
+    if terms.soft:
+        np.multiply(p, terms.alpha * (t * exp(t)), out=out)
+        out -= np.multiply(d, terms.u, out=scratch)
+        out /= np.add(d, 1.0, out=scratch)
+    # Both shares of the logarithm, that of alpha and of Y.
+    shares = terms.total - terms.alpha
+    of_log = _logarithm(d, shares if terms.zeta is None else 1.0, scratch)
+    if terms.zeta is not None:
+        # The change of a square is the change times the sum.
+        weight = np.add(of_log, 2.0 * terms.logsumexp, out=d)
+        weight *= terms.zeta
+        weight += shares
+        of_log *= weight
+    if terms.soft:
+        out += of_log
+    else:
+        np.copyto(out, of_log)
+    if terms.target is not None:
+        terms.target.add_to(out, -t, buffers)
+    return out
 
-        (N'/Z')(h) - (N'/Z')(-h) = 2 y / (1 - y^2) (u / m - alpha h ((2 + C) / m - 1) / S),
-        log Z'(h) - log Z'(-h) = 2 artanh y.
+
+def _logarithm(d: Entries, times: PerState | float, out: Entries) -> Entries:
+    """Return log(1 + d) times a number in `out`, by three terms of its series."""
+    np.multiply(d, times / 3.0, out=out)
+    out -= times / 2.0
+    out *= d
+    out += times
+    out *= d
+    return out
+
+
+def imaginary(terms: Terms, h: float, out: Entries, buffers: Buffers) -> Entries:
+    """Return Im L / h when the logit of an entry moves by i h, one entry at a time.
+
+    Each operation on complex numbers is written as one on their real and one on their imaginary
+    parts, the latter in units of h. As exp(ih) is 1 + ih to 2^-81, d is i p h, and beside u and p
+    nothing real moves: with t = i h and c = p h,
+
+        d u - alpha t (p + d) = alpha h c + i (c u - alpha h p),
+        Im((a + ib) / (1 + ic)) = (b - a c) / (1 + c^2),
+        log(1 + ic) = c^2 / 2 + i c to 2^-81.
 
     Parameters
     ----------
     terms : Terms
     h : float
-        How far the logit moves each way, at most 2^-14: then C p < 2^-29 and y^2 < 2^-28, and what
-        is left out of 1 / m = 1 - C p + ..., 1 / (1 - y^2) = 1 + (p S)^2 + ... and
-        artanh y = y (1 + (p S)^2 / 3 + ...) is below 2^-55 of them.
+        2^-40 or another power of two below.
     out : Entries
-        Receives the result.
+        Receives the result, as that of `moved`.
     buffers : Buffers
-
-    Returns
-    -------
-    Entries
-        Entry (a, s) belongs to state s after only its logit a was moved.
     """
-    p, alpha = terms.p, terms.alpha
-    S, C = sinh(h), 2.0 * sinh(h / 2.0) ** 2
-    # 1 / m in a unit whose square makes up for that of the series, S^2, and for the h / S of y.
-    unit = S * sqrt(S / h)
-    inverse = np.multiply(p, -C * unit, out=buffers("scratch", p.shape))
-    inverse += unit
-    series = np.multiply(p, p, out=buffers("scratch.2", p.shape))
-    series += 1.0 / (S * S)
-    quotient = np.subtract(((2.0 + C) * h / S) * alpha, terms.u, out=out)
-    quotient *= inverse
-    # Off go alpha h / S (1 + y^2) of the quotient and alpha (1 + y^2 / 3) of the logarithm: of the
-    # latter alpha (1 + y^2) / 3 here, and the other 2 alpha / 3 below.
-    quotient -= (unit * (h / S + 1.0 / 3.0)) * alpha
-    quotient *= series
-    quotient -= (2.0 / 3.0 * unit / (S * S)) * alpha
-    quotient *= p
-    quotient *= inverse
-    return quotient
-
-
-def imaginary_part(terms: Terms, out: Entries) -> Entries:
-    """Return Im L / h with the logit of each entry moved by i h, in pairs of real numbers.
-
-    h is so small that h^2 vanishes beside 1. Then exp(i h) = 1 + i h, and beside their real
-    parts Z' / Z = 1 and N' / Z = 0 the imaginary ones are, in units of h, p and p (u - alpha);
-    the quotient N' / Z' has the imaginary part of N' / Z, and the logarithm, whose imaginary
-    part is the angle of Z', has p. Their factor p is taken out.
-
-    Parameters
-    ----------
-    terms : Terms
-    out : Entries
-        Receives the result.
-    """
-    imaginary = np.subtract(terms.alpha, terms.u, out=out)
-    imaginary -= terms.alpha
-    imaginary *= terms.p
-    return imaginary
+    shape, p = out.shape, terms.p
+    square, scratch = buffers("loss.d", shape), buffers("scratch", shape)
+    np.multiply(p, p, out=square)
+    square *= h * h
+    if terms.soft:
+        quotient = np.multiply(p, terms.u, out=out)
+        quotient -= np.multiply(p, terms.alpha, out=scratch)
+        quotient -= np.multiply(square, terms.alpha, out=scratch)
+        quotient /= np.add(square, 1.0, out=scratch)
+    shares = terms.total - terms.alpha
+    if terms.zeta is None:
+        of_log = np.multiply(p, shares, out=scratch)
+    else:
+        # The square of a complex number, whose real part counts twice.
+        of_log = np.add(square, 2.0 * terms.logsumexp, out=scratch)
+        of_log *= terms.zeta
+        of_log += shares
+        of_log *= p
+    if terms.soft:
+        np.subtract(of_log, quotient, out=out)
+    else:
+        np.copyto(out, of_log)
+    if terms.target is not None:
+        terms.target.add_to(out, -1.0, buffers)
+    return out

@@ -5,8 +5,9 @@ sum over actions adds contiguous rows. All arithmetic is float64.
 """
 
 import math
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,32 +72,169 @@ class Buffers:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What -log pi is weighted by, y(a) = dense(a) + uniform + chosen 1{a = index}.
+
+    It is 0 at a masked action. None is 0, and `index` and `chosen` go together.
+
+    Attributes
+    ----------
+    actions : int
+    dense : Entries or None
+    uniform : PerState or None
+        At every legal action.
+    legal : Flags or None
+        Where an action is legal; None where all are, or nothing is uniform.
+    index : Counts or None
+        The number of an action that is legal, one for each state.
+    chosen : PerState or None
+    """
+
+    actions: int
+    dense: Entries | None = None
+    uniform: PerState | None = None
+    legal: Flags | None = None
+    index: Counts | None = None
+    chosen: PerState | None = None
+
+    @property
+    def parts(self) -> int:
+        """How many numbers y is added from."""
+        return sum(part is not None for part in (self.dense, self.uniform, self.chosen))
+
+    def total(self, buffers: Buffers) -> PerState:
+        """Return sum y."""
+        total: PerState = np.zeros(1)
+        if self.dense is not None:
+            total = total + sum_over_actions(self.dense, buffers)
+        if self.uniform is not None:
+            count = self.actions if self.legal is None else np.count_nonzero(self.legal, axis=0)
+            total = total + count * self.uniform
+        return total if self.chosen is None else total + self.chosen
+
+    def size(self) -> "Target":
+        """Return |dense| + |uniform| + |chosen|, which is at least |y|."""
+        parts = (self.dense, self.uniform, self.chosen)
+        dense, uniform, chosen = (None if part is None else np.abs(part) for part in parts)
+        return Target(self.actions, dense, uniform, self.legal, self.index, chosen)
+
+    def add_to(self, out: Entries, times: float, buffers: Buffers) -> None:
+        """Add `times` y to `out`."""
+        if self.dense is not None:
+            out += np.multiply(self.dense, times, out=buffers("target", out.shape))
+        if self.uniform is not None:
+            legal = True if self.legal is None else self.legal
+            np.add(out, times * self.uniform, out=out, where=legal)
+        if self.chosen is not None:
+            out[self.index, np.arange(out.shape[1])] += times * self.chosen
+
+    def sum_with(self, x: Entries, buffers: Buffers) -> States:
+        """Return sum y x, where x is finite."""
+        total: States = np.zeros(x.shape[1])
+        if self.dense is not None:
+            total += sum_of_products(self.dense, x, buffers)
+        if self.uniform is not None:
+            legal = x if self.legal is None else np.where(self.legal, x, 0.0)
+            total += self.uniform * sum_over_actions(legal, buffers)
+        if self.chosen is not None:
+            total += self.chosen * x[self.index, np.arange(x.shape[1])]
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Rough:
+    """How far the coefficients of a block that were computed may be off, in units of U.
+
+    As the coefficients of `Block`; None where they are numbers as they were given.
+    """
+
+    q: Entries | None = None
+    alpha: PerState | None = None
+    target: Target | None = None
+    zeta: PerState | None = None
+    rest: PerState | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """The givens of `rows` states.
+
+    With s = logsumexp(theta) the loss of a state is
+
+        L = -sum_a pi(a) (q(a) - alpha log pi(a)) - sum_a y(a) log pi(a) + zeta s^2 + rest.
 
     Attributes
     ----------
     q, logits : Entries
-        Finite at legal actions; at a masked action q is 0 and the logit is -inf.
+        Finite at legal actions; at a masked action q is 0 and the logit is -inf. Where the loss has
+        a temperature, the logits are divided by it.
     alpha : PerState
-        The temperature, finite and >= 0.
+        Finite, and for SAC the temperature of its entropy.
+    soft : bool
+        Whether the loss has a q or an alpha; if not they are 0, and no array is made of them.
+    target : Target or None
+        y.
+    zeta, rest : PerState or None
+    rough : Rough or None
+    data : mapping of str to array
+        For a loss of another form: its arrays by name, `Quantity` or the numbers of actions.
     """
 
     q: Entries
     logits: Entries
     alpha: PerState
+    soft: bool = True
+    target: Target | None = None
+    zeta: PerState | None = None
+    rest: PerState | None = None
+    rough: Rough | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """How many states it holds."""
-        rows: int = self.q.shape[1]
+        rows: int = self.logits.shape[1]
         return rows
 
     def state(self, row: int) -> "Block":
         """Return a copy of one state."""
-        column = slice(row, row + 1)
-        alpha = self.alpha[column] if self.alpha.size > 1 else self.alpha
-        return Block(self.q[:, column].copy(), self.logits[:, column].copy(), alpha.copy())
+        return self.states(slice(row, row + 1))
+
+    def states(self, rows: "slice | Indices") -> "Block":
+        """Return a copy of some states."""
+
+        def some(given: Any) -> Any:
+            if isinstance(given, np.ndarray):
+                kept = given.shape in {(), (1,)} and self.rows > 1
+                return (given if kept else given[..., rows]).copy()
+            if isinstance(given, Target | Rough):
+                parts = {each.name: some(getattr(given, each.name)) for each in fields(given)}
+                return replace(given, **parts)
+            return given
+
+        made = {each.name: some(getattr(self, each.name)) for each in fields(self)}
+        made["data"] = {name: some(array) for name, array in self.data.items()}
+        return Block(**made)
+
+    @classmethod
+    def joined(cls, blocks: "Sequence[Block]") -> "Block":
+        """Return blocks of one row each, of one loss, side by side."""
+
+        def joined(parts: list[Any]) -> Any:
+            first = next((part for part in parts if part is not None), None)
+            if isinstance(first, Mapping):
+                return {name: joined([part[name] for part in parts]) for name in first}
+            if isinstance(first, Target | Rough):
+                names = [each.name for each in fields(first)]
+                of = {name: [getattr(part, name) for part in parts] for name in names}
+                if of.get("legal") and any(legal is not None for legal in of["legal"]):
+                    every = np.ones_like(blocks[0].logits, dtype=np.bool_)
+                    of["legal"] = [every if legal is None else legal for legal in of["legal"]]
+                return type(first)(**{name: joined(of[name]) for name in names})
+            return np.concatenate(parts, axis=-1) if isinstance(first, np.ndarray) else first
+
+        names = [each.name for each in fields(cls)]
+        return cls(**{name: joined([getattr(block, name) for block in blocks]) for name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +256,7 @@ class Policy:
     live : Counts
         How many actions have a pi that is not 0.
     g : Entries
-        Q - alpha log pi.
+        q - alpha log pi.
     value : States
         V = sum pi g.
     """
@@ -137,6 +275,11 @@ class Policy:
     def log_pi(self) -> Entries:
         """The logarithm of pi, z - log Z."""
         return self.z - self.log_Z
+
+    @property
+    def logsumexp(self) -> States:
+        """The logarithm of the sum of exp theta."""
+        return self.highest + self.log_Z
 
 
 def sum_over_actions(x: Entries, buffers: Buffers) -> States:
@@ -201,6 +344,11 @@ def evaluate(block: Block, buffers: Buffers) -> Policy:
         lowest = np.min(z, axis=0, where=pi > 0.0, initial=0.0)
         live = np.count_nonzero(pi, axis=0)
     log_Z = np.log(Z)
+    if not block.soft:
+        none = np.zeros(shape[1])
+        return Policy(
+            z, pi, highest, log_Z, -lowest, deep, live, np.broadcast_to(none, shape), none
+        )
     g = np.subtract(z, log_Z, out=buffer("g"))
     g *= block.alpha
     np.subtract(block.q, g, out=g)

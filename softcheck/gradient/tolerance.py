@@ -5,13 +5,14 @@ theta = Q / alpha the gradient cancels, and a relative tolerance would reject ri
 bounds here are first order in the unit roundoff U, from the standard model of arithmetic
 (Higham, *Accuracy and Stability of Numerical Algorithms*, chapter 2) applied to
 
-    z = theta - max,  w = exp z,  pi = w / sum w,  g = Q - alpha log pi,  -pi (g - sum pi g).
+    z = theta - max,  w = exp z,  pi = w / sum w,  g = q - alpha log pi,  r = Y + 2 zeta logsumexp,
+    pi (sum pi g + r - g) - y.
 """
 
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log2
+from math import log, log2
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +23,10 @@ from softcheck.gradient.policy import (
     Buffers,
     Entries,
     Indices,
+    PerState,
     Policy,
     States,
+    Target,
     sum_of_products,
     sum_over_actions,
 )
@@ -101,23 +104,61 @@ class Bounds:
     Attributes
     ----------
     rounding : Error
-        Bounds |computed - true| of Eq. (6).
+        Bounds |computed - true| of the gradient.
     total : States
         The sum of `rounding.each` over the actions.
-    largest : States
-        max D; D = |g - V|.
-    slope, size : States
-        sum pi D, which is the sum of |gradient|, and that + alpha.
-    weighted : Error
-        pi (D + 5 alpha).
+    slope : States
+        At least the sum of |gradient|.
+    size : States
+        Pi times it is at most the scale of an entry.
     """
 
     rounding: Error
     total: States
-    largest: States
     slope: States
     size: States
-    weighted: Error
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Bounds):
+    """The bounds of the family in closed form.
+
+    Attributes
+    ----------
+    spread, largest : States
+        sum pi D and max D, D = |g - V|.
+    weighted : Entries
+        pi (D + beside).
+    beside : States
+        5 alpha + |r|.
+    parts : int
+        k, or 0 where the loss has no y.
+    of_y, of_square : PerState
+        Y1 = sum |y|, and 2 |zeta| (|max theta| + log Z), which is at least 2 |zeta logsumexp|.
+    err : PerState
+        A bound on the error of r.
+    underflow : States
+        The room for underflow in `rounding`.
+    own : Error
+        pi (D + 5 alpha + |Y| + |zeta| (2 |logsumexp| + 6)) + |y|, what a numeric route adds up.
+    """
+
+    spread: States
+    largest: States
+    weighted: Entries
+    beside: States
+    parts: int
+    of_y: PerState
+    of_square: PerState
+    err: PerState
+    underflow: States
+    own: Error
+
+    def with_own(self, times: float, buffers: Buffers) -> Error:
+        """Return `rounding` and `times` as many roundings of `own`."""
+        each = np.multiply(self.own.each, times, out=buffers("bounds.routes", self.weighted.shape))
+        each += self.rounding.each
+        return Error(each, self.rounding.relative + times * self.own.relative)
 
 
 def live_magnitude(logits: Entries, policy: Policy, out: Entries) -> Entries:
@@ -129,55 +170,160 @@ def live_magnitude(logits: Entries, policy: Policy, out: Entries) -> Entries:
 
 
 @np.errstate(all="ignore")  # what overflows is blind, and where there is no size nothing is seen
-def bounds(block: Block, policy: Policy, terms: Terms, buffers: Buffers) -> Bounds:
-    """Return the bounds on Eq. (6) in float64 for every entry of a block.
+def bounds(
+    block: Block, policy: Policy, terms: Terms, r: States | None, buffers: Buffers
+) -> Closed:
+    """Return the bounds on the gradient in float64 for every entry of a block.
 
-    With rho = |z| + 3 (what z, exp and the quotient add to the relative error of pi),
-    D = |g - V| = |u|, mag = |Q| + alpha (3 + |z| + 3 |log pi|) (what z, log pi, the product and
-    the difference add to the error of g) and n of `summation`,
+    Relative to itself z rounds once, exp z by 2 and the quotient once, so the error of log w_j is
+    at most |z_j| + 2, and pi_a is off by that, by its mean over pi and by the sum: as
+    sum pi |z| = H - log Z is at most log A, by no more than |z_a| + n + 5 + log A, with n of
+    `summation`. An error that all g or all pi of a state share cancels in g - V, but for its weight
+    |V| in a policy that adds up to 1 + (n + 1) U. The rest of g rounds by at most
+    alpha (3 |z| + 2 log Z) + D + |V|, D = |g - V|, its mean by the mean of that, of (|z| + 2) D and
+    of (n + 1) D, and r by
 
-        E_a = U pi_a [ (rho_a + n) D_a + mag_a + sum_j pi_j (mag_j + rho_j D_j + n |g_j|) ].
+        err = n_y Y1 + 2 |zeta| (n + 2 + 2 log A + 2 |logsumexp|) + |r|,   Y1 = sum |y|,
 
-    As Q = g + alpha log pi, |g| <= D + |V| and |log pi| = |z| + log Z, that is at most
+    for log Z is off by sum pi |z| + 2 + n and its own rounding. Each of the parts of y is one
+    subtraction more, and one rounding is for whoever rounds the truth: k together. With
+    b = 5 |alpha|, R = n + 8 + k + log A and T_a = (|z_a| + R) (D_a + b + |r|)
+    that is no more than
 
-        U pi_a [ T_a + sum_j pi_j T_j + (n + 2) |V| + 2 alpha (3 + 4 log Z - 5 (n + 4)) ],
-        T = (|z| + n + 4) (D + 5 alpha),
+        E_a = U { pi_a [ T_a + sum_j pi_j T_j - R (2 b + |r|) + 2 alpha (3 + 4 log Z)
+                         + (2 n + 4) |V| + err ] + k |y_a| },
 
-    which is what is returned, with room for underflow.
+    which is what is returned, with room for underflow; 3 alpha would do for b, but 5 alpha is what
+    `of_dump` weighs by. Where a loss has no q and no alpha there is
+    no D and no V, and
+
+        E_a = U { pi_a [ (|z_a| + R) |r| + err ] + k |y_a| }.
+
+    The terms of the numeric routes have u = q - alpha z in place of g, so |V| is the larger of
+    |sum pi g| and |sum pi u|.
 
     Parameters
     ----------
     block, policy, terms
         One block and its quantities.
+    r : States or None
+        None where the loss has no y and no zeta.
     buffers : Buffers
     """
-    shape, alpha = policy.z.shape, block.alpha
-    reach = summation(shape[0]) + 4.0
-    D = np.abs(terms.u, out=buffers("bounds.weighted", shape))
-    largest = D.max(axis=0)
-    slope = sum_of_products(policy.pi, D, buffers)
-    size = slope + alpha
-    fivefold = 5.0 * alpha
-    weighted = np.add(D, fivefold, out=D)
-    weighted *= policy.pi
-    rounding = np.subtract(reach, policy.z, out=buffers("bounds.rounding", shape))
+    shape, target = policy.z.shape, block.target
+    n, log_A, alpha = summation(shape[0]), log(shape[0]), np.abs(block.alpha)
+    parts = 0 if target is None else target.parts + 1
+    reach = n + 8.0 + parts + log_A
+    size_of_y = None if target is None else target.size()
+    of_r, of_y, of_square, err, own = _linear(block, policy, terms, r, size_of_y, buffers)
+    b = 5.0 * alpha
+    beside = b + of_r
+    weighted, rounding = buffers("bounds.weighted", shape), buffers("bounds.rounding", shape)
+    if terms.soft:
+        D = np.abs(terms.u, out=weighted)
+        largest = D.max(axis=0)
+        spread = sum_of_products(policy.pi, D, buffers)
+        weighted += beside
+        weighted *= policy.pi
+    else:
+        largest = spread = np.zeros(shape[1])
+        np.multiply(policy.pi, of_r, out=weighted)
+    np.subtract(reach, policy.z, out=rounding)
     rounding *= weighted
-    mean = sum_over_actions(rounding, buffers)
-    shared = mean + (reach - 2.0) * np.abs(policy.value)
-    shared += alpha * (6.0 - 10.0 * reach + 8.0 * policy.log_Z)
+    size = spread + alpha
+    if r is not None:
+        size += of_y + of_square
+    # Over pi (D + size) + |y|, at the worst D, z and pi that the state may have.
+    share = beside / size
+    if terms.soft:
+        total = sum_over_actions(rounding, buffers)
+        shared = np.maximum(np.abs(policy.value), np.abs(terms.mean))
+        shared *= 2.0 * n + (3.0 if r is None else 4.0)
+        shared += total
+        shared += alpha * (6.0 - 10.0 * reach + 8.0 * policy.log_Z)
+        if r is not None:
+            shared += err - reach * of_r
+        total += shared
+        np.maximum(share, 1.0, out=share)
+        relative = shared + reach * beside
+        relative /= size
+        relative += reach + parts
+    else:
+        shared, total = err, (reach + log_A) * of_r + err
+        relative = (reach * of_r + err) / size + parts
+    relative += policy.depth * share
     rounding += np.multiply(policy.pi, shared, out=buffers("scratch", shape))
-    total = mean + shared
 
-    # Over pi (D + size), at the worst D, z and pi that the state may have.
-    share = np.maximum(fivefold / size, 1.0)
-    relative = (shared + reach * fivefold) / size + reach + policy.depth * share
-
-    if not _is_far_from_underflow(policy, largest, size):
+    own_each, own_share = weighted, share
+    if r is not None:
+        own_share = np.maximum((b + own) / size, 1.0)
+        own_each = np.multiply(policy.pi, own - of_r, out=buffers("bounds.own", shape))
+        own_each += weighted
+    if size_of_y is not None:
+        size_of_y.add_to(own_each, 1.0, buffers)
+        size_of_y.add_to(rounding, parts, buffers)
+        total = total + parts * of_y
+    underflow = np.zeros(1)
+    if r is not None or not _is_far_from_underflow(policy, largest, size):
         underflow = TINY / U * (1.0 + largest + size)
         rounding += underflow
-        total += shape[0] * underflow
+        total = total + shape[0] * underflow
         relative += underflow * np.exp(policy.depth + policy.log_Z) / size
-    return Bounds(Error(rounding, relative), total, largest, slope, size, Error(weighted, share))
+    return Closed(
+        rounding=Error(rounding, relative),
+        total=total,
+        slope=spread if r is None else spread + of_r + of_y,
+        size=size,
+        spread=spread,
+        largest=largest,
+        weighted=weighted,
+        beside=beside,
+        parts=parts,
+        of_y=of_y,
+        of_square=of_square,
+        err=err,
+        underflow=underflow,
+        own=Error(own_each, own_share),
+    )
+
+
+class _Linear(NamedTuple):
+    """What a loss has of y and zeta; see `bounds` and `Closed`."""
+
+    of_r: PerState
+    of_y: PerState
+    of_square: PerState
+    err: PerState
+    own: PerState
+
+
+def _linear(
+    block: Block,
+    policy: Policy,
+    terms: Terms,
+    r: States | None,
+    size_of_y: Target | None,
+    buffers: Buffers,
+) -> _Linear:
+    """Return |r|, Y1, 2 |zeta| (|max theta| + log Z), err and what a route adds of them."""
+    zeta, n, log_A = block.zeta, summation(len(policy.z)), log(len(policy.z))
+    none = np.zeros(1)
+    if r is None:
+        return _Linear(none, none, none, none, none)
+    of_r = np.abs(r)
+    of_y = of_square = own = none
+    err = of_r
+    if size_of_y is not None:
+        of_y = size_of_y.total(buffers)
+        added = 0.0 if size_of_y.uniform is None else 3.0
+        err = err + (added if size_of_y.dense is None else n) * of_y
+        own = np.abs(terms.total)
+    if zeta is not None:
+        weight, logsumexp = np.abs(zeta), np.abs(terms.logsumexp)
+        of_square = 2.0 * weight * (np.abs(policy.highest) + policy.log_Z)
+        err = err + 2.0 * weight * (n + 2.0 + 2.0 * (log_A + logsumexp))
+        own = own + weight * (2.0 * logsumexp + 6.0)
+    return _Linear(of_r, of_y, of_square, err, own)
 
 
 def _is_far_from_underflow(policy: Policy, largest: States, size: States) -> bool:
@@ -189,11 +335,60 @@ def _is_far_from_underflow(policy: Policy, largest: States, size: States) -> boo
     return not policy.deep and bool(TINY / U * (1.0 + largest.max() + size.max()) < U / 4.0 * least)
 
 
-def scale(policy: Policy, terms: Terms, shared: Bounds, out: Entries) -> Entries:
-    """Return pi (D + sum pi D + alpha): what the gradient of an entry is made of."""
-    np.multiply(policy.pi, shared.size - 5.0 * terms.alpha, out=out)
-    out += shared.weighted.each
+def of_dump(
+    block: Block, policy: Policy, shared: Closed, scale: Entries, out: Entries, buffers: Buffers
+) -> Entries:
+    """Return in `out` what a dumped gradient is tolerated in units of, K U: see `Precision`.
+
+    K was measured with R = n + 4, without the mean of |z|, and with (n + 2) |V|, which count some
+    roundings once that the proof of `bounds` counts twice. What has no q and no alpha has no such
+    part. A logit may have been rounded itself: |z| becomes |z| + |theta|, and as |theta| is at most
+    |max theta| + |z|, that is |max theta| times the scale, but for y, within a factor of 2 that K
+    covers.
+    """
+    if block.target is None:
+        np.multiply(scale, np.abs(policy.highest), out=out)
+    else:
+        np.multiply(policy.pi, shared.size - shared.beside, out=out)
+        out += shared.weighted
+        out *= np.abs(policy.highest)
+    if not block.soft:
+        out += shared.rounding.each
+        return out
+    alpha, reach = np.abs(block.alpha), summation(len(out)) + 4.0
+    rounding = np.subtract(reach, policy.z, out=buffers("scratch", out.shape))
+    rounding *= shared.weighted
+    common = sum_over_actions(rounding, buffers) + (reach - 2.0) * np.abs(policy.value)
+    common += alpha * (6.0 - 10.0 * reach + 8.0 * policy.log_Z)
+    if block.target is not None or block.zeta is not None:
+        common += shared.err - reach * (shared.beside - 5.0 * alpha)
+    rounding += np.multiply(policy.pi, common, out=buffers("scratch.2", out.shape))
+    if block.target is not None:
+        block.target.size().add_to(rounding, shared.parts, buffers)
+    rounding += shared.underflow
+    out += rounding
     return out
+
+
+def scale(policy: Policy, shared: Closed, target: Target | None, buffers: Buffers) -> Entries:
+    """Return pi (D + size) + |y|: what the gradient of an entry is made of."""
+    out = np.multiply(policy.pi, shared.size - shared.beside, out=buffers("scale", policy.pi.shape))
+    out += shared.weighted
+    if target is not None:
+        target.size().add_to(out, 1.0, buffers)
+    return out
+
+
+def of_logarithm(block: Block, policy: Policy, buffers: Buffers) -> Entries:
+    """Return the rounding of log pi from logits that had been rounded, 0 |theta| where pi is 0.
+
+    z, log Z, the logits themselves and the difference: see `bounds`.
+    """
+    logits = live_magnitude(block.logits, policy, buffers("live_logits", policy.pi.shape))
+    rho = logits - policy.z + 3.0
+    normaliser = summation(len(rho)) + sum_of_products(policy.pi, rho, buffers)
+    rounding: Entries = logits - policy.z - policy.log_pi + 2.0 * policy.log_Z + normaliser + 1.0
+    return rounding
 
 
 def of_masked(actions: int, size: States, slope: States) -> States:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, get_args
 
-from softcheck.result import Derivation, Derivations, Report
+from softcheck.result import Derivation, Derivations, LossReading, Report
 from softcheck.settings import OutputFormat
 
 
@@ -56,6 +56,11 @@ class Renderer:
     def derivations(self, report: Derivations, style: Style) -> str:
         """Render the report of `derive` on several documents."""
         rendered: str = self._module.derivations(report, style)
+        return rendered
+
+    def loss(self, report: LossReading, style: Style) -> str:
+        """Render what `derive --loss` says of a loss."""
+        rendered: str = self._module.loss(report, style)
         return rendered
 
     @property

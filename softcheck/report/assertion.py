@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from softcheck.report.words import explained, finding, judged, noted, shape_of
+from softcheck.report.words import declared, explained, finding, judged, loss_of, noted
 from softcheck.result import Case, Status
 
 
@@ -27,7 +27,7 @@ def _lines(case: Case) -> Iterator[str]:
         yield finding(found)
     for note in case.notes:
         yield noted(note)
-    declared = ", ".join(f"{name} {case.settings[name]}" for name in ("alpha", "reduction"))
-    yield f"{shape_of(case)}, {declared}"
+    yield f"{declared(case)}, reduction {case.settings['reduction']}"
+    yield loss_of(case)
     if case.diagnosis:
         yield f"softcheck explain {case.diagnosis[0].code}"

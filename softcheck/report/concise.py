@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
+from softcheck.report import loss_words as losses
 from softcheck.report.words import (
     explained,
     finding,
@@ -13,7 +14,16 @@ from softcheck.report.words import (
     noted,
     resolution,
 )
-from softcheck.result import Case, Derivation, Derivations, OnData, Report, Status, Verdict
+from softcheck.result import (
+    Case,
+    Derivation,
+    Derivations,
+    LossReading,
+    OnData,
+    Report,
+    Status,
+    Verdict,
+)
 
 
 def verification(report: Report, style: Style) -> str:
@@ -40,6 +50,20 @@ def derivations(report: Derivations, style: Style) -> str:
             else _derivation(each.report, name(each.name), style.verbosity)
         )
     )
+
+
+def loss(report: LossReading, style: Style) -> str:
+    """Return a line a fact, then the verdict."""
+    return _joined(_loss(report, style.verbosity))
+
+
+def _loss(report: LossReading, verbosity: int) -> Iterator[str]:
+    title = name(report.loss)
+    if verbosity >= 0:
+        for variant in report.variants:
+            for what, said in losses.facts(variant):
+                yield f"{title}: {what}: {said}"
+        yield f"{title}: {report.status.value}: {losses.heading(report) or 'the loss'}"
 
 
 def _unread(document: str, verbosity: int) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Literal
 from softcheck.errors import printable
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
+from softcheck.report import loss_words as losses
 from softcheck.report.words import (
     by_severity,
     deciding,
@@ -17,6 +18,7 @@ from softcheck.report.words import (
     explained,
     finding,
     judged,
+    loss_of,
     name,
     names_of,
     noted,
@@ -29,6 +31,7 @@ from softcheck.result import (
     Case,
     Derivation,
     Derivations,
+    LossReading,
     OnData,
     Report,
     Status,
@@ -108,6 +111,13 @@ def derivations(report: Derivations, style: Style) -> str:
     return _document(annotations, f"{report.status.value}: {derived.tally(report)}", style, said)
 
 
+def loss(report: LossReading, style: Style) -> str:
+    """Return a line a fact, for there is nothing to annotate, and a line that sums up."""
+    said = [f"{what}: {fact}" for each in report.variants for what, fact in losses.facts(each)]
+    summary = f"{report.status.value}: {name(report.loss)}"
+    return _document([], summary, style, said)
+
+
 def _open(report: Derivation, document: str) -> list[_Annotation]:
     """Return what is not proved, the refuted first, or does not agree on data."""
     steps = [step for step in report.steps if step.status is not Verdict.PROVED]
@@ -152,13 +162,13 @@ def _case(case: Case, error: str | None) -> _Annotation:
     if error is not None:
         return _unread(case.name, error)
     if case.status is Status.PASSED:
-        said = [*reservations(case), *map(noted, case.notes)]
+        said = [*reservations(case), *map(noted, case.notes), loss_of(case)]
         return _Annotation("warning", _file(case), None, "no gradient", said)
     wrong = deciding(case)
     said = [*map(explained, case.diagnosis)]
     said += map(judged, wrong)
     said += map(finding, case.findings)
-    said += map(noted, case.notes)
+    said += [*map(noted, case.notes), loss_of(case)]
     title = f"{names_of(wrong) or 'a note, under --strict:'} {case.status.value}"
     return _Annotation("error", _file(case), None, title, said)
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from softcheck.report import Style
-from softcheck.result import Derivation, Derivations, Record, Report
+from softcheck.result import Derivation, Derivations, LossReading, Record, Report
 
 _SPELLED = ("nan", "inf", "-inf")
 _NUMBER = {
@@ -30,10 +30,15 @@ def derivations(report: Derivations, style: Style) -> str:  # noqa: ARG001  JSON
     return _encoded(report)
 
 
+def loss(report: LossReading, style: Style) -> str:  # noqa: ARG001  JSON has one style
+    """Return what a loss is as strict JSON."""
+    return _encoded(report)
+
+
 def schema() -> str:
     """Return the JSON Schema (2020-12) of the reports of `verify` and `derive`."""
     either, records = msgspec.json.schema_components(
-        (Report, Derivation, Derivations), ref_template="#/$defs/{name}"
+        (Report, Derivation, Derivations, LossReading), ref_template="#/$defs/{name}"
     )
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

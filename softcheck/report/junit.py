@@ -11,6 +11,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, SystemOut, TestCase, 
 
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
+from softcheck.report import loss_words as losses
 from softcheck.report.words import (
     deciding,
     errors_of,
@@ -26,6 +27,7 @@ from softcheck.result import (
     Case,
     Derivation,
     Derivations,
+    LossReading,
     OnData,
     Report,
     Status,
@@ -56,6 +58,13 @@ def derivations(report: Derivations, style: Style) -> str:  # noqa: ARG001  JUni
             else _suites(each.report, each.name)
         )
     )
+
+
+def loss(report: LossReading, style: Style) -> str:  # noqa: ARG001  JUnit has one style
+    """Return a suite with a test case a variant, which is proved if there is a report at all."""
+    said = [f"{what}: {fact}" for each in report.variants for what, fact in losses.facts(each)]
+    tests = [_test(f"gradient {number}") for number, _ in enumerate(report.variants, 1)]
+    return _document([_made(name(report.loss), tests, said)])
 
 
 def _suites(report: Derivation, document: str) -> list[TestSuite]:

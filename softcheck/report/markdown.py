@@ -11,21 +11,23 @@ from itertools import takewhile
 from softcheck.errors import printable
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
+from softcheck.report import loss_words as losses
 from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
     by_severity,
     deciding,
+    declared,
     errors_of,
     explained,
     finding_row,
     grounds,
     index,
+    loss_lines,
     name,
     reserved,
     resolution,
     sentence,
-    shape_of,
     size,
     tally,
 )
@@ -35,6 +37,7 @@ from softcheck.result import (
     Derivation,
     Derivations,
     Finding,
+    LossReading,
     OnData,
     Report,
     Status,
@@ -102,7 +105,9 @@ def verification(report: Report, style: Style) -> str:  # noqa: ARG001  Markdown
     page = _Page()
     page.add(f"## softcheck: {report.status.value}\n\n{tally(report)}.\n")
     if len(cases) > 1:
-        rows = [(_code(name(case.name)), _verdict(case.status), grounds(case)) for case in cases]
+        rows = [
+            (_code(name(case.name)), _verdict(case.status), _text(grounds(case))) for case in cases
+        ]
         page.table(("case", "verdict", "grounds"), rows, "cases")
     detailed = [case for case in cases if case.status is not Status.PASSED or len(cases) == 1]
     sections = (_details(case, errors.get(id(case))) for case in detailed)
@@ -134,6 +139,18 @@ def derivations(report: Derivations, style: Style) -> str:  # noqa: ARG001  Mark
         if each.report is not None:
             page.add(f"\n### {_code(name(each.name))}: {each.status.value}\n\n")
             _derivation(page, each.report, each.name)
+    return str(page)
+
+
+def loss(report: LossReading, style: Style) -> str:  # noqa: ARG001  Markdown has one style
+    """Return the verdict, and a table of what there is to say of each variant."""
+    page = _Page()
+    heading = losses.heading(report)
+    about = f", {_text(heading)}" if heading else ""
+    page.add(f"## softcheck: {report.status.value}\n\n{_code(name(report.loss))}{about}.\n")
+    for variant in report.variants:
+        rows = [(what, _code(fact)) for what, fact in losses.facts(variant)]
+        page.table(("what", "as it was read"), rows, "facts")
     return str(page)
 
 
@@ -185,7 +202,8 @@ def _details(case: Case, error: str | None) -> str:
     parts = [f"\n### {_code(name(case.name))}: {case.status.value}{reserved(case)}\n"]
     if error is not None:
         return f"{parts[0]}\n{_text(error)}\n"
-    parts.append(f"\n{shape_of(case)}. {case.status.advice}\n")
+    parts.append(f"\n{declared(case)}. {case.status.advice}\n")
+    parts += [f"\n{_code(line)}\n" for line in loss_lines(case)]
     parts.append(_bullets([explained(diagnosis) for diagnosis in case.diagnosis], "diagnoses"))
     parts.append(_checks(case.checks))
     reasons = [f"{check.name} {check.status.value}: {check.reason}" for check in deciding(case)]

@@ -9,20 +9,21 @@ from rich.text import Text
 
 from softcheck.report import Style
 from softcheck.report import derive_words as derived
+from softcheck.report import loss_words as losses
 from softcheck.report.console import console_on, print_line
 from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
+    declared,
     explained,
     finding_row,
     index,
     judged,
+    loss_lines,
     name,
     noted,
-    number,
     reserved,
     resolution,
-    shape_of,
     size,
     tally,
 )
@@ -32,6 +33,7 @@ from softcheck.result import (
     Derivation,
     Derivations,
     Finding,
+    LossReading,
     OnData,
     Report,
     Status,
@@ -98,6 +100,22 @@ def derivations(report: Derivations, style: Style) -> str:
     return "\n".join(filter(None, parts))
 
 
+def loss(report: LossReading, style: Style) -> str:
+    """Return the verdict, and of each variant its formulas, its arrays and harmless stops."""
+    out = io.StringIO()
+    console = console_on(out, style)
+    if style.verbosity >= 0:
+        heading = losses.heading(report)
+        said = f"  {name(report.loss)}{f'  {heading}' if heading else ''}"
+        print_line(console, _verdict(report.status), said)
+        for variant in report.variants:
+            console.print()
+            for what, fact in losses.facts(variant):
+                print_line(console, f"  {what:9} {fact}")
+        print_line(console, f"\n{report.status.advice}")
+    return out.getvalue()
+
+
 def _unread(document: str, style: Style) -> str:
     out = io.StringIO()
     if style.verbosity >= 0:
@@ -117,7 +135,8 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
     if case.status is Status.ERROR:
         print_line(console, f"  {case.status.advice}\n")
         return
-    print_line(console, f"  {shape_of(case)}{_alpha(case)}")
+    said = "\n".join(f"  {line}" for line in (declared(case), *loss_lines(case)))
+    print_line(console, said)
     if verbosity > 0:
         _givens(console, case)
     console.print()
@@ -169,11 +188,6 @@ def _givens(console: Console, case: Case) -> None:
         digest = f"  sha256 {given.sha256}" if given.sha256 else ""
         print_line(console, f"  {given.role}: {source} {given.dtype} {given.shape}{digest}")
     print_line(console, f"  {', '.join(f'{key} {value}' for key, value in case.settings.items())}")
-
-
-def _alpha(case: Case) -> str:
-    alpha = case.settings["alpha"]
-    return f", alpha {alpha if isinstance(alpha, str) else number(alpha)}"
 
 
 def _definitions(console: Console, report: Derivation) -> None:

@@ -1,11 +1,13 @@
 """How places, numbers and names are written in the formats for people."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from softcheck.errors import printable
 from softcheck.result import Case, Check, Diagnosis, Finding, Report, Resolution, Status
 from softcheck.tables.roles import ROLES
 
+_DECLARED = ("critics", "action_axis", "reduction")
 _NAME = 200
 _SENTENCE = 2_000
 
@@ -73,6 +75,35 @@ def shape_of(case: Case) -> str:
     return f"{states} x {actions}, {case.entries} {plural('entry', case.entries)}{masked}"
 
 
+def declared(case: Case) -> str:
+    """Return how much a case holds, and the numbers that its loss is made of."""
+    return ", ".join(filter(None, (shape_of(case), numbers_of(case))))
+
+
+def loss_of(case: Case) -> str:
+    """Return the loss of a case, its gradient, and whether that was proved; or nothing."""
+    return ", ".join(loss_lines(case))
+
+
+def loss_lines(case: Case) -> tuple[str, ...]:
+    """Return the same as a line for the loss and one for its gradient."""
+    if (loss := case.loss) is None:
+        return ()
+    proved = "proved for every number of actions" if loss.proved else "not proved"
+    return (
+        f"{sentence(loss.name)}: L = {sentence(loss.formula)}",
+        f"dL/dθ(a) = {sentence(loss.gradient)}, {proved}",
+    )
+
+
+def numbers_of(case: Case) -> str:
+    """Return the numbers that a loss is made of: the settings that come first, by their names."""
+    numbers = takewhile(lambda setting: setting[0] not in _DECLARED, case.settings.items())
+    return ", ".join(
+        f"{key} {value if isinstance(value, str) else number(value)}" for key, value in numbers
+    )
+
+
 def finding(found: Finding) -> str:
     """Return a finding on one line."""
     return (
@@ -92,8 +123,9 @@ def grounds(case: Case) -> str:
     """Return what the verdict on a case rests on, and first what a pass does not cover."""
     if case.status is Status.ERROR:
         return case.status.advice
-    said = (*reservations(case), shape_of(case), names_of(deciding(case) or case.checks))
-    return "; ".join(said)
+    checks = names_of(deciding(case) or case.checks)
+    said = (*reservations(case), shape_of(case), checks, loss_of(case))
+    return "; ".join(filter(None, said))
 
 
 def reserved(case: Case) -> str:
@@ -109,7 +141,8 @@ def reservations(case: Case) -> tuple[str, ...]:
     said = []
     if without_gradient(case):
         under_test = {role.check for role in ROLES.values()}
-        verified = ("Eq. (6)", *(each.name for each in case.checks if each.name in under_test))
+        itself = (case.loss and case.loss.equation) or "the formula"
+        verified = (itself, *(each.name for each in case.checks if each.name in under_test))
         said.append(f"only {', '.join(verified)}: no gradient was given")
     if blind := blind_in_part(case):
         counts = (f"{check.name} {check.blind} of {check.entries}" for check in blind)

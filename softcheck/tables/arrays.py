@@ -4,33 +4,40 @@ import sys
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from softcheck.errors import InputError
+from softcheck.errors import InputError, UsageError
 from softcheck.tables.refusals import load_extra, reading
 from softcheck.tables.table import AsGiven, check_type
 
 
-def by_name(q: ArrayLike | tuple[ArrayLike, ...], **others: object) -> dict[str, AsGiven]:
+def by_name(q: object = None, **others: object) -> dict[str, AsGiven]:
     """Return what was given under the names of a case, as NumPy arrays.
 
     Parameters
     ----------
-    q : array_like, or tuple of array_like
+    q : array_like, or tuple of array_like, or None
         A tuple holds the critics.
     **others : array_like or None
-        By name; None for what was not given.
+        By name; None for what was not given. Those of `arrays` are named in it.
 
     Raises
     ------
     InputError
         For what is no array of numbers.
+    UsageError
+        If an array is given in `arrays` and beside it.
     """
-    given: dict[str, object] = {"q": q}
+    given = {"q": q}
     if isinstance(q, tuple):
         given = {f"q{number}": critic for number, critic in enumerate(q, start=1)}
-    given |= {name: value for name, value in others.items() if value is not None}
-    return {name: as_numpy(name, value) for name, value in given.items()}
+    more: Any = others.pop("arrays", None) or {}
+    for name, value in (*others.items(), *more.items()):
+        if given.get(name) is not None and value is not None:
+            raise UsageError(
+                f"arrays[{name!r}]", "a second array for it", "one of the two", "Leave one out."
+            )
+        given[name] = value
+    return {name: as_numpy(name, value) for name, value in given.items() if value is not None}
 
 
 def as_numpy(where: str, value: Any) -> AsGiven:

@@ -24,7 +24,7 @@ from softcheck.tables.frames import (
     unique,
 )
 from softcheck.tables.refusals import listed, load_extra, reading
-from softcheck.tables.roles import Role, role_of
+from softcheck.tables.roles import Role, Roles
 from softcheck.tables.sources import Memory, in_blocks
 from softcheck.tables.table import Contents, Load, Rows, Runs, Table, check_whole
 
@@ -109,7 +109,7 @@ class _Columns:
         return np.stack(columns, axis=-1, dtype=self.dtype).reshape(-1, *self.shape[1:])
 
 
-def contents_of(held: Columnar) -> Contents:
+def contents_of(held: Columnar, roles: Roles) -> Contents:
     """Return the one table of a wide file, or the columns of another one by name."""
     types = load_extra(held.where, "pyarrow.types", "parquet")
     with held.opened() as groups:
@@ -124,7 +124,7 @@ def contents_of(held: Columnar) -> Contents:
             "a row for each state, and every column once",
             "Write the table again.",
         )
-    own = _index(held, schema)
+    own = _index(held, schema, roles)
     index = STATE if STATE in names else next(iter(own), None)
     numbers = tuple(name for name in names if name != index and name not in own)
     if is_tidy(names):
@@ -137,16 +137,16 @@ def contents_of(held: Columnar) -> Contents:
             "Name the levels of the index so, or reset it.",
         )
     if any(types.is_nested(schema.field(name).type) for name in numbers):
-        return {name: _later(held, schema, rows, name, index) for name in numbers}
-    refuse_roles(held.where, numbers)
-    return {None: lambda role: _wide(held, schema, rows, numbers, index, role)}
+        return Contents({name: _later(held, schema, rows, name, index) for name in numbers})
+    refuse_roles(held.where, numbers, roles)
+    return Contents({None: lambda role: _wide(held, schema, rows, numbers, index, role)})
 
 
-def _index(held: Columnar, schema: Any) -> list[str]:
+def _index(held: Columnar, schema: Any, roles: Roles) -> list[str]:
     """Return the columns of labels: those that pandas says, or the first one by its name."""
     with reading(held.where):
         said = (schema.pandas_metadata or {}).get("index_columns", ())
-        own = [name for name in said if name in schema.names and role_of(name) is None]
+        own = [name for name in said if name in schema.names and roles.of(name) is None]
     return own or [name for name in schema.names[:1] if name in INDEX]
 
 
@@ -213,7 +213,7 @@ def _tidy(held: Columnar, schema: Any, rows: int, names: Sequence[str]) -> Conte
 
         return load
 
-    return {name: later(name) for name in names}
+    return Contents({name: later(name) for name in names})
 
 
 def _is_list(held: Columnar, kind: Any) -> bool:

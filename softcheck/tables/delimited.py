@@ -25,7 +25,7 @@ from softcheck.tables.limits import EXACT_INTEGER, MAX_TEXT_BYTES
 from softcheck.tables.lists import INFINITE, INFINITY, to_array
 from softcheck.tables.refusals import decode, reading
 from softcheck.tables.roles import Role
-from softcheck.tables.table import Contents, Load, Table
+from softcheck.tables.table import Contents, Load, Reading, Table
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _SPELLED = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -41,14 +41,14 @@ class _Row:
     cells: list[str]
 
 
-def read_delimited(file: File) -> Contents:
+def read_delimited(file: File, how: Reading) -> Contents:
     """Return the one table of a wide file, or the columns of a tidy one by name."""
     rows = _rows(file)
     header = rows[0].cells
     if is_tidy(header):
         return _tidy(file, rows)
-    refuse_roles(file.where, header)
-    return {None: lambda role: _wide(file, rows, role)}
+    refuse_roles(file.where, header, how.roles)
+    return Contents({None: lambda role: _wide(file, rows, role)})
 
 
 def _rows(file: File) -> list[_Row]:
@@ -150,7 +150,7 @@ def _tidy(file: File, rows: list[_Row]) -> Contents:
 
         return load
 
-    return {key: later(key) for key in names if key not in (STATE, ACTION)}
+    return Contents({key: later(key) for key in names if key not in (STATE, ACTION)})
 
 
 def _numbers(cells: list[str], place: Callable[[int], str], role: Role) -> list[float | bool]:

@@ -11,14 +11,14 @@ from softcheck.tables.columnar import Columnar, contents_of
 from softcheck.tables.files import File
 from softcheck.tables.limits import MAX_WHOLE_BYTES
 from softcheck.tables.refusals import load_extra, reading, too_large
-from softcheck.tables.table import Contents
+from softcheck.tables.table import Contents, Reading
 
 _MAGIC = b"ARROW1\0\0"
 
 
-def read_feather(file: File) -> Contents:
+def read_feather(file: File, how: Reading) -> Contents:
     """Return the one table of a wide file, or the columns of another one by name."""
-    return contents_of(Columnar(file, _opened))
+    return contents_of(Columnar(file, _opened), how.roles)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from softcheck.tables.files import File
 from softcheck.tables.lists import decimals_of
 from softcheck.tables.refusals import reading
 from softcheck.tables.roles import Role
-from softcheck.tables.table import Contents, Load, Table
+from softcheck.tables.table import Contents, Load, Reading, Table
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,8 @@ class FileFormat:
     suffixes : tuple of str
         The file name endings, in lower case.
     reader : str
-        The module of this folder, imported when it is needed, and its function: from a file to the
-        arrays in it, and beside the file whether pickles are allowed, where there may be some.
-    may_be_pickled : bool
-        Whether there may be pickles in it.
+        The module of this folder, imported when it is needed, and its function: from a file, and
+        how the user has it read, to the arrays in it.
     reads_parts : bool
         Whether parts of a file elsewhere are read in place, not from a copy on this machine.
     is_text : bool
@@ -35,18 +33,17 @@ class FileFormat:
 
     suffixes: tuple[str, ...]
     reader: str
-    may_be_pickled: bool = False
     reads_parts: bool = False
     is_text: bool = False
 
-    def read(self, file: File, allow_pickle: bool) -> Contents:
+    def read(self, file: File, how: Reading) -> Contents:
         """Return the arrays of a file."""
         module, _, function = self.reader.partition(".")
         read = getattr(import_module(f"softcheck.tables.{module}"), function)
-        held = file if self.reads_parts else file.local()
-        contents: Contents = read(held, allow_pickle) if self.may_be_pickled else read(held)
+        contents: Contents = read(file if self.reads_parts else file.local(), how)
         if self.is_text:
-            return {name: partial(_printed, load) for name, load in contents.items()}
+            printed = {name: partial(_printed, load) for name, load in contents.items()}
+            return Contents(printed, contents.texts)
         return contents
 
 
@@ -57,8 +54,8 @@ def _printed(load: Load, role: Role) -> Table:
 
 
 _EVERY = (
-    FileFormat((".npy",), "npy.read_npy", may_be_pickled=True, reads_parts=True),
-    FileFormat((".npz",), "npy.read_npz", may_be_pickled=True),
+    FileFormat((".npy",), "npy.read_npy", reads_parts=True),
+    FileFormat((".npz",), "npy.read_npz"),
     FileFormat((".json",), "json_text.read_json", is_text=True),
     FileFormat((".jsonl", ".ndjson"), "json_text.read_json_lines", is_text=True),
     FileFormat((".csv", ".tsv"), "delimited.read_delimited", is_text=True),
@@ -67,7 +64,7 @@ _EVERY = (
     FileFormat((".safetensors",), "tensors.read_safetensors"),
     FileFormat((".h5", ".hdf5"), "hdf5.read_hdf5"),
     FileFormat((".pt", ".pth"), "torch_file.read_torch"),
-    FileFormat((".pkl", ".pickle"), "pickled.read_pickle", may_be_pickled=True),
+    FileFormat((".pkl", ".pickle"), "pickled.read_pickle"),
 )
 
 FILE_FORMATS: Mapping[str, FileFormat] = MappingProxyType(
@@ -76,7 +73,7 @@ FILE_FORMATS: Mapping[str, FileFormat] = MappingProxyType(
 """Every format by its suffixes."""
 
 
-def read(file: File, *, allow_pickle: bool) -> Contents:
+def read(file: File, how: Reading) -> Contents:
     """Return the arrays of a file, none of them loaded yet.
 
     Raises
@@ -94,4 +91,4 @@ def read(file: File, *, allow_pickle: bool) -> Contents:
             "Save the arrays in one of these formats, and name the file after it.",
         )
     with reading(file.where):
-        return form.read(file, allow_pickle)
+        return form.read(file, how)

@@ -14,7 +14,7 @@ from softcheck.errors import InputError
 from softcheck.gradient.definition import Kind
 from softcheck.tables.files import File
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import Role, role_of
+from softcheck.tables.roles import Role, Roles
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table, where_is
 
@@ -33,18 +33,18 @@ def is_tidy(names: Collection[object]) -> bool:
     return STATE in names and ACTION in names
 
 
-def is_of_roles(names: Collection[object]) -> bool:
+def is_of_roles(names: Collection[object], roles: Roles) -> bool:
     """Return whether the columns of a frame are named arrays, not actions.
 
     Actions may have letters for names, and of a to z two are those of roles.
     """
-    known = [isinstance(name, str) and role_of(name) for name in names if name not in INDEX]
+    known = [isinstance(name, str) and roles.of(name) for name in names if name not in INDEX]
     return len(known) > 1 and sum(map(bool, known)) * 2 >= len(known)
 
 
-def refuse_roles(where: str, names: Collection[str]) -> None:
+def refuse_roles(where: str, names: Collection[str], roles: Roles) -> None:
     """Raise InputError for a frame of named arrays that does not say which entry is in a row."""
-    if is_of_roles(names):
+    if is_of_roles(names, roles):
         missing = " and no ".join(name for name in (STATE, ACTION) if name not in names)
         raise InputError(
             where,

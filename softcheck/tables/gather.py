@@ -1,22 +1,25 @@
 """Find the arrays of a case: in one file, in a folder, or in files given one by one."""
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePath
 
 import numpy as np
 
 from softcheck.errors import InputError, UsageError, did_you_mean
 from softcheck.gradient.definition import Kind
+from softcheck.tables.declared import Declared
 from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FILE_FORMATS, read
 from softcheck.tables.frames import ACTION, STATE, is_tidy
+from softcheck.tables.limits import MAX_FORMULA
 from softcheck.tables.places import exists, file_at, files_in, is_folder
-from softcheck.tables.refusals import listed, reading
-from softcheck.tables.roles import ROLES, Role, critic, family, is_q, role_named, role_of
+from softcheck.tables.refusals import decode, listed, reading
+from softcheck.tables.roles import ROLES, TEXTS, Role, Roles
 from softcheck.tables.shards import read_shards, shards
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Contents, Load, Table, where_is
+from softcheck.tables.table import Contents, Load, Reading, Table, said, where_is
 from softcheck.tables.urls import is_url, shown
 from softcheck.tables.zarr_group import is_zarr, read_zarr
 
@@ -34,40 +37,102 @@ def add(tables: dict[str, Table], role: Role, table: Table) -> None:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How the user has all files read.
+class Found:
+    """What is in a file or folder.
 
     Attributes
     ----------
-    action_axis : int
-        The axis of the actions in every table.
-    allow_pickle : bool
-        Whether pickled containers are read.
+    how : Reading
+        With the roles of the loss that it names, if it names one.
+    tables : mapping of str to Table
+        By role.
+    unknown : mapping of str to str
+        The names without a role: as they are shown, each with the name alone, that of a file
+        without its suffix.
+    texts : mapping of str to str
+        What it says in words; see `tables.roles.TEXTS`.
+    where : str
+        For messages about them.
     """
 
-    action_axis: int
-    allow_pickle: bool
+    how: Reading
+    tables: dict[str, Table]
+    unknown: dict[str, str]
+    texts: Mapping[str, str]
+    where: str
 
 
 def load_case(
-    path: str, names: Mapping[str, str], outranked: Set[str], how: Reading
-) -> tuple[dict[str, Table], dict[str, str]]:
-    """Return the tables of a file or folder by role, and the names that have none.
+    path: str, names: Mapping[str, str], given: Set[str], how: Reading, declared: Declared
+) -> Found:
+    """Return what is in a file or folder.
 
-    Those are as they are shown, each with the name alone: that of a file without its suffix.
-    `names` has the user's own name for some roles, each of which must be there; those that are
-    `outranked` are not loaded, for an option gives their role.
+    `names` has the user's own name for some roles, each of which must be there; those of roles that
+    are `given` by an option are not loaded.
     """
+    where = shown(path)
+
+    def outranked() -> set[str]:
+        taken = set(map(how.roles.family, given))
+        return {own for role, own in names.items() if how.roles.family(role) in taken}
+
     if not is_folder(path) or is_zarr(path):
-        return _by_role(shown(path), _contents(path, how), names, outranked)
-    numbered, others = shards([file_at(entry) for entry in files_in(path)])
+        contents, how = _told(where, partial(_contents, path), how, declared)
+        return Found(
+            how, *_by_role(where, contents, names, outranked(), how), contents.texts, where
+        )
+    every = [file_at(entry) for entry in files_in(path)]
+    files = [file for file in every if not _is_text(file)]
+    texts = {file.stem: _text(file) for file in every if _is_text(file)}
+    if (loss := declared.loss_of(where, texts)) is not None:
+        how = replace(how, roles=Roles(loss))
+    numbered, others = shards(files, how.roles)
     named = [name for name, _ in numbered] + [file.stem for file in others if _is_read(file)]
-    if numbered and not any(role_of(name, names) for name in named):
-        files = _only(shown(path), numbered)
-        tables, unknown = _by_role(files.where, _read_shards(files, how), names, outranked)
-        return tables, unknown | {file.name: _name(file) for file in others}
-    _require_names(shown(path), names, outranked, named)
-    return _of_files(numbered, others, names, outranked, how)
+    if both := sorted(texts.keys() & {*named}):
+        raise InputError(
+            where,
+            f"{both[0]}.txt beside another {both[0]}",
+            "one of the two",
+            "Name the value of the loss loss_value.",
+        )
+    if numbered and not any(how.roles.of(name, names) for name in named):
+        joined = _only(where, numbered)
+        contents, how = _told(where, partial(read_shards, joined), how, declared)
+        if texts and contents.texts:
+            name = PurePath(joined.where).name
+            raise InputError(
+                where,
+                f"{said(contents.texts)} in {name}, beside {', '.join(texts)}.txt",
+                "these words in one place",
+                "Leave out the one or the other.",
+            )
+        tables, unknown = _by_role(joined.where, contents, names, outranked(), how)
+        unknown |= {file.name: _name(file) for file in others}
+        return Found(how, tables, unknown, texts or contents.texts, where)
+    _require_names(where, names, outranked(), named)
+    return Found(how, *_of_files(numbered, others, names, outranked(), how), texts, where)
+
+
+def _told(
+    where: str, read: Callable[[Reading], Contents], how: Reading, declared: Declared
+) -> tuple[Contents, Reading]:
+    """Return the arrays of a file as they are read for the loss that it names itself."""
+    contents = read(how)
+    loss = declared.loss_of(where, contents.texts)
+    if loss is None:
+        return contents, how
+    is_new = loss.variants != how.roles.loss.variants
+    how = replace(how, roles=Roles(loss))
+    return (read(how) if is_new else contents), how
+
+
+def _is_text(file: File) -> bool:
+    return file.suffix == ".txt" and file.stem in TEXTS
+
+
+def _text(file: File) -> str:
+    """Return what a file says in words."""
+    return decode(file.where, file.read_whole(4 * MAX_FORMULA)).strip()
 
 
 def _of_files(
@@ -83,19 +148,18 @@ def _of_files(
     for (name, _), files in numbered.items():
         if name in outranked:
             continue
-        if role := role_of(name, names):
-            add(tables, role, _table(files.where, _read_shards(files, how), None, role))
+        if role := how.roles.of(name, names):
+            add(tables, role, _table(files.where, read_shards(files, how), None, role, how))
         else:
             unknown[PurePath(files.where).name] = name
     for file in others:
         if file.stem in outranked:
             continue
-        role = role_of(file.stem, names)
+        role = how.roles.of(file.stem, names)
         if role is None or not _is_read(file):
             unknown[file.name] = _name(file)
         else:
-            contents = read(file, allow_pickle=how.allow_pickle)
-            add(tables, role, _table(file.where, contents, None, role))
+            add(tables, role, _table(file.where, read(file, how), None, role, how))
     return tables, dict(sorted(unknown.items()))
 
 
@@ -113,14 +177,10 @@ def _contents(path: str, how: Reading) -> Contents:
     if is_folder(path):
         if is_zarr(path):
             return read_zarr(path)
-        numbered, _ = shards([file_at(entry) for entry in files_in(path)])
+        numbered, _ = shards([file_at(entry) for entry in files_in(path)], how.roles)
         if numbered:
-            return _read_shards(_only(shown(path), numbered), how)
-    return read(file_at(path), allow_pickle=how.allow_pickle)
-
-
-def _read_shards(files: Files, how: Reading) -> Contents:
-    return read_shards(files, action_axis=how.action_axis, allow_pickle=how.allow_pickle)
+            return read_shards(_only(shown(path), numbered), how)
+    return read(file_at(path), how)
 
 
 def _only(where: str, numbered: Mapping[tuple[str, str], Files]) -> Files:
@@ -137,7 +197,7 @@ def _only(where: str, numbered: Mapping[tuple[str, str], Files]) -> Files:
 
 
 def _by_role(
-    where: str, contents: Contents, names: Mapping[str, str], outranked: Set[str]
+    where: str, contents: Contents, names: Mapping[str, str], outranked: Set[str], how: Reading
 ) -> tuple[dict[str, Table], dict[str, str]]:
     """Return named arrays by role, and the names that have none."""
     if list(contents) == [None]:
@@ -153,22 +213,22 @@ def _by_role(
     for name, load in contents.items():
         if name in outranked:
             continue
-        if role := role_of(name, names):
+        if role := how.roles.of(name, names):
             with reading(f"{where}::{name}"):
                 add(tables, role, load(role))
         elif name is not None:
             unknown[name] = name
-    _refuse_entries(tables, contents)
+    _refuse_entries(tables, contents, how.roles)
     return tables, unknown
 
 
-def _refuse_entries(tables: Mapping[str, Table], contents: Contents) -> None:
+def _refuse_entries(tables: Mapping[str, Table], contents: Contents, roles: Roles) -> None:
     """Raise InputError for tables with one axis beside states and actions of the same length.
 
     They have a row for each entry, and would be taken for one state with as many actions.
     """
     for role, table in tables.items():
-        if len(table.shape) != 1 or role_named(role).kind is not Kind.TABLE:
+        if len(table.shape) != 1 or roles[role].kind is not Kind.TABLE:
             continue
         if is_tidy(contents) and all(
             _length(contents[name]) in (None, table.shape) for name in (STATE, ACTION)
@@ -176,7 +236,7 @@ def _refuse_entries(tables: Mapping[str, Table], contents: Contents) -> None:
             raise InputError(
                 table.where,
                 f"shape {table.shape} beside as many states and actions",
-                f"{role_named(role).kind.value}, on axes of their own",
+                f"{roles[role].kind.value}, on axes of their own",
                 "Reshape it to (states, actions), or save such rows as .csv or .parquet.",
             )
 
@@ -207,11 +267,12 @@ def _require_names(
 def load_given(
     given: Mapping[str, Sequence[str]], origins: Mapping[str, str], how: Reading
 ) -> dict[str, Table]:
-    """Return the tables that options name; `origins` says where each role was given."""
+    """Return the tables that options name; `origins` says where each one was given."""
     tables: dict[str, Table] = {}
     opened: dict[str, Contents] = {}
     for name, places in given.items():
-        if len(places) > 1 and not is_q(name):
+        several = how.roles.has_critics and name == "q" and len(places) > 1
+        if len(places) > 1 and not several:
             raise UsageError(
                 origins[name],
                 f"{len(places)} arrays",
@@ -219,9 +280,36 @@ def load_given(
                 "Give the option once; only --q may be repeated, for twin critics.",
             )
         for number, place in enumerate(places, start=1):
-            role = ROLES[name] if len(places) == 1 else critic(number)
+            role = how.roles.critic(number) if several else _named(name, origins[name], how.roles)
+            if role.name in tables:
+                raise UsageError(
+                    origins[name],
+                    f"a second array for {role.name}, beside {tables[role.name].where}",
+                    "one array for each role",
+                    "Leave out one of the two.",
+                )
             tables[role.name] = _given(place, role, origins[name], opened, how)
     return tables
+
+
+def _named(name: str, origin: str, roles: Roles) -> Role:
+    """Return the role that an option names."""
+    role = roles.of(name)
+    if role is None:
+        raise UsageError(
+            origin,
+            f"an array '{name}'",
+            f"one that {roles.called} has: {', '.join(roles)}",
+            did_you_mean(name, roles, "Leave it out, or say which loss is meant: --loss."),
+        )
+    if name == role.logarithm:
+        raise UsageError(
+            origin,
+            f"the logarithm of {role.name}",
+            f"{role.name} itself",
+            f"Give a file that has it under this name: --{role.name} FILE::{name}.",
+        )
+    return role
 
 
 def _given(place: str, role: Role, origin: str, opened: dict[str, Contents], how: Reading) -> Table:
@@ -240,7 +328,7 @@ def _given(place: str, role: Role, origin: str, opened: dict[str, Contents], how
         )
     if path not in opened:
         opened[path] = _contents(path, how)
-    return _table(shown(path), opened[path], key, role)
+    return _table(shown(path), opened[path], key, role, how)
 
 
 def _written_out(text: str) -> float | None:
@@ -259,9 +347,9 @@ def _split(place: str) -> tuple[str, str | None]:
     return path, key
 
 
-def _table(where: str, contents: Contents, key: str | None, role: Role) -> Table:
+def _table(where: str, contents: Contents, key: str | None, role: Role, how: Reading) -> Table:
     """Return the one table of a file, or of several together, that is meant for a role."""
-    name = _choose(contents, where, role) if key is None else _find(contents, where, key)
+    name = _choose(contents, where, role, how.roles) if key is None else _find(contents, where, key)
     with reading(where_is(where, name)):
         return contents[name](role)
 
@@ -287,17 +375,17 @@ def _find(contents: Contents, where: str, key: str) -> str:
     )
 
 
-def _choose(contents: Contents, where: str, role: Role) -> str | None:
+def _choose(contents: Contents, where: str, role: Role, roles: Roles) -> str | None:
     """Return the name of the array that a file without a key can only mean for this role."""
     names = [name for name in contents if name is not None]
     meant = [
         name
         for name in names
-        if (other := role_of(name)) and family(other.name) == family(role.name)
+        if (other := roles.of(name)) and roles.family(other.name) == roles.family(role.name)
     ]
     if len(meant) == 1:
         return meant[0]
-    if len(names) == 1 and role_of(names[0]) is None:
+    if len(names) == 1 and roles.of(names[0]) is None:
         return names[0]
     if None in contents and not meant:
         return None

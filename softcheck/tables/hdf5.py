@@ -11,15 +11,18 @@ import numpy as np
 from softcheck.errors import InputError
 from softcheck.tables.files import File
 from softcheck.tables.refusals import load_extra, reading
+from softcheck.tables.roles import TEXTS
 from softcheck.tables.sources import Box, Part, by_boxes
 from softcheck.tables.table import (
     Contents,
     Load,
+    Reading,
     Runs,
     Table,
     check_shape,
     check_type,
     check_whole,
+    with_texts,
 )
 
 _MAX_LINKS = 16
@@ -47,14 +50,31 @@ class _Dataset:
             yield from by_boxes(read, self.shape, rows, axis, start, stop, self.chunks)
 
 
-def read_hdf5(file: File) -> Contents:
+def read_hdf5(file: File, _how: Reading) -> Contents:
     """Return the datasets of a file by their paths, without the first slash."""
 
     def later(name: str) -> Load:
         return lambda _role: _table(file, name)
 
     with _opened(file) as (h5py, root):
-        return {name: later(name) for name in _names(h5py, root, "", frozenset())}
+        names = list(_names(h5py, root, "", frozenset()))
+        texts = {
+            name: text
+            for name in TEXTS
+            if name in names and (text := _text(h5py, root, name)) is not None
+        }
+        said = {name: root.attrs[name] for name in TEXTS if name in root.attrs}
+        arrays = {name: later(name) for name in names if name not in texts}
+    return with_texts(file.where, arrays, said, texts)
+
+
+def _text(h5py: Any, root: Any, name: str) -> str | None:
+    """Return the text that a dataset of this very file is, or None if it is anything else."""
+    if not isinstance(root.get(name, getlink=True), h5py.HardLink):
+        return None
+    item = root[name]
+    is_text = isinstance(item, h5py.Dataset) and h5py.check_string_dtype(item.dtype) is not None
+    return str(item.asstr()[()]) if is_text and item.shape == () else None
 
 
 @contextmanager

@@ -3,7 +3,18 @@
 from typing import Annotated, Any
 
 from softcheck.gradient.definition import Kind
-from softcheck.settings import Names, Number, Option, Place, Places, Switch, Whole
+from softcheck.settings import (
+    ArrayPlaces,
+    Names,
+    Number,
+    Option,
+    Place,
+    Places,
+    Source,
+    Switch,
+    Whole,
+)
+from softcheck.shipped import DEFAULT
 from softcheck.tables.roles import ROLES, Role
 
 
@@ -22,6 +33,15 @@ _OfRoles: Any = type("_OfRoles", (), {"__annotations__": _TYPES, **dict.fromkeys
 class Inputs(_OfRoles):  # type: ignore[misc]  # its fields are made of roles
     """What a case is made of, beside its file or folder: where arrays of roles are, and these."""
 
+    arrays: Annotated[
+        ArrayPlaces | None,
+        Option(
+            "Another array of the loss, by its name", "Arrays", "NAME=X|F", place=True, flag="array"
+        ),
+    ] = None
+    loss: Annotated[
+        Source, Option("Its loss: a name, FILE[::SYMBOL] or a formula", "Verdict", "LOSS")
+    ] = DEFAULT
     names: Annotated[
         Names | None, Option("What a case calls its arrays: role = name", "Arrays", flag=False)
     ] = None

@@ -10,15 +10,15 @@ from softcheck.tables.limits import MAX_TEXT_BYTES
 from softcheck.tables.lists import INFINITE, INFINITY
 from softcheck.tables.nested import contents_of
 from softcheck.tables.refusals import decode, reading
-from softcheck.tables.table import Contents
+from softcheck.tables.table import Contents, Reading
 
 
-def read_json(file: File) -> Contents:
+def read_json(file: File, how: Reading) -> Contents:
     """Return the arrays of a JSON object by name, or the one array that the file is."""
-    return contents_of(file, parse_json(file.where, file.read_whole(MAX_TEXT_BYTES)))
+    return contents_of(file, parse_json(file.where, file.read_whole(MAX_TEXT_BYTES)), how.roles)
 
 
-def read_json_lines(file: File) -> Contents:
+def read_json_lines(file: File, how: Reading) -> Contents:
     """Return the arrays of a file with a JSON value in each line: a record, or a row of numbers."""
     lines = file.read_whole(MAX_TEXT_BYTES).split(b"\n")
     return contents_of(
@@ -28,6 +28,7 @@ def read_json_lines(file: File) -> Contents:
             for number, line in enumerate(lines, start=1)
             if line.strip()
         ],
+        how.roles,
     )
 
 

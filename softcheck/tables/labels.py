@@ -8,7 +8,7 @@ from softcheck.errors import InputError, UsageError
 from softcheck.gradient.definition import Kind
 from softcheck.tables.frames import ACTION, STATE
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import role_named
+from softcheck.tables.roles import Roles
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table
 
@@ -35,7 +35,7 @@ class Aligned:
     unlabelled: tuple[str, ...]
 
 
-def align(tables: Mapping[str, Table], axis: int) -> Aligned:
+def align(tables: Mapping[str, Table], axis: int, roles: Roles) -> Aligned:
     """Bring the tables into the order of the first labels; states and actions independently.
 
     Raises
@@ -45,11 +45,11 @@ def align(tables: Mapping[str, Table], axis: int) -> Aligned:
     UsageError
         If the actions are on another axis than a file says, or than one of two.
     """
-    turned = _turned(tables, axis)
+    turned = _turned(tables, axis, roles)
     if turned:
         tables = {
             role: replace(table, states=table.actions, actions=table.states)
-            if role_named(role).kind is Kind.TABLE
+            if roles[role].kind is Kind.TABLE
             else table
             for role, table in tables.items()
         }
@@ -59,7 +59,7 @@ def align(tables: Mapping[str, Table], axis: int) -> Aligned:
     aligned = {}
     unlabelled = []
     for role, table in tables.items():
-        takes_actions = role_named(role).kind is Kind.TABLE
+        takes_actions = roles[role].kind is Kind.TABLE
         lacks_states = by_state is not None and table.states is None
         lacks_actions = by_action is not None and table.actions is None and takes_actions
         if (lacks_states or lacks_actions) and math.prod(table.shape) > 1:
@@ -73,14 +73,14 @@ def align(tables: Mapping[str, Table], axis: int) -> Aligned:
     )
 
 
-def _turned(tables: Mapping[str, Table], axis: int) -> bool:
+def _turned(tables: Mapping[str, Table], axis: int, roles: Roles) -> bool:
     """Return whether the rows of labelled tables are actions, which no file may contradict."""
     axes = len(next(iter(tables.values())).shape)
     turned = axes == 2 and axis == 0
     for role, table in tables.items():
         if table.states is None and table.actions is None:
             continue
-        says = table.rows if role_named(role).kind is Kind.TABLE else None
+        says = table.rows if roles[role].kind is Kind.TABLE else None
         contradicts = says is not None and (says == ACTION) is not turned
         if contradicts or (axes != 2 and axis != axes - 1):
             raise UsageError(

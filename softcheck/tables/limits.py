@@ -37,3 +37,6 @@ MAX_DEFLATE_RATIO = 1032
 
 MAX_NAMED = 5
 """How many names or labels an error lists."""
+
+MAX_FORMULA = 4096
+"""Characters of the loss that a case names or writes out."""

@@ -26,45 +26,55 @@ from softcheck.tables.frames import (
 from softcheck.tables.lists import array_of, refuse_many
 from softcheck.tables.records import PARTS, Cells, Records, entries_of, records_of
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import Role, role_of
+from softcheck.tables.roles import TEXTS, Role, Roles
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Contents, Load, Table, where_is
 
 Labels = tuple[str, ...]
 
 
-def contents_of(file: File, value: object) -> Contents:
+def contents_of(file: File, value: object, roles: Roles) -> Contents:
     """Return the arrays in a value: the parts of a mapping by name, and the value as a whole.
 
     A mapping in which no name is a role may be one table, by label of state. The columns of a data
     frame are parts too.
     """
-    records = records_of(file.where, value)
+    records = records_of(file.where, value, roles)
     if records is not None:
-        return _of_records(file, records)
+        return Contents(_of_records(file, records, roles))
 
     def later(key: str | None, part: object) -> Load:
-        return lambda role: table_of(file, key, part, role)
+        return lambda role: table_of(file, key, part, role, roles)
 
     if not isinstance(value, Mapping):
-        return {None: later(None, value)}
+        return Contents({None: later(None, value)})
+    texts = texts_of(value)
     named: dict[str | None, Load] = {
-        name: later(name, part) for name, part in value.items() if isinstance(name, str)
+        name: later(name, part)
+        for name, part in value.items()
+        if isinstance(name, str) and name not in texts
     }
-    if columns := entries_of(value):
-        entries = _by_entry(file, columns)
-        return {name: load for name, load in named.items() if name not in columns} | entries
-    return named if any(map(role_of, named)) else {**named, None: later(None, value)}
+    if columns := entries_of(value, roles):
+        named = {name: load for name, load in named.items() if name not in columns}
+        named |= _by_entry(file, columns)
+    elif not texts and not any(map(roles.of, named)):
+        named[None] = later(None, value)
+    return Contents(named, texts)
 
 
-def table_of(file: File, key: str | None, value: object, role: Role) -> Table:
+def texts_of(value: Mapping[Any, Any]) -> dict[str, str]:
+    """Return what a mapping says in words."""
+    return {name: text for name in TEXTS if isinstance(text := value.get(name), str)}
+
+
+def table_of(file: File, key: str | None, value: object, role: Role, roles: Roles) -> Table:
     """Return one table, its labels taken from the keys of mappings."""
     where = where_is(file.where, key)
     if isinstance(value, np.ndarray) and value.dtype.hasobject:
         value = value.tolist()
-    records = records_of(where, value)
+    records = records_of(where, value, roles)
     if records is not None:
-        return _wide(file, key, records, role)
+        return _wide(file, key, records, role, roles)
     if not isinstance(value, Mapping):
         return Table(Memory(array_of(value, where, role)), file, key)
     by_pair = role.kind is Kind.TABLE and all(
@@ -75,7 +85,7 @@ def table_of(file: File, key: str | None, value: object, role: Role) -> Table:
     return replace(table, rows=STATE) if by_pair else table
 
 
-def _of_records(file: File, records: Records) -> Contents:
+def _of_records(file: File, records: Records, roles: Roles) -> dict[str | None, Load]:
     """Return the columns of a data frame by name, or the frame as the one table that it is."""
     columns = records.columns
     if is_tidy(columns):
@@ -86,9 +96,9 @@ def _of_records(file: File, records: Records) -> Contents:
         return lambda role: _by_row(file, name, list(cells[name]), states, role)
 
     named: dict[str | None, Load] = {name: later(name) for name in cells}
-    if is_of_roles(columns):
+    if is_of_roles(columns, roles):
         return named
-    return {**named, None: lambda role: _wide(file, None, records, role)}
+    return {**named, None: lambda role: _wide(file, None, records, role, roles)}
 
 
 def _indexed(where: str, records: Records) -> tuple[Labels | None, str | None, dict[str, Cells]]:
@@ -131,10 +141,10 @@ def _by_entry(file: File, columns: Mapping[str, Cells]) -> dict[str | None, Load
     return {name: later(name) for name in columns if name not in {STATE, ACTION, *index}}
 
 
-def _wide(file: File, key: str | None, records: Records, role: Role) -> Table:
+def _wide(file: File, key: str | None, records: Records, role: Role, roles: Roles) -> Table:
     """Return a data frame with a row for each state and a column for each action."""
     where = where_is(file.where, key)
-    refuse_roles(where, records.columns)
+    refuse_roles(where, records.columns, roles)
     labels, heading, cells = _indexed(where, records)
     rows = list(zip(*cells.values(), strict=True))
     numbers = array_of(rows, where, role)

@@ -20,9 +20,9 @@ from softcheck.tables.limits import MAX_DEFLATE_RATIO, MAX_HEADER_BYTES
 from softcheck.tables.nested import contents_of, table_of
 from softcheck.tables.pickled import require_permission, unpickle
 from softcheck.tables.refusals import listed, reading
-from softcheck.tables.roles import Role
+from softcheck.tables.roles import TEXTS, Role
 from softcheck.tables.sources import Extent, Forward
-from softcheck.tables.table import Contents, Load, Table, check_shape, check_type
+from softcheck.tables.table import Contents, Load, Reading, Table, check_shape, check_type
 
 _ENCRYPTED = 0x1
 
@@ -56,15 +56,16 @@ class _Header:
         return self.offset + math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_npy(file: File, allow_pickle: bool) -> Contents:
+def read_npy(file: File, how: Reading) -> Contents:
     """Return the one array of an ``.npy`` file, or what is pickled in it."""
     size = file.size()
     with file.open() as stream:
         header = _header(file.where, stream)
         if header.dtype.hasobject:
-            require_permission(file.where, allow_pickle)
+            require_permission(file.where, how.allow_pickle)
             stream.seek(header.offset)
-            return contents_of(file, unpickle(file.where, stream, size - header.offset))
+            value = unpickle(file.where, stream, size - header.offset)
+            return contents_of(file, value, how.roles)
     _check_size(file.where, header, size)
     source = Extent(
         file=file,
@@ -73,10 +74,10 @@ def read_npy(file: File, allow_pickle: bool) -> Contents:
         shape=header.shape,
         fortran=header.fortran,
     )
-    return {None: lambda _role: Table(source, file)}
+    return Contents({None: lambda _role: Table(source, file)})
 
 
-def read_npz(file: File, allow_pickle: bool) -> Contents:
+def read_npz(file: File, how: Reading) -> Contents:
     """Return the arrays of an ``.npz`` file by name."""
     with _archive(file) as archive:
         members = archive.infolist()
@@ -90,10 +91,33 @@ def read_npz(file: File, allow_pickle: bool) -> Contents:
             "one array for each name",
             "Save the file again with each array once.",
         )
-    return {
-        name: _loader(file, name, member, allow_pickle)
-        for name, member in zip(names, members, strict=True)
+    held = dict(zip(names, members, strict=True))
+    texts = {
+        name: text
+        for name in held.keys() & TEXTS
+        if (text := _text(file, f"{file.where}::{name}", held[name])) is not None
     }
+    return Contents(
+        {
+            name: _loader(file, name, member, how)
+            for name, member in held.items()
+            if name not in texts
+        },
+        texts,
+    )
+
+
+def _text(file: File, where: str, member: ZipInfo) -> str | None:
+    """Return the text that a member is, or None if it holds anything but one short text."""
+    _check_member(where, member)
+    if member.file_size > MAX_HEADER_BYTES:
+        return None
+    with reading(where), _archive(file) as archive, archive.open(member) as stream:
+        header = _parsed(where, stream)
+    if header.dtype.kind != "U" or header.shape != ():
+        return None
+    with reading(where), _archive(file) as archive, archive.open(member) as stream:
+        return str(layout.read_array(io.BytesIO(stream.read(MAX_HEADER_BYTES)), allow_pickle=False))
 
 
 def _require_directory(file: File, archive: ZipFile) -> None:
@@ -133,7 +157,7 @@ def _unlisted(end: int, start: int) -> str | None:
     return f"{abs(start - end)} bytes from {min(start, end)} on that are of no one member"
 
 
-def _loader(file: File, name: str, member: ZipInfo, allow_pickle: bool) -> Load:
+def _loader(file: File, name: str, member: ZipInfo, how: Reading) -> Load:
     """Return what loads one member; nothing of it is read before."""
     where = f"{file.where}::{name}"
 
@@ -149,10 +173,10 @@ def _loader(file: File, name: str, member: ZipInfo, allow_pickle: bool) -> Load:
             with opened() as stream:
                 header = _header(where, stream)
             if header.dtype.hasobject:
-                require_permission(where, allow_pickle)
+                require_permission(where, how.allow_pickle)
                 with opened(header.offset) as stream:
                     value = unpickle(where, stream, member.file_size - header.offset)
-                return table_of(file, name, value, role)
+                return table_of(file, name, value, role, how.roles)
         _check_size(where, header, member.file_size)
         source = Forward(
             where=where,
@@ -192,6 +216,14 @@ def _check_member(where: str, member: ZipInfo) -> None:
 
 
 def _header(where: str, stream: Stream) -> _Header:
+    """Parse the header of an array of numbers, or of what is pickled."""
+    header = _parsed(where, stream)
+    if not header.dtype.hasobject:
+        check_type(where, header.dtype)
+    return header
+
+
+def _parsed(where: str, stream: Stream) -> _Header:
     """Parse the header at the start of `stream`, from a bounded number of bytes."""
     with reading(where):
         head = io.BytesIO(stream.read(MAX_HEADER_BYTES))
@@ -208,8 +240,6 @@ def _header(where: str, stream: Stream) -> _Header:
             # NumPy warns of headers from Python 2, which it reads as they were meant.
             warnings.simplefilter("ignore")
             shape, fortran, dtype = parsers[version](head, max_header_size=MAX_HEADER_BYTES)
-    if not dtype.hasobject:
-        check_type(where, dtype)
     return _Header(check_shape(where, shape), fortran, dtype, head.tell())
 
 

@@ -8,15 +8,15 @@ from typing import Any
 from softcheck.tables.columnar import Columnar, contents_of
 from softcheck.tables.files import File
 from softcheck.tables.refusals import load_extra, reading
-from softcheck.tables.table import Contents
+from softcheck.tables.table import Contents, Reading
 
 _BUFFER = 2**16
 """Bytes that are read ahead of each column."""
 
 
-def read_parquet(file: File) -> Contents:
+def read_parquet(file: File, how: Reading) -> Contents:
     """Return the one table of a wide file, or the columns of another one by name."""
-    return contents_of(Columnar(file, _opened))
+    return contents_of(Columnar(file, _opened), how.roles)
 
 
 @dataclass(frozen=True)

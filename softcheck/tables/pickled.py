@@ -17,14 +17,14 @@ from softcheck.tables.files import File, Stream
 from softcheck.tables.limits import MAX_WHOLE_BYTES
 from softcheck.tables.nested import contents_of
 from softcheck.tables.refusals import reading, too_large
-from softcheck.tables.table import Contents
+from softcheck.tables.table import Contents, Reading
 
 
-def read_pickle(file: File, allow_pickle: bool) -> Contents:
+def read_pickle(file: File, how: Reading) -> Contents:
     """Return the array or the dictionary of a ``.pkl`` file."""
-    require_permission(file.where, allow_pickle)
+    require_permission(file.where, how.allow_pickle)
     with file.open() as stream:
-        return contents_of(file, unpickle(file.where, stream, file.size()))
+        return contents_of(file, unpickle(file.where, stream, file.size()), how.roles)
 
 
 def require_permission(where: str, allow_pickle: bool) -> None:

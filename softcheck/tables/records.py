@@ -11,7 +11,7 @@ from softcheck.gradient.definition import Kind
 from softcheck.tables.frames import ACTION, STATE, is_of_roles, is_tidy, unique
 from softcheck.tables.lists import refuse_many
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import role_of
+from softcheck.tables.roles import Roles
 from softcheck.tables.table import AsGiven
 
 Cells: TypeAlias = list[Any] | AsGiven  # one a row
@@ -37,7 +37,7 @@ class Records:
     index: list[Any] | None = None
 
 
-def records_of(where: str, value: object) -> Records | None:
+def records_of(where: str, value: object, roles: Roles) -> Records | None:
     """Return the data frame that a value is, or None if it is none.
 
     That is a list of records; what pandas calls `split`, `table` and `index`, of which the last is
@@ -57,12 +57,12 @@ def records_of(where: str, value: object) -> Records | None:
     if value.keys() == {"schema", "data"} and _are_records(value["data"]):
         return _with_schema(_columns(where, value["data"]), value["schema"])
     rows = list(value.values())
-    if _are_records(rows) and all(is_tidy(row) or is_of_roles(row) for row in rows):
+    if _are_records(rows) and all(is_tidy(row) or is_of_roles(row, roles) for row in rows):
         return Records(_columns(where, rows), list(value))
     return None
 
 
-def entries_of(value: Mapping[Any, Any]) -> dict[str, Cells]:
+def entries_of(value: Mapping[Any, Any], roles: Roles) -> dict[str, Cells]:
     """Return those parts of a mapping that are the columns of one entry a row, by name, if any.
 
     These are lists as long as that of the actions, or mappings with its keys. Beside states and
@@ -77,12 +77,12 @@ def entries_of(value: Mapping[Any, Any]) -> dict[str, Cells]:
         if isinstance(name, str) and (cells := _cells(part, rows)) is not None
     }
     nested = {name for name, cells in found.items() if isinstance(cells[0], PARTS)}
-    wanted = {STATE, ACTION, *(name for name in value if _is_table(name))}
+    wanted = {STATE, ACTION, *(name for name in value if _is_table(name, roles))}
     return found if wanted <= found.keys() and nested <= {STATE} else {}
 
 
-def _is_table(name: object) -> bool:
-    role = role_of(name) if isinstance(name, str) else None
+def _is_table(name: object, roles: Roles) -> bool:
+    role = roles.of(name) if isinstance(name, str) else None
     return role is not None and role.kind is Kind.TABLE
 
 

@@ -15,9 +15,19 @@ from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FILE_FORMATS, read
 from softcheck.tables.frames import STATE, unique
 from softcheck.tables.refusals import listed, reading
-from softcheck.tables.roles import Role, role_of
+from softcheck.tables.roles import Role, Roles
 from softcheck.tables.sources import Memory, in_blocks
-from softcheck.tables.table import Contents, Load, Rows, Runs, Table, states_of, where_is
+from softcheck.tables.table import (
+    Contents,
+    Load,
+    Reading,
+    Rows,
+    Runs,
+    Table,
+    said,
+    states_of,
+    where_is,
+)
 
 _NUMBERED = re.compile(
     r"((?P<name>.+?)[-._])?(?P<number>[0-9]+)"
@@ -27,7 +37,7 @@ _NUMBERED = re.compile(
 behind."""
 
 
-def shards(files: Sequence[File]) -> tuple[dict[tuple[str, str], Files], list[File]]:
+def shards(files: Sequence[File], roles: Roles) -> tuple[dict[tuple[str, str], Files], list[File]]:
     """Return the numbered files of a folder by name and suffix, and its other files.
 
     A number is set off by a hyphen, dot or underscore, so that q1.npy is a critic and q-1.npy a
@@ -37,7 +47,7 @@ def shards(files: Sequence[File]) -> tuple[dict[tuple[str, str], Files], list[Fi
     others = []
     for file in files:
         match = _NUMBERED.fullmatch(file.stem)
-        if match is None or file.suffix not in FILE_FORMATS or role_of(file.stem):
+        if match is None or file.suffix not in FILE_FORMATS or roles.of(file.stem):
             others.append(file)
         else:
             numbered.setdefault((match["name"] or "", file.suffix), []).append(
@@ -75,7 +85,7 @@ def _require_all(files: Files) -> None:
         )
 
 
-def read_shards(files: Files, *, action_axis: int, allow_pickle: bool) -> Contents:
+def read_shards(files: Files, how: Reading) -> Contents:
     """Return the arrays of numbered files by name, each joined along the first axis of states.
 
     Raises
@@ -86,12 +96,21 @@ def read_shards(files: Files, *, action_axis: int, allow_pickle: bool) -> Conten
     _require_all(files)
 
     def opened(file: File) -> Contents:
-        return read(file, allow_pickle=allow_pickle)
+        return read(file, how)
 
     (_, first), *others = files.files
-    names = set(opened(first))
+    contents = opened(first)
+    names = set(contents)
     for _, file in others:
-        if odd := names ^ set(opened(file)):
+        other = opened(file)
+        if other.texts != contents.texts:
+            raise InputError(
+                file.where,
+                said(other.texts),
+                f"{said(contents.texts)}, as in {first.where}",
+                "Save every file with the same loss and reduction.",
+            )
+        if odd := names ^ set(other):
             raise InputError(
                 file.where,
                 f"other arrays than in {first.where}: {listed(name or 'one' for name in odd)}",
@@ -102,11 +121,11 @@ def read_shards(files: Files, *, action_axis: int, allow_pickle: bool) -> Conten
     def later(name: str | None) -> Load:
         def load(role: Role) -> Table:
             loads = [partial(_load, opened, file, name, role) for _, file in files.files]
-            return _joined(files, name, role, loads, action_axis)
+            return _joined(files, name, role, loads, how.action_axis)
 
         return load
 
-    return {name: later(name) for name in names}
+    return Contents({name: later(name) for name in names}, contents.texts)
 
 
 def _load(opened: Callable[[File], Contents], file: File, name: str | None, role: Role) -> Table:

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -285,6 +285,38 @@ class Mask:
                 )
             start += len(run)
             yield run.astype(np.bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The weights of states, 0 where one of the labels of a state says that it is left out."""
+
+    labels: tuple[Table, ...]
+    ignored: float
+    weights: Table | None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the weights."""
+        return np.dtype(np.float64) if self.weights is None else self.weights.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the states."""
+        return self.labels[0].shape
+
+    def runs(self, rows: int, _axis: int | None, start: int, stop: int) -> Runs:
+        """Yield the weights."""
+        with ExitStack() as stack:
+            tables = self.labels if self.weights is None else (*self.labels, self.weights)
+            runs = [
+                stack.enter_context(closing(table.blocks(rows, None, start, stop)))
+                for table in tables
+            ]
+            for parts in zip(*runs, strict=True):
+                labels = parts[: len(self.labels)]
+                kept = np.logical_and.reduce([part != self.ignored for part in labels])
+                yield kept.astype(self.dtype) if self.weights is None else parts[-1] * kept
 
 
 @dataclass(frozen=True, eq=False)

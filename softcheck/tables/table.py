@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, get_args
 
 import numpy as np
@@ -14,7 +15,7 @@ from softcheck.settings import Dtype
 from softcheck.tables.files import File, Files
 from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_WHOLE_BYTES
 from softcheck.tables.refusals import reading, too_large
-from softcheck.tables.roles import Role
+from softcheck.tables.roles import TEXTS, Role, Roles
 
 AsGiven: TypeAlias = NDArray[Any]  # the user's own shape: states on any axes, actions on one
 Rows: TypeAlias = NDArray[Any]  # (rows, actions), or (rows,) for what is one number a state
@@ -155,9 +156,73 @@ class Table:
 Load = Callable[[Role], Table]
 """Reads one array for a role, which decides how text and labels are to be understood."""
 
-Contents = Mapping[str | None, Load]
-"""What a reader makes of a file: its arrays by name, each loaded when it is asked for; under
-None, the array that is the file as a whole."""
+
+class Contents(dict[str | None, Load]):
+    """What a reader makes of a file: its arrays by name, each loaded when it is asked for.
+
+    Under None, there is the array that is the file as a whole. `texts` are what the file says in
+    words, by one of the names in `TEXTS`.
+    """
+
+    def __init__(
+        self, arrays: Mapping[Any, Load], texts: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        super().__init__(arrays)
+        self.texts = texts
+
+
+def with_texts(
+    where: str,
+    arrays: Mapping[Any, Load],
+    beside: Mapping[str, object],
+    texts: Mapping[str, str] = MappingProxyType({}),
+) -> Contents:
+    """Return the contents of a file whose texts may stand beside its arrays, as metadata.
+
+    Raises
+    ------
+    InputError
+        If an array, or another text, has the name of one of these.
+    """
+    found = {
+        name: value.decode(errors="replace") if isinstance(value, bytes) else value
+        for name in TEXTS
+        if isinstance(value := beside.get(name), (str, bytes))
+    }
+    for name in found:
+        if name in arrays or name in texts:
+            raise InputError(
+                where_is(where, name),
+                "an entry beside a text of this name",
+                "one of the two",
+                "Name the value of the loss loss_value.",
+            )
+    return Contents(arrays, {**texts, **found})
+
+
+def said(texts: Mapping[str, str]) -> str:
+    """Return what a file says in words, for messages."""
+    words = [f"{name} '{texts[name]}'" for name in TEXTS if name in texts]
+    return " and ".join(words) or f"neither {' nor '.join(TEXTS)} in words"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the user has all files read.
+
+    Attributes
+    ----------
+    roles : Roles
+        Those of the loss, by which a reader tells arrays from labels.
+    action_axis : int
+        The axis of the actions in every table.
+    allow_pickle : bool
+        Whether pickled containers are read.
+    """
+
+    roles: Roles
+    action_axis: int = -1
+    allow_pickle: bool = False
 
 
 def where_is(path: str | None, key: str | None) -> str:

@@ -9,7 +9,7 @@ from softcheck.tables.limits import MAX_WHOLE_BYTES
 from softcheck.tables.refusals import load_extra, reading, too_large
 from softcheck.tables.roles import Role
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Contents, Load, Table, check_shape
+from softcheck.tables.table import Contents, Load, Reading, Table, check_shape, with_texts
 
 _BYTES = {
     "BOOL": 1,
@@ -29,12 +29,13 @@ _BYTES = {
 """Bytes of a number, by the types that NumPy or ml_dtypes have."""
 
 
-def read_safetensors(file: File) -> Contents:
+def read_safetensors(file: File, _how: Reading) -> Contents:
     """Return the tensors of a file by name."""
     file.size()
     with reading(file.where), _opened(file) as tensors:
         names = list(tensors.keys())
-    return {name: _loader(file, name) for name in names}
+        said = tensors.metadata() or {}
+    return with_texts(file.where, {name: _loader(file, name) for name in names}, said)
 
 
 def _opened(file: File) -> Any:

@@ -8,14 +8,14 @@ from zipfile import ZipFile, is_zipfile
 from softcheck.errors import InputError
 from softcheck.tables.arrays import from_torch
 from softcheck.tables.files import File
-from softcheck.tables.nested import table_of
+from softcheck.tables.nested import table_of, texts_of
 from softcheck.tables.refusals import load_extra, reading
-from softcheck.tables.roles import Role
+from softcheck.tables.roles import Role, Roles
 from softcheck.tables.sources import Memory
-from softcheck.tables.table import Contents, Load, Table, check_type, where_is
+from softcheck.tables.table import Contents, Load, Reading, Table, check_type, where_is
 
 
-def read_torch(file: File) -> Contents:
+def read_torch(file: File, how: Reading) -> Contents:
     """Return the tensors of a file by name; those one level down by dotted names."""
     _require_stored(file)
     torch = load_extra(file.where, "torch", "torch")
@@ -26,9 +26,11 @@ def read_torch(file: File) -> Contents:
         value = torch.load(file.path, map_location="cpu", weights_only=True, mmap=True)
 
     def later(name: str | None, part: object) -> Load:
-        return lambda role: _table(torch, file, name, part, role)
+        return lambda role: _table(torch, file, name, part, role, how.roles)
 
-    return {name: later(name, part) for name, part in _parts(value)}
+    texts = texts_of(value) if isinstance(value, Mapping) else {}
+    arrays = {name: later(name, part) for name, part in _parts(value) if name not in texts}
+    return Contents(arrays, texts)
 
 
 def _parts(value: object) -> Iterator[tuple[str | None, object]]:
@@ -65,10 +67,10 @@ def _require_stored(file: File) -> None:
                     )
 
 
-def _table(torch: Any, file: File, name: str | None, value: Any, role: Role) -> Table:
+def _table(torch: Any, file: File, name: str | None, value: Any, role: Role, roles: Roles) -> Table:
     """Return a tensor as a table that shares its memory, and other values by what they are."""
     if not isinstance(value, torch.Tensor):
-        return table_of(file, name, value, role)
+        return table_of(file, name, value, role, roles)
     where = where_is(file.where, name)
     with reading(where, "a dense tensor of numbers", "Convert it before it is saved."):
         array = from_torch(torch, where, value)

@@ -23,6 +23,7 @@ from softcheck.tables.table import (
     check_type,
     check_whole,
     where_is,
+    with_texts,
 )
 from softcheck.tables.urls import is_url, joined, local_path, shown
 
@@ -73,12 +74,13 @@ def read_zarr(folder: str) -> Contents:
             store = zarr.storage.LocalStore(local_path(folder), read_only=True)
         root = zarr.open(store, mode="r")
         if isinstance(root, zarr.Array):
-            return {None: _later(where, files, None, root)}
-        return {
+            return Contents({None: _later(where, files, None, root)})
+        arrays = {
             name: _later(where, files, name, member)
             for name, member in root.members(max_depth=None)
             if isinstance(member, zarr.Array)
         }
+        return with_texts(where, arrays, root.attrs)
 
 
 def _later(where: str, files: list[tuple[str, File]], name: str | None, array: Any) -> Load:

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from softcheck.api import declared, loss_of, loss_of_case, text_of
 from softcheck.errors import UsageError
 from softcheck.gradient.tolerance import Precision
-from softcheck.tables.arrays import as_numpy
+from softcheck.settings import Reduction
+from softcheck.tables.arrays import as_numpy, by_name
+from softcheck.tables.case import case_from_arrays
+from softcheck.tables.declared import Declared
 from softcheck.tables.refusals import load_extra
-from softcheck.tables.roles import Arrays, family
+from softcheck.tables.roles import Arrays, Roles
 from softcheck.tables.table import AsGiven
 from softcheck.training.saving import save_case
 
@@ -36,13 +40,23 @@ class _Pass:
 class Captured:
     """What a step left behind; made by `capture`."""
 
-    def __init__(self, actors: int, critics: int, given: dict[str, AsGiven]) -> None:
+    def __init__(
+        self,
+        actors: int,
+        critics: int,
+        given: dict[str, AsGiven],
+        words: dict[str, str],
+        roles: Roles,
+    ) -> None:
+        self._words = words
+        self._roles = roles
         self._actors = actors
         self._critics = critics
         self._given = given
         self._forwards = 0
         self._passes: list[_Pass] = []
-        self._q: list[list[tuple[Tensor, ...]]] = [[] for _ in range(critics or 1)]
+        several = (critics or 1) if "q" in roles else 0
+        self._q: list[list[tuple[Tensor, ...]]] = [[] for _ in range(several)]
         self._hooks = ExitStack()
         self._arrays: dict[str, Any] | None = None
 
@@ -82,21 +96,24 @@ class Captured:
         UsageError
             If it is there already, or a module was named that returns it.
         """
-        known = {*self._given, *["logits"] * self._actors, *["q"] * self._critics}
-        given = {"logits": logits, "q": q} | arrays
-        for name, value in given.items():
+        known = {*self._given, *self._words, *["logits"] * self._actors, *["q"] * self._critics}
+        copies = _copies({**arrays})
+        for name, value in {"logits": logits, "q": q, **copies}.items():
             if value is not None and name in known:
                 raise UsageError(
                     f"record({name}=...)",
                     f"{name} for a second time",
                     "it once",
-                    "Leave it out here, or where the block is entered.",
+                    "Leave it out here, or where the block is entered."
+                    if name != "loss"
+                    else "Leave it out here; the value of the loss is loss_value.",
                 )
         if logits is not None:
             self._hear_logits(logits)
         if q is not None:
+            _refuse_q("record(q=...)", self._roles)
             self._q[0].append(_critics_in(q))
-        self._given |= _copies(arrays)
+        self._given |= copies
 
     def _listen(
         self, module: "Module", select: Callable[[Any], Any] | None, hear: Callable[[Any], None]
@@ -140,12 +157,16 @@ class Captured:
         logits = as_numpy("logits", taken.logits)
         _refuse_probabilities(logits)
         q = tuple(critic for number in range(len(self._q)) for critic in self._q_of(number))
-        self._arrays = {
-            "q": q if len(q) > 1 else q[0],
+        arrays = {
+            **({"q": q if len(q) > 1 else q[0]} if q else {}),
             "logits": logits,
             "grad": as_numpy("grad", taken.grad),
             **self._given,
         }
+        if "loss" in self._words:
+            loss = Declared(self._roles.loss)
+            case_from_arrays(by_name(**arrays), name="capture", declared=loss)
+        self._arrays = arrays | self._words
 
     def _taken(self) -> _Pass:
         """Return the one pass that a gradient reached, once."""
@@ -202,10 +223,12 @@ def capture(
     *,
     actor: "Module | None" = None,
     critics: "Module | Sequence[Module]" = (),
+    q: "Tensor | tuple[Tensor, ...] | None" = None,
     alpha: ArrayLike | None = None,
     path: str | os.PathLike[str] | None = None,
     logits_of: "Callable[[Any], Tensor] | None" = None,
     q_of: "Callable[[Any], Tensor | tuple[Tensor, ...]] | None" = None,
+    reduction: Reduction | None = None,
     **arrays: Unpack[Arrays],
 ) -> Iterator[Captured]:
     """Record logits, their gradient and Q while a PyTorch training step runs as it always does.
@@ -221,17 +244,21 @@ def capture(
         Returns the logits as they go into the softmax: a network, or its last layer; of a
         compiled one, what ``torch.compile`` returned.
     critics : Module, or sequence of Module
-        Return the action values, a module for each critic.
+        Return the action values, a module for each critic, where the loss has such.
+    q : Tensor, or tuple of Tensor
+        The action values, in place of critics; see `Captured.record`.
     alpha : array_like
-        The temperature, as it is when the block is entered; or give `log_alpha`.
+        The weight of the entropy, as it is when the block is entered; or give `log_alpha`.
     path : str or path, optional
         Where `save_case` writes what was recorded; not if the block raises.
     logits_of, q_of : callable, optional
         From what the actor or a critic returns to the tensor that is meant, where it returns
         something else; `q_of` may return a tuple of critics. A gradient reaches only the tensor
         that the loss uses: `logits_of` picks it and makes no slice of it.
+    reduction : str
+        How the loss is reduced; it goes into `arrays` and into the file.
     **arrays
-        Mask, weights and others, as they are when the block is entered; see
+        The loss, mask, weights and others, as they are when the block is entered; see
         `softcheck.tables.roles.Arrays`. A loss multiplied by a GradScaler is one with weights:
         ``weights=torch.full((batch,), scaler.get_scale())``.
 
@@ -251,13 +278,25 @@ def capture(
     >>> with capture(actor=actor, critics=(qf1, qf2), alpha=alpha) as captured:
     ...     actor_loss(observations).backward()
     >>> assert_gradient(**captured.arrays, reduction="mean")
+    >>> with capture(actor=head, loss="cross-entropy", labels=labels, path="step.npz"):
+    ...     criterion(model(tokens)).backward()
     """
     actors = [] if actor is None else _modules("actor", actor)
     modules = _modules("critics", critics)
-    given = _copies({"alpha": alpha} | arrays)
-    if "alpha" not in map(family, given):
+    others: dict[str, Any] = {"alpha": alpha, **arrays}
+    loss = text_of(others)
+    load = loss_of if path is None else loss_of_case
+    roles = declared(None if loss is None else load(loss), reduction).roles
+    given = _copies(others)
+    if roles.has_critics and "alpha" not in map(roles.family, given):
         raise UsageError("capture", "no alpha", "alpha or log_alpha", "Give the temperature.")
-    captured = Captured(len(actors), len(modules), given)
+    if modules:
+        _refuse_q("critics", roles)
+    words = {"loss": loss, "reduction": reduction}
+    said = {name: text for name, text in words.items() if text is not None}
+    captured = Captured(len(actors), len(modules), given, said, roles)
+    if q is not None:
+        captured.record(q=q)
     with captured._hooks:
         for module in actors:
             captured._listen(module, logits_of, captured._hear_logits)
@@ -269,6 +308,17 @@ def capture(
     captured._finish()
     if path is not None:
         save_case(path, **captured.arrays)
+
+
+def _refuse_q(where: str, roles: Roles) -> None:
+    """Raise UsageError for action values of a loss that has none."""
+    if "q" not in roles:
+        raise UsageError(
+            where,
+            f"action values, which {roles.called} has not",
+            f"arrays among {', '.join(roles)}",
+            "Leave them out, or say which loss is meant.",
+        )
 
 
 def _modules(name: str, value: Any) -> "list[Module]":
@@ -309,9 +359,7 @@ def _critics_in(value: object) -> "tuple[Tensor, ...]":
 
 def _copies(arrays: Mapping[str, object]) -> dict[str, AsGiven]:
     """Return what was given, as it is now."""
-    return {
-        name: np.array(as_numpy(name, value)) for name, value in arrays.items() if value is not None
-    }
+    return {name: np.array(array) for name, array in by_name(**arrays).items()}
 
 
 def _refuse_probabilities(logits: AsGiven) -> None:

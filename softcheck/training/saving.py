@@ -4,30 +4,33 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Unpack
+from typing import IO, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from softcheck.api import declared, loss_of_case, text_of
 from softcheck.errors import InputError, OutputError, UsageError
 from softcheck.replacing import replacing
+from softcheck.settings import Reduction
 from softcheck.tables.arrays import by_name
 from softcheck.tables.case import case_from_arrays
 from softcheck.tables.refusals import load_extra
 from softcheck.tables.roles import Arrays
 from softcheck.tables.table import AsGiven
 
-Write = Callable[[str, IO[bytes], Mapping[str, AsGiven]], None]
-"""Writes arrays by name into a file that is open; the path is for messages."""
+Write = Callable[[str, IO[bytes], Mapping[str, AsGiven], Mapping[str, str]], None]
+"""Writes arrays and texts by name into a file that is open; the path is for messages."""
 
 
 def save_case(
     path: str | os.PathLike[str],
     *,
-    q: ArrayLike | tuple[ArrayLike, ...],
     logits: ArrayLike,
+    q: ArrayLike | tuple[ArrayLike, ...] | None = None,
     grad: ArrayLike | None = None,
     alpha: ArrayLike | None = None,
+    reduction: Reduction | None = None,
     **arrays: Unpack[Arrays],
 ) -> None:
     """Write a case to a file that `softcheck verify` reads, with the values and dtypes given.
@@ -40,36 +43,43 @@ def save_case(
     path : str or path
         Ends in ``.npz``, or in ``.safetensors``, which keeps bfloat16. A file that is there
         already is replaced, at once and as a whole.
-    q : array_like, or tuple of array_like
-        Action values, shape (..., actions); a tuple holds the critics.
     logits : array_like
-        Logits of the policy, the shape of `q`; -inf masks an action.
+        Logits of the policy, shape (..., actions); -inf masks an action.
+    q : array_like, or tuple of array_like
+        Action values, the shape of `logits`; a tuple holds the critics.
     grad : array_like
-        dL/dlogits as the code computed it, the shape of `q`.
+        dL/dlogits as the code computed it, the shape of `logits`.
     alpha : array_like
-        The temperature: one number, or one for each state; or give `log_alpha`.
+        The weight of the entropy: one number, or one for each state; or give `log_alpha`.
+    reduction : str
+        How the loss was reduced; kept in the file, so that nobody has to say it again.
     **arrays
-        See `softcheck.tables.roles.Arrays`.
+        See `softcheck.tables.roles.Arrays`. A name or a formula as `loss` is kept in the file too.
 
     Raises
     ------
     InputError
         Where the arrays are not a case, or the format cannot keep a dtype.
     UsageError
-        If its suffix is another one.
+        If its suffix is another one, or there is no such loss; a case can name no document.
     OutputError
         If the file cannot be written.
 
     Examples
     --------
     >>> save_case("step.npz", q=(q1, q2), logits=logits, grad=logits.grad, alpha=0.2)
+    >>> save_case("step.npz", loss="cross-entropy", logits=logits, labels=labels, grad=logits.grad)
     """
     place = os.fspath(path)
     write = _writer(place)
-    named = by_name(q, logits=logits, grad=grad, alpha=alpha, **arrays)
-    case_from_arrays(named, name=place)
+    given: dict[str, Any] = {**arrays}
+    loss = text_of(given)
+    named = by_name(q, logits=logits, grad=grad, alpha=alpha, **given)
+    said = declared(None if loss is None else loss_of_case(loss), reduction)
+    case_from_arrays(named, name=place, declared=said)
+    texts = {"loss": loss, "reduction": reduction}
     with _opened(place) as file:
-        write(place, file, named)
+        write(place, file, named, {name: text for name, text in texts.items() if text is not None})
 
 
 def _writer(path: str) -> Write:
@@ -105,7 +115,9 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
         ) from error
 
 
-def _write_npz(path: str, file: IO[bytes], arrays: Mapping[str, AsGiven]) -> None:
+def _write_npz(
+    path: str, file: IO[bytes], arrays: Mapping[str, AsGiven], texts: Mapping[str, str]
+) -> None:
     for name, array in arrays.items():
         if array.dtype.name == "bfloat16":
             raise InputError(
@@ -114,13 +126,17 @@ def _write_npz(path: str, file: IO[bytes], arrays: Mapping[str, AsGiven]) -> Non
                 "float16, float32 or float64",
                 "Save the case as .safetensors, which keeps it.",
             )
-    np.savez(file, allow_pickle=False, **arrays)
+    words = {name: np.array(text) for name, text in texts.items()}
+    np.savez(file, allow_pickle=False, **arrays, **words)
 
 
-def _write_safetensors(path: str, file: IO[bytes], arrays: Mapping[str, AsGiven]) -> None:
+def _write_safetensors(
+    path: str, file: IO[bytes], arrays: Mapping[str, AsGiven], texts: Mapping[str, str]
+) -> None:
     save = load_extra(path, "safetensors.numpy", "safetensors").save
     # It writes memory as it lies there, whatever its order.
-    file.write(save({name: np.array(array, order="C") for name, array in arrays.items()}))
+    tensors = {name: np.array(array, order="C") for name, array in arrays.items()}
+    file.write(save(tensors, metadata={**texts} or None))
 
 
 _WRITERS: Mapping[str, Write] = {".npz": _write_npz, ".safetensors": _write_safetensors}

@@ -10,6 +10,7 @@ from softcheck.derive.planted import EDITS
 from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.critics import FIRST_CRITIC
 from softcheck.diagnosis.mistakes.scale import SIGN_FLIPPED
+from softcheck.losses import load, names
 
 
 @pytest.mark.parametrize("code", MISTAKES)
@@ -23,10 +24,32 @@ def test_every_code_is_explained(code):
 
 def test_explain_lists_every_code_and_offers_the_nearest():
     listing = softcheck("explain").out
-    assert [line.split()[0] for line in listing.splitlines()] == list(MISTAKES)
+    assert [line.split()[0] for line in listing.splitlines()] == [*MISTAKES, *names()]
     run = softcheck("explain", "mising-alpha")
     assert run.code == 2
     assert "Did you mean 'missing-alpha'?" in run.err
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_loss_is_explained_with_its_arrays_and_mistakes(name):
+    run = softcheck("explain", name)
+    assert run.code == 0
+    assert run.out.startswith(f"{name}: {load(name).title}")
+    assert run.out.count("  gradient  ∂L/∂θ(a) = ") == len(load(name).variants)
+    for variant in load(name).variants:
+        assert f"L = {variant.formula}\n" in run.out
+        assert all(f"{given.name} = {given.symbol}" in run.out for given in variant.givens)
+    codes = {line.split()[0] for line in run.out.splitlines() if line.startswith("  ")}
+    assert {"no-baseline", "double-softmax", "sign-flipped", "term-scaled"} <= codes
+
+
+def test_a_loss_of_ones_own_is_explained_too():
+    run = softcheck("explain", "--", r"-\log \pi(j) + \beta \sum_a \pi(a)^2")
+    assert run.code == 0
+    assert "  term-missing" in run.out
+    assert "sg[π(a)]²" not in run.out  # it says the term instead
+    assert "  stop-gradient" not in run.out or "or a stop-gradient on π(a)" in run.out
+    assert softcheck("explain", "--", r"-\log \pi(").code == 2
 
 
 def test_every_mistake_of_the_fixtures_has_a_text():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes import (
     critics,
+    generated,
     losses,
     masks,
     order,
@@ -43,6 +44,7 @@ TOPICS = (
     weights,
     losses,
     order,
+    generated,
     where,
 )
 

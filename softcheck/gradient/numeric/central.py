@@ -1,38 +1,37 @@
-"""The central difference, dL/dtheta_a = (L(theta + h e_a) - L(theta - h e_a)) / 2h."""
+"""The central difference, dL/dtheta_a = (L(theta + h e_a) - L(theta - h e_a)) / 2h.
 
-import numpy as np
+Both losses are evaluated as their change, which keeps its digits at any h.
+"""
 
-from softcheck.gradient.loss import Terms, central_difference
+from softcheck.gradient.loss import Terms, moved
 from softcheck.gradient.policy import Buffers, Entries
-from softcheck.gradient.tolerance import Bounds, Error, U
+from softcheck.gradient.tolerance import U
 
-STEP = 2.0**-18
-"""A power of two near U^(1/3), the step for losses that are rounded as a whole."""
+STEP = 2.0**-24
+"""A power of two. Truncation is some roundings: a third of those that are tolerated."""
 
-_LOCAL = 1.0001 * (STEP * STEP / 6.0 + 16.0 * U) / U
+ROUNDINGS = 16.0 + 1.0001 * STEP * STEP / 6.0 / U
+"""Its own arithmetic and its truncation, in units of U of `tolerance.Closed.own`."""
 
 
-def gradient(terms: Terms, bounds: Bounds, buffers: Buffers) -> tuple[Entries, Error]:
-    """Return the difference quotient by every logit and a bound on its error.
+def gradient(terms: Terms, buffers: Buffers) -> Entries:
+    """Return the difference quotient by every logit.
 
-    Truncation is at most h^2/6 max |d^3 L|. Along one logit, L depends on x = logit pi_a only:
-    with s = pi_a (1 - pi_a) and c = Q_a minus the soft value of the other actions,
-    dL = -s (c - alpha x) and D_a = (1 - pi_a) |c - alpha x|, so that for |t| <= h
+    Truncation is at most h^2/6 max |d^3 L|. Along one logit, L depends on x = logit pi_a and on
+    logsumexp only: with s = pi_a (1 - pi_a) and c = q_a minus the soft value of the other actions,
+    the soft part is -s (c - alpha x), D_a = (1 - pi_a) |c - alpha x|, the derivative of log Z is
+    pi_a, and so for |t| <= h
 
-        |d^3 L| <= e^h (pi_a D_a + 2 alpha s + alpha h s).
+        |d^3 L| <= e^h (pi_a D_a + 2 alpha s + alpha h s + |Y| s
+                        + |zeta| (6 pi_a s + 2 (|logsumexp| + h) s)),
 
-    Rounding has two parts. What is given to the difference (z, pi, u) is off by what moves the
-    quotient as it moves Eq. (6). Its own arithmetic is at most sixteen roundings of terms of at
-    most pi_a (D_a + 2 alpha) together. `Bounds.weighted` is at least pi_a (D_a + 2 alpha).
-
-    Returns
-    -------
-    value : Entries
-    error : Error
+    which is at most `tolerance.Closed.own` but for e^h and what has a factor h. Rounding has two
+    parts. What is given to the difference (z, pi, u, logsumexp) is off by what moves the quotient
+    as it moves the formula. Its own arithmetic is at most sixteen roundings of terms that are `own`
+    together.
     """
     shape = terms.p.shape
-    value = central_difference(terms, STEP, buffers("value", shape), buffers)
-    # e^h and alpha h s are below 1.00001 and 2^-18 of what they stand beside.
-    error = np.multiply(bounds.weighted.each, _LOCAL, out=buffers("scratch", shape))
-    error += bounds.rounding.each
-    return value, Error(error, _LOCAL * bounds.weighted.relative + bounds.rounding.relative)
+    value = moved(terms, STEP, buffers("value", shape), buffers)
+    value -= moved(terms, -STEP, buffers("scratch.2", shape), buffers)
+    value *= 0.5 / STEP
+    return value

@@ -2,21 +2,25 @@
 
 It is the central difference of the loss from its definition,
 
-    L = -(N / Z + alpha log Z),  w = exp z,  Z = sum w,  N = sum w (Q - alpha z),
+    L = -(N / Z + alpha log Z) + Y log Z - sum y z + zeta (max + log Z)^2,
+    w = exp z,  Z = sum w,  N = sum w (q - alpha z),  Y = sum y,
 
-in Python's integers. A float64 is an integer over a power of two, so z, Q - alpha z, sums, products
+in Python's integers. A float64 is an integer over a power of two, so z, q - alpha z, sums, products
 and quotients are exact, however much of them cancels. What is not exact, and how far it takes the
-derivative from the truth, with h = 2^-68 and D = |g - V|:
+derivative from the truth, with h = 2^-68, D = |g - V| and K = |alpha - Y - 2 zeta logsumexp|:
 
-    w, to 2^-135 of each                 2^-134 pi_a (D_a + sum pi D)
-    h^2/6 max |d^3 L| (see `central`)    2^-137 pi_a (D_a + alpha)
-    log Z' of +h less that of -h         2^-137 pi_a alpha
+    w, to 2^-135 of each                 2^-134 pi_a (D_a + sum pi D + K)
+    h^2/6 max |d^3 L| (see `central`)    2^-137 pi_a (D_a + alpha + |Y| + |zeta| (|logsumexp| + 3))
+    log Z' of +h less that of -h         2^-137 pi_a K
     exp(+-h), to h^4 / 24                2^-207 pi_a (D_a + alpha)
+    log Z', to 2^-300                    2^-300 pi_a zeta
 
-Together that is less than 1e-40 pi_a (D_a + sum pi D + alpha).
+Together that is less than 1e-40 of pi_a (D_a + sum pi D + alpha + |Y| + |zeta| (|logsumexp| + 3)).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from math import factorial
 from operator import mul
 
@@ -35,8 +39,36 @@ _SERIES = [(1 << _BITS) // factorial(n) for n in reversed(range(14))]
 """1/13! to 1/0!: all that exp needs below log 2 / 256."""
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What -log pi is weighted by, as `policy.Target`; `index` counts legal actions only."""
+
+    dense: Sequence[float] | None = None
+    uniform: float = 0.0
+    index: int | None = None
+    chosen: float = 0.0
+
+    def total(self, actions: int) -> Fraction:
+        """Return their sum."""
+        numbers, bits = _integers(self.dense or [0.0])
+        total = Fraction(sum(numbers), 1 << bits) + actions * Fraction(self.uniform)
+        return total if self.index is None else total + Fraction(self.chosen)
+
+    def at(self, action: int) -> Fraction:
+        """Return the weight of an action."""
+        weight = Fraction(self.uniform)
+        if self.dense is not None:
+            weight += Fraction(self.dense[action])
+        return weight + Fraction(self.chosen) if action == self.index else weight
+
+
 def gradient(
-    q: Sequence[float], logits: Sequence[float], alpha: float, actions: Sequence[int]
+    q: Sequence[float],
+    logits: Sequence[float],
+    alpha: float,
+    actions: Sequence[int],
+    y: Weights | None = None,
+    zeta: float = 0.0,
 ) -> list[float]:
     """Return dL/dtheta_a of one state for each a in `actions`, rounded to float64.
 
@@ -45,9 +77,10 @@ def gradient(
     q, logits : sequence of float
         The legal actions of the state; finite. Taken as exact numbers.
     alpha : float
-        The temperature.
     actions : sequence of int
         Indices into `q` and `logits`; one that shares its state costs little more.
+    y : Weights, optional
+    zeta : float, optional
     """
     values, q_bits = _integers(q)
     theta, z_bits = _integers(logits)
@@ -71,15 +104,46 @@ def gradient(
         N_others = (N - w[a] * u[a]) * _UNIT
         return (Z - w[a]) * _UNIT + w_moved, (N_others << _STEP) + w_moved * u_moved
 
-    def derivative(a: int) -> float:
+    def soft(a: int) -> tuple[int, int]:
+        """Return the part of q and alpha, numerator and denominator."""
         (Z_up, N_up), (Z_down, N_down) = moved(a, 1), moved(a, -1)
         product, double = Z_up * Z_down, Z_up + Z_down
         # log Z_up - log Z_down = 2 artanh y = 2 y (1 + y^2/3 + ...), y = (Z_up - Z_down) / double
         quotient = N_up * Z_down - N_down * Z_up
         logarithm = (Z_up - Z_down) * temperature << _STEP + 1
-        return _ratio(-(quotient * double + logarithm * product), product * double << bits + 1)
+        return -(quotient * double + logarithm * product), product * double << bits + 1
 
-    return [derivative(a) if w[a] else 0.0 for a in actions]
+    def of_log(a: int) -> Fraction:
+        """Return the part of Y log Z, and of the square as a product of sum and change."""
+        (Z_up, _), (Z_down, _) = moved(a, 1), moved(a, -1)
+        weight = Y
+        if zeta:
+            twice = Fraction(2 * top, 1 << z_bits)
+            twice += sum(_logarithm(Z, max(w) * _UNIT) for Z in (Z_up, Z_down))
+            weight += Fraction(zeta) * twice
+        return weight * Fraction((Z_up - Z_down) << _STEP, Z_up + Z_down)
+
+    def derivative(a: int) -> float:
+        if y is None and not zeta:
+            return _ratio(*soft(a)) if w[a] else 0.0
+        part = -y.at(a) if y is not None else Fraction(0)
+        if w[a]:
+            part += Fraction(*soft(a)) + of_log(a)
+        return _ratio(part.numerator, part.denominator)
+
+    Y = Fraction(0) if y is None else y.total(len(w))
+    return [derivative(a) for a in actions]
+
+
+def _logarithm(numerator: int, denominator: int) -> Fraction:
+    """Return log(numerator / denominator) to 2^-300 of itself."""
+    import mpmath  # its import takes longer than most verifications
+
+    context = mpmath.mp.clone()
+    context.prec = 350
+    x = context.log1p(context.mpf(numerator - denominator) / denominator)
+    sign, mantissa, exponent, _ = x._mpf_
+    return Fraction(int(-mantissa if sign else mantissa)) * Fraction(2) ** int(exponent)
 
 
 def _integers(numbers: Sequence[float]) -> tuple[list[int], int]:
@@ -93,9 +157,11 @@ def _integers(numbers: Sequence[float]) -> tuple[list[int], int]:
 def _exponentials(z: Sequence[int], bits: int) -> list[int]:
     """Return exp(z / 2^bits) for each z <= 0, in one unit; 0 where it vanishes."""
     least = _VANISHES << bits
-    parts = [_exponential((x << _BITS) >> bits) if x > least else (0, 0) for x in z]
-    lowest = min(power for _, power in parts)
-    return [part << power - lowest for part, power in parts]
+    # Logits in 16 bits are few.
+    parts = {x: _exponential((x << _BITS) >> bits) if x > least else (0, 0) for x in {*z}}
+    lowest = min(power for _, power in parts.values())
+    weights = {x: part << power - lowest for x, (part, power) in parts.items()}
+    return [weights[x] for x in z]
 
 
 def _exponential(x: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import pytest
 from states import State
 
 from softcheck.checks import every
+from softcheck.gradient.policy import Block, Target
 
 README = Path(__file__).parents[3] / "README.md"
 PAIR = State(np.array([1.0, -1.0]), np.zeros(2), 0.0)
@@ -44,3 +45,11 @@ def test_what_was_dumped_under_a_name_without_a_definition_is_never_passed_over(
     dump = evaluations.float64_dump(np.zeros((2, 1)))
     with pytest.raises(KeyError, match="surprise"):
         every.run(evaluations.evaluation([PAIR], dumps={"surprise": dump}))
+
+
+@pytest.mark.parametrize("soft", [True, False])
+def test_only_what_is_an_expectation_under_the_policy_is_sampled(soft):
+    label = Target(2, index=np.zeros(1, np.intp), chosen=np.ones(1))
+    block = Block(np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(1), soft, label)
+    found = every.run(evaluations.of_block(block, samples=10))
+    assert ("sampled" in found.tallies) == soft

@@ -5,6 +5,7 @@ import itertools
 import math
 
 import evaluations
+import ml_dtypes
 import numpy as np
 import pytest
 from states import State, true_gradient
@@ -16,8 +17,12 @@ from softcheck.checks.evaluation import Context
 from softcheck.checks.merging import merged
 from softcheck.gradient.policy import Buffers
 from softcheck.gradient.tolerance import Precision, U
+from softcheck.losses import load
+from softcheck.result import Status
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
+from softcheck.tables.declared import Declared
+from softcheck.verification import verify_case
 
 ALPHA = 0.25
 
@@ -240,3 +245,52 @@ def test_a_scale_eight_standard_errors_from_one_is_no_noise():
     total, _ = moments({"q": q, "logits": logits, "grad": grad * (1.0 + 9.3e-5)})
     assert 7.0 * error < abs(x + 9.3e-5 - 1.0) < 10.0 * error
     assert fit.check(total, ALPHA).failed == 1
+
+
+def fitted_of(loss, grad, **arrays):
+    """Return what the report says of the fit of a gradient that was computed in float32."""
+    arrays = {"logits": tables(9, 400)[1], "grad": grad} | arrays
+    settings = Settings(compute_dtype="float32")
+    made = verify_case(case_from_arrays(arrays, declared=Declared(load(loss))), settings)
+    (check,) = [check for check in made.checks if check.name == "fit"]
+    return check
+
+
+def of_label(logits, labels, weight):
+    """Return the gradient of -weight log pi(label)."""
+    pi = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    return weight[:, np.newaxis] * (pi - np.eye(logits.shape[1])[labels])
+
+
+@pytest.mark.parametrize(("times", "status"), [(1.0, Status.PASSED), (1.001, Status.FAILED)])
+def test_the_weight_of_the_entropy_is_told_by_its_own_name(times, status):
+    generator = np.random.default_rng(10)
+    labels, advantages = generator.integers(5, size=400), generator.normal(size=400)
+    logits = tables(9, 400)[1]
+    grad = of_label(logits, labels, advantages) + times * parts(np.zeros_like(logits), logits)[1]
+    given = {"actions": labels, "advantages": advantages, "entropy_coef": ALPHA}
+    check = fitted_of("reinforce", grad, **given)
+    assert check.status == status
+    assert "scale fitted 1.0000" in check.reason
+    assert f"entropy_coef fitted {times:.4f}" in check.reason
+
+
+@pytest.mark.parametrize(("times", "status"), [(1.0, Status.PASSED), (1.0001, Status.FAILED)])
+def test_a_loss_without_such_a_weight_has_a_scale_alone(times, status):
+    labels = np.random.default_rng(10).integers(5, size=400)
+    grad = times * of_label(tables(9, 400)[1], labels, np.ones(400))
+    check = fitted_of("cross-entropy", grad, labels=labels)
+    assert (check.status, check.entries) == (status, 1)
+    assert check.reason.startswith("scale fitted")
+    assert "alpha" not in check.reason
+
+
+def test_labels_whose_entries_are_rounded_alike_are_no_wrong_scale():
+    """Near 1/5 and -4/5 bfloat16 has few numbers: all that are here round up to the same two."""
+    generator = np.random.default_rng(10)
+    labels, logits = generator.integers(5, size=400), 1e-4 * generator.normal(size=(400, 5))
+    grad = of_label(logits, labels, np.ones(400)).astype(ml_dtypes.bfloat16)
+    assert len(np.unique(grad)) == 2
+    check = fitted_of("cross-entropy", grad, labels=labels, logits=logits)
+    assert check.status == Status.PASSED
+    assert "1.00097" in check.reason

@@ -10,6 +10,8 @@ from softcheck import tables
 from softcheck.errors import InputError
 from softcheck.tables.files import File
 from softcheck.tables.formats import FILE_FORMATS, read
+from softcheck.tables.roles import ROLES
+from softcheck.tables.table import Reading
 
 FOLDER = Path(tables.__file__).parent
 BESIDE = {"shards.read_shards", "zarr_group.read_zarr"}
@@ -47,11 +49,11 @@ def test_no_suffix_is_that_of_two_formats():
 def test_what_is_in_no_row_is_refused_with_what_is(name, found, tmp_path):
     (tmp_path / name).touch()
     with pytest.raises(InputError) as error:
-        read(File(str(tmp_path / name), name), allow_pickle=False)
+        read(File(str(tmp_path / name), name), Reading(ROLES))
     assert (error.value.where, error.value.found) == (name, found)
     assert error.value.expected == f"one of {' '.join(FILE_FORMATS)}"
 
 
 def test_the_suffix_counts_whatever_its_case(tmp_path):
     (tmp_path / "Q.JSON").write_text("[1.0, 2.0]")
-    assert list(read(File(str(tmp_path / "Q.JSON")), allow_pickle=False)) == [None]
+    assert list(read(File(str(tmp_path / "Q.JSON")), Reading(ROLES))) == [None]

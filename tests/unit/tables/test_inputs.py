@@ -12,7 +12,7 @@ OF_ROLES = [name for name, role in ROLES.items() if role.option]
 
 
 def test_roles_come_first_and_in_their_order():
-    assert list(OPTIONS) == [*OF_ROLES, "names", "action_axis", "allow_pickle"]
+    assert list(OPTIONS) == [*OF_ROLES, "arrays", "loss", "names", "action_axis", "allow_pickle"]
 
 
 @pytest.mark.parametrize("name", OF_ROLES)

@@ -8,6 +8,7 @@ import pytest
 from softcheck.errors import InputError, UsageError
 from softcheck.tables.frames import ACTION, STATE
 from softcheck.tables.labels import align
+from softcheck.tables.roles import ROLES
 from softcheck.tables.sources import Memory
 from softcheck.tables.table import Table
 
@@ -21,7 +22,7 @@ def table(array, states=None, actions=None, key="x"):
 
 
 def order(**tables):
-    return align(tables, 1)
+    return align(tables, 1, ROLES)
 
 
 def test_the_first_labels_are_the_order_of_all():
@@ -80,11 +81,12 @@ def test_rows_may_be_those_of_actions():
             "weights": table([1.0, 0.0], "ba"),
         },
         0,
+        ROLES,
     )
     assert (found.states, found.actions) == (tuple("ab"), tuple("xyz"))
     np.testing.assert_array_equal(found.tables["logits"].whole(), NUMBERS)
     np.testing.assert_array_equal(found.tables["weights"].whole(), [0.0, 1.0])
-    assert align({"q": table(NUMBERS)}, 0).states is None
+    assert align({"q": table(NUMBERS)}, 0, ROLES).states is None
 
 
 @pytest.mark.parametrize(
@@ -100,5 +102,5 @@ def test_an_axis_that_labels_contradict(shape, rows, axis, hint):
     with pytest.raises(
         UsageError, match=f"--action-axis: found axis {axis}, expected axis"
     ) as error:
-        align({"q": table(np.ones(shape)), "logits": labelled}, axis)
+        align({"q": table(np.ones(shape)), "logits": labelled}, axis, ROLES)
     assert error.value.hint == hint

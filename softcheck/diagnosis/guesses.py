@@ -1,0 +1,254 @@
+"""Which mistakes of a loss that is a formula can have made a gradient, on a part of the states."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import inf, log2
+
+import numpy as np
+
+from softcheck.checks.dumps import sides
+from softcheck.checks.evaluation import Evaluation
+from softcheck.diagnosis.hypothesis import FEW as UNITS
+from softcheck.diagnosis.hypothesis import (
+    FREE,
+    IN_SIXTEEN_BITS,
+    NAMED,
+    Coarse,
+    Evidence,
+    Prediction,
+    weigh,
+)
+from softcheck.diagnosis.mistakes.generated import TERM_SCALED
+from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES, OTHER_SCALE
+from softcheck.diagnosis.mistakes.where import LOW_PRECISION
+from softcheck.diagnosis.points import Number, scales
+from softcheck.diagnosis.sieve import bits_of_choice, coarser, explains, has_marks, reproduces
+from softcheck.diagnosis.states import evaluated
+from softcheck.diagnosis.view import View, dot
+from softcheck.gradient.definition import Program, Term, Wrong
+from softcheck.gradient.policy import Array, Buffers, Entries
+from softcheck.gradient.tolerance import Precision
+from softcheck.settings import Settings
+from softcheck.tables.case import Case
+
+_NEAR = 0.05  # of a scale
+_LITTLE = 0.01  # of squares
+_ALIKE = 0.5  # squared correlation
+_LARGE = 0.1  # of the largest entry of a state
+_NEAR_POWER = 0.02
+_FEWEST = 4  # entries
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a gradient may be, in terms of the loss.
+
+    Attributes
+    ----------
+    parts : sequence of (Program or None, float)
+        Gradients and their coefficients, in units of what was declared; None is the right one.
+    names : tuple of str
+        The codes of the mistakes.
+    cost : float
+        How much has to be assumed; see `hypothesis.NAMED`.
+    wrong : Wrong or None
+        What the loss has for it.
+    term : Term or None
+        The one whose factor was fitted.
+    coarse : Coarse or None
+        What the gradient was rounded by, if that is the mistake.
+    in_part : bool
+        Whether that is so in the states with a wrong entry alone.
+    """
+
+    parts: Sequence[tuple[Program | None, float]]
+    names: tuple[str, ...]
+    cost: float
+    wrong: Wrong | None = None
+    term: Term | None = None
+    coarse: Coarse | None = None
+    in_part: bool = False
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether nothing but rounding is predicted."""
+        return self.wrong is not None and self.wrong.is_zero
+
+    @property
+    def is_named(self) -> bool:
+        """Whether no number was fitted, and nothing rounded."""
+        return self.coarse is None and self.term is None and OTHER_SCALE.code not in self.names
+
+    @property
+    def factor(self) -> float:
+        """The number that was named or fitted."""
+        one = self.term is not None and not self.term.is_number
+        return self.parts[-1][1] + (1.0 if one else 0.0)
+
+
+class Formulas:
+    """Gradients that are programs, on the states of a view.
+
+    Parameters
+    ----------
+    case : Case
+    settings : Settings
+    view : View
+        With its `raw` block.
+    """
+
+    def __init__(self, case: Case, settings: Settings, view: View) -> None:
+        if view.raw is None:
+            raise TypeError(view)
+        self.view = view
+        loss = replace(case.variant, family=None)
+        self._e = evaluated(case, settings, view.raw, Buffers(), view.shared, loss)
+
+    def predict(self, guess: Guess) -> Prediction:
+        """Return what is predicted, within the tolerance rule of a dumped gradient."""
+        view = self.view
+        value, tolerance = np.zeros_like(view.grad), np.zeros_like(view.grad)
+        with np.errstate(all="ignore"):
+            for slope, times in guess.parts:
+                found = sides(self._on(slope, times, guess.coarse), "gradient")
+                value += found.expected
+                tolerance += found.tolerance
+            if guess.in_part:
+                _, expected, own, _ = view.of_eq_6
+                value = np.where(view.wrong_rows, value, expected)
+                tolerance = np.where(view.wrong_rows, tolerance, own)
+            tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
+            tolerance[~np.isfinite(view.grad)] = inf
+        return Prediction(value, tolerance)
+
+    def value(self, slope: Program | None) -> Entries:
+        """Return a gradient as it would be declared."""
+        e = self._on(slope, 1.0)
+        with np.errstate(all="ignore"):
+            value: Entries = e.gradient * e.factor
+        return value
+
+    def _on(self, slope: Program | None, times: float, coarse: Coarse | None = None) -> Evaluation:
+        e = self.view.e if slope is None else self._e
+        dumps, loss = e.dumps, e.context.loss
+        if coarse is not None:
+            dump, factor = dumps["gradient"], 1.0
+            if coarse.computed is not dump.computed:
+                single = coarse.computed.unit <= Precision.FLOAT32.unit
+                factor = (UNITS if single else IN_SIXTEEN_BITS) / coarse.computed.factor
+            made = replace(dump, **coarse._asdict(), factor=factor * dump.factor)
+            dumps = {**dumps, "gradient": made}
+        if slope is not None and loss is not None:
+            loss = replace(loss, slope=slope)
+        context = replace(e.context, loss=loss)
+        return replace(e, factor=e.factor * times, dumps=dumps, context=context)
+
+
+def survivors(on: Formulas, wrongs: Sequence[Wrong], terms: Sequence[Term]) -> list[Guess]:
+    """Return what reproduces all entries of some states, the simplest first."""
+    found: list[Guess] = []
+    for guess in _suspects(on, wrongs):
+        # What holds in all states is not said of some.
+        tried = (guess, *_in_part(on.view, guess))
+        found += next(([made] for made in tried if _survives(on, made)), [])
+    found = found or [made for made in _fitted(on, terms) if _survives(on, made)]
+    kept: list[Guess] = []
+    for made in sorted(found, key=lambda made: made.cost):
+        # What a part of the mistakes explains needs no more of them.
+        if not any({*simpler.names} < {*made.names} for simpler in kept):
+            kept.append(made)
+    return kept
+
+
+def _survives(on: Formulas, guess: Guess) -> bool:
+    prediction = on.predict(guess)
+    if not reproduces(on.view, prediction):
+        return False
+    return credible(on.view, guess, weigh(on.view, prediction, coarse=guess.coarse))
+
+
+def credible(view: View, guess: Guess, evidence: Evidence) -> bool:
+    """Whether what reproduces a gradient explains it, and is no chance or wide tolerance."""
+    if guess.coarse is not None:
+        return has_marks(view, guess.cost, guess.coarse, evidence)
+    if guess.is_zero and (evidence.left > _LITTLE * evidence.right or _follows(view)):
+        return False
+    bits = evidence.bits
+    if guess.in_part:
+        bits -= bits_of_choice(view.shared.states, view.wrong_states)
+    return explains(evidence, bits, guess.cost, is_zero=guess.is_zero)
+
+
+def _follows(view: View) -> bool:
+    """Whether a gradient goes with the right one: then it is no rounding."""
+    grad, expected = _weighed(view, view.grad), _weighed(view, view.of_eq_6.expected)
+    return dot(grad, expected) ** 2 > _ALIKE * dot(grad, grad) * dot(expected, expected)
+
+
+def _suspects(on: Formulas, wrongs: Sequence[Wrong]) -> Iterator[Guess]:
+    """Yield the mistakes at the named scales that a gradient may have, and coarse arithmetic."""
+    view = on.view
+    if (view.wrong & np.isfinite(view.grad)).any():
+        named = scales(view)
+        of_scales = {code for _, codes in named for code in codes}
+        yield from _at_scales(on, None, named)
+        for wrong in wrongs:
+            if wrong.code not in of_scales:
+                yield from _at_scales(on, wrong, named)
+    for coarse in coarser(view.dump):
+        yield Guess(((None, 1.0),), (LOW_PRECISION.code,), 2.5 * FREE, coarse=coarse)
+
+
+def _at_scales(on: Formulas, wrong: Wrong | None, named: Sequence[Number]) -> Iterator[Guess]:
+    """Yield the right gradient, or that of a mistake, at scales that the dumped one nearly has."""
+    slope, own = (None, ()) if wrong is None else (wrong.slope, (wrong.code,))
+    if wrong is not None and wrong.is_zero:
+        yield Guess(((slope, 1.0),), own, NAMED, wrong)
+        return
+    seen = _scale(on.view, on.value(slope))
+    for scale, codes in named:
+        names = (*own, *codes)
+        if names and abs(scale - seen) <= _NEAR * abs(seen):
+            yield Guess(((slope, scale),), names, NAMED * len(names), wrong)
+
+
+def _in_part(view: View, guess: Guess) -> Iterator[Guess]:
+    """Yield what some states alone may have, where others are right and it is one mistake."""
+    some = 0 < view.wrong_states < view.states.size
+    if some and guess.coarse is None and len(guess.names) == 1:
+        yield replace(guess, cost=guess.cost + NAMED, in_part=True)
+
+
+def _scale(view: View, value: Entries) -> float:
+    """Return what a gradient is of another where it is wrong, by the median of large entries."""
+    rows = view.wrong_rows
+    grad, value = view.grad[:, rows], value[:, rows]
+    size = np.where(np.isfinite(value) & np.isfinite(grad), np.abs(value), 0.0)
+    large = size > _LARGE * size.max(axis=0)
+    return float(np.median(grad[large] / value[large])) if large.any() else np.nan
+
+
+def _fitted(on: Formulas, terms: Sequence[Term]) -> Iterator[Guess]:
+    """Yield one number that was fitted: the scale of the gradient, or the factor of a term."""
+    view = on.view
+    grad, right = _weighed(view, view.grad), _weighed(view, view.of_eq_6.expected)
+    if np.count_nonzero(grad) < _FEWEST:
+        return
+    scale = dot(grad, right) / (dot(right, right) or 1.0)
+    power = log2(scale) if scale > 1.0 else 0.0
+    if round(power) in LOSS_SCALES and abs(power - round(power)) < _NEAR_POWER:
+        yield Guess(((None, 2.0 ** round(power)),), (LOSS_SCALED.code,), NAMED)
+    yield Guess(((None, scale),), (OTHER_SCALE.code,), FREE)
+    for term in terms:
+        part = _weighed(view, on.value(term.slope))
+        more = dot(grad - right, part) / (dot(part, part) or 1.0)
+        parts = ((None, 1.0), (term.slope, more))
+        yield Guess(parts, (TERM_SCALED.code,), NAMED + FREE, term=term)
+
+
+def _weighed(view: View, x: Entries) -> Array:
+    """Return finite entries in units of the tolerance of the right gradient."""
+    tolerance = view.of_eq_6.tolerance
+    with np.errstate(all="ignore"):
+        usable = np.isfinite(view.grad) & (tolerance > 0) & np.isfinite(x)
+        return np.where(usable, x / tolerance, 0.0)

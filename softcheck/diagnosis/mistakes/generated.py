@@ -1,0 +1,86 @@
+"""Mistakes that are made from the formula of a loss: what a name of theirs means.
+
+Which of them made a gradient is found by `softcheck.diagnosis.of_formulas`.
+"""
+
+from __future__ import annotations
+
+from softcheck.diagnosis.mistakes.record import Mistake, Need
+
+_OF_A_FORMULA = Need("it is looked for in losses other than Eq. (6)", lambda _view: False)
+
+TERM_MISSING = Mistake(
+    code="term-missing",
+    phrase="a term of the loss has no gradient",
+    what=(
+        "The gradient is that of the loss without one of its terms: it was left out, its "
+        "coefficient is 0, or it was computed without gradient. The report says which term."
+    ),
+    wrong="G = T - dL_k/dtheta",
+    right="T = dL/dtheta, L = L_1 + ... + L_m",
+    wrong_line="loss = nll + z_coef * z_loss.detach()",
+    right_line="loss = nll + z_coef * z_loss",
+    seen="trl#6625, trl#5595, PAPO#20 (entropy)",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)
+
+TERM_SIGN = Mistake(
+    code="term-sign",
+    phrase="the sign of a term of the loss is flipped",
+    what="The gradient is that of the loss with one of its terms subtracted instead of added.",
+    wrong="G = T - 2 dL_k/dtheta",
+    right="T = dL/dtheta, L = L_1 + ... + L_m",
+    wrong_line="loss = policy_loss - beta * kl",
+    right_line="loss = policy_loss + beta * kl",
+    seen="open_spiel#962, SB3#127, garage#628 (entropy)",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)
+
+TERM_SCALED = Mistake(
+    code="term-scaled",
+    phrase="a term of the loss has another factor",
+    what=(
+        "The gradient is that of the loss with one of its terms multiplied by a number: its "
+        "coefficient was left out, or is there twice; it is counted once a shard; a sum is a mean; "
+        "a 2 of a derivative was forgotten. The report says which term and which factor."
+    ),
+    wrong="G = T + (x - 1) dL_k/dtheta",
+    right="T = dL/dtheta, L = L_1 + ... + L_m",
+    wrong_line="dlogits += z_coef * lse * pi",
+    right_line="dlogits += 2 * z_coef * lse * pi",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)
+
+STOP_GRADIENT = Mistake(
+    code="stop-gradient",
+    phrase="a part of the loss has no gradient",
+    what=(
+        "The gradient is that of the loss with a stop-gradient, as of detach or no_grad, on one "
+        "occurrence of pi or log pi. The report says which: sg[...]. A stop-gradient that changes "
+        "nothing, such as on the log pi of an entropy, is never named."
+    ),
+    wrong="G = dL/dtheta with sg[...] held constant",
+    right="T = dL/dtheta",
+    wrong_line="kl = (ref - log_pi).detach().exp() - (ref - log_pi) - 1",
+    right_line="kl = (ref - log_pi).exp() - (ref - log_pi) - 1",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)
+
+NO_BASELINE = Mistake(
+    code="no-baseline",
+    phrase="the sum that the softmax subtracts is left out",
+    what=(
+        "The gradient is that by log pi, or by what pi is multiplied by: the backward pass of the "
+        "softmax lacks its second term, and states do not sum to 0."
+    ),
+    wrong="G = W, W = dL/dlog pi",
+    right="T = W - p sum W",
+    wrong_line="dlogits = -target",
+    right_line="dlogits = pi * target.sum(-1, keepdim=True) - target",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)

@@ -1,0 +1,276 @@
+"""From a failed verification of a loss that is a formula to the mistakes that explain it.
+
+A name is given as for Eq. (6): what the mistake leaves of the gradient, evaluated on the data,
+reproduces every entry within the tolerance of a pass. So every wrong entry is explained, and no
+right one is spoiled.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, TypeAlias
+
+import numpy as np
+
+from softcheck.checks import fit
+from softcheck.checks.dumps import DUMPS
+from softcheck.checks.merging import Merging, merged, side_by_side
+from softcheck.checks.tally import Tally, mostly_blind
+from softcheck.diagnosis import say
+from softcheck.diagnosis.guesses import Formulas, Guess, credible, survivors
+from softcheck.diagnosis.hypothesis import NAMED, Evidence, weigh
+from softcheck.diagnosis.mistakes import MISTAKES
+from softcheck.diagnosis.mistakes.generated import NO_BASELINE, STOP_GRADIENT, TERM_SCALED
+from softcheck.diagnosis.mistakes.read_off import OTHER_SCALE
+from softcheck.diagnosis.mistakes.terms import DIAGONAL_JACOBIAN
+from softcheck.diagnosis.mistakes.where import UNEXPLAINED
+from softcheck.diagnosis.name import FEW, OverBlocks, first_wrong, is_stray
+from softcheck.diagnosis.profile import Profile
+from softcheck.diagnosis.states import part
+from softcheck.diagnosis.states import view as view_of
+from softcheck.diagnosis.view import View
+from softcheck.gradient.definition import Term, Wrong
+from softcheck.gradient.policy import Buffers
+from softcheck.result import Diagnosis
+from softcheck.settings import Settings
+from softcheck.tables.case import Case, RawBlock
+
+_Judged: TypeAlias = tuple[Guess, Evidence]
+
+_FARTHER = 16.0  # in squares
+_LISTED = 3
+_BACKWARD = (STOP_GRADIENT.code, NO_BASELINE.code, DIAGONAL_JACOBIAN.code)
+"""Mistakes that leave the value of a loss as it is."""
+
+
+@dataclass
+class _Found(Merging):
+    """What the pass over all states found of some of them."""
+
+    profile: Annotated[Profile, merged]
+    evidence: Annotated[list[Evidence], side_by_side(merged)]
+
+
+@np.errstate(all="ignore")  # what overflows explains nothing
+def diagnose(
+    case: Case,
+    settings: Settings,
+    tallies: Mapping[str, Tally],
+    moments: fit.Moments | None,
+    masked: int,
+    over_blocks: OverBlocks,
+    mistakes: tuple[Sequence[Wrong], Sequence[Term]],
+) -> tuple[Diagnosis, ...]:
+    """Name the mistakes behind what failed; nothing where nothing that was dumped failed.
+
+    Parameters
+    ----------
+    case, settings, tallies, moments, masked, over_blocks
+        As those of `name.diagnose`.
+    mistakes : (sequence of Wrong, sequence of Term)
+        Those of the loss, and its terms.
+    """
+    failed = [name for name in (*DUMPS, "fit") if name in tallies and tallies[name].failed]
+    said = list(first_wrong(case, settings, failed, tallies))
+    if "gradient" not in failed:
+        if failed == ["fit"] and moments is not None:
+            said.append(_of_fit(moments, tallies["fit"].summary))
+        return tuple(said)
+    spots = [spot for name in failed for spot in tallies[name].spots]
+    view = part(case, settings, masked, {spot.state for spot in spots if spot.state is not None})
+    tried = survivors(Formulas(case, settings, view), *mistakes)[:FEW]
+
+    def work(raw: RawBlock, buffers: Buffers) -> _Found:
+        states = np.arange(raw.start, raw.start + raw.rows)
+        block = view_of(case, settings, raw, states, buffers, view.shared)
+        profile = Profile.of(block)
+        on = Formulas(case, settings, block) if tried else None
+        judged = [weigh(block, on.predict(made), coarse=made.coarse) for made in tried if on]
+        return _Found(profile, judged)
+
+    first, *others = over_blocks(work)
+    for other in others:
+        first.merge(other)
+    judged = list(zip(tried, first.evidence, strict=True))
+    anchor = _anchor(tallies)
+    return (*said, *_of_gradient(case, view, judged, first.profile, anchor))
+
+
+def _of_gradient(
+    case: Case,
+    view: View,
+    judged: Sequence[_Judged],
+    profile: Profile,
+    anchor: bool | None,
+) -> Iterator[Diagnosis]:
+    """Yield the explanations of a wrong gradient, or say that there is none."""
+    if profile.infinite == profile.behind_mask > 0 and profile.struck == profile.masked:
+        yield say.nan(case, profile)
+        if profile.failed == profile.infinite:
+            return
+    elif profile.failed == profile.infinite:
+        yield (say.isolated if is_stray(profile) else say.not_finite)(case, profile)
+        return
+    explained = _ordered(view, judged, anchor)
+    if is_stray(profile) and (not explained or explained[0][0].cost >= 4.0):
+        yield say.isolated(case, profile)
+    elif explained:
+        yield _explained(case, view, explained, profile, anchor)
+    else:
+        yield _unexplained(case, profile, anchor)
+
+
+def _ordered(view: View, judged: Sequence[_Judged], anchor: bool | None) -> list[_Judged]:
+    """Return what reproduces the gradient, the simplest first."""
+    kept = [
+        (made, evidence)
+        for made, evidence in judged
+        if evidence.reproduces and credible(view, made, evidence)
+    ]
+    # Of two that are both within tolerance the one that is much nearer is meant.
+    nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
+    kept = [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
+
+    def rank(pair: _Judged) -> tuple[float, bool]:
+        made, _ = pair
+        unlikely = anchor is not None and anchor != any(map(_is_backward, _every(made)))
+        return made.cost, unlikely
+
+    return sorted(kept, key=rank)  # of equals, the usual one
+
+
+def _every(made: Guess) -> tuple[Wrong, ...]:
+    """Return the mistakes that a guess may be."""
+    return () if made.wrong is None else (made.wrong, *made.wrong.also)
+
+
+def _is_backward(wrong: Wrong) -> bool:
+    return wrong.code in _BACKWARD
+
+
+def _as_anchored(made: Guess, anchor: bool | None) -> Guess:
+    """Return a guess as the mistake that leaves the value of the loss right, if that is so."""
+    every = sorted(_every(made), key=lambda wrong: not _is_backward(wrong))
+    if not anchor or not every or not _is_backward(every[0]):
+        return made
+    first, *also = every
+    wrong = replace(first, also=tuple(also))
+    return replace(made, wrong=wrong, names=(first.code, *made.names[1:]))
+
+
+def _anchor(tallies: Mapping[str, Tally]) -> bool | None:
+    """Return whether the dumped value of the loss is right, None if that is not known."""
+    tally = tallies.get("loss")
+    if tally is None or mostly_blind(tally.blind, tally.live):
+        return None
+    return tally.failed == 0
+
+
+_OF_VALUE = {
+    True: ". The value of the loss is right: it is the backward pass, or a stop-gradient",
+    False: ". The value of the loss is wrong too: another loss was computed",
+    None: "",
+}
+
+
+def _explained(
+    case: Case, view: View, explained: Sequence[_Judged], profile: Profile, anchor: bool | None
+) -> Diagnosis:
+    """Say the best explanation, and what these data cannot tell from it."""
+    made, evidence = _as_anchored(explained[0][0], anchor), explained[0][1]
+    wrong = profile.failed - profile.infinite
+    mended = f", {evidence.mended} of the {wrong} wrong ones among them"
+    message = f"{_said(made, view)}{say.in_part(case, profile) if made.in_part else ''}: "
+    message += say.reproduces("gradient", evidence.tally, mended)
+    also = [each.said for each in _every(made)[1:]]
+    others = [
+        other for other, _ in explained[1:] if other.cost <= made.cost + NAMED and other.is_named
+    ]
+    if also:
+        message += f". No data tell it from: {_listed(also)}"
+    if others:
+        beside = _listed([_said(other, view) for other in others])
+        message += f". This data cannot tell it from: {beside}"
+    message += _OF_VALUE[anchor]
+    if profile.infinite:
+        message += f"; {profile.infinite} entries that are not finite were left out"
+    said: dict[str, object] = {
+        **say.numbers(evidence.tally),
+        "mended": evidence.mended,
+        "wrong": wrong,
+        "codes": list(made.names),
+        **_numbers(made),
+        "also": also,
+        "instead_of": [
+            {"code": "+".join(other.names), "said": _said(other, view), **_numbers(other)}
+            for other in others
+        ],
+    }
+    if made.in_part:
+        said["states"] = say.rows(case, profile)
+    if anchor is not None:
+        said["loss_is_right"] = anchor
+    return Diagnosis(code="+".join(made.names), message=message, evidence=said)
+
+
+def _listed(said: Sequence[str]) -> str:
+    """Return a few alternatives, and how many more there are."""
+    more = f"; and {len(said) - _LISTED} more" if len(said) > _LISTED else ""
+    return "; ".join(said[:_LISTED]) + more
+
+
+def _numbers(made: Guess) -> dict[str, object]:
+    """Return the term and the factor of a guess, and its scale in units of the declared."""
+    if made.term is not None:
+        kind = "off_by" if made.term.is_number else "factor"
+        return {"scale": 1.0, "term": made.term.text, kind: made.factor}
+    said: dict[str, object] = {"scale": made.factor}
+    for wrong in _every(made)[:1]:
+        said |= {"term": wrong.term} if wrong.term else {}
+        said |= {"factor": wrong.factor} if wrong.factor else {}
+    return said
+
+
+def _said(made: Guess, view: View) -> str:
+    """Return a guess in words, with the numbers that no name has."""
+    if made.term is not None and made.term.is_number:
+        return f"{made.term.text} is another, by {made.factor:+.8g}"
+    if made.term is not None:
+        return f"the term {made.term.text} is multiplied by {made.factor:.8g}"
+    if made.coarse is not None:
+        return f"{MISTAKES[made.names[0]].phrase} ({say.of_coarse(made.coarse, view)})"
+    words = [
+        f"{each.said}, {each.term}" if each.code == STOP_GRADIENT.code else each.said
+        for each in _every(made)[:1]
+    ]
+    words += [MISTAKES[code].phrase for code in made.names[len(words) :]]
+    number = "" if made.is_named else f" (scale {made.factor:.8g} of the declared)"
+    return " and ".join(words) + number
+
+
+def _unexplained(case: Case, profile: Profile, anchor: bool | None) -> Diagnosis:
+    """Say what can be said where no formula gives the numbers."""
+    message = (
+        f"{UNEXPLAINED.phrase}: {profile.failed} of {profile.entries} entries in "
+        f"{profile.states} of {case.states} states are wrong{_OF_VALUE[anchor]}"
+    )
+    evidence = say.where(case, profile)
+    return Diagnosis(
+        code=UNEXPLAINED.code,
+        message=message,
+        evidence=evidence if anchor is None else {**evidence, "loss_is_right": anchor},
+    )
+
+
+def _of_fit(moments: fit.Moments, summary: str) -> Diagnosis:
+    """Say the scale of a gradient whose entries all pass, and the factor of its entropy."""
+    scale, ratio = fit.fitted(moments)
+    off = [
+        (code, float(found.value))
+        for code, found in ((OTHER_SCALE.code, scale), (TERM_SCALED.code, ratio))
+        if found is not None and abs(found.value - 1.0) > found.tolerance
+    ]
+    codes = [code for code, _ in off] or [UNEXPLAINED.code]
+    phrase = " and ".join(MISTAKES[code].phrase for code in codes)
+    said = f"every entry passes, all of them together do not: {summary}"
+    evidence: dict[str, object] = {"codes": codes, **dict(off)}
+    return Diagnosis(code="+".join(codes), message=f"{phrase}: {said}", evidence=evidence)

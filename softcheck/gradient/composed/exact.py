@@ -1,0 +1,123 @@
+"""The derivative of a program by a logit to 40 digits: the arbiter that says who is wrong.
+
+It is the central difference of the loss from its definition, with h = 1e-25: truncation is of the
+order of h^2. What the difference cancels, and what a small pi(a) makes of it, are digits more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import log
+from typing import Any
+
+import numpy as np
+
+from softcheck.gradient.composed.interpret import interpret
+from softcheck.gradient.definition import Operation, Program
+from softcheck.gradient.policy import FLOOR, Block
+
+_DIGITS = 90
+_STEP = 25
+
+
+def gradient(program: Program, block: Block, actions: Sequence[int]) -> list[float]:
+    """Return dL/dtheta_a for each a in `actions`, rounded to float64.
+
+    Parameters
+    ----------
+    program : Program
+        The loss.
+    block : Block
+        One state; its logits and data are taken as exact numbers.
+    actions : sequence of int
+        Of finite logits.
+
+    Returns
+    -------
+    list of float
+        Not a number where the loss is no real number.
+    """
+    import mpmath
+
+    logits = block.logits[:, 0]
+    depth = min(float(logits.max() - logits[list(actions)].min()), -FLOOR)
+    context = mpmath.mp.clone()
+    context.dps = _DIGITS + int(depth / log(10.0))
+    digits = _Digits(context, block)
+    # Infinite data may make it 0 times infinity, or the logarithm of a negative number.
+    return [digits.derivative(program, action) for action in actions]
+
+
+@dataclass
+class _Digits:
+    """Programs on the legal actions of a state: arrays of many digits, of (actions,) or (1,)."""
+
+    context: Any
+    block: Block
+    softmax: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.legal = np.flatnonzero(np.isfinite(self.block.logits[:, 0]))
+        self.exp, self.log = (
+            np.frompyfunc(function, 1, 1) for function in (self.context.exp, self.context.log)
+        )
+        self.data = {name: self._digits(array) for name, array in self.block.data.items()}
+        self.theta = self._digits(self.block.logits)
+        self.weights = self.exp(self.theta - self.theta.max())
+        self.h = self.context.mpf(10) ** -_STEP
+
+    def _digits(self, array: Any) -> Any:
+        """Return the numbers of the legal actions, or that of the state."""
+        column = array[self.legal, 0] if array.ndim > 1 else np.atleast_1d(array)
+        return np.array([self.context.mpf(x) for x in column.tolist()], dtype=object)
+
+    def derivative(self, program: Program, action: int) -> float:
+        """Return the difference quotient by the logit of an action."""
+        up, down = (self._moved(program, action, sign * self.h) for sign in (1, -1))
+        try:
+            return float((up - down) / (2 * self.h))
+        except TypeError:  # a complex number
+            return float("nan")
+
+    def _moved(self, program: Program, action: int, t: Any) -> Any:
+        """Return the loss where a logit is moved by t."""
+        at = int(np.searchsorted(self.legal, action))
+        theta, weights = self.theta.copy(), self.weights.copy()
+        theta[at] += t
+        weights[at] *= self.context.exp(t)
+        Z = weights.sum(keepdims=True)
+        logsumexp = self.theta.max() + self.log(Z)
+        self.softmax = {
+            "policy": weights / Z, "log_policy": theta - logsumexp, "logsumexp": logsumexp
+        }  # fmt: skip
+        try:
+            return interpret(program, self)[-1][0]
+        except ZeroDivisionError:
+            return self.context.nan
+
+    def leaf(self, step: Operation) -> Any:
+        match step.operator, step.of:
+            case "number", Fraction() | int() as constant:
+                constant = Fraction(constant)
+                return np.array([self.context.mpf(constant.numerator) / constant.denominator])
+            case "size", _:
+                return np.array([self.context.mpf(len(self.legal))])
+            case "given", str(name):
+                return self.data[name]
+            case "indicator", str(index):
+                return np.array([self.context.mpf(int(hit)) for hit in self._flags(index)])
+            case operator, _:
+                return self.softmax[operator]
+
+    def _flags(self, index: str) -> Any:
+        return self.legal == self.block.data[index][0]
+
+    def sum(self, x: Any) -> Any:
+        total = x.sum(keepdims=True)
+        return total if x.size == len(self.legal) else total * len(self.legal)
+
+    def logsumexp(self, x: Any) -> Any:
+        return self.log(self.sum(self.exp(x)))
+
+    def at(self, x: Any, index: str) -> Any:
+        return x[self._flags(index)] if x.size == len(self.legal) else x

