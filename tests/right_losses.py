@@ -97,6 +97,23 @@ class Batch:
         return self.flat("z_coef") * torch.logsumexp(self.masked(), -1) ** 2
 
 
+def clipped(b, log_pi):
+    """The surrogate of PPO."""
+    ratio, clip = (b.chosen(log_pi) - b.flat("old_log_probs")).exp(), b.flat("clip")
+    least = torch.maximum(torch.minimum(ratio, ratio * 0 + 1 + clip), ratio * 0 + 1 - clip)
+    if one(b, "clip"):
+        least = ratio.clamp(1 - clip, 1 + clip)
+    return -torch.min(ratio * b.flat("advantages"), least * b.flat("advantages"))
+
+
+def k3(b, log_pi):
+    """The estimate of a divergence of GRPO, 0.0 for PPO."""
+    if "ref_log_probs" not in b.has:
+        return 0.0
+    apart = b.flat("ref_log_probs") - b.chosen(log_pi)
+    return b.flat("beta") * (apart.exp() - apart - 1)
+
+
 def log_softmax(batch):
     log_pi = torch.log_softmax(batch.masked(), -1)
     return log_pi.exp(), log_pi
@@ -159,6 +176,12 @@ FORMULAS = {
     ),
     "reinforce": lambda b, pi, log_pi: (
         -b.flat("advantages") * b.chosen(log_pi) + b.flat("entropy_coef") * (pi * log_pi).sum(-1)
+    ),
+    **dict.fromkeys(
+        ("ppo-clip", "grpo"),
+        lambda b, pi, log_pi: (
+            clipped(b, log_pi) + k3(b, log_pi) + b.flat("entropy_coef") * (pi * log_pi).sum(-1)
+        ),
     ),
 }
 """The definition of each shipped loss: a number for each state."""
@@ -260,6 +283,27 @@ def by_weighted_cross_entropy(b):
     return b.flat("advantages") * chosen - b.flat("entropy_coef") * b.distribution.entropy()
 
 
+def by_log_prob_of_distribution(b):
+    """As trainers have it: the maximum of two losses, and the entropy of the distribution."""
+    policy = b.distribution
+    taken = policy.log_prob(b.index)
+    ratio, clip, a = (taken - b.flat("old_log_probs")).exp(), b.flat("clip"), b.flat("advantages")
+    least = torch.max(-a * ratio, -a * torch.clamp(ratio, 1 - clip, 1 + clip))
+    logits = log_softmax(b)[1]
+    return least + k3(b, logits) - b.flat("entropy_coef") * policy.entropy()
+
+
+def chosen_of_clipped(b, log_pi):
+    """What log pi is weighted by: A r where it counts, less b (1 - rho / pi)."""
+    ratio, a = (b.chosen(log_pi) - b.flat("old_log_probs")).exp(), b.flat("advantages")
+    counts = torch.where(a > 0, ratio <= 1 + b.flat("clip"), ratio >= 1 - b.flat("clip"))
+    size = a * ratio * counts
+    if "ref_log_probs" in b.has:
+        apart = b.flat("ref_log_probs") - b.chosen(log_pi)
+        size = size - b.flat("beta") * (1 - apart.exp())
+    return chosen_entries(b, size[:, None])
+
+
 def by_hand(b, part):
     """The gradient as a backward pass writes it: pi (u - mean of u) - y and what goes with it."""
     _, log_pi = less_logsumexp(b)
@@ -292,6 +336,10 @@ PARTS = {
         (1 - b["beta"]) * b.log_teacher.exp(),
     ),
     "reinforce": lambda b, log_pi: (b["entropy_coef"] * log_pi, chosen_entries(b, b["advantages"])),
+    **dict.fromkeys(
+        ("ppo-clip", "grpo"),
+        lambda b, log_pi: (b["entropy_coef"] * log_pi, chosen_of_clipped(b, log_pi)),
+    ),
 }
 """From log pi to what a state's expectation is of, and to what log pi is weighted by."""
 
@@ -341,6 +389,8 @@ SPECIAL = {
         (by_both_divergences, lambda batch: not is_forward(batch)),
     ],
     "reinforce": [(by_log_prob_and_entropy, None), (by_weighted_cross_entropy, None)],
+    "ppo-clip": [(by_log_prob_of_distribution, None)],
+    "grpo": [(by_log_prob_of_distribution, None)],
 }
 """Other ways to write a loss, and which batches each of them fits."""
 
@@ -396,6 +446,8 @@ class Draw:
             self.logits = self.logits + r.choice([0.0, 30.0, -300.0, 1000.0])
         if self.regime == "equal":
             self.logits = np.broadcast_to(self.logits[:, :1], self.shape).copy()
+        if "clip" in self.given:
+            self._nearby()
 
     @property
     def shape(self):
@@ -490,6 +542,21 @@ class Draw:
         self.option("entropy_coef", -3, 0)
         if self.is_near:
             self.logits[self.rows, self.index] += self.r.uniform(5, 25)
+
+    def _ppo_clip(self):
+        self._reinforce()
+        self.given["clip"] = self.number(-1, -0.3)
+
+    def _grpo(self):
+        self._ppo_clip()
+        self.given["beta"] = self.number(-3, 0)
+
+    def _nearby(self):
+        """Take another policy, or two, near this one at the action taken, sometimes the same."""
+        taken = normalised(self.logits, self.legal)[self.rows, self.index]
+        for name in ["old_log_probs", "ref_log_probs"][: 1 + ("beta" in self.given)]:
+            apart = self.r.normal(size=self.states) * 10.0 ** self.r.uniform(-2, 0)
+            self.given[name] = taken + apart * (self.r.random(self.states) < 0.8)
 
 
 def normaliser(logits, legal):

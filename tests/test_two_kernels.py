@@ -11,7 +11,12 @@ from softcheck.gradient.policy import Block, Buffers
 from softcheck.gradient.tolerance import U
 from softcheck.losses import load, names
 
-VARIANTS = [(name, n) for name in names() for n in range(len(load(name).variants))]
+VARIANTS = [
+    (name, n)
+    for name in names()
+    for n, variant in enumerate(load(name).variants)
+    if variant.family is not None
+]
 ACTIONS, ROWS = 9, 200
 
 

@@ -100,11 +100,11 @@ class Context:
         return name if names and name not in names else None
 
 
-def kernel_of(block: Block, loss: Variant | None, buffers: Buffers) -> Kernel:
-    """Return a loss on a block."""
+def kernel_of(block: Block, loss: Variant | None, buffers: Buffers, units: float = 1.0) -> Kernel:
+    """Return a loss on a block; for `units` see `Composed`."""
     if loss is None or loss.family is not None:
         return Family(block, buffers)
-    return Composed(loss.value, loss.slope, block, buffers)
+    return Composed(loss.value, loss.slope, block, buffers, units)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,9 @@ class Evaluation:
     @Once
     def kernel(self) -> Kernel:
         """The loss."""
-        return kernel_of(self.block, self.context.loss, self.buffers)
+        dump = self.dumps.get("gradient")
+        units = 1.0 if dump is None else dump.factor * dump.computed.tolerated / U
+        return kernel_of(self.block, self.context.loss, self.buffers, units)
 
     @Once
     def policy(self) -> Policy:

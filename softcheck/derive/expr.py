@@ -7,7 +7,7 @@ stand for, so that a definition can be used under any binder without a name bein
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TypeAlias, assert_never
+from typing import Literal, TypeAlias, assert_never
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,18 @@ class Sum:
     skip: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """The smaller or the larger of two, or the indicator that the first is it.
+
+    No rule of `derive` decides it. A loss is read in each case: see `softcheck.losses.cases`.
+    """
+
+    how: Literal["min", "max", "≤", "≥"]
+    left: "Expr"
+    right: "Expr"
+
+
 class Abbreviation:
     """A node that only stands for others, its `meaning`: whoever computes, computes that."""
 
@@ -120,7 +132,9 @@ class Diff:
     by: Sym
 
 
-Expr: TypeAlias = Num | Size | Sym | Delta | Add | Mul | Div | Pow | Exp | Log | Sum | Expect | Diff
+Expr: TypeAlias = (
+    Num | Size | Sym | Delta | Add | Mul | Div | Pow | Exp | Log | Sum | Compare | Expect | Diff
+)
 
 ZERO = Num(Fraction(0))
 ONE = Num(Fraction(1))
@@ -176,6 +190,8 @@ def children(x: Expr) -> tuple[Expr, ...]:
             return (of,)
         case Sum(_, body) | Expect(_, _, body):
             return (body,)
+        case Compare(_, left, right):
+            return left, right
         case Diff(body, by):
             return body, by
         case Num() | Size() | Sym() | Delta():
@@ -201,6 +217,8 @@ def rebuilt(x: Expr, change: Callable[[Expr], Expr]) -> Expr:  # noqa: C901  one
             return Log(change(of))
         case Sum(index, body, skip):
             return Sum(index, change(body), skip)
+        case Compare(how, left, right):
+            return Compare(how, change(left), change(right))
         case Expect(index, policy, body):
             return Expect(index, policy, change(body))
         case Diff(body, by):
@@ -262,7 +280,7 @@ def free_indices(x: Expr) -> set[str]:
             return (free_indices(body) | set(skip)) - {index}
         case Expect(index, _, body):
             return free_indices(body) - {index}
-        case Num() | Size() | Add() | Mul() | Div() | Pow() | Exp() | Log() | Diff():
+        case Num() | Size() | Add() | Mul() | Div() | Pow() | Exp() | Log() | Compare() | Diff():
             return set().union(*map(free_indices, children(x)))
         case _:
             assert_never(x)

@@ -1,13 +1,14 @@
 """A tree as people write it: in Unicode on a line, and as LaTeX."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import assert_never
 
 from softcheck.derive.expr import (
     Add,
+    Compare,
     Delta,
     Diff,
     Div,
@@ -50,6 +51,8 @@ class _Marks:
     expectation: Callable[[str, str], str]
     derivative: Callable[[str, str], str]
     operator: Callable[[str], str]
+    function: Callable[[str, Sequence[str]], str]
+    holds: Callable[[str, str, str], str]
     log: str
     exp: str
     minus: str
@@ -100,6 +103,12 @@ def _spell(x: Expr, level: int, marks: _Marks) -> str:  # noqa: C901  one case a
         case Sum(index, body, skip):
             text = f"{marks.total(index, skip)} {inner(body, _PRODUCT)}"
             return _bracketed(text, level > _PRODUCT, marks)
+        case Compare("≤" | "≥" as how, left, right):
+            return marks.holds(how, inner(left, _SUM), inner(right, _SUM))
+        case Compare("min", Compare("max", of, low), high):
+            return marks.function("clip", [inner(part, _SUM) for part in (of, low, high)])
+        case Compare(how, left, right):
+            return marks.function(how, [inner(left, _SUM), inner(right, _SUM)])
         case Expect(index, under, body):
             return f"{marks.expectation(index, under)}[{inner(body, _SUM)}]"
         case Diff(body, by):
@@ -247,6 +256,8 @@ def _latex_symbol(name: str, args: tuple[str, ...]) -> str:
     return f"{spelled}({', '.join(actions)})"
 
 
+_LATEX_FUNCTIONS = {"min": r"\min", "max": r"\max", "clip": r"\operatorname{clip}"}
+
 _UNICODE = _Marks(
     symbol=_unicode_symbol,
     delta=lambda left, right: f"1{{{left}={right}}}",
@@ -256,6 +267,8 @@ _UNICODE = _Marks(
     expectation=lambda index, under: f"E_{{{index}~{_unicode_name(under)}}}",
     derivative=lambda body, by: f"∂{body}/∂{by}",
     operator=lambda by: f"∂/∂{by} ",
+    function=lambda name, of: f"{name}({', '.join(of)})",
+    holds=lambda how, left, right: f"1{{{left} {how} {right}}}",
     log="log",
     exp="exp",
     minus="−",
@@ -278,6 +291,8 @@ _LATEX = _Marks(
     ),
     derivative=lambda body, by: rf"\frac{{\partial {body}}}{{\partial {by}}}",
     operator=lambda by: rf"\frac{{\partial}}{{\partial {by}}} ",
+    function=lambda name, of: rf"{_LATEX_FUNCTIONS[name]}\left({', '.join(of)}\right)",
+    holds=lambda how, left, right: rf"\mathbf{{1}}\left\{{{left} {latex_of(how)} {right}\right\}}",
     log=r"\log",
     exp=r"\exp",
     minus="-",

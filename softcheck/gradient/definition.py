@@ -66,6 +66,7 @@ Operator: TypeAlias = Literal[
     "exp",
     "log",
     "sum",  # over the legal actions
+    "below",  # 1 where the first is at most the second, else 0: of the data, whatever moves
     "at",  # the entry at the action whose number an index holds
 ]
 

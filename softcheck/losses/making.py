@@ -26,6 +26,7 @@ from softcheck.derive.reading.defaults import DEFAULTS
 from softcheck.derive.spell import latex, unicode
 from softcheck.errors import UsageError
 from softcheck.gradient.definition import Coefficients, Given, Kind, Legal, Program, Variant
+from softcheck.losses.cases import split
 from softcheck.losses.family import ACTION, Parts, parts
 from softcheck.losses.headers import Array, Header
 from softcheck.losses.programs import compiled
@@ -44,8 +45,8 @@ class Made:
     symbol : Sym
         What the loss is called in its document.
     loss, gradient : Expr
-        As they are printed, all but the policy written out; the gradient is by the logit of
-        `action`.
+        All but the policy written out, minima and maxima in cases; the gradient is by the logit
+        of `action`.
     value, slope : Expr
         The loss and its gradient as they are computed, by the divided logits.
     policy : Policy
@@ -115,6 +116,10 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
     if misused:
         raise OutsideError(misused)
     policy = _policy(symbol, known)
+    printed = unfolded(symbol, known.definitions, policy.name)
+    cases, definitions = split(known.definitions, known.symbols(symbol), policy.name)
+    known = replace(known, definitions=definitions)
+    policy = replace(policy, regions=tuple(cases.regions(policy)))
     whole = unfolded(symbol, known.definitions, policy.name)
     if not symbols(whole) & policy.symbols:
         raise OutsideError(f"{unicode(symbol)} does not depend on the logits")
@@ -136,15 +141,17 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
     _prove(facts, whole_slope, shown, "its gradient")
     derivative = Diff(symbol, Sym(policy.logits, (action,)))
     theorem = _prove(facts, derivative, whole_slope, "its gradient")
-    written = lettered(whole)
     divided = of_divided(facts, policy)
-    read = parts(value, policy, lambda x, y: _equal(divided, x, y))
+    read = None
+    if not policy.regions:  # what is decided at a tie would be a coefficient
+        read = parts(value, policy, lambda x, y: _equal(divided, x, y))
+    texts = lettered(printed), lettered(cases.shown(shown), (action,))
     variant = Variant(
         givens=givens,
-        formula=unicode(written),
-        gradient=unicode(shown),
-        formula_latex=latex(written),
-        gradient_latex=latex(shown),
+        formula=unicode(texts[0]),
+        gradient=unicode(texts[1]),
+        formula_latex=latex(texts[0]),
+        gradient_latex=latex(texts[1]),
         proved=True,
         value=compiled(value, policy, names),
         slope=compiled(slope, policy, names, action),
@@ -152,7 +159,9 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
         temperature=None if tau is None else names[tau],
         equation=header.equation,
     )
-    return Made(variant, symbol, written, shown, value, slope, policy, facts, action, theorem)
+    return Made(
+        variant, symbol, lettered(whole), shown, value, slope, policy, facts, action, theorem
+    )
 
 
 def _policy(symbol: Sym, known: Basis) -> Policy:
@@ -182,7 +191,7 @@ def _facts(known: Basis, policy: Policy, givens: tuple[Given, ...]) -> Facts:
         definitions=definitions,
         lemmas=(),
         ones=frozenset(),
-        constants=frozenset(free | {policy.logits}),
+        constants=frozenset(free | {policy.logits} | {region.name for region in policy.regions}),
         positive=frozenset(given.symbol for given in givens if given.legal == "positive"),
     )
 
@@ -218,8 +227,9 @@ def _givens(
 ) -> tuple[Given, ...]:
     """Return the arrays of a loss: its free symbols, and its free actions."""
     uses: dict[str, Kind] = {}
+    decided = {region.name for region in policy.regions}
     for part in in_order(whole):
-        if isinstance(part, Sym) and part.name not in policy.symbols:
+        if isinstance(part, Sym) and part.name not in policy.symbols | decided:
             if len(part.args) > 1:
                 raise OutsideError(f"{unicode(part)} depends on {len(part.args)} actions")
             uses.setdefault(part.name, Kind.TABLE if part.args else Kind.NUMBER)

@@ -38,6 +38,7 @@ from softcheck.derive.spell import unicode
 from softcheck.errors import SoftcheckError
 from softcheck.gradient.definition import Kind, Loss, Program, Term, Variant, Wrong
 from softcheck.losses import read
+from softcheck.losses.cases import regrouped
 from softcheck.losses.making import Made
 from softcheck.losses.places import (
     Place,
@@ -130,7 +131,7 @@ def terms(made: Made) -> tuple[Term, ...]:
     found: dict[str, Term] = {}
     for place in maker.places:
         if place.is_term and place.alone != maker.whole:
-            text = unicode(lettered(place.alone))
+            text = _text(place.alone)
             try:
                 program = maker.program(maker.slope(place.alone))
             except OutsideError:
@@ -484,7 +485,7 @@ def _with(x: Expr, symbol: str, value: Expr) -> Expr:
 
 
 def _text(x: Expr) -> str:
-    return unicode(lettered(x))
+    return unicode(lettered(regrouped(x)))
 
 
 def _value(x: Expr, values: Mapping[str, Expr]) -> Expr | None:
@@ -502,4 +503,4 @@ def _marked(loss: Expr, values: Mapping[str, Expr]) -> str:
         value = _value(x, values)
         return None if value is None else Sym(f"sg[{_text(value)}]")
 
-    return unicode(with_parts(lettered(loss), mark))
+    return unicode(with_parts(lettered(regrouped(loss)), mark))

@@ -20,6 +20,7 @@ from softcheck.derive.expr import (
     Sym,
     free_indices,
 )
+from softcheck.losses.cases import is_decided
 from softcheck.losses.settling import Policy
 from softcheck.losses.trees import (
     depends,
@@ -91,7 +92,7 @@ def _places(place: Place, policy: Policy, free: frozenset[str]) -> Iterator[Plac
         return _places(there, policy, free)
 
     match place.part:
-        case Add(terms):
+        case Add(terms) if not is_decided(place.part):
             for number, term in enumerate(terms):
                 yield from inner(term, partial(_in_sum, terms, number), _itself, is_term=True)
         case Mul(factors):
@@ -172,8 +173,12 @@ def _without(x: Expr, factor: Expr) -> Expr:
 
 
 def occurrences(x: Expr, policy: Policy, put: Put = _itself) -> Iterator[tuple[Expr, Put]]:
-    """Yield each pi, log pi, logit and logsumexp of a loss, from left to right."""
-    if is_quantity(x, policy):
+    """Yield each pi, log pi, logit, logsumexp and minimum of a loss, from left to right.
+
+    What is in a minimum is none. Where a ratio is within its clip both sides of one are the same,
+    and which of them has the gradient nobody knows.
+    """
+    if is_quantity(x, policy) or (is_decided(x) and depends(x, policy.symbols)):
         yield x, put
         return
 

@@ -24,7 +24,7 @@ from softcheck.derive.expr import (
 from softcheck.derive.kernel.terms import OutsideError
 from softcheck.derive.spell import unicode
 from softcheck.gradient.definition import Operation, Operator, Program
-from softcheck.losses.settling import Policy
+from softcheck.losses.settling import Policy, Region
 from softcheck.losses.trees import (
     at,
     exponential_sum,
@@ -67,6 +67,7 @@ class _Compiler:
     def __init__(self, policy: Policy, names: Mapping[str, str]) -> None:
         self.policy = policy
         self.names = names
+        self.regions = {region.name: region for region in policy.regions}
         self.operations: list[Operation] = []
         self.known: dict[Operation, int] = {}
 
@@ -97,6 +98,8 @@ class _Compiler:
             case Sym(policy.variable, (index,)):
                 log_policy = self.of(Log(policy.at(index)), axis)
                 return self._join("add", log_policy, self._add("logsumexp"))
+            case Sym(name, args) if name in self.regions:
+                return self._below(self.regions[name], args, axis)
             case Sym(name, ()):
                 return self._add("given", of=self.names[name])
             case Sym(name, (index,)):
@@ -147,6 +150,11 @@ class _Compiler:
     def _join(self, operator: Operator, left: int, right: int) -> int:
         by_action = self.operations[left].by_action or self.operations[right].by_action
         return self._add(operator, (left, right), by_action=by_action)
+
+    def _below(self, region: Region, actions: tuple[str, ...], axis: str | None) -> int:
+        there = dict(zip(region.actions, actions, strict=True))
+        left, right = (self.of(at(x, there), axis) for x in (region.left, region.right))
+        return self._join("below", left, right)
 
     def _fold(self, operator: Operator, parts: Sequence[Expr], axis: str | None) -> int:
         result, *rest = [self.of(part, axis) for part in parts]

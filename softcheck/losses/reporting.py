@@ -17,6 +17,8 @@ _SHAPES = {
     Kind.INDEX: "(...)",
 }
 
+_IN_CASES = "no minimum and no maximum is at a tie"
+
 
 def report(named: Named) -> result.LossReading:
     """Return what a loss is: its formulas, its proof, its arrays, its harmless stop-gradients."""
@@ -41,7 +43,7 @@ def _variant(made: Made) -> result.LossVariant:
         by=by,
         gradient=result.Formula(latex=variant.gradient_latex, reading=variant.gradient),
         status=result.Verdict.PROVED,
-        where=Proof(made.theorem, (), None).words,
+        where=Proof(made.theorem, (), None).words + (_IN_CASES,) * bool(made.policy.regions),
         family=variant.family is not None,
         arrays=(
             *(_array(given, made.action) for given in (logits, *variant.givens)),

@@ -50,6 +50,26 @@ DIVIDED = "ϑ"
 
 
 @dataclass(frozen=True)
+class Region:
+    """A comparison that is decided from the data.
+
+    Attributes
+    ----------
+    name : str
+        The symbol of what is 1 where `left` is at most `right`, and else 0.
+    actions : tuple of str
+        What it is of.
+    left, right : Expr
+        Settled.
+    """
+
+    name: str
+    actions: tuple[str, ...]
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True)
 class Policy:
     """The softmax that a loss is about.
 
@@ -61,11 +81,14 @@ class Policy:
         The symbol of the logits.
     temperature : str or None
         The symbol of what they are divided by.
+    regions : tuple of Region
+        What is decided from it, a comparison behind those that it is made of.
     """
 
     name: str
     logits: str
     temperature: str | None = None
+    regions: tuple[Region, ...] = ()
 
     @property
     def variable(self) -> str:

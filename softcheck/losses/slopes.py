@@ -32,6 +32,7 @@ from softcheck.derive.expr import (
 from softcheck.losses.settling import Policy
 from softcheck.losses.trees import (
     at,
+    collected,
     depends,
     factors_of,
     fresh,
@@ -76,7 +77,10 @@ def gradient(loss: Expr, policy: Policy, action: str, is_one: Callable[[Expr], b
         *_of_sums(found, policy, action, is_one),
     ]
     shift = total(slope for by, slope in found if by == _SHIFT)
-    return total((*parts, product((*factors_of(shift), policy.at(action)))))
+    slope = total((*parts, product((*factors_of(shift), policy.at(action)))))
+    # Where both cases of a comparison say the same it is a tie that matters to nobody, and one
+    # difference of the two that is 0.
+    return collected(slope, [region.name for region in reversed(policy.regions)])
 
 
 def by_log_policy(loss: Expr, policy: Policy, action: str) -> tuple[Expr, Expr, Expr]:

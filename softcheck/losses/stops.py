@@ -12,6 +12,7 @@ from softcheck.derive.expr import Diff, Expr, Log, Sym, children, rebuilt
 from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.terms import OutsideError
 from softcheck.derive.spell import unicode
+from softcheck.losses.cases import is_decided, regrouped
 from softcheck.losses.making import Made, of_divided
 from softcheck.losses.settling import settled
 from softcheck.losses.slopes import gradient
@@ -32,7 +33,7 @@ def harmless(made: Made) -> tuple[str, ...]:
             proved = False
         if proved:
             of = unicode(occurrence)
-            found.append(re.sub(rf"{_HELD}\([^)]*\)", f"sg[{of}]", unicode(held)))
+            found.append(re.sub(rf"{_HELD}\([^)]*\)", f"sg[{of}]", unicode(regrouped(held))))
     return tuple(found)
 
 
@@ -64,9 +65,10 @@ def _is_occurrence(x: Expr, policy: str) -> bool:
 
 
 def _occurrences(x: Expr, policy: str) -> Iterator[Expr]:
-    """Yield each pi and log pi of a formula, from left to right."""
+    """Yield each pi and log pi of a formula, from left to right, but for those of a minimum."""
     if _is_occurrence(x, policy):
         yield x
+    if _is_occurrence(x, policy) or is_decided(x):
         return
     for part in children(x):
         yield from _occurrences(part, policy)
@@ -78,6 +80,8 @@ def _with_held(x: Expr, policy: str, number: int) -> Expr:
 
     def change(part: Expr) -> Expr:
         nonlocal seen
+        if is_decided(part):
+            return part
         if not _is_occurrence(part, policy):
             return rebuilt(part, change)
         seen += 1

@@ -1,6 +1,6 @@
 """Trees that stay tidy: sums and products in one level, numbers in front, and names to print."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import count
 from string import ascii_lowercase
@@ -238,6 +238,33 @@ def shared(terms: Iterable[Expr], index: str) -> tuple[Expr, Expr]:
             for factors in split:
                 factors.remove(factor)
     return product(common), total(product(factors) for factors in split)
+
+
+def collected(x: Expr, names: Sequence[str]) -> Expr:
+    """Return a formula in whose sums some factors stand once, the first of them outermost."""
+    x = rebuilt(x, lambda part: collected(part, names))
+    if not isinstance(x, Add):
+        return x
+    for place, name in enumerate(names):
+        factors = (factor for term in x.terms for factor in factors_of(term))
+        for factor in (each for each in factors if _is_named(each, name)):
+            held = [term for term in x.terms if factor in factors_of(term)]
+            rest = total(term for term in x.terms if factor not in factors_of(term))
+            inner = total(_less_factor(term, factor) for term in held)
+            rest, inner = (collected(part, names[place:]) for part in (rest, inner))
+            terms = summands(total((rest, product((factor, inner)))))
+            return product(shared(terms, "") if terms != (ZERO,) else terms)
+    return x
+
+
+def _is_named(x: Expr, name: str) -> bool:
+    return isinstance(x, Sym) and x.name == name
+
+
+def _less_factor(x: Expr, factor: Expr) -> Expr:
+    rest = list(factors_of(x))
+    rest.remove(factor)
+    return product(rest)
 
 
 # What a formula is about

@@ -124,6 +124,20 @@ def reinforce(state, theta):
     return state.get("entropy_coef") * mean(log_pi, log_pi) - state.of["advantages"] * chosen
 
 
+def ppo_clip(state, theta):
+    log_pi, _ = log_softmax(theta)
+    ratio = mpmath.exp(log_pi[state.of["actions"]] - state.of["old_log_probs"])
+    clip, advantage = state.of["clip"], state.of["advantages"]
+    clipped = min(max(ratio, 1 - clip), 1 + clip)
+    bonus = -state.get("entropy_coef") * mean(log_pi, log_pi)
+    return -min(ratio * advantage, clipped * advantage) - bonus
+
+
+def grpo(state, theta):
+    apart = state.of["ref_log_probs"] - log_softmax(theta)[0][state.of["actions"]]
+    return ppo_clip(state, theta) + state.of["beta"] * (mpmath.exp(apart) - apart - 1)
+
+
 DEFINITIONS = {
     "sac": sac,
     "policy-gradient": policy_gradient,
@@ -133,6 +147,8 @@ DEFINITIONS = {
     "cross-entropy": cross_entropy,
     "distillation": distillation,
     "reinforce": reinforce,
+    "ppo-clip": ppo_clip,
+    "grpo": grpo,
 }
 
 

@@ -149,6 +149,24 @@ LOG_REFERENCE = np.asarray(jax.nn.log_softmax(of_numpy(REFERENCE)))
 ADVANTAGES = GENERATOR.normal(size=ROWS).astype(np.float32)
 CHOSEN = (np.arange(ROWS), LABELS)
 
+OLD = np.asarray(jax.nn.log_softmax(of_numpy(LOGITS)))[CHOSEN] + 0.3 * ADVANTAGES[::-1]
+PPO = {
+    "actions": jnp.asarray(LABELS),
+    "advantages": ADVANTAGES,
+    "old_log_probs": OLD,
+    "clip": 0.2,
+}
+
+
+def surrogate(taken):
+    ratio = jnp.exp(taken - OLD)
+    return -jnp.minimum(ratio * ADVANTAGES, jnp.clip(ratio, 0.8, 1.2) * ADVANTAGES)
+
+
+def k3(apart):
+    return jnp.exp(apart) - apart - 1
+
+
 IN_JAX = {
     "sac": (
         {"q": of_numpy(Q), "alpha": 0.2},
@@ -179,6 +197,13 @@ IN_JAX = {
     "reinforce": (
         {"actions": jnp.asarray(LABELS), "advantages": ADVANTAGES, "entropy_coef": 0.01},
         lambda pi, log_pi, _: -ADVANTAGES * log_pi[CHOSEN] + 0.01 * (pi * log_pi).sum(-1),
+    ),
+    "ppo-clip": (PPO, lambda pi, log_pi, _: surrogate(log_pi[CHOSEN])),
+    "grpo": (
+        PPO | {"ref_log_probs": LOG_REFERENCE[CHOSEN], "beta": 0.04},
+        lambda pi, log_pi, _: (
+            surrogate(log_pi[CHOSEN]) + 0.04 * k3(LOG_REFERENCE[CHOSEN] - log_pi[CHOSEN])
+        ),
     ),
 }
 

@@ -41,6 +41,8 @@ def evaluate(program, logits, arrays):  # noqa: C901  one case an operator
                 value = x[0].log()
             case "sum":
                 value = x[0].sum(-1)
+            case "below":
+                value = (x[0] <= x[1]).to(logits.dtype)
             case "at":
                 value = x[0][rows, arrays[step.of]]
         values.append(value)

@@ -47,6 +47,8 @@ def evaluate(program, logits, arrays, legal=None):  # noqa: C901  one case an op
                 value = np.log(x[0])
             case "sum":
                 value = np.where(legal, x[0], 0.0).sum(axis=0)
+            case "below":
+                value = (x[0] <= x[1]).astype(float)
             case "at":
                 value = x[0][arrays[step.of], rows]
         assert (value.ndim == 2) == step.by_action, step

@@ -63,6 +63,10 @@ def _of(name, number, dtype):
     rng = np.random.default_rng([number, len(name)])
     arrays = _arrays(made.variant, rng, dtype)
     logits = torch.tensor(rng.normal(size=(ROWS, ACTIONS)) * 1.5, dtype=dtype)
+    for given in made.variant.givens:
+        if given.kind is Kind.STATE and given.name.endswith("log_probs"):  # of a policy nearby
+            taken = torch.log_softmax(logits, -1).gather(-1, arrays["actions"][:, None])[:, 0]
+            arrays[given.name] = taken + 0.3 * arrays[given.name]
     tau = 1.0 if made.variant.temperature is None else arrays[made.variant.temperature]
 
     def gradient(slope):

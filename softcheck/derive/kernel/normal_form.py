@@ -14,6 +14,7 @@ from typing import NamedTuple, assert_never
 from softcheck.derive.expr import (
     Abbreviation,
     Add,
+    Compare,
     Condition,
     Definition,
     Delta,
@@ -77,6 +78,9 @@ class _Unfolded(NamedTuple):
     params: tuple[int, ...]
     body: Polynomial
     assumes: tuple[Assumption, ...]
+
+
+_COMPARED = {"min": "a minimum", "max": "a maximum", "≤": "a comparison", "≥": "a comparison"}
 
 
 class NormalForm:
@@ -182,6 +186,8 @@ class NormalForm:
                     apart = plus(constant(1), scaled(kronecker(at, env.get(other, other)), -1))
                     summand = self._times(summand, apart)
                 return bind(summand, at, self.facts.ones)
+            case Compare(how):
+                raise OutsideError(_COMPARED[how])
             case Abbreviation(meaning=meaning):
                 return self._of(meaning, env)
             case Diff(body, by):

@@ -11,6 +11,7 @@ from typing import assert_never
 from softcheck.derive.expr import (
     Abbreviation,
     Add,
+    Compare,
     Definition,
     Delta,
     Diff,
@@ -112,6 +113,8 @@ class Evaluator:
                 return self._log(of, env)
             case Sum() | Diff():
                 return self._remembered(x, env)
+            case Compare(how):
+                raise NoValueError(f"a {how}imum is outside what can be decided")
             case Abbreviation(meaning=meaning):
                 return self._of(meaning, env)
             case _:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from softcheck.derive.expr import (
     Abbreviation,
     Add,
+    Compare,
     Definition,
     Delta,
     Diff,
@@ -167,6 +168,8 @@ class _Written:
                 out = {self._action(other, env) for other in skip}
                 kept = (i for i in range(self.actions) if i not in out)
                 return sympy.Add(*(self.explicit(body, {**env, index: i}) for i in kept))
+            case Compare():
+                raise TypeError(x)  # no point has a value that is to be confirmed
             case Abbreviation(meaning=meaning):
                 return self.explicit(meaning, env)
             case Diff(body, by):

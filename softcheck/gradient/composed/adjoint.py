@@ -5,6 +5,7 @@ simplified gradient is made of: pi exp(log rho - log pi) is as large as rho wher
 is a model of other people's rounding; no check takes its value for the truth.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 from operator import add
@@ -32,6 +33,7 @@ def parts(program: Program, on: Running) -> tuple[Rounded, Rounded, Rounded]:
 
 def sides(program: Program, on: Running) -> tuple[Rounded, Rounded, Rounded]:
     """Return h = dL/dpi, W = dL/dlog pi and kappa = dL/dlogsumexp, each beside the others."""
+    on = replace(on, units=-1.0)  # both cases of a tie have shares, which cancel one by one
     values = interpret(program, on)
     beside = [ZERO] * len(values)
     beside[-1] = ONE
@@ -80,6 +82,8 @@ def _shares(
             return [(x - value).exp()]
         case "sum" if x.value.ndim < 2:
             return [precise(on.size)]
+        case "below":
+            return [ZERO, ZERO]
         case "at" if x.value.ndim > 1:
             return [on.leaf(Operation("indicator", of=step.of, by_action=True))]
     return [None] * len(operands)

@@ -21,7 +21,7 @@ from softcheck.gradient.policy import (
     States,
     sum_of_products,
 )
-from softcheck.gradient.tolerance import summation
+from softcheck.gradient.tolerance import U, summation
 
 Data: TypeAlias = Mapping[str, Any]
 """Arrays by name: (actions, rows), (rows,) or (1,), and whole numbers of an action each (rows,)."""
@@ -64,13 +64,17 @@ def softmax_of(
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Programs on arrays that carry their error: (actions, rows), and (rows,) or (1,)."""
+    """Programs on arrays that carry their error: (actions, rows), and (rows,) or (1,).
+
+    A comparison is a tie where it is as close as `units` times the error, and then it is off by 1.
+    """
 
     data: Data
     shape: tuple[int, int]
     buffers: Buffers
     legal: Flags | None
     softmax: Softmax
+    units: float = 1.0
 
     def leaf(self, step: Operation) -> Rounded:
         """Return a number, an array, or a quantity of the policy."""
@@ -122,6 +126,11 @@ class Running:
         """Return the largest value of each state, a number that is no result."""
         legal = x.value if self.legal is None else np.where(self.legal, x.value, -np.inf)
         return precise(np.max(np.broadcast_to(legal, self.shape), axis=0))
+
+    def below(self, x: Rounded, y: Rounded) -> Rounded:
+        """Return 1 where x is at most y, and 0 elsewhere."""
+        apart = np.abs(x.value - y.value) > self.units * U * (x.error + y.error)
+        return Rounded((x.value <= y.value).astype(np.float64), np.where(apart, 0.0, 1.0 / U))
 
     def at(self, x: Rounded, index: str) -> Rounded:
         """Return the entry at the action whose number an array holds."""

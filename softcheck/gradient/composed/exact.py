@@ -4,7 +4,7 @@ It is the central difference of the loss from its definition, with h = 1e-25: tr
 order of h^2. What the difference cancels, and what a small pi(a) makes of it, are digits more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import log
@@ -55,6 +55,8 @@ class _Digits:
     context: Any
     block: Block
     softmax: dict[str, Any] = field(default_factory=dict)
+    comparisons: list[Any] = field(default_factory=list)
+    decided: Iterator[Any] | None = None
 
     def __post_init__(self) -> None:
         self.legal = np.flatnonzero(np.isfinite(self.block.logits[:, 0]))
@@ -73,8 +75,11 @@ class _Digits:
 
     def derivative(self, program: Program, action: int) -> float:
         """Return the difference quotient by the logit of an action."""
-        up, down = (self._moved(program, action, sign * self.h) for sign in (1, -1))
+        self.comparisons, self.decided = [], None
         try:
+            if any(step.operator == "below" for step in program.operations):
+                self._moved(program, action, self.context.zero)
+            up, down = (self._moved(program, action, sign * self.h) for sign in (1, -1))
             return float((up - down) / (2 * self.h))
         except TypeError:  # a complex number
             return float("nan")
@@ -90,10 +95,20 @@ class _Digits:
         self.softmax = {
             "policy": weights / Z, "log_policy": theta - logsumexp, "logsumexp": logsumexp
         }  # fmt: skip
+        if t:
+            self.decided = iter(self.comparisons)
         try:
             return interpret(program, self)[-1][0]
         except ZeroDivisionError:
             return self.context.nan
+
+    def below(self, x: Any, y: Any) -> Any:
+        """Return what was decided before a logit moved; or decide it then."""
+        if self.decided is None:
+            flags = [self.context.mpf(int(z <= w)) for z, w in np.broadcast(x, y)]
+            self.comparisons.append(np.array(flags, dtype=object))
+            return self.comparisons[-1]
+        return next(self.decided, np.array([self.context.nan]))
 
     def leaf(self, step: Operation) -> Any:
         match step.operator, step.of:

@@ -28,6 +28,9 @@ class Arithmetic(Protocol[Value]):
     def logsumexp(self, x: Value) -> Value:
         """Return the logarithm of the sum of the exponentials at the legal actions."""
 
+    def below(self, x: Value, y: Value) -> Value:
+        """Return 1 where x is at most y before anything moves, and 0 elsewhere."""
+
     def at(self, x: Value, index: str) -> Value:
         """Return the entry at the action whose number an array holds."""
 
@@ -40,7 +43,9 @@ def interpret(program: Program, arithmetic: Arithmetic[Value]) -> list[Value]:
     return values
 
 
-def perform(step: Operation, operands: list[Any], arithmetic: Arithmetic[Any]) -> Any:
+def perform(  # noqa: C901  one case an operator
+    step: Operation, operands: list[Any], arithmetic: Arithmetic[Any]
+) -> Any:
     """Return the value of a step from those of its operands."""
     match step.operator:
         case "add":
@@ -59,6 +64,8 @@ def perform(step: Operation, operands: list[Any], arithmetic: Arithmetic[Any]) -
             return arithmetic.sum(operands[0])
         case "logsumexp" if operands:
             return arithmetic.logsumexp(operands[0])
+        case "below":
+            return arithmetic.below(*operands)
         case "at":
             return arithmetic.at(operands[0], str(step.of))
         case _:

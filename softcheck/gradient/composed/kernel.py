@@ -40,12 +40,15 @@ class Composed:
     block : Block
         Its logits and `data`.
     buffers : Buffers
+    units : float
+        What a dump may be off in units of its running error in float64: see `Running`.
     """
 
     loss: Program
     slope: Program
     block: Block
     buffers: Buffers
+    units: float = 1.0
 
     @Once
     def policy(self) -> Policy:
@@ -66,7 +69,8 @@ class Composed:
         block, buffers = self.block, self.buffers
         legal = np.isfinite(block.logits) if self.policy.deep else None
         softmax = softmax_of(block, self.policy, legal, buffers, far=far)
-        return Running(block.data, block.logits.shape, buffers, legal, softmax)
+        units = self.units if far else 1.0
+        return Running(block.data, block.logits.shape, buffers, legal, softmax, units)
 
     @np.errstate(all="ignore")  # where nothing is known, the error says so
     def _steps(self, program: Program, on: Running) -> list[Rounded]:

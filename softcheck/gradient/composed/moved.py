@@ -129,6 +129,10 @@ class Stepped:
         top = self.running.highest(x.value)
         return self.sum((x + still(-top)).exp()).log() + still(top)
 
+    def below(self, x: Moved[Rounded], y: Moved[Rounded]) -> Moved[Rounded]:
+        """Return 1 where x is at most y before anything moves, and 0 elsewhere."""
+        return still(self.running.below(x.value, y.value))
+
     def at(self, x: Moved[Rounded], index: str) -> Moved[Rounded]:
         """Return the entry at the action whose number an array holds."""
         change = None if x.change is None else self.running.at(x.change, index)

@@ -214,7 +214,9 @@ class Shift(Generic[Change]):
         """Return what the logits move, or else a number that stays."""
         if step.operator in self._moved:
             return self._moved[step.operator]
-        value = self.running.leaf(step)
+        return self._still(self.running.leaf(step))
+
+    def _still(self, value: Rounded) -> Moved[Change] | Shifted[Change]:
         return Shifted(Moved(value), {}, ()) if value.value.ndim > 1 else Moved(value)
 
     def exp(self, x: Moved[Change] | Shifted[Change]) -> Moved[Change] | Shifted[Change]:
@@ -241,6 +243,13 @@ class Shift(Generic[Change]):
         value = x.value if isinstance(x, Moved) else x.own.value
         top = self.running.highest(value)
         return self.sum((x + still(-top)).exp()).log() + still(top)
+
+    def below(
+        self, x: Moved[Change] | Shifted[Change], y: Moved[Change] | Shifted[Change]
+    ) -> Moved[Change] | Shifted[Change]:
+        """Return 1 where x is at most y before anything moves, and 0 elsewhere."""
+        left, right = (z.value if isinstance(z, Moved) else z.own.value for z in (x, y))
+        return self._still(self.running.below(left, right))
 
     def at(self, x: Moved[Change] | Shifted[Change], index: str) -> Moved[Change]:
         """Return the entry at the action whose number an array holds."""

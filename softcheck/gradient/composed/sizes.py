@@ -55,6 +55,8 @@ class Sizes:
                 return first / of[1][1]
             case "power" if cast("int", step.of) > 0:
                 return first ** cast("int", step.of)
+            case "below":  # where it is 0, so is nothing that it is decided from
+                return np.ones_like(own)
             case "log":  # where it is 0, what it is of is not
                 return own + first / magnitude
             case "logsumexp":

@@ -3,6 +3,7 @@
 A new kind of node needs an example here. Where one who walks trees does not know it, mypy says so.
 """
 
+import re
 from dataclasses import fields
 from fractions import Fraction
 from typing import get_args
@@ -14,6 +15,7 @@ import pytest
 from softcheck.derive.expr import (
     ONE,
     Add,
+    Compare,
     Delta,
     Diff,
     Div,
@@ -34,6 +36,7 @@ from softcheck.derive.expr import (
     walk,
 )
 from softcheck.derive.kernel.normal_form import NormalForm
+from softcheck.derive.kernel.terms import OutsideError
 from softcheck.derive.kernel.theorems import Facts
 from softcheck.derive.points.evaluate import Evaluator, NoValueError
 from softcheck.derive.points.jets import Arithmetic
@@ -41,7 +44,7 @@ from softcheck.derive.points.refute import Claim, refute
 from softcheck.derive.points.witness import DisagreementError, confirm
 from softcheck.derive.reading.notation.cursor import Found, Scope
 from softcheck.derive.reading.notation.grammar import parse
-from softcheck.derive.reading.tokens import tokenize
+from softcheck.derive.reading.tokens import ReadError, tokenize
 from softcheck.derive.spell import latex, unicode
 
 X_A, X_B, X_K = (Sym("x", (index,)) for index in "abk")
@@ -69,7 +72,7 @@ EXAMPLES = {
 }
 """A tree with each kind of node at its top, how it is spelled, and the same in other nodes."""
 
-KINDS = get_args(Expr)
+KINDS = [kind for kind in get_args(Expr) if kind is not Compare]
 TREES = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 FACTS = Facts({}, (), frozenset(), frozenset({"w", "p"}), frozenset({"w", "x"}))
 FLOATS = Arithmetic(float, lambda x: float(mpmath.exp(x)), lambda x: float(mpmath.log(x)))
@@ -166,6 +169,34 @@ def test_a_tree_needs_the_quantities_that_it_names_and_no_other(kind):
         left = {key: value for key, value in known.items() if key[0] != name}
         with pytest.raises(NoValueError, match=f"{name} has no meaning"):
             evaluation(2, left)(tree, at)
+
+
+@pytest.mark.parametrize(("how", "spelled"), [("min", "min(x(a), w)"), ("max", "max(x(a), w)")])
+def test_what_is_not_decided_is_read_and_has_neither_form_nor_value(how, spelled):
+    tree = Compare(how, X_A, W)
+    assert unicode(tree) == spelled
+    text = latex(tree)
+    assert parse(tokenize(text, 0, len(text), {}), Scope(), Found(), 0) == tree
+    assert children(tree) == (X_A, W)
+    assert free_indices(tree) == {"a"}
+    with pytest.raises(OutsideError, match=f"a {how}imum"):
+        NormalForm(FACTS).proved(tree, tree)
+    with pytest.raises(NoValueError, match=f"a {how}imum is outside"):
+        evaluation(2)(tree, {"a": 0})
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        (r"\max_a x(a)", "a maximum is outside what can be decided"),
+        (r"\max(x(a))", "a max of 1 quantities, not of two"),
+        (r"\mathrm{clip}(x(a), w)", "a clip of 2 quantities, not of three"),
+        (r"\mathrm{clip} x(a)", "what clip is of in brackets"),
+    ],
+)
+def test_what_is_no_minimum_of_two_is_refused(text, refused):
+    with pytest.raises(ReadError, match=re.escape(refused)):
+        parse(tokenize(text, 0, len(text), {}), Scope(), Found(), 0)
 
 
 def test_an_action_is_bound_where_a_sum_says_so_and_free_in_what_it_leaves_out():

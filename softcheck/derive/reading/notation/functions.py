@@ -5,7 +5,19 @@ A logarithm takes one factor, an exponential a factor or what stands in its brac
 
 from collections.abc import Sequence
 
-from softcheck.derive.expr import ONE, Div, Exp, Expr, Log, Num, Pow, Sum, Sym, free_indices
+from softcheck.derive.expr import (
+    ONE,
+    Compare,
+    Div,
+    Exp,
+    Expr,
+    Log,
+    Num,
+    Pow,
+    Sum,
+    Sym,
+    free_indices,
+)
 from softcheck.derive.limits import NESTING
 from softcheck.derive.reading.notation.cursor import spelled, split
 from softcheck.derive.reading.notation.entries import entry, renamed
@@ -56,6 +68,21 @@ def _argument(parser: Parser) -> Expr:
         raise ReadError(REACH.format("this function"), parser.peek().start)
     parser.reach = parser.i
     return body
+
+
+def extreme(parser: Parser) -> Expr:
+    r"""Read `\min(x, y)`, `\max(x, y)` and `\mathrm{clip}(x, a, b)` as min(max(x, a), b)."""
+    token = parser.take()
+    if not parser.starts_bracket():
+        raise parser.refuse(f"what {token.text} is of in brackets")
+    parts = [parser.whole(part) for part in split(parser.inside(parser.take()), {","})]
+    match token.text, parts:
+        case "min" | "max" as how, [left, right]:
+            return Compare(how, left, right)
+        case "clip", [of, low, high]:
+            return Compare("min", Compare("max", of, low), high)
+    number = "three" if token.text == "clip" else "two"
+    raise ReadError(f"a {token.text} of {len(parts)} quantities, not of {number}", token.start)
 
 
 def softmax(parser: Parser) -> Expr:

@@ -6,6 +6,7 @@ from typing import assert_never
 from softcheck.derive.expr import (
     ZERO,
     Add,
+    Compare,
     Delta,
     Diff,
     Div,
@@ -78,6 +79,10 @@ def is_gradient(x: Expr, at: int) -> bool:  # noqa: C901  one case a node
             return is_gradient(over, at)
         case Pow(inner) | Exp(inner) | Log(inner):
             _number(inner, at)
+            return False
+        case Compare(_, left, right):
+            _number(left, at)
+            _number(right, at)
             return False
         case Sum(_, body) | Expect(_, _, body):
             return is_gradient(body, at)

@@ -14,6 +14,7 @@ from softcheck.derive.reading.notation.derivatives import fraction, partial
 from softcheck.derive.reading.notation.functions import (
     divergence,
     exponential,
+    extreme,
     logarithm,
     power_of_e,
     softmax,
@@ -67,10 +68,14 @@ def parse(tokens: Sequence[Token], scope: Scope, found: Found, at: int) -> Expr:
 
 
 class _Grammar(Parser):
-    def form(self) -> Form | None:
+    def form(self) -> Form | None:  # noqa: C901  one case a kind of token
         token = self.peek()
         if token.kind in ("letter", "font") and token.text == "D" and self._is_divergence():
             return divergence
+        if token.kind in ("command", "font") and token.text in ("min", "max"):
+            # Of a set, as in max_a Q(a), it is outside of what can be decided.
+            set_opens = self.sees("{", kind="command", ahead=1)
+            return extreme if set_opens or self.sees("(", "[", ahead=1) else None
         match token.kind:
             case "command":
                 return _COMMANDS.get(token.text)
@@ -175,6 +180,7 @@ _WORDS: dict[str, Form] = {
     "ln": logarithm,
     "exp": exponential,
     "KL": divergence,
+    "clip": extreme,
     "Cov": covariance,
     "Var": covariance,
 }

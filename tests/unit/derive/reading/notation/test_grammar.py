@@ -37,6 +37,7 @@ WORDS = {
     "ln": (r"\mathrm{ln} x(a)", "log x(a)"),
     "exp": (r"\mathrm{exp}(x(a))", "exp(x(a))"),
     "KL": (r"\mathrm{KL}(p \| q)", "D_KL(p‖q)"),
+    "clip": (r"\mathrm{clip}(x(a), y, 2)", "clip(x(a), y, 2)"),
     "Cov": (
         r"\mathrm{Cov}_{b \sim p}(x(b), y(b))",
         "E_{b~p}[x(b) y(b)] − E_{b~p}[x(b)] E_{b~p}[y(b)]",
