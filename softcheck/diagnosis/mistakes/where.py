@@ -210,8 +210,9 @@ ISOLATED_ENTRIES = Mistake(
     code="isolated-entries",
     phrase="few entries are wrong and all others are right",
     what=(
-        "The formula is right. Look at what is special about these places: padding, terminal "
-        "states, an index that was written twice, damaged memory."
+        "What is computed everywhere is right, so look at what is special about these places: "
+        "padding, terminal states, values so large that something clips them, an index that was "
+        "written twice, damaged memory."
     ),
     wrong="G = T but at the places listed",
     wrong_line="grad[terminal] *= -1",
