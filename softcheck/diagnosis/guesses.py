@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf, log2
+from typing import NamedTuple
 
 import numpy as np
 
@@ -55,6 +56,8 @@ class Guess:
         What the loss has for it.
     term : Term or None
         The one whose factor was fitted.
+    terms : sequence of Term
+        Those whose factors were all fitted, in the order of `parts`.
     coarse : Coarse or None
         What the gradient was rounded by, if that is the mistake.
     in_part : bool
@@ -66,6 +69,7 @@ class Guess:
     cost: float
     wrong: Wrong | None = None
     term: Term | None = None
+    terms: Sequence[Term] = ()
     coarse: Coarse | None = None
     in_part: bool = False
 
@@ -77,7 +81,8 @@ class Guess:
     @property
     def is_named(self) -> bool:
         """Whether no number was fitted, and nothing rounded."""
-        return self.coarse is None and self.term is None and OTHER_SCALE.code not in self.names
+        fitted = self.term is not None or self.terms or OTHER_SCALE.code in self.names
+        return self.coarse is None and not fitted
 
     @property
     def factor(self) -> float:
@@ -244,6 +249,46 @@ def _fitted(on: Formulas, terms: Sequence[Term]) -> Iterator[Guess]:
         more = dot(grad - right, part) / (dot(part, part) or 1.0)
         parts = ((None, 1.0), (term.slope, more))
         yield Guess(parts, (TERM_SCALED.code,), NAMED + FREE, term=term)
+    outer = _outer(on, terms)
+    if len(outer) > 1:
+        found, _ = factors(on, terms)
+        several = tuple((term.slope, x.factor) for term, x in zip(outer, found, strict=True))
+        cost = NAMED + FREE * len(outer)
+        yield Guess(several, (TERM_SCALED.code,), cost, terms=outer)
+
+
+class Factor(NamedTuple):
+    """What a term is multiplied by, and its standard error."""
+
+    term: str
+    factor: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"({self.factor:.4g} ± {self.error:.1g}) times {self.term}"
+
+
+def factors(on: Formulas, terms: Sequence[Term]) -> tuple[list[Factor], float]:
+    """Return the factors of the terms by least squares, and what part of the gradient is left."""
+    named: list[tuple[str, Program | None]]
+    named = [(term.text, term.slope) for term in _outer(on, terms)] or [("the loss", None)]
+    grad = _weighed(on.view, on.view.grad).ravel()
+    columns = np.stack([_weighed(on.view, on.value(slope)).ravel() for _, slope in named], axis=1)
+    size = np.linalg.norm(columns, axis=0)
+    columns /= np.where(size > 0, size, 1.0)
+    found, *_ = np.linalg.lstsq(columns, grad, rcond=None)
+    rest = grad - np.einsum("ei,i->e", columns, found)
+    freedom = max(1, int(np.count_nonzero(grad)) - len(named))
+    spread = np.linalg.pinv(np.einsum("ei,ej->ij", columns, columns)).diagonal()
+    errors = np.sqrt(np.maximum(spread, 0.0) * dot(rest, rest) / freedom) / size
+    left = float(np.linalg.norm(rest) / (np.linalg.norm(grad) or 1.0))
+    made = zip(named, found / size, errors, strict=True)
+    return [Factor(text, float(x), float(error)) for (text, _), x, error in made], left
+
+
+def _outer(on: Formulas, terms: Sequence[Term]) -> list[Term]:
+    """Return the terms that add up to the loss, but for those that have no gradient here."""
+    return [term for term in terms if term.is_outer and on.value(term.slope).any()]
 
 
 def _weighed(view: View, x: Entries) -> Array:

@@ -253,7 +253,23 @@ def test_what_no_formula_gives_is_unexplained():
     def noisy(arrays):
         return arrays["grad"] + torch.tensor(noise, dtype=torch.float32)
 
-    assert _named(_case(_cross_entropy, grad=noisy)) == ["unexplained"]
+    (found,) = _case(_cross_entropy, grad=noisy).diagnosis
+    assert found.code == "unexplained"
+    for each in found.evidence["factors"]:
+        assert abs(each["factor"] - 1.0) < 4.0 * each["error"]
+    assert 0.01 < found.evidence["misfit"] < 1
+
+
+def test_several_terms_with_factors_of_their_own():
+    def code(x, j):
+        spread = torch.log_softmax(x, -1).mean(-1)
+        return _cross_entropy(x, j, hard=0.8, z=3e-3) + 0.03 * spread
+
+    (found,) = _case(code).diagnosis
+    assert found.code == "term-scaled"
+    measured = {each["term"][:12]: each["factor"] for each in found.evidence["factors"]}
+    wanted = {"−(1 − ϵ) log": 8 / 9, "−(ϵ / n) Σ_a": 0.7, "ζ · (log (Σ_": 3.0}
+    assert measured == pytest.approx(wanted, rel=1e-4)
 
 
 def test_a_name_has_to_hold_in_every_state_beyond_those_that_are_tried_first():
