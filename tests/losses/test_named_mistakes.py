@@ -25,27 +25,27 @@ VARIANTS = [
 ]
 
 
-def _table(given, rng):
+def _table(given, rng, rows, actions):
     if given.legal == "not negative":
-        return rng.dirichlet(np.ones(ACTIONS), size=ROWS)
-    table = rng.normal(size=(ROWS, ACTIONS))
+        return rng.dirichlet(np.ones(actions), size=rows)
+    table = rng.normal(size=(rows, actions))
     if given.name.endswith("log_probs"):
         table -= np.log(np.exp(table).sum(axis=-1, keepdims=True))
     return table
 
 
-def _arrays(variant, rng, dtype):
+def _arrays(variant, rng, dtype, rows=ROWS, actions=ACTIONS):
     """Ordinary numbers, with coefficients far from those at which mistakes are the same."""
     made = {}
     for given in variant.givens:
         match given.kind:
             case Kind.INDEX:
-                made[given.name] = torch.tensor(rng.integers(ACTIONS, size=ROWS))
+                made[given.name] = torch.tensor(rng.integers(actions, size=rows))
                 continue
             case Kind.TABLE:
-                value = _table(given, rng)
+                value = _table(given, rng, rows, actions)
             case Kind.STATE:
-                value = rng.normal(size=ROWS)
+                value = rng.normal(size=rows)
             case _:
                 value = 1.7 if given.name == "temperature" else rng.uniform(0.05, 0.4)
         made[given.name] = torch.tensor(value, dtype=dtype)
@@ -182,6 +182,13 @@ def test_states_that_weigh_nothing_are_no_exception():
     assert found.message.startswith("the term ζ · (log (Σ_a exp(θ(a))))² has no gradient: ")
 
 
+def test_weights_that_are_not_used():
+    weights = torch.tensor(np.linspace(0.3, 2.0, 60), dtype=torch.float32)
+    assert _named(_case(_cross_entropy, weights=lambda arrays: weights)) == ["weights-ignored"]
+    case = _case(_cross_entropy, weights=lambda arrays: weights, reduce=torch.sum)
+    assert _named(case) == ["weights-ignored+summed-over-states"]
+
+
 def test_what_data_cannot_tell_apart_is_said_beside_the_simplest():
     case = _case(lambda x, j: _cross_entropy(x, j, z=0.0), actions=4000, rows=4)
     (found,) = case.diagnosis
@@ -315,3 +322,23 @@ def test_a_wrong_value_of_the_loss_says_that_it_is_another_loss():
     assert found.code == "term-missing"
     assert found.evidence["loss_is_right"] is False
     assert "another loss" in found.message
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "distillation", "kl-regularised"])
+@pytest.mark.parametrize(("rows", "actions"), [(1, 4), (3, 2), (30, 5)])
+@pytest.mark.filterwarnings("error")
+def test_gradients_that_are_odd_numbers_end_in_a_diagnosis(name, rows, actions):
+    rng = np.random.default_rng(6)
+    made = read(name).variants[0]
+    arrays = _arrays(made.variant, rng, torch.float64, rows, actions)
+    logits = torch.tensor(rng.normal(size=(rows, actions)))
+    noise = rng.normal(size=(rows, actions))
+    for far, grad, code in (
+        (1, noise, "unexplained"),
+        (1, 1e300 * noise, "unexplained"),
+        (300, noise, "unexplained"),
+        (1, np.inf * noise, "not-finite"),
+        (1, 0 * noise, "detached-policy"),
+    ):
+        case = verified(name, {"logits": far * logits, **arrays, "grad": torch.tensor(grad)})
+        assert _named(case) == [code]
