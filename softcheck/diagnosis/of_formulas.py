@@ -281,13 +281,16 @@ def _unexplained(
 def _of_fit(moments: fit.Moments, summary: str) -> Diagnosis:
     """Say the scale of a gradient whose entries all pass, and the factor of its entropy."""
     scale, ratio = fit.fitted(moments)
-    off = [
-        (code, float(found.value))
-        for code, found in ((OTHER_SCALE.code, scale), (TERM_SCALED.code, ratio))
-        if found is not None and abs(found.value - 1.0) > found.tolerance
-    ]
-    codes = [code for code, _ in off] or [UNEXPLAINED.code]
+    codes: list[str] = []
+    evidence: dict[str, object] = {"codes": codes}
+    if scale is not None and abs(scale.value - 1.0) > scale.tolerance:
+        codes.append(OTHER_SCALE.code)
+        evidence["scale"] = float(scale.value)
+    if ratio is not None and abs(ratio.value - 1.0) > ratio.tolerance:
+        codes.append(TERM_SCALED.code)
+        evidence |= {"term": moments.entropy, "factor": float(ratio.value)}
+    if not codes:
+        codes.append(UNEXPLAINED.code)
     phrase = " and ".join(MISTAKES[code].phrase for code in codes)
-    said = f"every entry passes, all of them together do not: {summary}"
-    evidence: dict[str, object] = {"codes": codes, **dict(off)}
-    return Diagnosis(code="+".join(codes), message=f"{phrase}: {said}", evidence=evidence)
+    message = f"{phrase}: every entry passes, all of them together do not: {summary}"
+    return Diagnosis(code="+".join(codes), message=message, evidence=evidence)

@@ -254,6 +254,22 @@ def test_a_mistake_in_some_states_alone():
     assert "in 9 of 60 states" in found.message
 
 
+def test_what_only_all_entries_together_show_is_said_by_its_number():
+    rng = np.random.default_rng(4)
+    table = torch.tensor(rng.normal(size=(3000, 20)), dtype=torch.float32)
+    advantages = torch.tensor(rng.normal(size=3000), dtype=torch.float32)
+    actions = torch.tensor(rng.integers(20, size=3000))
+    logits = table.clone().requires_grad_()
+    log_pi = torch.log_softmax(logits, -1)
+    taken = log_pi.gather(-1, actions[:, None])[:, 0]
+    loss = -advantages * taken + 0.200004 * (log_pi.exp() * log_pi).sum(-1)
+    loss.mean().backward()
+    arrays = {"logits": table, "actions": actions, "advantages": advantages, "grad": logits.grad}
+    (found,) = verified("reinforce", {**arrays, "entropy_coef": torch.tensor(0.2)}).diagnosis
+    assert (found.code, found.evidence["term"]) == ("term-scaled", "entropy_coef")
+    assert found.evidence["factor"] == pytest.approx(1.00002, abs=2e-7)
+
+
 def test_what_no_formula_gives_is_unexplained():
     noise = np.random.default_rng(5).normal(size=(60, 20)) * 1e-4
 
