@@ -204,7 +204,8 @@ def _explained(
         "codes": list(made.names),
         **_numbers(made),
         "also": also,
-        "instead_of": [
+        "instead_of": ["+".join(other.names) for other in others],
+        "alternatives": [
             {"code": "+".join(other.names), "said": _said(other, view), **_numbers(other)}
             for other in others
         ],
