@@ -275,7 +275,7 @@ class Total(Merging):
         part.scale.add(expected.scale)
         return part
 
-    @np.errstate(all="ignore")  # where there is no size there is nothing to see
+    @np.errstate(all="ignore")  # what is not finite is compared too
     def tally(self) -> Tally:
         """Compare the two totals; summing over the states rounds too."""
         scale = float(self.scale)

@@ -378,11 +378,10 @@ def check(moments: Moments, alpha: float | None) -> Tally:
     if moments.skipped:
         said.append(f"{moments.skipped} entries that are not finite were left out")
     actual, expected, tolerances, scale = np.array(rows).T.copy()
-    with np.errstate(divide="ignore"):  # there is nothing to see of what cannot be told
-        seen = sight(tolerances, scale, Buffers())
-        tally = compare(
-            actual, expected, tolerances, seen, Buffers(), entries=len(rows), start=0, limit=2
-        )
+    seen = sight(tolerances, scale, Buffers())
+    tally = compare(
+        actual, expected, tolerances, seen, Buffers(), entries=len(rows), start=0, limit=2
+    )
     tally.spots = [spot._replace(state=None, about=said[spot.state or 0]) for spot in tally.spots]
     tally.summary = "; ".join(said)
     if moments.signed:
