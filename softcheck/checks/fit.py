@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.checks.dumps import Sides, largest_logit, underflow
+from softcheck.checks.dumps import Sides, coarse_factor, largest_logit, underflow
 from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, sight
@@ -218,6 +218,8 @@ class Moments(Merging):
         coarsest = max(dump.stored.unit, dump.computed.unit)
         alike = np.minimum(coarsest * largest_logit(e), 1.0) / dump.computed.factor
         columns[_SHARED] += alike * columns[_SIZES]
+        # A reduction that has few digits is off by the same in all states.
+        columns[_SHARED] += coarse_factor(e) * np.abs(columns[[3, 5]] + columns[4])
         if dump.stored.unit > dump.computed.unit:
             of_digits = [_by_digits(actual, dump.stored.unit * (x * r)) for x in (a, b)]
             made.by_digits = np.array(of_digits)

@@ -342,3 +342,18 @@ def test_what_is_stored_alike_is_the_same_for_any_cut():
     # 15,000 roundings, each by less than half of what it may be, hardly ever alike.
     expected = 0.45 * 6.0 / math.sqrt(15_000) / 2**11
     assert whole.stored_alike(scale) == pytest.approx(expected, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("times", "scale", "status"), [(1.0, "1.047", Status.PASSED), (2.0, "2.095", Status.FAILED)]
+)
+def test_a_factor_that_was_rounded_is_no_wrong_scale(times, scale, status):
+    """Ten and a half of the smallest numbers of float16 are eleven, once they are rounded."""
+    q, logits = 300.0 * tables(14, 400)
+    quantum = 2.0**-24
+    grad = times * (11.0 * quantum * sum(parts(q, logits / 300.0))).astype(np.float16)
+    given = {"q": q, "logits": logits / 300.0, "grad": grad, "alpha": ALPHA}
+    case = case_from_arrays(given | {"weights": np.full(400, 10.5 * quantum)})
+    checks = {check.name: check for check in verify_case(case, Settings()).checks}
+    assert f"scale fitted {scale}" in checks["fit"].reason
+    assert checks["fit"].status == status
