@@ -218,8 +218,12 @@ class Moments(Merging):
         coarsest = max(dump.stored.unit, dump.computed.unit)
         alike = np.minimum(coarsest * largest_logit(e), 1.0) / dump.computed.factor
         columns[_SHARED] += alike * columns[_SIZES]
-        # A reduction that has few digits is off by the same in all states.
-        columns[_SHARED] += coarse_factor(e) * np.abs(columns[[3, 5]] + columns[4])
+        # A reduction that has few digits is off by the same in all states. So is logsumexp where
+        # logits are much alike, and K of 16 bits is too small for `COHERENT` to hold that.
+        scale = coarse_factor(e)
+        if dump.computed.unit > Precision.FLOAT32.unit:
+            scale = scale + np.minimum(dump.computed.unit * np.abs(e.policy.logsumexp), 1.0)
+        columns[_SHARED] += scale * np.abs(columns[[3, 5]] + columns[4])
         if dump.stored.unit > dump.computed.unit:
             of_digits = [_by_digits(actual, dump.stored.unit * (x * r)) for x in (a, b)]
             made.by_digits = np.array(of_digits)

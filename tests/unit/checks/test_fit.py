@@ -357,3 +357,16 @@ def test_a_factor_that_was_rounded_is_no_wrong_scale(times, scale, status):
     checks = {check.name: check for check in verify_case(case, Settings()).checks}
     assert f"scale fitted {scale}" in checks["fit"].reason
     assert checks["fit"].status == status
+
+
+@pytest.mark.parametrize(("off", "status"), [(0.0156, Status.PASSED), (0.05, Status.FAILED)])
+def test_normalisers_that_are_rounded_alike_are_no_wrong_scale(off, status):
+    """Of nearly equal logits about 30 all are 31.61, and 31.625 once they are rounded."""
+    q, noise = tables(15, 400)
+    logits = (30.0 + 1e-3 * noise).astype(np.float16).astype(float)
+    assert math.log(5) + 30.0 == pytest.approx(31.61, abs=0.001)
+    grad = ((1.0 - off) * sum(parts(q, logits))).astype(np.float16)
+    given = {"q": q, "logits": logits, "grad": grad, "alpha": ALPHA}
+    checks = {each.name: each for each in verify_case(case_from_arrays(given), Settings()).checks}
+    assert checks["gradient"].failed == 0
+    assert checks["fit"].status == status
