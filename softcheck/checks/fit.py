@@ -19,7 +19,7 @@ from softcheck.checks.dumps import Sides, coarse_factor, largest_logit, underflo
 from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, sight
-from softcheck.gradient.policy import Array, Buffers, Entries, States, sum_of_products
+from softcheck.gradient.policy import Array, Buffers, Entries, PerState, States, sum_of_products
 from softcheck.gradient.tolerance import Precision, U
 
 Columns: TypeAlias = Array  # (columns, states)
@@ -218,12 +218,7 @@ class Moments(Merging):
         coarsest = max(dump.stored.unit, dump.computed.unit)
         alike = np.minimum(coarsest * largest_logit(e), 1.0) / dump.computed.factor
         columns[_SHARED] += alike * columns[_SIZES]
-        # A reduction that has few digits is off by the same in all states. So is logsumexp where
-        # logits are much alike, and K of 16 bits is too small for `COHERENT` to hold that.
-        scale = coarse_factor(e)
-        if dump.computed.unit > Precision.FLOAT32.unit:
-            scale = scale + np.minimum(dump.computed.unit * np.abs(e.policy.logsumexp), 1.0)
-        columns[_SHARED] += scale * np.abs(columns[[3, 5]] + columns[4])
+        columns[_SHARED] += _of_all(e) * np.abs(columns[[3, 5]] + columns[4])
         if dump.stored.unit > dump.computed.unit:
             of_digits = [_by_digits(actual, dump.stored.unit * (x * r)) for x in (a, b)]
             made.by_digits = np.array(of_digits)
@@ -255,6 +250,19 @@ class Moments(Merging):
         """
         parts = along @ self.by_digits
         return SIGMAS * sqrt(float(parts @ parts)) * _STEP / self.stored.unit
+
+
+def _of_all(e: Evaluation) -> PerState:
+    """Return how far the entries of a state may be off as those of other states, over themselves.
+
+    A reduction that has few digits is the same in all states. So is what logsumexp rounds where
+    logits are much alike, and K of 16 bits is too small for `COHERENT` to hold that. A label's
+    entries are nearly the same in many states, and so are the parts that they are added from.
+    """
+    dump, scale = e.dumps["gradient"], coarse_factor(e)
+    if dump.computed.unit > Precision.FLOAT32.unit:
+        scale = scale + np.minimum(dump.computed.unit * np.abs(e.policy.logsumexp), 1.0)
+    return scale if e.block.target is None else scale + dump.stored.unit
 
 
 def _by_digits(stored: Entries, x: Entries) -> Array:
