@@ -13,7 +13,7 @@ from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
 from softcheck.errors import InputError, UsageError
-from softcheck.gradient.definition import Given, Kind, Variant
+from softcheck.gradient.definition import Given, Kind, Legal, Variant
 from softcheck.gradient.policy import LINE, Block, Buffers, Entries, Flags, PerState, Quantity
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import BLOCK_ENTRIES, CriticChoice, Reduction, Settings
@@ -26,6 +26,10 @@ CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
     "first": lambda tables: tables[0],
 }
 """How several critics make one Q."""
+
+
+_HOLDS_FINITE: tuple[Legal, ...] = ("finite", "finite or -inf")
+"""What is legal where any finite number is."""
 
 
 def _weight_sum(case: Case) -> float:
@@ -169,7 +173,7 @@ def _given(
     tables = []
     for role in filter(is_q, case.tables) if given.name == "q" else (given.name,):
         table, finite = _table(case, raw, role, buffers)
-        if not finite:
+        if not (finite and given.legal in _HOLDS_FINITE):
             _require(case, raw, role, table, legal)
         if legal is not None:
             np.copyto(table, 0.0, where=~legal)
