@@ -275,6 +275,7 @@ class Total(Merging):
         part.scale.add(expected.scale)
         return part
 
+    @np.errstate(all="ignore")  # where there is no size there is nothing to see
     def tally(self) -> Tally:
         """Compare the two totals; summing over the states rounds too."""
         scale = float(self.scale)

@@ -82,7 +82,8 @@ class Guess:
     @property
     def factor(self) -> float:
         """The number that was named or fitted."""
-        return self.parts[-1][1] + (1.0 if self.term is not None else 0.0)
+        one = self.term is not None and not self.term.is_number
+        return self.parts[-1][1] + (1.0 if one else 0.0)
 
 
 class Formulas:
@@ -144,13 +145,12 @@ class Formulas:
 
 
 def survivors(on: Formulas, wrongs: Sequence[Wrong], terms: Sequence[Term]) -> list[Guess]:
-    """Return what reproduces all entries of some states, cheapest first."""
-    found = [
-        made
-        for guess in _suspects(on, wrongs)
-        for made in (guess, *_in_part(on.view, guess))
-        if _survives(on, made)
-    ]
+    """Return what reproduces all entries of some states, the simplest first."""
+    found: list[Guess] = []
+    for guess in _suspects(on, wrongs):
+        # What holds in all states is not said of some.
+        tried = (guess, *_in_part(on.view, guess))
+        found += next(([made] for made in tried if _survives(on, made)), [])
     found = found or [made for made in _fitted(on, terms) if _survives(on, made)]
     kept: list[Guess] = []
     for made in sorted(found, key=lambda made: made.cost):

@@ -183,15 +183,12 @@ def _ordered(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
     # Of two that are both within tolerance the one that is much nearer is meant.
     nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
     kept = [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
-    kept.sort(
-        key=lambda pair: (pair[0].cost, int(4.0 * worst_ratio(pair[1].tally)), -pair[1].mended)
-    )
+    kept.sort(key=lambda pair: (pair[0].cost, int(4.0 * _worst(pair[1].tally)), -pair[1].mended))
     named = {frozenset(made.names): (made, evidence) for made, evidence in reversed(kept)}
     return list(reversed(named.values()))
 
 
-def worst_ratio(tally: Tally) -> float:
-    """Return the worst ratio of a comparison, as something to sort by."""
+def _worst(tally: Tally) -> float:
     return min(tally.spots[0].ratio, 1e6)
 
 

@@ -23,7 +23,7 @@ from softcheck.diagnosis.mistakes.generated import NO_BASELINE, STOP_GRADIENT, T
 from softcheck.diagnosis.mistakes.read_off import OTHER_SCALE
 from softcheck.diagnosis.mistakes.terms import DIAGONAL_JACOBIAN
 from softcheck.diagnosis.mistakes.where import UNEXPLAINED
-from softcheck.diagnosis.name import FEW, OverBlocks, first_wrong, is_stray, worst_ratio
+from softcheck.diagnosis.name import FEW, OverBlocks, first_wrong, is_stray
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.states import part
 from softcheck.diagnosis.states import view as view_of
@@ -37,6 +37,7 @@ from softcheck.tables.case import Case, RawBlock
 _Judged: TypeAlias = tuple[Guess, Evidence]
 
 _FARTHER = 16.0  # in squares
+_LISTED = 3
 _BACKWARD = (STOP_GRADIENT.code, NO_BASELINE.code, DIAGONAL_JACOBIAN.code)
 """Mistakes that leave the value of a loss as it is."""
 
@@ -113,7 +114,7 @@ def _of_gradient(
     if is_stray(profile) and (not explained or explained[0][0].cost >= 4.0):
         yield say.isolated(case, profile)
     elif explained:
-        yield from _explanations(case, view, explained, profile, anchor)
+        yield _explained(case, view, explained, profile, anchor)
     else:
         yield _unexplained(case, profile, anchor)
 
@@ -129,12 +130,12 @@ def _ordered(view: View, judged: Sequence[_Judged], anchor: bool | None) -> list
     nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
     kept = [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
 
-    def rank(pair: _Judged) -> tuple[float, ...]:
-        made, evidence = pair
+    def rank(pair: _Judged) -> tuple[float, bool]:
+        made, _ = pair
         unlikely = anchor is not None and anchor != any(map(_is_backward, _every(made)))
-        return made.cost, unlikely, int(4.0 * worst_ratio(evidence.tally)), -evidence.mended
+        return made.cost, unlikely
 
-    return sorted(kept, key=rank)
+    return sorted(kept, key=rank)  # of equals, the usual one
 
 
 def _every(made: Guess) -> tuple[Wrong, ...]:
@@ -171,49 +172,57 @@ _OF_VALUE = {
 }
 
 
-def _explanations(
+def _explained(
     case: Case, view: View, explained: Sequence[_Judged], profile: Profile, anchor: bool | None
-) -> Iterator[Diagnosis]:
-    """Yield the explanations, the best first, and say what cannot be told apart."""
-    best = explained[0][0]
-    listed = [
-        (_as_anchored(made, anchor), evidence)
-        for made, evidence in explained
-        if made is best or (made.cost <= best.cost + NAMED and made.is_named)
-    ]
+) -> Diagnosis:
+    """Say the best explanation, and what these data cannot tell from it."""
+    made, evidence = _as_anchored(explained[0][0], anchor), explained[0][1]
     wrong = profile.failed - profile.infinite
-    for number, (made, evidence) in enumerate(listed):
-        mended = f", {evidence.mended} of the {wrong} wrong ones among them"
-        message = f"{_said(made, view)}{say.in_part(case, profile) if made.in_part else ''}: "
-        message += say.reproduces("gradient", evidence.tally, mended)
-        also = [each.said for each in _every(made)[1:]]
-        others = [each for each, _ in listed if each is not made]
-        beside = "; ".join(_said(each, view) for each in others)
-        if also:
-            message += f". The same for any data: {'; '.join(also)}"
-        if number == 0 and others:
-            message += f". This data cannot tell it from: {beside}"
-        if number == 0:
-            message += _OF_VALUE[anchor]
-        if profile.infinite:
-            message += f"; {profile.infinite} entries that are not finite were left out"
-        evidence_said = {
-            **say.numbers(evidence.tally),
-            "mended": evidence.mended,
-            "wrong": wrong,
-            "codes": list(made.names),
-            **_numbers(made),
-            "instead_of": ["+".join(other.names) for other in others],
-            **({} if not also else {"also": also}),
-            **({} if anchor is None else {"loss_is_right": anchor}),
-        }
-        yield Diagnosis(code="+".join(made.names), message=message, evidence=evidence_said)
+    mended = f", {evidence.mended} of the {wrong} wrong ones among them"
+    message = f"{_said(made, view)}{say.in_part(case, profile) if made.in_part else ''}: "
+    message += say.reproduces("gradient", evidence.tally, mended)
+    also = [each.said for each in _every(made)[1:]]
+    others = [
+        other for other, _ in explained[1:] if other.cost <= made.cost + NAMED and other.is_named
+    ]
+    if also:
+        message += f". No data tell it from: {_listed(also)}"
+    if others:
+        beside = _listed([_said(other, view) for other in others])
+        message += f". This data cannot tell it from: {beside}"
+    message += _OF_VALUE[anchor]
+    if profile.infinite:
+        message += f"; {profile.infinite} entries that are not finite were left out"
+    said: dict[str, object] = {
+        **say.numbers(evidence.tally),
+        "mended": evidence.mended,
+        "wrong": wrong,
+        "codes": list(made.names),
+        **_numbers(made),
+        "also": also,
+        "instead_of": [
+            {"code": "+".join(other.names), "said": _said(other, view), **_numbers(other)}
+            for other in others
+        ],
+    }
+    if made.in_part:
+        said["states"] = say.rows(case, profile)
+    if anchor is not None:
+        said["loss_is_right"] = anchor
+    return Diagnosis(code="+".join(made.names), message=message, evidence=said)
+
+
+def _listed(said: Sequence[str]) -> str:
+    """Return a few alternatives, and how many more there are."""
+    more = f"; and {len(said) - _LISTED} more" if len(said) > _LISTED else ""
+    return "; ".join(said[:_LISTED]) + more
 
 
 def _numbers(made: Guess) -> dict[str, object]:
     """Return the term and the factor of a guess, and its scale in units of the declared."""
     if made.term is not None:
-        return {"scale": 1.0, "term": made.term.text, "factor": made.factor}
+        kind = "off_by" if made.term.is_number else "factor"
+        return {"scale": 1.0, "term": made.term.text, kind: made.factor}
     said: dict[str, object] = {"scale": made.factor}
     for wrong in _every(made)[:1]:
         said |= {"term": wrong.term} if wrong.term else {}
@@ -223,11 +232,16 @@ def _numbers(made: Guess) -> dict[str, object]:
 
 def _said(made: Guess, view: View) -> str:
     """Return a guess in words, with the numbers that no name has."""
+    if made.term is not None and made.term.is_number:
+        return f"{made.term.text} is another, by {made.factor:+.8g}"
     if made.term is not None:
         return f"the term {made.term.text} is multiplied by {made.factor:.8g}"
     if made.coarse is not None:
         return f"{MISTAKES[made.names[0]].phrase} ({say.of_coarse(made.coarse, view)})"
-    words = [each.said for each in _every(made)[:1]]
+    words = [
+        f"{each.said}, {each.term}" if each.code == STOP_GRADIENT.code else each.said
+        for each in _every(made)[:1]
+    ]
     words += [MISTAKES[code].phrase for code in made.names[len(words) :]]
     number = "" if made.is_named else f" (scale {made.factor:.8g} of the declared)"
     return " and ".join(words) + number

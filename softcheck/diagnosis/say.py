@@ -106,17 +106,18 @@ def explanations(
             "instead_of": others,
         }
         if made.in_part:
-            of_case["states"] = _rows(case, profile)
+            of_case["states"] = rows(case, profile)
         yield Diagnosis(code=codes[number], message=message, evidence=of_case)
 
 
-def _rows(case: Case, profile: Profile) -> list[list[int]]:
+def rows(case: Case, profile: Profile) -> list[list[int]]:
+    """Return where the first states with a wrong entry are."""
     return [list(case.location(state)) for state in profile.rows]
 
 
 def in_part(case: Case, profile: Profile) -> str:
     """Say which states have a mistake that the others do not have."""
-    states = ", ".join(str(state) for state in _rows(case, profile)[:5])
+    states = ", ".join(str(state) for state in rows(case, profile)[:5])
     more = ", ..." if profile.states > 5 else ""
     return f" in {profile.states} of {case.states} states, {states}{more}; all others are right"
 

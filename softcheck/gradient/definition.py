@@ -234,15 +234,17 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A term of a loss by itself.
+    """A term of a loss by itself, or a number of which its gradient is a linear function.
 
     Attributes
     ----------
     text : str
-        As it is printed.
+        The term as it is printed, or the name of the number.
     slope : Program
-        Its gradient.
+        Its gradient, or what is added to that of the loss where the number is larger by 1.
+    is_number : bool
     """
 
     text: str
     slope: Program
+    is_number: bool = False

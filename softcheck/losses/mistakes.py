@@ -62,6 +62,7 @@ from softcheck.losses.trees import (
     product,
     quotient,
     summed,
+    tidy,
     total,
     with_parts,
 )
@@ -121,7 +122,10 @@ def mistakes(made: Made) -> tuple[Wrong, ...]:
 
 
 def terms(made: Made) -> tuple[Term, ...]:
-    """Return the terms of a loss that has several, each with its gradient by itself."""
+    """Return the terms of a loss that has several, each with its gradient by itself.
+
+    Beside them, what a change by 1 makes of the gradient for each number that several terms take.
+    """
     maker = _Maker(made)
     found: dict[str, Term] = {}
     for place in maker.places:
@@ -132,6 +136,13 @@ def terms(made: Made) -> tuple[Term, ...]:
             except OutsideError:
                 continue
             found.setdefault(text, Term(text, program))
+    right = maker.slope(maker.whole)
+    for symbol in maker.options:
+        low, high = (maker.slope(_with(maker.whole, symbol, x)) for x in (ZERO, ONE))
+        slope = total((high, negated(low)))
+        if made.equal(right, total((low, product((Sym(symbol), slope))))):
+            name = maker.names[symbol]
+            found[name] = Term(name, maker.program(slope), is_number=True)
     return tuple(found.values())
 
 
@@ -170,8 +181,17 @@ class _Maker:
         self.chosen = {g.symbol: 1 for g in made.variant.givens if g.kind is Kind.INDEX}
         # Every action is bound once, so that none is taken for another.
         self.whole = unfolded(made.loss, {}, made.policy.name)
+        self.options = list(self._options(made))
         self.free = frozenset(free_indices(self.whole))
         self.places = list(places(self.whole, self.policy))
+
+    def _options(self, made: Made) -> Iterator[str]:
+        """Yield the numbers that several terms take."""
+        for given in made.variant.givens:
+            number = given.kind in (Kind.NUMBER, Kind.STATE)
+            times = sum(part == Sym(given.symbol) for part in in_order(self.whole))
+            if number and times > 1 and given.symbol != made.policy.temperature:
+                yield given.symbol
 
     def found(self) -> Iterator[tuple[Wrong, Expr]]:
         """Yield all mistakes whose gradient can be computed, and that as a formula."""
@@ -187,11 +207,17 @@ class _Maker:
     def _drafts(self) -> Iterator[_Draft]:
         yield from self._of_backward()
         moving = [place for place in self.places if depends(place.alone, self.policy.symbols)]
-        for place in moving:
-            if place.is_term:
-                yield from self._of_term(place)
-        for place in moving:
-            yield from self._of_coefficients(place)
+        terms = [place for place in moving if place.is_term]
+        for kind, where in (
+            (self._missing, terms),
+            (self._flipped, terms),
+            (self._reversed, terms),
+            (self._of_coefficients, moving),
+            (self._scaled, moving),
+        ):
+            for place in where:
+                yield from kind(place)
+        yield from self._unused()
         yield from self._stopped()
         for place in moving:
             yield from self._unweighted(place)
@@ -238,53 +264,63 @@ class _Maker:
 
     # Terms
 
-    def _of_term(self, place: Place) -> Iterator[_Draft]:
-        alone = place.alone
-        term, whole = _text(alone), alone == self.whole
-        what = "the loss" if whole else f"the term {term}"
-        missing, sign = MISSING, SIGN
-        if whole:
-            missing, sign = "detached-policy", "sign-flipped"
-        elif self._is_entropy(place):
-            missing, sign = "entropy-without-gradient", "entropy-sign-flipped"
-        yield self._of_loss(missing, f"{what} has no gradient", place.put(ZERO), term, "0")
+    def _missing(self, place: Place) -> Iterator[_Draft]:
+        code = "detached-policy" if place.alone == self.whole else MISSING
+        code = "entropy-without-gradient" if self._is_entropy(place) else code
+        said = f"{self._what(place)} has no gradient"
+        yield self._of_loss(code, said, place.put(ZERO), _text(place.alone), "0")
+
+    def _flipped(self, place: Place) -> Iterator[_Draft]:
+        code = "sign-flipped" if place.alone == self.whole else SIGN
+        code = "entropy-sign-flipped" if self._is_entropy(place) else code
+        said = f"the sign of {self._what(place)} is flipped"
         flipped = place.put(negated(place.part))
-        yield self._of_loss(sign, f"the sign of {what} is flipped", flipped, term, "−1")
-        factors: list[tuple[Expr, str]] = [
-            (Num(Fraction(2)), SCALED),
-            (Num(Fraction(1, 2)), SCALED),
-        ]
-        if any(isinstance(part, Sum) for part in in_order(alone)):
-            factors.append((Div(ONE, Size()), "mean-over-actions" if whole else SCALED))
-        for factor, code in factors:
-            scaled = place.put(product((factor, place.part)))
-            said = f"{what} is multiplied by {_text(factor)}"
-            yield self._of_loss(code, said, scaled, term, _text(factor))
-        yield from self._reversed(place)
+        yield self._of_loss(code, said, flipped, _text(place.alone), "−1")
 
     def _of_coefficients(self, place: Place) -> Iterator[_Draft]:
-        """Yield what comes of a coefficient that is left out, or there twice."""
-        term = _text(place.alone)
-        what = "the loss" if place.alone == self.whole else f"the term {term}"
+        """Yield what comes of a coefficient that is left out."""
         for factor, rest in coefficients(place.part, self.policy, self.free):
             known = factor == Sym("α") and self._is_entropy(place)
             code = "missing-alpha" if known else SCALED
-            said = f"{what} lacks its factor {_text(factor)}"
+            said = f"{self._what(place)} lacks its factor {_text(factor)}"
             inverse = factor.under if isinstance(factor, Div) else quotient(ONE, factor)
-            yield self._of_loss(code, said, place.put(rest), term, _text(inverse))
+            yield self._of_loss(code, said, place.put(rest), _text(place.alone), _text(inverse))
+
+    def _scaled(self, place: Place) -> Iterator[_Draft]:
+        """Yield what comes of a factor too many, which may be a coefficient."""
+        what, alone = self._what(place), place.alone
+        usual = [Num(Fraction(2)), Num(Fraction(1, 2))] if place.is_term else []
+        factors: list[tuple[Expr, str]] = [(x, f"is multiplied by {_text(x)}") for x in usual]
+        if place.is_term and any(isinstance(part, Sum) for part in in_order(alone)):
+            factors.append((Div(ONE, Size()), "is multiplied by 1 / n"))  # a mean for a sum
+        for factor, _ in coefficients(place.part, self.policy, self.free):
             if not isinstance(factor, Num):
-                squared = place.put(product((factor, place.part)))
-                said = f"{what} has its factor {_text(factor)} twice"
-                yield self._of_loss(SCALED, said, squared, term, _text(factor))
+                factors.append((factor, f"has its factor {_text(factor)} twice"))
+        for factor, done in factors:
+            mean = alone == self.whole and factor == Div(ONE, Size())
+            loss = place.put(product((factor, place.part)))
+            code = "mean-over-actions" if mean else SCALED
+            yield self._of_loss(code, f"{what} {done}", loss, _text(alone), _text(factor))
+
+    def _what(self, place: Place) -> str:
+        return "the loss" if place.alone == self.whole else f"the term {_text(place.alone)}"
 
     def _is_entropy(self, place: Place) -> bool:
         """Tell whether a term is the sum of pi log pi, and not that of a logarithm of a ratio."""
+        if place.alone == self.whole:
+            return False
         *others, last = factors_of(place.alone) or (ONE,)
         if isinstance(place.part, Log) or not isinstance(last, Sum) or last.skip:
             return False
         pi = self.policy.at(last.index)
         plain = all(is_coefficient(other, self.policy, self.free) for other in others)
         return plain and set(factors_of(last.body)) == {pi, Log(pi)}
+
+    def _unused(self) -> Iterator[_Draft]:
+        """Yield what comes of an option that is not used, wherever it stands."""
+        for symbol in self.options:
+            loss, name = _with(self.whole, symbol, ZERO), self.names[symbol]
+            yield self._of_loss(MISSING, f"{name} is taken as 0", loss, name, "0")
 
     def _unweighted(self, place: Place) -> Iterator[_Draft]:
         """Yield a sum over actions that lacks the policy."""
@@ -382,43 +418,69 @@ class _Maker:
             yield _Draft(code, said, partial(_itself, total((weight, shifted))))
         yield _Draft("double-softmax", "probabilities are taken for logits", self._twice)
         if policy.temperature is not None:
-            tau = Sym(policy.temperature)
-            for power, done in (
-                (tau, f"lacks its factor 1 / {_text(tau)}"),
-                (Pow(tau, 2), f"is multiplied by {_text(Pow(tau, 2))}"),
-            ):
-                left = product((power, self.slope(self.whole)))
-                said = f"the gradient {done}"
-                yield _Draft(SCALED, said, partial(_itself, left), _text(self.whole), _text(power))
+            yield from self._of_temperature(Sym(policy.temperature))
+
+    def _of_temperature(self, tau: Sym) -> Iterator[_Draft]:
+        """Yield what comes of a temperature that stands in one place and not in another."""
+        code, name, right = "temperature-in-policy", self.names[tau.name], self.slope(self.whole)
+        for known, power, said in (
+            (code, tau, f"the gradient is not divided by {name}"),
+            (SCALED, Pow(tau, 2), f"the gradient is multiplied by {name}²"),
+        ):
+            left = product((power, right))
+            yield _Draft(known, said, partial(_itself, left), _text(self.whole), _text(power))
+        plain = _with(self.whole, tau.name, ONE)
+        yield self._of_loss(code, f"{name} divides the logits of the policy alone", plain)
+
+        def undivided(index: str) -> Expr:
+            return product((tau, Sym(self.policy.variable, (index,))))
+
+        for loss, said in (
+            (self.whole, f"{name} does not divide the logits of the policy"),
+            (plain, f"{name} is taken as 1"),
+        ):
+            yield _Draft(code, said, partial(self._undivided, loss, undivided, tau))
+
+    def _undivided(self, loss: Expr, logits: Callable[[str], Expr], tau: Expr) -> Expr:
+        return product((tau, self._elsewhere(self.slope(loss), logits)))
 
     def _twice(self) -> Expr:
         """Return the gradient of a loss that takes the probabilities for the logits."""
+        slope = self._elsewhere(self.slope(self.whole), self.policy.at)
+        other = fresh()
+        mean = summed(other, product((self.policy.at(other), at(slope, {self.action: other}))))
+        return product((self.policy.at(self.action), less(slope, mean)))
+
+    def _elsewhere(self, slope: Expr, logits: Callable[[str], Expr]) -> Expr:
+        """Return a gradient at other logits, given by action."""
         policy = self.policy
 
         def normaliser() -> Expr:
             bound = fresh()
-            return Log(Sum(bound, Exp(policy.at(bound))))
+            return Log(Sum(bound, Exp(logits(bound))))
 
         def change(x: Expr) -> Expr | None:
             match x:
                 case Log(Sym(policy.name, (index,))):
-                    return less(policy.at(index), normaliser())
+                    return less(logits(index), normaliser())
                 case Sym(policy.name, (index,)):
-                    return Exp(less(policy.at(index), normaliser()))
+                    return Exp(less(logits(index), normaliser()))
                 case Sym(policy.variable, (index,)):
-                    return policy.at(index)
+                    return logits(index)
                 case Log() if is_logsumexp(x, policy.variable):
                     return normaliser()
             return None
 
-        slope = with_parts(self.slope(self.whole), change)
-        other = fresh()
-        mean = summed(other, product((policy.at(other), at(slope, {self.action: other}))))
-        return product((policy.at(self.action), less(slope, mean)))
+        return with_parts(slope, change)
 
 
 def _itself(x: Expr) -> Expr:
     return x
+
+
+def _with(x: Expr, symbol: str, value: Expr) -> Expr:
+    """Return a formula in which a number has another value."""
+    return tidy(with_parts(x, lambda part: value if part == Sym(symbol) else None))
 
 
 def _text(x: Expr) -> str:

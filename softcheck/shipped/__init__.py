@@ -4,12 +4,13 @@ To read and to prove a document takes a tenth of a second, which no verification
 `written` makes the data again.
 """
 
-import json
 import re
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from softcheck.errors import UsageError, did_you_mean
 from softcheck.gradient.definition import (
@@ -43,7 +44,7 @@ def names() -> tuple[str, ...]:
 @cache
 def stored(name: str) -> Loss:
     """Return a shipped loss."""
-    return _loss(json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8")))
+    return _loss(msgspec.json.decode((_FOLDER / f"{name}.json").read_bytes()))
 
 
 def load(text: str) -> Loss:
@@ -62,6 +63,8 @@ def load(text: str) -> Loss:
 
 def written(loss: Loss) -> str:
     """Return the data of a loss as its file has them."""
+    import json
+
     plain = {
         "name": loss.name,
         "title": loss.title,

@@ -28,7 +28,7 @@ def test_a_saved_case_says_its_loss_and_how_it_is_reduced(loss, suffix, tmp_path
     checked = 0
     for number in range(12):
         made = drawn(number, most=200, loss=loss)
-        if "float16" in made.how and suffix == ".npz":  # which cannot keep bfloat16
+        if "bfloat16" in made.how and suffix == ".npz":  # which cannot keep it
             continue
         given = {name: it for name, it in made.given.items() if name != "compute_dtype"}
         softcheck.save_case(path, **given)
@@ -39,7 +39,7 @@ def test_a_saved_case_says_its_loss_and_how_it_is_reduced(loss, suffix, tmp_path
         assert case["loss"]["name"] == loss
         assert case["status"] == verdict(made)[0].value, (number, made.how, done)
         checked += 1
-    assert checked > 4
+    assert checked > 3
 
 
 def of_language_model(model, tokens, labels):

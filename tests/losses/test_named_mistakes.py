@@ -143,6 +143,18 @@ def test_a_factor_that_no_name_has_is_fitted():
     assert found.evidence["factor"] == pytest.approx(2.7, abs=1e-4)
 
 
+def test_an_option_that_is_not_used():
+    (found,) = _case(lambda x, j: _cross_entropy(x, j, 0.0)).diagnosis
+    assert found.code == "term-missing"
+    assert "label_smoothing is taken as 0" in found.message
+
+
+def test_an_option_of_another_value():
+    (found,) = _case(lambda x, j: _cross_entropy(x, j, 0.13)).diagnosis
+    assert (found.code, found.evidence["term"]) == ("term-scaled", "label_smoothing")
+    assert found.evidence["off_by"] == pytest.approx(0.03, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("reduce", "code"),
     [
@@ -160,6 +172,70 @@ def test_reductions_and_scales(reduce, code):
 def test_a_mistake_at_another_reduction_has_both_names():
     case = _case(lambda x, j: _cross_entropy(x, j, z=0.0), reduce=torch.sum)
     assert _named(case) == ["term-missing+summed-over-states"]
+
+
+def test_states_that_weigh_nothing_are_no_exception():
+    weights = torch.tensor(np.where(np.arange(60) % 3 == 0, 0.0, 1.0), dtype=torch.float32)
+    case = _case(lambda x, j: _cross_entropy(x, j, z=0.0) * weights, weights=lambda arrays: weights)
+    (found,) = case.diagnosis
+    assert found.code == "term-missing"
+    assert found.message.startswith("the term ζ · (log (Σ_a exp(θ(a))))² has no gradient: ")
+
+
+def test_what_data_cannot_tell_apart_is_said_beside_the_simplest():
+    case = _case(lambda x, j: _cross_entropy(x, j, z=0.0), actions=4000, rows=4)
+    (found,) = case.diagnosis
+    assert (found.code, found.evidence["factor"]) == ("term-missing", "0")
+    (other,) = found.evidence["instead_of"]
+    assert (other["code"], other["factor"]) == ("term-scaled", "1 / n")
+    assert f"This data cannot tell it from: {other['said']}" in found.message
+
+
+FORMULAS = {
+    "focal": r"-(1 - \pi(j))^2 \log \pi(j)",
+    "k3": r"\sum_a \pi(a) (\exp(\ell(a) - \log \pi(a)) - \ell(a) + \log \pi(a) - 1)",
+    "Tsallis": r"-\sum_a \pi(a) Q(a) + \alpha \sum_a \pi(a)^2",
+}
+
+
+def _taken(table, x):
+    return table.gather(-1, x["j"][:, None])[:, 0]
+
+
+def _focal(log, x, sg=lambda x: x):
+    return -((1 - sg(_taken(log, x).exp())) ** 2) * _taken(log, x)
+
+
+def _k3(log, x, sg=lambda x: x):
+    return (log.exp() * (sg((x["ell"] - log).exp()) - x["ell"] + log - 1)).sum(-1)
+
+
+def _tsallis(log, x, sign=1.0):
+    return (-log.exp() * x["q"] + sign * x["alpha"] * log.exp() ** 2).sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("formula", "code", "named", "term"),
+    [
+        ("focal", lambda log, x: _focal(log, x, torch.detach), "stop-gradient", "sg[π(j)]"),
+        ("k3", lambda log, x: _k3(log, x, torch.detach), "stop-gradient", "− sg[log π(a)]"),
+        ("Tsallis", lambda log, x: _tsallis(log, x, -1.0), "term-sign", "α Σ_a π(a)²"),
+        ("Tsallis", lambda log, x: -_tsallis(log, x), "sign-flipped", ""),
+    ],
+)
+def test_mistakes_of_a_formula_outside_of_the_family(formula, code, named, term):
+    rng = np.random.default_rng(8)
+    table = torch.tensor(rng.normal(size=(3, 40, 9)), dtype=torch.float32)
+    x = {"j": torch.tensor(rng.integers(9, size=40)), "ell": torch.log_softmax(table[1], -1)}
+    x |= {"q": table[2], "alpha": torch.tensor(0.3)}
+    logits = table[0].clone().requires_grad_()
+    code(torch.log_softmax(logits, -1), x).mean().backward()
+    given = {g.name for g in load(FORMULAS[formula]).variants[0].givens}
+    arrays = {key: each for key, each in x.items() if key in given}
+    case = verified(FORMULAS[formula], {"logits": logits.detach(), "grad": logits.grad, **arrays})
+    (found,) = case.diagnosis
+    assert found.code == named
+    assert term in found.evidence.get("term", "")
 
 
 def test_a_mistake_in_some_states_alone():

@@ -157,9 +157,11 @@ def _integers(numbers: Sequence[float]) -> tuple[list[int], int]:
 def _exponentials(z: Sequence[int], bits: int) -> list[int]:
     """Return exp(z / 2^bits) for each z <= 0, in one unit; 0 where it vanishes."""
     least = _VANISHES << bits
-    parts = [_exponential((x << _BITS) >> bits) if x > least else (0, 0) for x in z]
-    lowest = min(power for _, power in parts)
-    return [part << power - lowest for part, power in parts]
+    # Logits in 16 bits are few.
+    parts = {x: _exponential((x << _BITS) >> bits) if x > least else (0, 0) for x in {*z}}
+    lowest = min(power for _, power in parts.values())
+    weights = {x: part << power - lowest for x, (part, power) in parts.items()}
+    return [weights[x] for x in z]
 
 
 def _exponential(x: int) -> tuple[int, int]:

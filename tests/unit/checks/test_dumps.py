@@ -120,6 +120,13 @@ def test_the_loss_of_a_label_is_compared(off, wrong):
     assert found == (0, wrong)
 
 
+@pytest.mark.parametrize(("value", "wrong"), [(0.0, 0), (1e-9, 1)])
+def test_a_loss_that_is_made_of_nothing_is_zero(value, wrong):
+    nothing = replace(COIN, target=Target(2, index=np.array([0]), chosen=np.zeros(1)))
+    e = evaluations.of_block(nothing, dumps={"loss": (value, Precision.FLOAT64)})
+    assert every.outcome(every.run(e), e.context, None)["loss"].failed == wrong
+
+
 def test_the_loss_of_a_label_that_the_policy_excludes_is_its_distance():
     far = replace(COIN, logits=np.array([[-1000.0], [0.0]]))
     assert failed_of(far, [-1.0, 1.0], Precision.FLOAT32, loss=1000.0) == (0, 0)
