@@ -144,7 +144,7 @@ def given_block(
         np.copyto(logits, -np.inf, where=~legal)
     temperature = _temperature(case, raw)
     if temperature is not None:
-        logits /= temperature
+        _divide(case, raw, logits, temperature)
     data = {
         given.name: _given(case, raw, given, legal, settings, buffers)
         for given in case.variant.givens
@@ -167,14 +167,22 @@ def _given(
     if given.kind is not Kind.TABLE:
         return _given_of_states(case, raw, given.name, given.default)
     tables = []
-    for role in filter(is_q, case.tables) if given.name == "q" else (given.name,):
+    for role in _made_of(case, given.name):
         table, finite = _table(case, raw, role, buffers)
-        if not finite:
+        signed = case.roles[role].domain.includes(-1.0)  # then all that is finite is legal
+        if not (finite and signed):
             _require(case, raw, role, table, legal)
         if legal is not None:
             np.copyto(table, 0.0, where=~legal)
         tables.append(table)
     return tables[0] if len(tables) == 1 else CRITICS[settings.critics](tables)
+
+
+def _made_of(case: Case, given: str) -> list[str]:
+    """Return the tables that a given comes from: Q from all critics, where there are such."""
+    if given == "q" and case.roles.has_critics:
+        return list(filter(is_q, case.tables))
+    return [given] if given in case.tables else []
 
 
 def _temperature(case: Case, raw: RawBlock) -> PerState | None:
@@ -183,6 +191,21 @@ def _temperature(case: Case, raw: RawBlock) -> PerState | None:
     if name is None or name not in case.tables:
         return None
     return _given_of_states(case, raw, name)
+
+
+def _divide(case: Case, raw: RawBlock, logits: Entries, temperature: PerState) -> None:
+    """Divide the logits by the temperature."""
+    bottomless = logits == -np.inf
+    with np.errstate(over="ignore"):
+        logits /= temperature
+    over = np.flatnonzero((np.isinf(logits) & ~bottomless).any(axis=0))
+    if over.size:
+        raise InputError(
+            case.place("logits", raw.start + int(over[0])),
+            "logits that are beyond float64 once they are divided by the temperature",
+            "finite ones",
+            f"Check how {case.variant.temperature} was dumped.",
+        )
 
 
 def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Entries, bool]:
@@ -255,7 +278,8 @@ def decimal_of(case: Case, role: str, settings: Settings) -> float:
     """
     if case.tables[role].decimals is None or settings.grad_dtype or settings.compute_dtype:
         return 0.0
-    tables = [case.tables[each] for each in (role, *filter(is_q, case.tables), "logits", "alpha")]
+    givens = (each for given in case.variant.givens for each in _made_of(case, given.name))
+    tables = [case.tables[each] for each in (role, "logits", *givens)]
     return 0.5 * 10.0 ** -min(table.decimals for table in tables if table.decimals is not None)
 
 
