@@ -187,6 +187,21 @@ def test_what_a_loss_may_not_hold_is_refused_though_it_is_finite():
             softcheck.verify(loss=loss, logits=LOGITS, **arrays)
 
 
+def test_a_table_may_have_a_default_too():
+    Path("paper.tex").write_text(
+        "% arrays:\n%   w: $w(a)$, default 0.5: a weight\nThe loss is defined as $$L := -\\sum_a "
+        "w(a) \\log \\pi(a)$$"
+    )
+    mask = LOGITS > -1.0
+    leaf = torch.tensor(LOGITS, requires_grad=True)
+    logits = leaf.masked_fill(~torch.tensor(mask), -torch.inf)
+    (-0.5 * torch.log_softmax(logits, -1)[torch.tensor(mask)]).sum().backward()
+    softcheck.assert_gradient(loss="paper.tex", logits=LOGITS, grad=leaf.grad, mask=mask)
+    Path("paper.tex").write_text(Path("paper.tex").read_text().replace("0.5", "0.5.1"))
+    with pytest.raises(InputError, match=r"found 'default 0\.5\.1' of w"):
+        load("paper.tex")
+
+
 def test_a_case_names_no_document():
     Path("paper.tex").write_text(rf"We minimise the loss $L = {FORMULA}$.", "utf-8")
     for text in ("paper.tex", "paper.tex::L"):
@@ -233,6 +248,8 @@ def test_arrays_of_any_loss_are_given_by_name():
     )
     assert trouble("run.npz", "--array", "z_coef").startswith("--array: found 'z_coef', expected")
     assert trouble("run.npz", "--array", "z_coef=x").startswith("--array z_coef: found 'x', ")
+    line = trouble("run.npz", "--array", "weights=1")
+    assert line.startswith("--array weights: found the number 1, expected the path of a file: ")
 
 
 def test_an_option_of_a_role_and_an_array_of_its_name_are_two():

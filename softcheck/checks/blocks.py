@@ -145,11 +145,10 @@ def given_block(
     temperature = _temperature(case, raw)
     if temperature is not None:
         _divide(case, raw, logits, temperature)
-    data = {
-        given.name: _given(case, raw, given, legal, settings, buffers)
-        for given in case.variant.givens
-    }
-    constant = {name for name in data if name in case.scalars or name not in case.tables} - {"q"}
+    givens = case.variant.givens
+    data = {given.name: _given(case, raw, given, legal, settings, buffers) for given in givens}
+    numbers = {given.name for given in givens if given.kind is not Kind.TABLE}
+    constant = {name for name in numbers if name in case.scalars or name not in case.tables}
     return block_of(loss or case.variant, data, constant, logits, legal, buffers), legal
 
 
@@ -175,6 +174,9 @@ def _given(
         if legal is not None:
             np.copyto(table, 0.0, where=~legal)
         tables.append(table)
+    if not tables and given.default is not None:
+        default = np.full((case.actions, raw.rows), float(given.default))
+        return default if legal is None else default * legal
     return tables[0] if len(tables) == 1 else CRITICS[settings.critics](tables)
 
 

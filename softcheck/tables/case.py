@@ -101,6 +101,16 @@ class Case:
         """Return what was chosen, with what the case says itself, which nobody contradicted."""
         return replace(chosen, reduction=self.reduction or chosen.reduction)
 
+    def require_soft(self, why: str) -> None:
+        """Raise InputError unless the loss is that of Eq. (6), whatever its name; say why."""
+        if not self.roles.is_soft:
+            raise InputError(
+                self.name,
+                f"a case of {self.roles.called}",
+                f"one of Eq. (6): {why}",
+                "Give another case.",
+            )
+
     @property
     def states(self) -> int:
         """The number of states."""
