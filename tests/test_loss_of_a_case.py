@@ -166,6 +166,16 @@ def test_a_symbol_may_be_called_like_a_critic():
     )
 
 
+def test_a_q_of_states_is_no_table():
+    leaf = torch.tensor(LOGITS, requires_grad=True)
+    chosen = torch.log_softmax(leaf, -1)[range(6), LABELS]
+    (-torch.tensor(Q[:, 0]) * chosen).sum().backward()
+    given = {"q": Q[:, 0], "arrays": {"j": LABELS}}
+    softcheck.assert_gradient(
+        loss=r"-Q \log \pi(j)", logits=LOGITS, grad=leaf.grad.numpy(), **given
+    )
+
+
 def test_a_dump_that_was_printed_with_few_decimals_needs_no_alpha():
     leaf = torch.tensor(LOGITS.round(9), requires_grad=True)
     torch.nn.functional.cross_entropy(leaf, torch.tensor(LABELS)).backward()

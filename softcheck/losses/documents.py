@@ -86,6 +86,7 @@ def document(text: str, name: str, symbol: str | None, where: str) -> Named:
         _defined(each, reading, where)
         for part in {each, *known.symbols(known.definitions[each].body)} & {*reading.definitions}:
             _require_no_e(reading.definitions[part].latex, where)
+            _require_one(part, known.definitions[part].body, reading, where)
     variants = tuple(made(each, known, said, where) for each in chosen)
     return Named(name, said.title, _told_apart(variants))
 
@@ -147,6 +148,14 @@ def _require_no_e(latex: str, where: str) -> None:
     if (found := _SCIENTIFIC.search(latex)) is not None:
         expected = "a number as formulas have it"
         raise UsageError(where, f"'{found[0]}'", expected, r"Write it as 0.001, or as 10^{-3}.")
+
+
+def _require_one(symbol: str, body: Expr, reading: Reading, where: str) -> None:
+    """Raise UsageError where a symbol is defined again: that is read as a claim about the first."""
+    if any(each.form.startswith("D") and each.left.tree == body for each in reading.equalities):
+        raise UsageError(
+            where, f"two definitions of {symbol}", "one", "Give the two names of their own."
+        )
 
 
 def _require_all(text: str, definition: str, where: str) -> None:

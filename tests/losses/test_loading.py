@@ -104,6 +104,8 @@ REFUSED = {
     "two.tex::": "no symbol behind ::",
     "empty.tex": "no definition of a loss",
     "hard.tex": "hard.tex: found a loss that is not proved: a logarithm of a sum of several terms",
+    "again.tex": "again.tex: found two definitions of L, expected one. Give the two names of their",
+    "number.tex": "a default for labels, the number of an action",
     "small.tex": "small.tex: found '1e-3', expected a number as formulas have it",
     r"-1e-3 \log \pi(j)": "found '1e-3', expected a number as formulas have it",
     r"2.5E4 \log \pi(j)": "found '2.5E4', expected",
@@ -120,6 +122,9 @@ REFUSED = {
 def test_what_is_unclear_is_one_line_and_exit_2(there, text):
     there("two.tex", TWO)
     there("empty.tex", "Nothing here.")
+    there("again.tex", "".join(rf"The loss is defined as $$L := -\log \pi({j})$$" for j in "jk"))
+    number = "% arrays:\n%   labels: $j$, default 0\n"
+    there("number.tex", number + r"The loss is defined as $$L := -\log \pi(j)$$")
     there("small.tex", r"We define $x := 1e-3$. The loss is defined as $$L := -x \log \pi(j)$$")
     there("hard.tex", r"The loss is defined as $$L := \sum_a \pi(a) \log (\pi(a) + Q(a))$$")
     done = run.softcheck("derive", "--loss", text)
