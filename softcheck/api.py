@@ -108,7 +108,14 @@ def declared(
         None where it is that of the case, or the default one.
     origins : mapping of str to str
         Where each of the two was declared, for messages.
+
+    Raises
+    ------
+    UsageError
+        If there is no such reduction.
     """
+    if reduction is not None:
+        reduction = Settings(reduction=reduction).reduction
     return Declared(loss, reduction, origins, loss_of_case)
 
 

@@ -58,7 +58,14 @@ def outcomes(case: Case | None, settings: Settings) -> Iterator[Outcome | Unshow
         Its Q, logits, alpha, mask and weights are used; of a large one every so-manieth state.
     settings : Settings
         What is declared of a gradient of the case.
+
+    Raises
+    ------
+    InputError
+        If the case is of another loss than that of Eq. (6).
     """
+    if case is not None:
+        case.require_soft("the mistakes that are planted are those of Eq. (6)")
     data = _built_in() if case is None else [_Data(_arrays(case), settings)]
     known = {dtype: [(each, _planters(each, dtype)) for each in data] for dtype in DTYPES}
     for code, mistake in MISTAKES.items():

@@ -143,6 +143,75 @@ def test_arrays_that_are_not_those_of_the_loss_are_refused_in_python(given, says
     assert not Path("case.npz").exists()
 
 
+def test_a_reduction_that_there_is_not_is_refused_before_a_case_is_written():
+    with pytest.raises(UsageError, match='found "avg"'):
+        softcheck.save_case("step.npz", loss="entropy", logits=LOGITS, coef=1.0, reduction="avg")
+    with (
+        pytest.raises(UsageError, match='found "avg"'),
+        softcheck.capture(loss="entropy", coef=1.0, reduction="avg"),
+    ):
+        pytest.fail("it is known on entry")
+
+
+def test_a_symbol_may_be_called_like_a_critic():
+    other = RNG.normal(size=LOGITS.shape)
+    arrays = {"q": Q, "qf1": other}
+    leaf = torch.tensor(LOGITS, requires_grad=True)
+    (-torch.softmax(leaf, -1) * torch.tensor(Q + other)).sum().backward()
+    softcheck.assert_gradient(
+        loss=r"-\sum_a \pi(a) (Q(a) + \mathrm{qf1}(a))",
+        logits=LOGITS,
+        grad=leaf.grad,
+        arrays=arrays,
+    )
+
+
+def test_a_q_of_states_is_no_table():
+    leaf = torch.tensor(LOGITS, requires_grad=True)
+    chosen = torch.log_softmax(leaf, -1)[range(6), LABELS]
+    (-torch.tensor(Q[:, 0]) * chosen).sum().backward()
+    given = {"q": Q[:, 0], "arrays": {"j": LABELS}}
+    softcheck.assert_gradient(
+        loss=r"-Q \log \pi(j)", logits=LOGITS, grad=leaf.grad.numpy(), **given
+    )
+
+
+def test_a_dump_that_was_printed_with_few_decimals_needs_no_alpha():
+    leaf = torch.tensor(LOGITS.round(9), requires_grad=True)
+    torch.nn.functional.cross_entropy(leaf, torch.tensor(LABELS)).backward()
+    case = {
+        "logits": leaf.tolist(),
+        "labels": LABELS.tolist(),
+        "grad": leaf.grad.numpy().round(9).tolist(),
+    }
+    Path("case.json").write_text(json.dumps(case | {"loss": "cross-entropy"}))
+    assert status("case.json", "--reduction=mean")[:2] == (0, "passed")
+
+
+def test_what_a_loss_may_not_hold_is_refused_though_it_is_finite():
+    for name, wrong in (("targets", -0.5), ("temperature", 0.0), ("temperature", 1e-320)):
+        loss = "cross-entropy" if name == "targets" else "distillation"
+        arrays = {"teacher_logits": Q} if name == "temperature" else {}
+        arrays[name] = np.full((6, 4), wrong) if name == "targets" else wrong
+        with pytest.raises(InputError):
+            softcheck.verify(loss=loss, logits=LOGITS, **arrays)
+
+
+def test_a_table_may_have_a_default_too():
+    Path("paper.tex").write_text(
+        "% arrays:\n%   w: $w(a)$, default 0.5: a weight\nThe loss is defined as $$L := -\\sum_a "
+        "w(a) \\log \\pi(a)$$"
+    )
+    mask = LOGITS > -1.0
+    leaf = torch.tensor(LOGITS, requires_grad=True)
+    logits = leaf.masked_fill(~torch.tensor(mask), -torch.inf)
+    (-0.5 * torch.log_softmax(logits, -1)[torch.tensor(mask)]).sum().backward()
+    softcheck.assert_gradient(loss="paper.tex", logits=LOGITS, grad=leaf.grad, mask=mask)
+    Path("paper.tex").write_text(Path("paper.tex").read_text().replace("0.5", "0.5.1"))
+    with pytest.raises(InputError, match=r"found 'default 0\.5\.1' of w"):
+        load("paper.tex")
+
+
 def test_a_case_names_no_document():
     Path("paper.tex").write_text(rf"We minimise the loss $L = {FORMULA}$.", "utf-8")
     for text in ("paper.tex", "paper.tex::L"):
@@ -189,6 +258,8 @@ def test_arrays_of_any_loss_are_given_by_name():
     )
     assert trouble("run.npz", "--array", "z_coef").startswith("--array: found 'z_coef', expected")
     assert trouble("run.npz", "--array", "z_coef=x").startswith("--array z_coef: found 'x', ")
+    line = trouble("run.npz", "--array", "weights=1")
+    assert line.startswith("--array weights: found the number 1, expected the path of a file: ")
 
 
 def test_an_option_of_a_role_and_an_array_of_its_name_are_two():

@@ -63,8 +63,7 @@ def test_an_entry_is_blind_from_where_its_tolerance_is_its_scale(tolerance, blin
     """Whatever stands beside it; and what has no scale is not blind, for there is nothing."""
     tolerances, scale = np.array([[tolerance, 0.5], [company, 0.5]]), np.ones((2, 2))
     scale[1, 0] = 0.0
-    with np.errstate(all="ignore"):
-        seen = sight(tolerances, scale, Buffers())
+    seen = sight(tolerances, scale, Buffers())
     assert (seen.live, seen.blind) == (3, blind)
 
 

@@ -13,7 +13,7 @@ from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
 from softcheck.errors import InputError, UsageError
-from softcheck.gradient.definition import Given, Kind, Variant
+from softcheck.gradient.definition import Given, Kind, Legal, Variant
 from softcheck.gradient.policy import LINE, Block, Buffers, Entries, Flags, PerState, Quantity
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import BLOCK_ENTRIES, CriticChoice, Reduction, Settings
@@ -26,6 +26,10 @@ CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
     "first": lambda tables: tables[0],
 }
 """How several critics make one Q."""
+
+
+_HOLDS_FINITE: tuple[Legal, ...] = ("finite", "finite or -inf")
+"""What is legal where any finite number is."""
 
 
 def _weight_sum(case: Case) -> float:
@@ -144,12 +148,11 @@ def given_block(
         np.copyto(logits, -np.inf, where=~legal)
     temperature = _temperature(case, raw)
     if temperature is not None:
-        logits /= temperature
-    data = {
-        given.name: _given(case, raw, given, legal, settings, buffers)
-        for given in case.variant.givens
-    }
-    constant = {name for name in data if name in case.scalars or name not in case.tables} - {"q"}
+        _divide(case, raw, logits, temperature)
+    givens = case.variant.givens
+    data = {given.name: _given(case, raw, given, legal, settings, buffers) for given in givens}
+    numbers = {given.name for given in givens if given.kind is not Kind.TABLE}
+    constant = {name for name in numbers if name in case.scalars or name not in case.tables}
     return block_of(loss or case.variant, data, constant, logits, legal, buffers), legal
 
 
@@ -167,14 +170,24 @@ def _given(
     if given.kind is not Kind.TABLE:
         return _given_of_states(case, raw, given.name, given.default)
     tables = []
-    for role in filter(is_q, case.tables) if given.name == "q" else (given.name,):
+    for role in _made_of(case, given.name):
         table, finite = _table(case, raw, role, buffers)
-        if not finite:
+        if not (finite and given.legal in _HOLDS_FINITE):
             _require(case, raw, role, table, legal)
         if legal is not None:
             np.copyto(table, 0.0, where=~legal)
         tables.append(table)
+    if not tables and given.default is not None:
+        default = np.full((case.actions, raw.rows), float(given.default))
+        return default if legal is None else default * legal
     return tables[0] if len(tables) == 1 else CRITICS[settings.critics](tables)
+
+
+def _made_of(case: Case, given: str) -> list[str]:
+    """Return the tables that a given comes from: Q from all critics, where there are such."""
+    if given == "q" and case.roles.has_critics:
+        return list(filter(is_q, case.tables))
+    return [given] if given in case.tables else []
 
 
 def _temperature(case: Case, raw: RawBlock) -> PerState | None:
@@ -183,6 +196,21 @@ def _temperature(case: Case, raw: RawBlock) -> PerState | None:
     if name is None or name not in case.tables:
         return None
     return _given_of_states(case, raw, name)
+
+
+def _divide(case: Case, raw: RawBlock, logits: Entries, temperature: PerState) -> None:
+    """Divide the logits by the temperature."""
+    bottomless = logits == -np.inf
+    with np.errstate(over="ignore"):
+        logits /= temperature
+    over = np.flatnonzero((np.isinf(logits) & ~bottomless).any(axis=0))
+    if over.size:
+        raise InputError(
+            case.place("logits", raw.start + int(over[0])),
+            "logits that are beyond float64 once they are divided by the temperature",
+            "finite ones",
+            f"Check how {case.variant.temperature} was dumped.",
+        )
 
 
 def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Entries, bool]:
@@ -255,7 +283,8 @@ def decimal_of(case: Case, role: str, settings: Settings) -> float:
     """
     if case.tables[role].decimals is None or settings.grad_dtype or settings.compute_dtype:
         return 0.0
-    tables = [case.tables[each] for each in (role, *filter(is_q, case.tables), "logits", "alpha")]
+    givens = (each for given in case.variant.givens for each in _made_of(case, given.name))
+    tables = [case.tables[each] for each in (role, "logits", *givens)]
     return 0.5 * 10.0 ** -min(table.decimals for table in tables if table.decimals is not None)
 
 

@@ -12,7 +12,7 @@ from softcheck.checks.evaluation import Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, over_tolerance, sight
-from softcheck.gradient.policy import Buffers, Entries, Indices, Quantity, States
+from softcheck.gradient.policy import Buffers, Entries, Indices, PerState, Quantity, States
 from softcheck.gradient.tolerance import (
     NONE_NEEDED,
     Allowance,
@@ -112,6 +112,9 @@ def _expected_gradient(e: Evaluation) -> Expected:
         value = np.multiply(value, e.factor, out=buffer("value"))
         scale = np.multiply(scale, factor, out=buffer("scale"))
         rounding *= factor
+    coarse = coarse_factor(e)
+    if coarse.any():
+        rounding += kernel.scale * (coarse * factor / computed.tolerated)
     size = _size_of_gradient(e)
     # A mean gathers what underflow takes from each of its terms, and is weighted by pi.
     gathered = len(rounding) * computed.underflow / computed.tolerated * (1.0 + size)
@@ -120,9 +123,33 @@ def _expected_gradient(e: Evaluation) -> Expected:
     return Expected(value, rounding, scale, size)
 
 
+def coarse_factor(e: Evaluation) -> PerState:
+    """Return how far what multiplies the loss may be off, relative to itself, by underflow.
+
+    It is 0 where that is no smaller than what has all of its digits. A reduction and a weight may
+    both be that small; the temperature divides a gradient, not them.
+    """
+    computed = e.dumps["gradient"].computed
+    of_loss = np.abs(e.factor if e.of_loss is None else e.of_loss)
+    coarse: PerState = np.zeros_like(of_loss)
+    for size in (of_loss, np.full_like(of_loss, abs(e.context.reduction))):
+        small = (size > 0.0) & (size * computed.unit < computed.underflow)
+        coarse += np.minimum(
+            np.divide(computed.underflow, size, out=np.zeros_like(size), where=small), 1.0
+        )
+    return coarse
+
+
 def _size_of_gradient(e: Evaluation) -> States:
+    """Return the size of what an entry is made of, for underflow.
+
+    A gradient by logits over a temperature is divided by that once it is there.
+    """
     weighted: States = e.kernel.weight_of_underflow * np.abs(e.factor)
-    return weighted
+    if e.of_loss is None:
+        return weighted
+    divided = np.divide(e.factor, e.of_loss, out=np.zeros_like(e.factor), where=e.of_loss != 0.0)
+    return weighted + np.maximum(divided - 1.0, 0.0)
 
 
 def underflow(e: Evaluation) -> States:
@@ -275,7 +302,7 @@ class Total(Merging):
         part.scale.add(expected.scale)
         return part
 
-    @np.errstate(all="ignore")  # where there is no size there is nothing to see
+    @np.errstate(all="ignore")  # what is not finite is compared too
     def tally(self) -> Tally:
         """Compare the two totals; summing over the states rounds too."""
         scale = float(self.scale)

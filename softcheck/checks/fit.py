@@ -15,11 +15,11 @@ from typing import Annotated, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.checks.dumps import Sides, largest_logit, underflow
+from softcheck.checks.dumps import Sides, coarse_factor, largest_logit, underflow
 from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, sight
-from softcheck.gradient.policy import Array, Buffers, Entries, States, sum_of_products
+from softcheck.gradient.policy import Array, Buffers, Entries, PerState, States, sum_of_products
 from softcheck.gradient.tolerance import Precision, U
 
 Columns: TypeAlias = Array  # (columns, states)
@@ -53,6 +53,7 @@ _USEFUL = 0.5
 _SIGNED = 0.5  # of its tolerance: if the gradient is no larger anywhere, its sign is no matter
 _FLUSHED = 2.0**-20  # of a tolerance: less is no matter
 _ROUNDING = 64.0 * U  # of a product of two sums over actions, relative to its size
+_STEP, _CLIPPED = 2.0**-20, 2.0**8  # of what is at most 1 where a and b do not cancel
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -134,8 +135,8 @@ class Moments(Merging):
 
     Attributes
     ----------
-    computed : Precision
-        What the gradient was computed in.
+    computed, stored : Precision
+        What the gradient was computed in, and what it was rounded to.
     entropy : str or None
         The name of the weight of the entropy; without one b is 0.
     sums : Sums
@@ -148,15 +149,20 @@ class Moments(Merging):
     seen : Bins
         Which bins the hashes of states fall in: how many states differ (a table often repeats
         them).
+    by_digits : Array, shape (2, bins)
+        Where values were stored in less than they were computed in: U_s sum a r and U_s sum b r of
+        the entries whose stored values begin with the same digits, in whole numbers of `_STEP`.
     """
 
     computed: Annotated[Precision, kept]
+    stored: Annotated[Precision, kept]
     entropy: Annotated[str | None, kept] = "alpha"
     sums: Annotated[Sums, merged] = field(default_factory=Sums)
     skipped: Annotated[int, add] = 0
     signed: Annotated[bool, or_] = False
     states: Annotated[int, add] = 0
     seen: Annotated[Bins, or_] = field(default_factory=lambda: np.zeros(1 << _BITS, np.bool_))
+    by_digits: Annotated[Array, add] = field(default_factory=lambda: np.zeros((2, 0)))
 
     @classmethod
     def of(cls, e: Evaluation, gradient: Sides, r: Entries) -> "Moments":
@@ -172,7 +178,7 @@ class Moments(Merging):
             Their ratio.
         """
         dump = e.dumps["gradient"]
-        made = cls(dump.computed, e.context.entropy if e.block.soft else None)
+        made = cls(dump.computed, dump.stored, e.context.entropy if e.block.soft else None)
         actual, expected, tolerance, _ = gradient
         a, b = (e.buffers(of, expected.shape) for of in ("scratch", "scratch.2"))
         scaled = bool((e.factor != 1.0).any())
@@ -212,9 +218,10 @@ class Moments(Merging):
         coarsest = max(dump.stored.unit, dump.computed.unit)
         alike = np.minimum(coarsest * largest_logit(e), 1.0) / dump.computed.factor
         columns[_SHARED] += alike * columns[_SIZES]
-        if e.block.target is not None:
-            # A label's entries are nearly the same in many states, and then are rounded alike.
-            columns[_SHARED] += dump.stored.unit * np.abs(columns[[3, 5]] + columns[4])
+        columns[_SHARED] += _of_all(e) * np.abs(columns[[3, 5]] + columns[4])
+        if dump.stored.unit > dump.computed.unit:
+            of_digits = [_by_digits(actual, dump.stored.unit * (x * r)) for x in (a, b)]
+            made.by_digits = np.array(of_digits)
         made.sums.add(e.start, columns)
         weighed = aa + bb
         weighed = weighed[weighed > 0.0]
@@ -232,6 +239,40 @@ class Moments(Merging):
         """
         empty = max(1, self.seen.size - int(self.seen.sum()))
         return self.seen.size * log(self.seen.size / empty)
+
+    def stored_alike(self, along: Array) -> float:
+        """Return by how much along[0] sum a r + along[1] sum b r may be off by what was stored.
+
+        Values of the same digits may all be rounded alike, others are not: where signs are random,
+        sums S add up to more than t sqrt(sum S^2) with a chance of at most 2 exp(-t^2 / 2), however
+        few they are and however they differ (Efron, *Student's t-test under symmetry conditions*,
+        1969).
+        """
+        parts = along @ self.by_digits
+        return SIGMAS * sqrt(float(parts @ parts)) * _STEP / self.stored.unit
+
+
+def _of_all(e: Evaluation) -> PerState:
+    """Return how far the entries of a state may be off as those of other states, over themselves.
+
+    A reduction that has few digits is the same in all states. So is what logsumexp rounds where
+    logits are much alike, and K of 16 bits is too small for `COHERENT` to hold that. A label's
+    entries are nearly the same in many states, and so are the parts that they are added from.
+    """
+    dump, scale = e.dumps["gradient"], coarse_factor(e)
+    if dump.computed.unit > Precision.FLOAT32.unit:
+        scale = scale + np.minimum(dump.computed.unit * np.abs(e.policy.logsumexp), 1.0)
+    return scale if e.block.target is None else scale + dump.stored.unit
+
+
+def _by_digits(stored: Entries, x: Entries) -> Array:
+    """Return the sums of x over the entries that begin with the same digits, signs aside.
+
+    They are whole numbers, which add up to the same in any order.
+    """
+    digits = (stored.ravel().view(np.int64) >> (52 - _BITS)) & ((1 << _BITS) - 1)
+    whole = np.rint(np.clip(x.ravel(), -_CLIPPED, _CLIPPED) / _STEP)
+    return np.bincount(digits, weights=whole, minlength=1 << _BITS).astype(np.float64)
 
 
 def _flushed(e: Evaluation, a: Entries, b: Entries, tolerance: Entries) -> tuple[States, ...]:
@@ -305,7 +346,7 @@ def _solve(total: Products, along: Array) -> _Solution | None:
     spread = inverse @ score
     products = total[_MOMENTS, _MOMENTS]
     noise = _ROUNDING * (np.abs(spread) @ np.abs(products) @ np.abs(spread).T)
-    return _Solution(departure, spread @ products @ spread.T, noise, np.abs(inverse @ along.T))
+    return _Solution(departure, spread @ products @ spread.T, noise, inverse @ along.T)
 
 
 @np.errstate(all="ignore")  # what overflows cannot be told
@@ -314,8 +355,8 @@ def fitted(moments: Moments) -> Fitted:
 
     The tolerance is the larger of `SIGMAS` standard errors and what rounding can do in one
     direction: `COHERENT` of the bounds of all entries together, the whole of those that underflow
-    may have made 0, what large logits do to all states alike, and the rounding of alpha and of the
-    scale themselves.
+    may have made 0, what large logits do to all states alike, how values of the same digits were
+    stored, and the rounding of alpha and of the scale themselves.
     """
     total, unit, K = moments.sums.total(), moments.computed.unit, moments.computed.factor
     different = moments.different()
@@ -325,14 +366,18 @@ def fitted(moments: Moments) -> Fitted:
     # The bounds are of first order; coarse arithmetic leaves more over, and in one direction.
     coherent = COHERENT + sqrt(unit) if carrying >= FEWEST else K
     sigmas = SIGMAS * (1.0 + _FREEDOM / max(1.0, carrying))
+    together = coherent / K * total[0, _SIZES] + total[0, _SHARED]
+    aa, ab, bb = total[0, _MOMENTS][2:]
+    stored = moments.stored.unit * np.abs([aa + ab, ab + bb])
 
     def parameter(value: float, of: Array, solution: _Solution) -> Parameter:
         hidden = float(np.abs(of) @ solution.noise @ np.abs(of))
         error = sqrt(max(0.0, float(of @ solution.covariance @ of)) + hidden) * repeats
-        together = coherent / K * total[0, _SIZES] + total[0, _SHARED]
-        floor = float(np.abs(of) @ solution.lever @ together)
+        at_most = np.abs(of) @ np.abs(solution.lever)
+        floor = float(at_most @ together)
+        alike = min(moments.stored_alike(of @ solution.lever), float(at_most @ stored))
         value = float(value)
-        return Parameter(value, max(sigmas * error, floor) + 2.0 * unit * abs(value), error)
+        return Parameter(value, max(sigmas * error, floor, alike) + 2.0 * unit * abs(value), error)
 
     if (both := _solve(total, np.eye(2))) is not None:
         x, y = 1.0 + both.departure
@@ -378,11 +423,10 @@ def check(moments: Moments, alpha: float | None) -> Tally:
     if moments.skipped:
         said.append(f"{moments.skipped} entries that are not finite were left out")
     actual, expected, tolerances, scale = np.array(rows).T.copy()
-    with np.errstate(divide="ignore"):  # there is nothing to see of what cannot be told
-        seen = sight(tolerances, scale, Buffers())
-        tally = compare(
-            actual, expected, tolerances, seen, Buffers(), entries=len(rows), start=0, limit=2
-        )
+    seen = sight(tolerances, scale, Buffers())
+    tally = compare(
+        actual, expected, tolerances, seen, Buffers(), entries=len(rows), start=0, limit=2
+    )
     tally.spots = [spot._replace(state=None, about=said[spot.state or 0]) for spot in tally.spots]
     tally.summary = "; ".join(said)
     if moments.signed:

@@ -140,6 +140,7 @@ def histogram(resolution: States) -> Histogram:
     return np.bincount(bins, minlength=_BINS)
 
 
+@np.errstate(all="ignore")  # a scale of 0 divides, and what overflows is blind
 def sight(tolerance: Quantity, scale: Quantity, buffers: Buffers) -> Sight:
     """Return how much a comparison within `tolerance` sees of quantities of the size `scale`.
 

@@ -74,7 +74,10 @@ def evaluate(checked: Checked, case: Case, settings: Settings) -> result.OnData:
     ------
     NothingToCheckError
         If no proved line is about logits, Q and one temperature.
+    InputError
+        If the case is of another loss than that of Eq. (6).
     """
+    case.require_soft("lines are evaluated on its logits, Q and temperature")
     numbers = {id(line): number for number, line in enumerate(placed(checked.equalities), 1)}
     chains, notes = _chains(checked)
     worst: dict[tuple[int, bool], _Worst] = {}

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf, log2
+from math import inf, isfinite, log2
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from softcheck.diagnosis.hypothesis import (
 )
 from softcheck.diagnosis.mistakes.generated import TERM_SCALED
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES, OTHER_SCALE
+from softcheck.diagnosis.mistakes.weights import WEIGHTS_IGNORED
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.points import Number, scales
 from softcheck.diagnosis.sieve import bits_of_choice, coarser, explains, has_marks, reproduces
@@ -36,7 +38,8 @@ _LITTLE = 0.01  # of squares
 _ALIKE = 0.5  # squared correlation
 _LARGE = 0.1  # of the largest entry of a state
 _NEAR_POWER = 0.02
-_FEWEST = 4  # entries
+_FEWEST = 4.0  # entries that do not follow from others, for a number that is fitted
+_LIGHTEST = 2.0**-100  # of the largest tolerance
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,14 @@ class Guess:
         What the loss has for it.
     term : Term or None
         The one whose factor was fitted.
+    terms : sequence of Term
+        Those whose factors were all fitted, in the order of `parts`.
     coarse : Coarse or None
         What the gradient was rounded by, if that is the mistake.
     in_part : bool
         Whether that is so in the states with a wrong entry alone.
+    even : bool
+        Whether all states weigh the same; the parts are the right gradient then.
     """
 
     parts: Sequence[tuple[Program | None, float]]
@@ -66,8 +73,10 @@ class Guess:
     cost: float
     wrong: Wrong | None = None
     term: Term | None = None
+    terms: Sequence[Term] = ()
     coarse: Coarse | None = None
     in_part: bool = False
+    even: bool = False
 
     @property
     def is_zero(self) -> bool:
@@ -77,7 +86,8 @@ class Guess:
     @property
     def is_named(self) -> bool:
         """Whether no number was fitted, and nothing rounded."""
-        return self.coarse is None and self.term is None and OTHER_SCALE.code not in self.names
+        fitted = self.term is not None or self.terms or OTHER_SCALE.code in self.names
+        return self.coarse is None and not fitted
 
     @property
     def factor(self) -> float:
@@ -103,6 +113,11 @@ class Formulas:
         self.view = view
         loss = replace(case.variant, family=None)
         self._e = evaluated(case, settings, view.raw, Buffers(), view.shared, loss)
+        self._even = view.e
+        if "weights" in case.tables:
+            tables = {role: table for role, table in case.tables.items() if role != "weights"}
+            even, given = replace(case, tables=tables), case.variant
+            self._even = evaluated(even, settings, view.raw, Buffers(), view.shared, given)
 
     def predict(self, guess: Guess) -> Prediction:
         """Return what is predicted, within the tolerance rule of a dumped gradient."""
@@ -110,7 +125,8 @@ class Formulas:
         value, tolerance = np.zeros_like(view.grad), np.zeros_like(view.grad)
         with np.errstate(all="ignore"):
             for slope, times in guess.parts:
-                found = sides(self._on(slope, times, guess.coarse), "gradient")
+                e = self._on(slope, times, guess.coarse, even=guess.even)
+                found = sides(e, "gradient")
                 value += found.expected
                 tolerance += found.tolerance
             if guess.in_part:
@@ -121,15 +137,24 @@ class Formulas:
             tolerance[~np.isfinite(view.grad)] = inf
         return Prediction(value, tolerance)
 
-    def value(self, slope: Program | None) -> Entries:
-        """Return a gradient as it would be declared."""
-        e = self._on(slope, 1.0)
+    def value(self, slope: Program | None, *, even: bool = False) -> Entries:
+        """Return a gradient as it would be declared, `even` where all states weigh the same."""
+        e = self._on(slope, 1.0, even=even)
         with np.errstate(all="ignore"):
             value: Entries = e.gradient * e.factor
         return value
 
-    def _on(self, slope: Program | None, times: float, coarse: Coarse | None = None) -> Evaluation:
+    def _on(
+        self,
+        slope: Program | None,
+        times: float,
+        coarse: Coarse | None = None,
+        *,
+        even: bool = False,
+    ) -> Evaluation:
         e = self.view.e if slope is None else self._e
+        if even:
+            e = self._even
         dumps, loss = e.dumps, e.context.loss
         if coarse is not None:
             dump, factor = dumps["gradient"], 1.0
@@ -192,6 +217,8 @@ def _suspects(on: Formulas, wrongs: Sequence[Wrong]) -> Iterator[Guess]:
         named = scales(view)
         of_scales = {code for _, codes in named for code in codes}
         yield from _at_scales(on, None, named)
+        if "weights" in view.given:
+            yield from _unweighted(on, named)
         for wrong in wrongs:
             if wrong.code not in of_scales:
                 yield from _at_scales(on, wrong, named)
@@ -205,11 +232,16 @@ def _at_scales(on: Formulas, wrong: Wrong | None, named: Sequence[Number]) -> It
     if wrong is not None and wrong.is_zero:
         yield Guess(((slope, 1.0),), own, NAMED, wrong)
         return
-    seen = _scale(on.view, on.value(slope))
-    for scale, codes in named:
-        names = (*own, *codes)
-        if names and abs(scale - seen) <= _NEAR * abs(seen):
+    for scale, codes in _near(on.view, on.value(slope), named):
+        if names := (*own, *codes):
             yield Guess(((slope, scale),), names, NAMED * len(names), wrong)
+
+
+def _unweighted(on: Formulas, named: Sequence[Number]) -> Iterator[Guess]:
+    """Yield the right gradient of states that all weigh the same, at such scales."""
+    for scale, codes in _near(on.view, on.value(None, even=True), named):
+        names = (WEIGHTS_IGNORED.code, *codes)
+        yield Guess(((None, scale),), names, NAMED * len(names), even=True)
 
 
 def _in_part(view: View, guess: Guess) -> Iterator[Guess]:
@@ -219,36 +251,85 @@ def _in_part(view: View, guess: Guess) -> Iterator[Guess]:
         yield replace(guess, cost=guess.cost + NAMED, in_part=True)
 
 
-def _scale(view: View, value: Entries) -> float:
-    """Return what a gradient is of another where it is wrong, by the median of large entries."""
+def _near(view: View, value: Entries, named: Sequence[Number]) -> Iterator[Number]:
+    """Yield the scales that a gradient nearly has where it is wrong, by the median of its entries.
+
+    Small entries, which rounding may have moved by more, do not count.
+    """
     rows = view.wrong_rows
     grad, value = view.grad[:, rows], value[:, rows]
     size = np.where(np.isfinite(value) & np.isfinite(grad), np.abs(value), 0.0)
     large = size > _LARGE * size.max(axis=0)
-    return float(np.median(grad[large] / value[large])) if large.any() else np.nan
+    if large.any():
+        seen = float(np.median(grad[large] / value[large]))
+        yield from (each for each in named if abs(each.value - seen) <= _NEAR * abs(seen))
 
 
 def _fitted(on: Formulas, terms: Sequence[Term]) -> Iterator[Guess]:
     """Yield one number that was fitted: the scale of the gradient, or the factor of a term."""
     view = on.view
+    numbers = float(np.maximum(view.legal.sum(axis=0) - 1.0, 0.0).sum())
     grad, right = _weighed(view, view.grad), _weighed(view, view.of_eq_6.expected)
-    if np.count_nonzero(grad) < _FEWEST:
-        return
     scale = dot(grad, right) / (dot(right, right) or 1.0)
+    if numbers < _FEWEST or not isfinite(scale):
+        return
     power = log2(scale) if scale > 1.0 else 0.0
     if round(power) in LOSS_SCALES and abs(power - round(power)) < _NEAR_POWER:
         yield Guess(((None, 2.0 ** round(power)),), (LOSS_SCALED.code,), NAMED)
     yield Guess(((None, scale),), (OTHER_SCALE.code,), FREE)
-    for term in terms:
+    for term in terms if numbers >= 2 * _FEWEST else ():
         part = _weighed(view, on.value(term.slope))
         more = dot(grad - right, part) / (dot(part, part) or 1.0)
-        parts = ((None, 1.0), (term.slope, more))
-        yield Guess(parts, (TERM_SCALED.code,), NAMED + FREE, term=term)
+        if isfinite(more):
+            parts = ((None, 1.0), (term.slope, more))
+            yield Guess(parts, (TERM_SCALED.code,), NAMED + FREE, term=term)
+    outer = _outer(on, terms)
+    if 1 < len(outer) <= numbers / (2 * _FEWEST):
+        found, _ = factors(on, terms)
+        several = tuple((term.slope, x.factor) for term, x in zip(outer, found, strict=True))
+        cost = NAMED + FREE * len(outer)
+        yield Guess(several, (TERM_SCALED.code,), cost, terms=outer)
+
+
+class Factor(NamedTuple):
+    """What a term is multiplied by, and its standard error."""
+
+    term: str
+    factor: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"({self.factor:.4g} ± {self.error:.1g}) times {self.term}"
+
+
+def factors(on: Formulas, terms: Sequence[Term]) -> tuple[list[Factor], float]:
+    """Return the factors of the terms by least squares, and what part of the gradient is left."""
+    named: list[tuple[str, Program | None]]
+    named = [(term.text, term.slope) for term in _outer(on, terms)] or [("the loss", None)]
+    grad = _weighed(on.view, on.view.grad).ravel()
+    columns = np.stack([_weighed(on.view, on.value(slope)).ravel() for _, slope in named], axis=1)
+    size = np.linalg.norm(columns, axis=0)
+    columns /= np.where(size > 0, size, 1.0)
+    found, *_ = np.linalg.lstsq(columns, grad, rcond=None)
+    rest = grad - np.einsum("ei,i->e", columns, found)
+    freedom = max(1, int(np.count_nonzero(grad)) - len(named))
+    spread = np.linalg.pinv(np.einsum("ei,ej->ij", columns, columns)).diagonal()
+    left = float(np.linalg.norm(rest) / (np.linalg.norm(grad) or 1.0))
+    size = np.where(size > 0, size, np.inf)
+    errors = np.sqrt(np.maximum(spread, 0.0) / freedom) * np.linalg.norm(rest) / size
+    made = zip(named, found / size, errors, strict=True)
+    return [Factor(text, float(x), float(error)) for (text, _), x, error in made], left
+
+
+def _outer(on: Formulas, terms: Sequence[Term]) -> list[Term]:
+    """Return the terms that add up to the loss, but for those that have no gradient here."""
+    return [term for term in terms if term.is_outer and on.value(term.slope).any()]
 
 
 def _weighed(view: View, x: Entries) -> Array:
     """Return finite entries in units of the tolerance of the right gradient."""
     tolerance = view.of_eq_6.tolerance
     with np.errstate(all="ignore"):
-        usable = np.isfinite(view.grad) & (tolerance > 0) & np.isfinite(x)
-        return np.where(usable, x / tolerance, 0.0)
+        usable = np.isfinite(view.grad) & np.isfinite(tolerance) & np.isfinite(x)
+        least = _LIGHTEST * tolerance.max(where=usable, initial=0.0)
+        return np.where(usable & (tolerance > least), x / tolerance, 0.0)

@@ -16,7 +16,7 @@ from softcheck.checks.dumps import DUMPS
 from softcheck.checks.merging import Merging, merged, side_by_side
 from softcheck.checks.tally import Tally, mostly_blind
 from softcheck.diagnosis import say
-from softcheck.diagnosis.guesses import Formulas, Guess, credible, survivors
+from softcheck.diagnosis.guesses import Formulas, Guess, credible, factors, survivors
 from softcheck.diagnosis.hypothesis import NAMED, Evidence, weigh
 from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.generated import NO_BASELINE, STOP_GRADIENT, TERM_SCALED
@@ -77,14 +77,17 @@ def diagnose(
         return tuple(said)
     spots = [spot for name in failed for spot in tallies[name].spots]
     view = part(case, settings, masked, {spot.state for spot in spots if spot.state is not None})
-    tried = survivors(Formulas(case, settings, view), *mistakes)[:FEW]
+    on = Formulas(case, settings, view)
+    tried = survivors(on, *mistakes)[:FEW]
 
     def work(raw: RawBlock, buffers: Buffers) -> _Found:
         states = np.arange(raw.start, raw.start + raw.rows)
         block = view_of(case, settings, raw, states, buffers, view.shared)
         profile = Profile.of(block)
-        on = Formulas(case, settings, block) if tried else None
-        judged = [weigh(block, on.predict(made), coarse=made.coarse) for made in tried if on]
+        if not tried:
+            return _Found(profile, [])
+        there = Formulas(case, settings, block)
+        judged = [weigh(block, there.predict(made), coarse=made.coarse) for made in tried]
         return _Found(profile, judged)
 
     first, *others = over_blocks(work)
@@ -92,12 +95,13 @@ def diagnose(
         first.merge(other)
     judged = list(zip(tried, first.evidence, strict=True))
     anchor = _anchor(tallies)
-    return (*said, *_of_gradient(case, view, judged, first.profile, anchor))
+    return (*said, *_of_gradient(case, on, mistakes[1], judged, first.profile, anchor))
 
 
 def _of_gradient(
     case: Case,
-    view: View,
+    on: Formulas,
+    terms: Sequence[Term],
     judged: Sequence[_Judged],
     profile: Profile,
     anchor: bool | None,
@@ -110,13 +114,13 @@ def _of_gradient(
     elif profile.failed == profile.infinite:
         yield (say.isolated if is_stray(profile) else say.not_finite)(case, profile)
         return
-    explained = _ordered(view, judged, anchor)
+    explained = _ordered(on.view, judged, anchor)
     if is_stray(profile) and (not explained or explained[0][0].cost >= 4.0):
         yield say.isolated(case, profile)
     elif explained:
-        yield _explained(case, view, explained, profile, anchor)
+        yield _explained(case, on.view, explained, profile, anchor)
     else:
-        yield _unexplained(case, profile, anchor)
+        yield _unexplained(case, on, terms, profile, anchor)
 
 
 def _ordered(view: View, judged: Sequence[_Judged], anchor: bool | None) -> list[_Judged]:
@@ -200,7 +204,8 @@ def _explained(
         "codes": list(made.names),
         **_numbers(made),
         "also": also,
-        "instead_of": [
+        "instead_of": ["+".join(other.names) for other in others],
+        "alternatives": [
             {"code": "+".join(other.names), "said": _said(other, view), **_numbers(other)}
             for other in others
         ],
@@ -220,6 +225,9 @@ def _listed(said: Sequence[str]) -> str:
 
 def _numbers(made: Guess) -> dict[str, object]:
     """Return the term and the factor of a guess, and its scale in units of the declared."""
+    if made.terms:
+        pairs = zip(made.terms, made.parts, strict=True)
+        return {"factors": [{"term": term.text, "factor": x} for term, (_, x) in pairs]}
     if made.term is not None:
         kind = "off_by" if made.term.is_number else "factor"
         return {"scale": 1.0, "term": made.term.text, kind: made.factor}
@@ -232,6 +240,10 @@ def _numbers(made: Guess) -> dict[str, object]:
 
 def _said(made: Guess, view: View) -> str:
     """Return a guess in words, with the numbers that no name has."""
+    if made.terms:
+        pairs = zip(made.terms, made.parts, strict=True)
+        by_term = ", ".join(f"{factor:.6g} times {term.text}" for term, (_, factor) in pairs)
+        return f"terms have factors of their own, {by_term}"
     if made.term is not None and made.term.is_number:
         return f"{made.term.text} is another, by {made.factor:+.8g}"
     if made.term is not None:
@@ -247,30 +259,39 @@ def _said(made: Guess, view: View) -> str:
     return " and ".join(words) + number
 
 
-def _unexplained(case: Case, profile: Profile, anchor: bool | None) -> Diagnosis:
+def _unexplained(
+    case: Case, on: Formulas, terms: Sequence[Term], profile: Profile, anchor: bool | None
+) -> Diagnosis:
     """Say what can be said where no formula gives the numbers."""
+    found, left = factors(on, terms)
+    by_term = ", ".join(map(str, found))
     message = (
-        f"{UNEXPLAINED.phrase}: {profile.failed} of {profile.entries} entries in "
-        f"{profile.states} of {case.states} states are wrong{_OF_VALUE[anchor]}"
+        f"{UNEXPLAINED.phrase}: {profile.failed} of {profile.entries} entries are wrong, in "
+        f"{profile.states} of {case.states} states; nearest is {by_term}, which leaves "
+        f"{100 * left:.2g} % of the gradient's size{_OF_VALUE[anchor]}"
     )
-    evidence = say.where(case, profile)
-    return Diagnosis(
-        code=UNEXPLAINED.code,
-        message=message,
-        evidence=evidence if anchor is None else {**evidence, "loss_is_right": anchor},
-    )
+    evidence = say.where(case, profile) | {
+        "factors": [each._asdict() for each in found],
+        "misfit": left,
+    }
+    if anchor is not None:
+        evidence["loss_is_right"] = anchor
+    return Diagnosis(code=UNEXPLAINED.code, message=message, evidence=evidence)
 
 
 def _of_fit(moments: fit.Moments, summary: str) -> Diagnosis:
     """Say the scale of a gradient whose entries all pass, and the factor of its entropy."""
     scale, ratio = fit.fitted(moments)
-    off = [
-        (code, float(found.value))
-        for code, found in ((OTHER_SCALE.code, scale), (TERM_SCALED.code, ratio))
-        if found is not None and abs(found.value - 1.0) > found.tolerance
-    ]
-    codes = [code for code, _ in off] or [UNEXPLAINED.code]
+    codes: list[str] = []
+    evidence: dict[str, object] = {"codes": codes}
+    if scale is not None and abs(scale.value - 1.0) > scale.tolerance:
+        codes.append(OTHER_SCALE.code)
+        evidence["scale"] = float(scale.value)
+    if ratio is not None and abs(ratio.value - 1.0) > ratio.tolerance:
+        codes.append(TERM_SCALED.code)
+        evidence |= {"term": moments.entropy, "factor": float(ratio.value)}
+    if not codes:
+        codes.append(UNEXPLAINED.code)
     phrase = " and ".join(MISTAKES[code].phrase for code in codes)
-    said = f"every entry passes, all of them together do not: {summary}"
-    evidence: dict[str, object] = {"codes": codes, **dict(off)}
-    return Diagnosis(code="+".join(codes), message=f"{phrase}: {said}", evidence=evidence)
+    message = f"{phrase}: every entry passes, all of them together do not: {summary}"
+    return Diagnosis(code="+".join(codes), message=message, evidence=evidence)

@@ -244,8 +244,11 @@ class Term:
     slope : Program
         Its gradient, or what is added to that of the loss where the number is larger by 1.
     is_number : bool
+    is_outer : bool
+        Whether it is one of those that add up to the loss.
     """
 
     text: str
     slope: Program
     is_number: bool = False
+    is_outer: bool = False

@@ -4,14 +4,14 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from softcheck.derive.expr import Expr, Sym
+from softcheck.derive.expr import Expr, Sym, free_indices
 from softcheck.derive.givens import basis
 from softcheck.derive.reading.claims import Reading
 from softcheck.derive.reading.notation.cursor import Found, Scope
 from softcheck.derive.reading.notation.grammar import parse
 from softcheck.derive.reading.reader import read
 from softcheck.derive.reading.tokens import ReadError, tokenize
-from softcheck.errors import UsageError
+from softcheck.errors import UsageError, printable
 from softcheck.gradient.definition import Loss
 from softcheck.losses.headers import Header, header, symbol_of
 from softcheck.losses.making import Made, made
@@ -24,6 +24,13 @@ FOLDER = Path(__file__).parent
 
 _LOSS = "ℒ"
 """What a loss is called that is given as a formula alone."""
+
+_SCIENTIFIC = re.compile(r"(?<![\w\\.])(?:\d+\.?\d*|\.\d+)[eE][-+−]?\d+")
+
+_NOTHING = re.compile(
+    r"(?:[\s.,;]|\\(?:[,;:! ]|q?quad|nonumber|notag|(?:label|tag\*?)\{[^}]*\})|%[^\n]*)*"
+)
+"""What may stand behind a formula and says nothing."""
 
 _SIGN = re.compile(r":?=|\\(?:coloneqq|triangleq|doteq|equiv|stackrel)")
 
@@ -77,6 +84,9 @@ def document(text: str, name: str, symbol: str | None, where: str) -> Named:
         chosen = said.variants or (_only(reading, where),)
     for each in chosen:
         _defined(each, reading, where)
+        for part in {each, *known.symbols(known.definitions[each].body)} & {*reading.definitions}:
+            _require_no_e(reading.definitions[part].latex, where)
+            _require_one(part, known.definitions[part].body, reading, where)
     variants = tuple(made(each, known, said, where) for each in chosen)
     return Named(name, said.title, _told_apart(variants))
 
@@ -105,6 +115,7 @@ def formula(text: str, where: str) -> Named:
         If it cannot be read, or not be proved.
     """
     bare = text.strip().strip("$").strip()
+    _require_no_e(bare, where)
     reading = _read_formula(rf"$$\mathcal{{L}} := {bare}$$")
     if reading.definitions.keys() != {_LOSS} or reading.equalities:
         # It may name itself, as in L = ..., or say in words what its symbols are.
@@ -112,7 +123,14 @@ def formula(text: str, where: str) -> Named:
         own = _read_formula(whole)
         problem = next((e.problem for e in (*own.equalities, *reading.equalities) if e.problem), "")
         if own.definitions and not any(e.problem for e in own.equalities):
-            return Named(text, "", (made(_only(own, where), basis(own), Header(), where),))
+            symbol = _only(own, where, "Give the formula of one.")
+            if "$" not in text:
+                _require_all(bare, own.definitions[symbol].latex, where)
+            return Named(text, "", (made(symbol, basis(own), Header(), where),))
+        sides = [each.right.tree for each in reading.equalities if each.right.tree is not None]
+        outside = sorted({index for side in sides for index in free_indices(side)})
+        if outside and not problem and not reading.definitions:
+            problem = f"{outside[0]} outside of the sum over it"
         raise UsageError(
             where,
             f"a formula that cannot be read: {_without_place(problem)}"
@@ -121,7 +139,36 @@ def formula(text: str, where: str) -> Named:
             "a shipped loss, FILE, FILE::SYMBOL or a formula",
             r"Write it as in '-\sum_a \pi(a) Q(a)'.",
         )
+    _require_all(bare, reading.definitions[_LOSS].latex, where)
     return Named(text, "", (made(_LOSS, basis(reading), Header(), where),))
+
+
+def _require_no_e(latex: str, where: str) -> None:
+    """Raise UsageError for a number such as 1e-3, which is a product with e in a formula."""
+    if (found := _SCIENTIFIC.search(latex)) is not None:
+        expected = "a number as formulas have it"
+        raise UsageError(where, f"'{found[0]}'", expected, r"Write it as 0.001, or as 10^{-3}.")
+
+
+def _require_one(symbol: str, body: Expr, reading: Reading, where: str) -> None:
+    """Raise UsageError where a symbol is defined again: that is read as a claim about the first."""
+    if any(each.form.startswith("D") and each.left.tree == body for each in reading.equalities):
+        raise UsageError(
+            where, f"two definitions of {symbol}", "one", "Give the two names of their own."
+        )
+
+
+def _require_all(text: str, definition: str, where: str) -> None:
+    """Raise UsageError where a formula goes on behind what was read as the loss."""
+    loss = _SIGN.split(definition, maxsplit=1)[-1].strip()
+    _, found, behind = text.partition(loss)
+    if found and _NOTHING.fullmatch(behind) is None:
+        raise UsageError(
+            where,
+            f"'{printable(behind.strip(), 60)}' behind the formula",
+            "one formula, the loss of one state",
+            "Leave it out, or write it as a part of the formula.",
+        )
 
 
 def _read_formula(text: str) -> Reading:
@@ -146,8 +193,11 @@ def _defined(symbol: str, reading: Reading, where: str) -> str:
     return name
 
 
-def _only(reading: Reading, where: str) -> str:
-    """Return the symbol of a document that is its loss: a number that depends on the policy."""
+def _only(reading: Reading, where: str, way: str = "") -> str:
+    """Return the symbol of a document that is its loss: a number that depends on the policy.
+
+    `way` is what to do where there are several; by default that one can be named.
+    """
     found = _candidates(reading)
     if len(found) != 1:
         listed = ", ".join(found) if found else "no definition of a loss"
@@ -155,7 +205,7 @@ def _only(reading: Reading, where: str) -> str:
             where,
             f"{len(found)} symbols that may be the loss: {listed}" if found else listed,
             "one",
-            f"Name it: {where}::{found[0]}." if found else "Write it as 'L := ...'.",
+            (way or f"Name it: {where}::{found[0]}.") if found else "Write it as 'L := ...'.",
         )
     return found[0]
 

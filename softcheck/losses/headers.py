@@ -109,7 +109,7 @@ def _array(said: re.Match[str], where: str) -> Array:
     default: Fraction | None = None
     each_state = False
     for option in _options(said[3]):
-        number = re.fullmatch(r"default (-?[0-9.]+)", option)
+        number = re.fullmatch(r"default (-?[0-9]+(?:\.[0-9]+)?)", option)
         if number is not None:
             default = Fraction(number[1])
         elif option == "for each state":

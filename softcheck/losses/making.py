@@ -255,6 +255,8 @@ def _givens(
 
 def _given(symbol: str, kind: Kind, value: Expr, policy: Policy, header: Header) -> Given:
     said = header.arrays.get(symbol, Array(name_of(symbol)))
+    if kind is Kind.INDEX and said.default is not None:
+        raise OutsideError(f"a default for {said.name}, the number of an action")
     legal: Legal = said.legal or "finite"
     logarithm = any(isinstance(x, Log) and symbol in _bare(x.of) for x in in_order(value))
     if said.legal is None and (logarithm or symbol == policy.temperature):

@@ -136,7 +136,7 @@ def terms(made: Made) -> tuple[Term, ...]:
                 program = maker.program(maker.slope(place.alone))
             except OutsideError:
                 continue
-            found.setdefault(text, Term(text, program))
+            found.setdefault(text, Term(text, program, is_outer=place.depth == 1))
     right = maker.slope(maker.whole)
     for symbol in maker.options:
         low, high = (maker.slope(_with(maker.whole, symbol, x)) for x in (ZERO, ONE))

@@ -47,13 +47,16 @@ class Place:
     put : Put
     only : Put
         The same, with all other terms of the loss left out.
+    depth : int
+        In how many sums it stands.
     is_term : bool
-        Whether it is a term of a sum, or the loss itself.
+        Whether it is a term of the last of them, or the loss itself.
     """
 
     part: Expr
     put: Put
     only: Put
+    depth: int
     is_term: bool
 
     @property
@@ -72,7 +75,7 @@ def places(loss: Expr, policy: Policy) -> Iterator[Place]:
     policy : Policy
     """
     free = frozenset(free_indices(loss))
-    return _places(Place(loss, _itself, _itself, True), policy, free)
+    return _places(Place(loss, _itself, _itself, 0, True), policy, free)
 
 
 def _itself(x: Expr) -> Expr:
@@ -87,6 +90,7 @@ def _places(place: Place, policy: Policy, free: frozenset[str]) -> Iterator[Plac
             part,
             lambda new: place.put(among(new)),
             lambda new: place.only(alone(new)),
+            place.depth + is_term,
             is_term,
         )
         return _places(there, policy, free)

@@ -4,16 +4,15 @@ Each is tried on the tree: the loss with that occurrence constant is differentia
 is proved, and so is that it equals the gradient of the loss once the constant has its value.
 """
 
-import re
-from collections.abc import Iterator
 from dataclasses import replace
 
-from softcheck.derive.expr import Diff, Expr, Log, Sym, children, rebuilt
+from softcheck.derive.expr import Diff, Expr, Log, Sym, free_indices, symbols
 from softcheck.derive.kernel.normal_form import NormalForm
 from softcheck.derive.kernel.terms import OutsideError
 from softcheck.derive.spell import unicode
-from softcheck.losses.cases import is_decided, regrouped
+from softcheck.losses.cases import regrouped
 from softcheck.losses.making import Made, of_divided
+from softcheck.losses.places import occurrences
 from softcheck.losses.settling import settled
 from softcheck.losses.slopes import gradient
 from softcheck.losses.trees import with_parts
@@ -25,15 +24,16 @@ _HELD = "⊥"
 def harmless(made: Made) -> tuple[str, ...]:
     """Return the loss with each stop-gradient, as `sg[...]`, that changes its gradient for no n."""
     found = []
-    for number, occurrence in enumerate(_occurrences(made.loss, made.policy.name)):
-        held = _with_held(made.loss, made.policy.name, number)
+    for part, put in occurrences(made.loss, made.policy):
+        if symbols(part) != {made.policy.name}:
+            continue
+        held = put(Sym(_HELD, tuple(free_indices(part))))
         try:
-            proved = _changes_nothing(made, held, occurrence)
+            proved = _changes_nothing(made, held, part)
         except OutsideError:
             proved = False
         if proved:
-            of = unicode(occurrence)
-            found.append(re.sub(rf"{_HELD}\([^)]*\)", f"sg[{of}]", unicode(regrouped(held))))
+            found.append(unicode(regrouped(put(Sym(f"sg[{unicode(part)}]")))))
     return tuple(found)
 
 
@@ -57,35 +57,3 @@ def _changes_nothing(made: Made, held: Expr, occurrence: Expr) -> bool:
         return Log(pi) if isinstance(occurrence, Log) else pi
 
     return made.equal(with_parts(slope, valued), made.slope)
-
-
-def _is_occurrence(x: Expr, policy: str) -> bool:
-    of = x.of if isinstance(x, Log) else x
-    return isinstance(of, Sym) and of.name == policy
-
-
-def _occurrences(x: Expr, policy: str) -> Iterator[Expr]:
-    """Yield each pi and log pi of a formula, from left to right, but for those of a minimum."""
-    if _is_occurrence(x, policy):
-        yield x
-    if _is_occurrence(x, policy) or is_decided(x):
-        return
-    for part in children(x):
-        yield from _occurrences(part, policy)
-
-
-def _with_held(x: Expr, policy: str, number: int) -> Expr:
-    """Return a formula in which one of its occurrences is held constant."""
-    seen = -1
-
-    def change(part: Expr) -> Expr:
-        nonlocal seen
-        if is_decided(part):
-            return part
-        if not _is_occurrence(part, policy):
-            return rebuilt(part, change)
-        seen += 1
-        of = part.of if isinstance(part, Log) else part
-        return Sym(_HELD, of.args) if seen == number and isinstance(of, Sym) else part
-
-    return change(x)

@@ -18,7 +18,7 @@ from softcheck.tables.declared import Declared
 from softcheck.tables.gather import Found, add, load_case, load_given
 from softcheck.tables.labels import align
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import ROLES, Role, Roles, is_known
+from softcheck.tables.roles import ROLES, TEXTS, Role, Roles, is_critic, is_known
 from softcheck.tables.sources import Exponential, Kept, Mask, Memory, Reshaped
 from softcheck.tables.table import Reading, Rows, Table, check_type, location, states_of
 from softcheck.tables.urls import shown
@@ -100,6 +100,16 @@ class Case:
     def settings(self, chosen: Settings) -> Settings:
         """Return what was chosen, with what the case says itself, which nobody contradicted."""
         return replace(chosen, reduction=self.reduction or chosen.reduction)
+
+    def require_soft(self, why: str) -> None:
+        """Raise InputError unless the loss is that of Eq. (6), whatever its name; say why."""
+        if not self.roles.is_soft:
+            raise InputError(
+                self.name,
+                f"a case of {self.roles.called}",
+                f"one of Eq. (6): {why}",
+                "Give another case.",
+            )
 
     @property
     def states(self) -> int:
@@ -493,8 +503,16 @@ def _variant(
 
 
 def _in_order(tables: Mapping[str, Table], roles: Roles) -> dict[str, Table]:
-    """Return the tables in the order of roles, critics first."""
-    critics = [role for role in tables if role not in {*roles}]
+    """Return the tables in the order of roles, critics first; none is left out."""
+    for role, table in tables.items():
+        if roles.of(role) is None:
+            raise InputError(
+                table.where,
+                f"it beside {listed([each for each in tables if each != role])}",
+                f"one of {', '.join(roles)}: {roles.called} has no other array beside these",
+                "Leave it out.",
+            )
+    critics = list(filter(is_critic, tables)) if roles.has_critics else []
     critics.sort(key=lambda role: int(role[1:]))
     if critics and "q" in tables:
         raise InputError(
@@ -538,6 +556,13 @@ def _refuse_slips(
     """Raise InputError where a role that is not there has all but its name: it would go unseen."""
     absent = _absent(given, roles)
     for each, bare in unknown.items():
+        if bare in TEXTS:
+            raise InputError(
+                name,
+                f"'{each}', which is not one text",
+                f"the {bare} as one text",
+                f"Save it so, in a folder as {bare}.txt, or leave it out and give --{bare}.",
+            )
         if (role := roles.slip_of(bare, absent)) is not None:
             flag = roles[role].flag("PATH::KEY")
             way = f", or give {flag}" if flag else ""

@@ -314,11 +314,17 @@ def _named(name: str, origin: str, roles: Roles) -> Role:
 
 def _given(place: str, role: Role, origin: str, opened: dict[str, Contents], how: Reading) -> Table:
     """Return the table at a place, or the number written out there; a file is opened once."""
-    if role.kind is Kind.NUMBER:
-        number = _written_out(place)
-        if number is not None:
-            return Table(Memory(np.array(number)), None, origin)
+    number = _written_out(place)
+    if number is not None and role.kind is Kind.NUMBER:
+        return Table(Memory(np.array(number)), None, origin)
     path, key = _split(place)
+    if number is not None and not exists(path):
+        raise UsageError(
+            origin,
+            f"the number {place}",
+            f"the path of a file: {role.name} is {role.kind.value}",
+            "Save such an array.",
+        )
     if role.kind is Kind.NUMBER and not exists(path):
         raise UsageError(
             origin,

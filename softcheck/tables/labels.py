@@ -56,6 +56,7 @@ def align(tables: Mapping[str, Table], axis: int, roles: Roles) -> Aligned:
     every = list(tables.values())
     by_state = next((table for table in every if table.states is not None), None)
     by_action = next((table for table in every if table.actions is not None), None)
+    _require_count(tables, roles)
     aligned = {}
     unlabelled = []
     for role, table in tables.items():
@@ -71,6 +72,25 @@ def align(tables: Mapping[str, Table], axis: int, roles: Roles) -> Aligned:
         by_action.actions if by_action else None,
         tuple(unlabelled),
     )
+
+
+def _require_count(tables: Mapping[str, Table], roles: Roles) -> None:
+    """Raise InputError for numbers of actions where the labels leave open which one is which."""
+    index = next((table for role, table in tables.items() if roles[role].kind is Kind.INDEX), None)
+    labelled = [table for table in tables.values() if table.actions]
+    if index is None or not labelled:
+        return
+    for table in labelled:
+        actions = table.actions or ()
+        counted = tuple(map(str, range(len(actions))))
+        is_number = all(label.removeprefix("-").isdigit() for label in actions)
+        if actions != labelled[0].actions or (is_number and actions != counted):
+            raise InputError(
+                index.where,
+                f"numbers of actions, and the actions {listed(actions)} in {table.beside(index)}",
+                "the same actions in all tables, in the order in which they are counted from 0",
+                "Save every table with its actions in that order.",
+            )
 
 
 def _turned(tables: Mapping[str, Table], axis: int, roles: Roles) -> bool:

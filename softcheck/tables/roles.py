@@ -262,10 +262,10 @@ def _every(loss: Loss) -> list[Role]:
         )
     soft = _is_soft(loss)
     every = [
-        *(role for role in givens if role.name == "q"),
+        *(role for role in givens if _is_table_of_q(role)),
         _LOGITS,
         _GRAD,
-        *(role for role in givens if role.name != "q"),
+        *(role for role in givens if not _is_table_of_q(role)),
         *[_IGNORED] * any(role.kind is Kind.INDEX for role in givens),
         *_BESIDE,
         _VALUE,
@@ -279,6 +279,10 @@ def _every(loss: Loss) -> list[Role]:
         replace(role, aliases=tuple(alias for alias in role.aliases if alias not in own))
         for role in every
     ]
+
+
+def _is_table_of_q(role: Role) -> bool:
+    return role.name == "q" and role.kind is Kind.TABLE
 
 
 def _is_soft(loss: Loss) -> bool:

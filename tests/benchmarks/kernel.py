@@ -127,7 +127,7 @@ def where_time_goes(kernel):
         yield "givens", partial(blocks.evaluation, *arguments, buffers, blocks.Masking())
         e = blocks.evaluation(*arguments, buffers, blocks.Masking())
         for name in ("policy", "terms", "gradient", "bounds"):
-            yield name, partial(getattr, e, name)
+            yield name, partial(getattr, e.kernel, name)
         for name in every.ORACLES:
             if name != "sampled":
                 yield name, partial(every.check, e, name)

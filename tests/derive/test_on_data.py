@@ -7,10 +7,12 @@ import run
 from softcheck.derive import built_in
 from softcheck.derive.check import check
 from softcheck.derive.on_data import evaluate
-from softcheck.errors import NothingToCheckError
+from softcheck.errors import InputError, NothingToCheckError
 from softcheck.result import Status
 from softcheck.settings import Settings
+from softcheck.shipped import stored
 from softcheck.tables import case_from_arrays
+from softcheck.tables.declared import Declared
 
 
 def case(states=20, actions=4, scale=1.0, offset=0.0, **more):
@@ -84,6 +86,14 @@ def test_lines_about_other_things_are_not_evaluated():
     both = check(text + r" $$\sum_i \pi_i = 1$$")
     found = evaluate(both, case(), Settings())
     assert "a case has no w" in found.notes[0]
+
+
+def test_a_case_of_another_loss_has_no_such_lines():
+    other = case_from_arrays(
+        {"logits": np.zeros((2, 3)), "coef": 1.0}, declared=Declared(stored("entropy"))
+    )
+    with pytest.raises(InputError, match="found a case of entropy, expected one of Eq"):
+        evaluate(check(built_in()), other, Settings())
 
 
 def test_the_command_prints_the_deviations(tmp_path):

@@ -14,7 +14,7 @@ def test_a_name_is_said_where_it_is_earned_and_nowhere_else(trials, stride):
 
 def test_the_campaign_sees_a_name_that_was_not_earned(monkeypatch):
     monkeypatch.setattr("softcheck.diagnosis.hypothesis.Evidence.reproduces", True)
-    monkeypatch.setattr("softcheck.diagnosis.sieve._reproduces", lambda *_: True)
+    monkeypatch.setattr("softcheck.diagnosis.sieve.reproduces", lambda *_: True)
     found = [what for _, what in run(random_wrong, 1, seed=3, stride=4) if what]
     assert any("called" in what for what in found)
     assert campaign.HINT.findall("say --compute-dtype float32") == [("compute-dtype", "float32")]

@@ -104,6 +104,17 @@ REFUSED = {
     "two.tex::": "no symbol behind ::",
     "empty.tex": "no definition of a loss",
     "hard.tex": "hard.tex: found a loss that is not proved: a logarithm of a sum of several terms",
+    "again.tex": "again.tex: found two definitions of L, expected one. Give the two names of their",
+    "number.tex": "a default for labels, the number of an action",
+    "small.tex": "small.tex: found '1e-3', expected a number as formulas have it",
+    r"-1e-3 \log \pi(j)": "found '1e-3', expected a number as formulas have it",
+    r"2.5E4 \log \pi(j)": "found '2.5E4', expected",
+    r"\log \pi(j), \pi(k)": r"found ', \pi(k)' behind the formula",
+    r"L = \log \pi(j) \le 3": r"found '\le 3' behind the formula",
+    "−log π(j). π(k)": "found '. π(k)' behind the formula",
+    r"L = \log \pi(j), J = \log \pi(k)": "2 symbols that may be the loss: L, J, expected one. "
+    "Give the formula of one.",
+    r"\sum_a \pi(a) Q(a) - \alpha \log \pi(a)": "a outside of the sum over it",
 }
 
 
@@ -111,6 +122,10 @@ REFUSED = {
 def test_what_is_unclear_is_one_line_and_exit_2(there, text):
     there("two.tex", TWO)
     there("empty.tex", "Nothing here.")
+    there("again.tex", "".join(rf"The loss is defined as $$L := -\log \pi({j})$$" for j in "jk"))
+    number = "% arrays:\n%   labels: $j$, default 0\n"
+    there("number.tex", number + r"The loss is defined as $$L := -\log \pi(j)$$")
+    there("small.tex", r"We define $x := 1e-3$. The loss is defined as $$L := -x \log \pi(j)$$")
     there("hard.tex", r"The loss is defined as $$L := \sum_a \pi(a) \log (\pi(a) + Q(a))$$")
     done = run.softcheck("derive", "--loss", text)
     assert done.code == 2
@@ -120,6 +135,11 @@ def test_what_is_unclear_is_one_line_and_exit_2(there, text):
     with pytest.raises(SoftcheckError) as refusal:
         load(text)
     assert len(str(refusal.value)) <= 300
+
+
+@pytest.mark.parametrize("behind", [".", r" \nonumber", r"\, \label{x} % a comment", ";"])
+def test_what_says_nothing_may_stand_behind_a_formula(behind):
+    assert load(rf"2 e^{{\theta_j}}{behind}").variants == load(r"2 e^{\theta_j}").variants
 
 
 def test_where_a_loss_was_said_is_where_it_is_refused():

@@ -25,27 +25,27 @@ VARIANTS = [
 ]
 
 
-def _table(given, rng):
+def _table(given, rng, rows, actions):
     if given.legal == "not negative":
-        return rng.dirichlet(np.ones(ACTIONS), size=ROWS)
-    table = rng.normal(size=(ROWS, ACTIONS))
+        return rng.dirichlet(np.ones(actions), size=rows)
+    table = rng.normal(size=(rows, actions))
     if given.name.endswith("log_probs"):
         table -= np.log(np.exp(table).sum(axis=-1, keepdims=True))
     return table
 
 
-def _arrays(variant, rng, dtype):
+def _arrays(variant, rng, dtype, rows=ROWS, actions=ACTIONS):
     """Ordinary numbers, with coefficients far from those at which mistakes are the same."""
     made = {}
     for given in variant.givens:
         match given.kind:
             case Kind.INDEX:
-                made[given.name] = torch.tensor(rng.integers(ACTIONS, size=ROWS))
+                made[given.name] = torch.tensor(rng.integers(actions, size=rows))
                 continue
             case Kind.TABLE:
-                value = _table(given, rng)
+                value = _table(given, rng, rows, actions)
             case Kind.STATE:
-                value = rng.normal(size=ROWS)
+                value = rng.normal(size=rows)
             case _:
                 value = 1.7 if given.name == "temperature" else rng.uniform(0.05, 0.4)
         made[given.name] = torch.tensor(value, dtype=dtype)
@@ -186,11 +186,19 @@ def test_states_that_weigh_nothing_are_no_exception():
     assert found.message.startswith("the term ζ · (log (Σ_a exp(θ(a))))² has no gradient: ")
 
 
+def test_weights_that_are_not_used():
+    weights = torch.tensor(np.linspace(0.3, 2.0, 60), dtype=torch.float32)
+    assert _named(_case(_cross_entropy, weights=lambda arrays: weights)) == ["weights-ignored"]
+    case = _case(_cross_entropy, weights=lambda arrays: weights, reduce=torch.sum)
+    assert _named(case) == ["weights-ignored+summed-over-states"]
+
+
 def test_what_data_cannot_tell_apart_is_said_beside_the_simplest():
     case = _case(lambda x, j: _cross_entropy(x, j, z=0.0), actions=4000, rows=4)
     (found,) = case.diagnosis
     assert (found.code, found.evidence["factor"]) == ("term-missing", "0")
-    (other,) = found.evidence["instead_of"]
+    assert found.evidence["instead_of"] == ["term-scaled"]
+    (other,) = found.evidence["alternatives"]
     assert (other["code"], other["factor"]) == ("term-scaled", "1 / n")
     assert f"This data cannot tell it from: {other['said']}" in found.message
 
@@ -251,13 +259,45 @@ def test_a_mistake_in_some_states_alone():
     assert "in 9 of 60 states" in found.message
 
 
+def test_what_only_all_entries_together_show_is_said_by_its_number():
+    rng = np.random.default_rng(4)
+    table = torch.tensor(rng.normal(size=(3000, 20)), dtype=torch.float32)
+    advantages = torch.tensor(rng.normal(size=3000), dtype=torch.float32)
+    actions = torch.tensor(rng.integers(20, size=3000))
+    logits = table.clone().requires_grad_()
+    log_pi = torch.log_softmax(logits, -1)
+    taken = log_pi.gather(-1, actions[:, None])[:, 0]
+    loss = -advantages * taken + 0.200004 * (log_pi.exp() * log_pi).sum(-1)
+    loss.mean().backward()
+    arrays = {"logits": table, "actions": actions, "advantages": advantages, "grad": logits.grad}
+    (found,) = verified("reinforce", {**arrays, "entropy_coef": torch.tensor(0.2)}).diagnosis
+    assert (found.code, found.evidence["term"]) == ("term-scaled", "entropy_coef")
+    assert found.evidence["factor"] == pytest.approx(1.00002, abs=2e-7)
+
+
 def test_what_no_formula_gives_is_unexplained():
     noise = np.random.default_rng(5).normal(size=(60, 20)) * 1e-4
 
     def noisy(arrays):
         return arrays["grad"] + torch.tensor(noise, dtype=torch.float32)
 
-    assert _named(_case(_cross_entropy, grad=noisy)) == ["unexplained"]
+    (found,) = _case(_cross_entropy, grad=noisy).diagnosis
+    assert found.code == "unexplained"
+    for each in found.evidence["factors"]:
+        assert abs(each["factor"] - 1.0) < 4.0 * each["error"]
+    assert 0.01 < found.evidence["misfit"] < 1
+
+
+def test_several_terms_with_factors_of_their_own():
+    def code(x, j):
+        spread = torch.log_softmax(x, -1).mean(-1)
+        return _cross_entropy(x, j, hard=0.8, z=3e-3) + 0.03 * spread
+
+    (found,) = _case(code).diagnosis
+    assert found.code == "term-scaled"
+    measured = {each["term"][:12]: each["factor"] for each in found.evidence["factors"]}
+    wanted = {"−(1 − ϵ) log": 8 / 9, "−(ϵ / n) Σ_a": 0.7, "ζ · (log (Σ_": 3.0}
+    assert measured == pytest.approx(wanted, rel=1e-4)
 
 
 def test_a_name_has_to_hold_in_every_state_beyond_those_that_are_tried_first():
@@ -303,3 +343,27 @@ def test_a_wrong_value_of_the_loss_says_that_it_is_another_loss():
     assert found.code == "term-missing"
     assert found.evidence["loss_is_right"] is False
     assert "another loss" in found.message
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "distillation", "kl-regularised"])
+@pytest.mark.parametrize(("rows", "actions"), [(1, 4), (3, 2), (30, 5)])
+@pytest.mark.filterwarnings("error")
+def test_gradients_that_are_odd_numbers_end_in_a_diagnosis(name, rows, actions):
+    rng = np.random.default_rng(6)
+    made = read(name).variants[0]
+    arrays = _arrays(made.variant, rng, torch.float64, rows, actions)
+    if "temperature" in arrays:
+        arrays["temperature"] = torch.tensor(1.0)
+    logits = torch.tensor(rng.normal(size=(rows, actions)))
+    noise = rng.normal(size=(rows, actions))
+    right = evaluate(made.variant.slope, logits, arrays).numpy()
+    for far, grad, code in (
+        (1, 1e300 * right, "unexplained"),
+        (1, noise, "unexplained"),
+        (1, 1e300 * noise, "unexplained"),
+        (300, noise, "unexplained"),
+        (1, np.inf * noise, "not-finite"),
+        (1, 0 * noise, "detached-policy"),
+    ):
+        case = verified(name, {"logits": far * logits, **arrays, "grad": torch.tensor(grad)})
+        assert _named(case) == [code]

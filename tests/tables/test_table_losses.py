@@ -260,6 +260,25 @@ def test_what_is_ignored_is_one_whole_number():
         refused(case, losses.CROSS_ENTROPY, labels=LABELS, ignore_index=wrong)
     line = refused(case, losses.POLICY_GRADIENT, q=LOGITS, ignore_index=-100)
     assert "a name without a role" in line
+    line = refused(case, losses.CROSS_ENTROPY, targets=LOGITS, ignore_index=-100)
+    assert line.startswith("ignore_index: found it beside 'logits', 'grad', 'targets',")
+
+
+def test_numbers_of_actions_count_what_is_in_one_order_alone():
+    def opened(logits_actions, grad_actions):
+        rows = {
+            "logits": [dict(zip(logits_actions, row, strict=True)) for row in LOGITS.tolist()],
+            "grad": [dict(zip(grad_actions, row, strict=True)) for row in GRAD.tolist()],
+        }
+        arrays = {name: dict(zip("vwxyz", table, strict=True)) for name, table in rows.items()}
+        arrays["labels"] = dict(zip("vwxyz", LABELS.tolist(), strict=True))
+        Path("case.json").write_text(json.dumps(arrays))
+        return open_case("case.json", {}, declared=declared(losses.CROSS_ENTROPY))
+
+    for actions in ("abcd", "0123"):
+        np.testing.assert_array_equal(gather(opened(actions, actions))["labels"], LABELS)
+    for pair in (("abcd", "abdc"), ("1234", "1234"), ("0132", "0132")):
+        assert "labels: found numbers of actions, and" in refused(opened, *pair)
 
 
 @pytest.mark.parametrize(
@@ -423,6 +442,14 @@ def test_words_that_are_not_known_are_refused(write, words, place, says):
     line = refused(open_case, path, {}, declared=KNOWN, allow_pickle=True)
     assert line.startswith(f"{path}::{place}: ")
     assert says in line
+
+
+def test_a_reduction_that_is_not_one_text_is_refused():
+    for wrong in (["mean"], 1):
+        arrays = {name: array.tolist() for name, array in ARRAYS.items()}
+        Path("case.json").write_text(json.dumps({**arrays, "reduction": wrong}))
+        line = refused(open_case, "case.json", {}, declared=declared(losses.CROSS_ENTROPY))
+        assert "found 'reduction', which is not one text" in line
 
 
 def test_shards_that_say_different_things_are_refused():

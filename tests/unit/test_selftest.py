@@ -13,10 +13,13 @@ from softcheck.diagnosis.mistakes.record import Need, Planted
 from softcheck.diagnosis.mistakes.scale import SIGN_FLIPPED, SUMMED_OVER_STATES
 from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY
 from softcheck.diagnosis.mistakes.where import FIRST_WRONG, LOW_PRECISION
+from softcheck.errors import InputError
 from softcheck.gradient.definition import Kind
 from softcheck.result import Outcome, Unshown
 from softcheck.settings import Settings
+from softcheck.shipped import stored
 from softcheck.tables.case import case_from_arrays
+from softcheck.tables.declared import Declared
 from softcheck.tables.roles import ROLES
 
 STATES, ACTIONS = 9, 4
@@ -55,6 +58,13 @@ def test_what_is_no_mistake_in_a_type_is_not_planted_there(planted):
 
 def test_what_only_says_where_to_look_is_not_planted(planted):
     assert planted(FIRST_WRONG) == []
+
+
+def test_a_case_of_another_loss_is_refused():
+    arrays = {"logits": np.zeros((2, 3)), "coef": 1.0}
+    case = case_from_arrays(arrays, declared=Declared(stored("entropy")))
+    with pytest.raises(InputError, match="found a case of entropy, expected one of Eq"):
+        list(selftest.outcomes(case, Settings()))
 
 
 def test_all_that_is_given_is_kept_and_nothing_that_is_under_test():

@@ -18,8 +18,10 @@ from softcheck.checks.evaluation import Context
 from softcheck.errors import InputError, SoftcheckError
 from softcheck.gradient.definition import Kind
 from softcheck.gradient.policy import Buffers
+from softcheck.losses import load
 from softcheck.settings import CriticChoice, Reduction, Settings
 from softcheck.tables import case_from_arrays
+from softcheck.tables.declared import Declared
 from softcheck.tables.roles import ROLES
 
 GIVENS = [name for name, role in ROLES.items() if role.check is None]
@@ -38,11 +40,12 @@ def arrays(**changes):
     return made | {"mask": np.ones((3, 2), bool)} | changes
 
 
-def evaluated(given, masking=None, **settings):
-    case = case_from_arrays(given)
+def evaluated(given, masking=None, declared=None, **settings):
+    case = case_from_arrays(given, declared=declared)
     (raw,) = case.blocks(case.states)
     chosen = Settings(**settings)
-    context = Context(case.states * case.actions, 5, reduction=reduction_of(case, chosen))
+    reduction = reduction_of(case, chosen)
+    context = Context(case.states * case.actions, 5, reduction=reduction, loss=case.variant)
     return evaluation(case, raw, chosen, context, Buffers(), masking or Masking())
 
 
@@ -110,6 +113,25 @@ def test_a_given_that_no_loss_can_have_is_refused_where_it_stands(role, wrong, e
 def test_every_given_is_refused_where_it_is_wrong():
     missing = set(GIVENS) - {role for role, _, _ in WRONG}
     assert not missing, f"write down in WRONG what {missing} may not hold, and what is said then"
+
+
+@pytest.mark.parametrize(
+    ("loss", "wrong", "words"),
+    [
+        (r"-\sum_a \pi(a) \log p(a)", 0.0, "a finite number above 0"),
+        ("cross-entropy", -1e-3, "a finite number that is not negative"),
+    ],
+)
+def test_a_table_of_finite_numbers_may_have_one_that_is_not_legal(loss, wrong, words):
+    case_of, name = load(loss), "targets" if loss == "cross-entropy" else "p"
+    table = arrays()["q"]
+    table[2, 1] = wrong
+    given = {"logits": arrays()["logits"], "grad": np.zeros((3, 2)), name: table}
+    masked = given | {"mask": np.array([[True, True], [True, True], [True, False]])}
+    assert evaluated(masked, declared=Declared(case_of)).block.rows == 3
+    with pytest.raises(InputError) as error:
+        evaluated(given, declared=Declared(case_of))
+    assert str(error.value).startswith(f"{name}[2, 1]: found {wrong!r}, expected {words}")
 
 
 @pytest.mark.parametrize("role", ["q", "logits"])

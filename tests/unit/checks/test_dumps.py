@@ -169,3 +169,30 @@ def test_the_gradient_is_linear_in_each_coefficient(coefficient, error, slope):
     rough = replace(block, rough=Rough(**{coefficient: error}))
     added = Family(rough, Buffers()).dump_rounding - rounding
     assert added[:, 0] == pytest.approx(slope)
+
+
+QUANTUM = 2.0**-24
+"""The smallest number of float16."""
+
+
+def failed_of_label(weight, grad, factor, temperature=1.0):
+    """Return how many entries of a weighted loss of a label are wrong in float16."""
+    target = Target(2, index=np.array([1]), chosen=np.array([weight]))
+    none = np.zeros((2, 1))
+    block = Block(none, none, np.zeros(1), soft=False, target=target)
+    dumps = {"gradient": (np.array([[grad], [-grad]]), Precision.FLOAT16)}
+    e = evaluations.of_block(block, dumps=dumps)
+    e = replace(e, factor=np.array([factor / temperature]), of_loss=np.array([factor]))
+    return every.check(e, "gradient").failed
+
+
+@pytest.mark.parametrize(("quanta", "wrong"), [(11.0, 0), (10.0, 0), (25.0, 2), (-3.0, 2)])
+def test_a_factor_that_has_few_digits_is_rounded_before_it_multiplies(quanta, wrong):
+    assert failed_of_label(147.0, 73.5 * quanta * QUANTUM, 10.5 * QUANTUM) == wrong
+
+
+@pytest.mark.parametrize(("off", "wrong"), [(1.0, 0), (-3.0, 0), (20.0, 2), (-20.0, 2)])
+def test_a_small_gradient_is_rounded_before_a_temperature_divides_it(off, wrong):
+    """A thirty-second of 2^-14 is 32 quanta, and `off` of them are 64 times as much."""
+    grad = 64.0 * (32.0 + off) * QUANTUM
+    assert failed_of_label(2.0**-4, grad, 2.0**-14, temperature=1.0 / 64.0) == wrong

@@ -43,13 +43,13 @@ def tables(seed, states, actions=5):
     return np.random.default_rng(seed).normal(size=(2, states, actions))
 
 
-def moments(arrays, rows=None):
+def moments(arrays, rows=None, settings=Settings()):  # noqa: B008  it is frozen
     """Return the moments of a case, and the tolerances of its first block."""
     case = case_from_arrays({"alpha": ALPHA} | arrays)
     context = Context(case.states * case.actions, 5)
     buffers, total, tolerance = Buffers(), None, None
     for raw in case.blocks(rows or case.states):
-        e = evaluation(case, raw, Settings(), context, buffers, Masking())
+        e = evaluation(case, raw, settings, context, buffers, Masking())
         with np.errstate(all="ignore"):
             found = sides(e, "gradient")
             ratio = found.ratio(np.empty_like(found.expected))
@@ -294,3 +294,79 @@ def test_labels_whose_entries_are_rounded_alike_are_no_wrong_scale():
     check = fitted_of("cross-entropy", grad, labels=labels, logits=logits)
     assert check.status == Status.PASSED
     assert "1.00097" in check.reason
+
+
+def coarse(name, grad, times=1.0):
+    """Return a gradient as it is stored in 16 bits."""
+    return (times * grad).astype(getattr(ml_dtypes, name, name))
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_equal_digits_are_rounded_alike_and_so_are_no_wrong_scale(name):
+    """Of q in steps, all actions as likely, a gradient is a few multiples of one number."""
+    generator = np.random.default_rng(11)
+    q = 4.0 * generator.integers(2, size=(400, 3))
+    logits = np.repeat(0.1 * generator.normal(size=(400, 1)), 3, axis=1)
+    grad = sum(parts(q, logits))
+    stored = coarse(name, grad)
+    assert len({math.frexp(abs(x))[0] for x in stored.ravel().tolist() if abs(x) > 1e-9}) == 1
+    check = fitted_of("sac", stored, q=q, logits=logits, alpha=ALPHA)
+    assert check.status == Status.PASSED
+    assert check.worst.ratio > 0.1
+    unit = {"bfloat16": 2.0**-8, "float16": 2.0**-11}[name]
+    check = fitted_of("sac", coarse(name, grad, 1.0 + 2.5 * unit), q=q, logits=logits, alpha=ALPHA)
+    assert check.status == Status.FAILED
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_digits_that_differ_show_a_scale_far_below_a_rounding(name, sign):
+    q, logits = tables(12, 4000)
+    grad = sum(parts(q, logits))
+    given = {"q": q, "logits": logits, "alpha": ALPHA}
+    off = {"bfloat16": 2.0**-12, "float16": 2.0**-15}[name]
+    assert fitted_of("sac", coarse(name, grad), **given).status == Status.PASSED
+    wrong = coarse(name, grad, 1.0 + sign * off)
+    assert fitted_of("sac", wrong, **given).status == Status.FAILED
+
+
+def test_what_is_stored_alike_is_the_same_for_any_cut():
+    q, logits = tables(13, 3000)
+    arrays = {"q": q, "logits": logits, "grad": coarse("float16", sum(parts(q, logits)))}
+    whole, cut = (
+        moments(arrays, rows, Settings(compute_dtype="float32"))[0] for rows in (None, 70)
+    )
+    np.testing.assert_array_equal(whole.by_digits, cut.by_digits)
+    total = whole.sums.total()
+    scale = np.ones(2) / (total[0, 3:6] @ [1.0, 2.0, 1.0])
+    # 15,000 roundings, each by less than half of what it may be, hardly ever alike.
+    expected = 0.45 * 6.0 / math.sqrt(15_000) / 2**11
+    assert whole.stored_alike(scale) == pytest.approx(expected, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("times", "scale", "status"), [(1.0, "1.047", Status.PASSED), (2.0, "2.095", Status.FAILED)]
+)
+def test_a_factor_that_was_rounded_is_no_wrong_scale(times, scale, status):
+    """Ten and a half of the smallest numbers of float16 are eleven, once they are rounded."""
+    q, logits = 300.0 * tables(14, 400)
+    quantum = 2.0**-24
+    grad = times * (11.0 * quantum * sum(parts(q, logits / 300.0))).astype(np.float16)
+    given = {"q": q, "logits": logits / 300.0, "grad": grad, "alpha": ALPHA}
+    case = case_from_arrays(given | {"weights": np.full(400, 10.5 * quantum)})
+    checks = {check.name: check for check in verify_case(case, Settings()).checks}
+    assert f"scale fitted {scale}" in checks["fit"].reason
+    assert checks["fit"].status == status
+
+
+@pytest.mark.parametrize(("off", "status"), [(0.0156, Status.PASSED), (0.05, Status.FAILED)])
+def test_normalisers_that_are_rounded_alike_are_no_wrong_scale(off, status):
+    """Of nearly equal logits about 30 all are 31.61, and 31.625 once they are rounded."""
+    q, noise = tables(15, 400)
+    logits = (30.0 + 1e-3 * noise).astype(np.float16).astype(float)
+    assert math.log(5) + 30.0 == pytest.approx(31.61, abs=0.001)
+    grad = ((1.0 - off) * sum(parts(q, logits))).astype(np.float16)
+    given = {"q": q, "logits": logits, "grad": grad, "alpha": ALPHA}
+    checks = {each.name: each for each in verify_case(case_from_arrays(given), Settings()).checks}
+    assert checks["gradient"].failed == 0
+    assert checks["fit"].status == status
