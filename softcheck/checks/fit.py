@@ -23,6 +23,8 @@ from softcheck.gradient.policy import Array, Buffers, Entries, PerState, States,
 from softcheck.gradient.tolerance import Precision, U
 
 Columns: TypeAlias = Array  # (columns, states)
+Digits: TypeAlias = Array  # (2, bins), for a and b
+Direction: TypeAlias = Array  # (2,), for a and b
 Products: TypeAlias = Array  # (columns, columns)
 Bins: TypeAlias = NDArray[np.bool_]  # (bins,)
 
@@ -53,6 +55,7 @@ _USEFUL = 0.5
 _SIGNED = 0.5  # of its tolerance: if the gradient is no larger anywhere, its sign is no matter
 _FLUSHED = 2.0**-20  # of a tolerance: less is no matter
 _ROUNDING = 64.0 * U  # of a product of two sums over actions, relative to its size
+_ALIKE = 1.0  # logits that differ by less have a logsumexp that other states may have too
 _STEP, _CLIPPED = 2.0**-20, 2.0**8  # of what is at most 1 where a and b do not cancel
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
@@ -149,7 +152,7 @@ class Moments(Merging):
     seen : Bins
         Which bins the hashes of states fall in: how many states differ (a table often repeats
         them).
-    by_digits : Array, shape (2, bins)
+    by_digits : Digits
         Where values were stored in less than they were computed in: U_s sum a r and U_s sum b r of
         the entries whose stored values begin with the same digits, in whole numbers of `_STEP`.
     """
@@ -162,7 +165,7 @@ class Moments(Merging):
     signed: Annotated[bool, or_] = False
     states: Annotated[int, add] = 0
     seen: Annotated[Bins, or_] = field(default_factory=lambda: np.zeros(1 << _BITS, np.bool_))
-    by_digits: Annotated[Array, add] = field(default_factory=lambda: np.zeros((2, 0)))
+    by_digits: Annotated[Digits, add] = field(default_factory=lambda: np.zeros((2, 0)))
 
     @classmethod
     def of(cls, e: Evaluation, gradient: Sides, r: Entries) -> "Moments":
@@ -240,7 +243,7 @@ class Moments(Merging):
         empty = max(1, self.seen.size - int(self.seen.sum()))
         return self.seen.size * log(self.seen.size / empty)
 
-    def stored_alike(self, along: Array) -> float:
+    def stored_alike(self, along: Direction) -> float:
         """Return by how much along[0] sum a r + along[1] sum b r may be off by what was stored.
 
         Values of the same digits may all be rounded alike, others are not: where signs are random,
@@ -255,13 +258,15 @@ class Moments(Merging):
 def _of_all(e: Evaluation) -> PerState:
     """Return how far the entries of a state may be off as those of other states, over themselves.
 
-    A reduction that has few digits is the same in all states. So is what logsumexp rounds where
-    logits are much alike, and K of 16 bits is too small for `COHERENT` to hold that. A label's
-    entries are nearly the same in many states, and so are the parts that they are added from.
+    A reduction that has few digits is the same in all states. So is what logsumexp rounds where the
+    logits of each are much alike, and K of 16 bits is too small for `COHERENT` to hold that. A
+    label's entries are nearly the same in many states, and so are the parts they are added from.
     """
     dump, scale = e.dumps["gradient"], coarse_factor(e)
     if dump.computed.unit > Precision.FLOAT32.unit:
-        scale = scale + np.minimum(dump.computed.unit * np.abs(e.policy.logsumexp), 1.0)
+        alike = e.policy.depth < _ALIKE
+        shared = np.minimum(dump.computed.unit * np.abs(e.policy.logsumexp), 1.0)
+        scale = scale + np.where(alike, shared, 0.0)
     return scale if e.block.target is None else scale + dump.stored.unit
 
 
