@@ -390,3 +390,14 @@ def test_action_values_are_captured_only_where_the_loss_has_such():
     assert made.arrays["loss"] == "paper.tex::L"
     with pytest.raises(UsageError, match="a case names no document"):
         step(loss="paper.tex::L", path="step.npz", **given)
+
+
+@pytest.mark.parametrize("extra", ["alpha", "z_coef", "temperature", "ref_logits"])
+def test_an_array_of_another_loss_is_refused_where_a_loss_is_said(extra):
+    arrays = {"logits": np.zeros((2, 3)), "q": np.ones((2, 3)), extra: np.float64(0.5)}
+    np.savez("case.npz", **arrays)
+    run = program("verify", "case.npz", "--loss", r"-\sum_a \pi(a) Q(a)")
+    assert run.code == 2
+    assert f"'{extra}'" in run.err.splitlines()[0]
+    np.savez("case.npz", **{name: x for name, x in arrays.items() if name != extra}, step=7)
+    assert program("verify", "case.npz", "--loss", r"-\sum_a \pi(a) Q(a)").code != 2

@@ -104,6 +104,9 @@ def symbol_of(latex: str) -> str | None:
     return tree.name if isinstance(tree, Sym) else None
 
 
+_LEGAL: dict[str, Legal] = {legal: legal for legal in get_args(Legal)}
+
+
 def _array(said: re.Match[str], where: str) -> Array:
     legal: Legal | None = None
     default: Fraction | None = None
@@ -114,8 +117,8 @@ def _array(said: re.Match[str], where: str) -> Array:
             default = Fraction(number[1])
         elif option == "for each state":
             each_state = True
-        elif option in get_args(Legal):
-            legal = option  # type: ignore[assignment]
+        elif option in _LEGAL:
+            legal = _LEGAL[option]
         else:
             expected = f"{', '.join(get_args(Legal))}, for each state, or default X"
             raise InputError(where, f"'{option}' of {said[1]}", expected, "Correct the header.")

@@ -375,6 +375,7 @@ def _assemble(
         _require(name, given, unknown, roles)
     given = _in_order(given, roles)
     _refuse_slips(name, given, unknown, roles)
+    _refuse_unused(name, unknown, roles)
     tables, notes = _understood(given, unknown, names, roles)
     first = next(iter(tables.values()))
     axis = _normalised(how.action_axis, first)
@@ -572,6 +573,21 @@ def _refuse_slips(
                 " or ".join(roles[role].names),
                 f"Rename that array{way}; if it is something else, give it a name of its own.",
             )
+
+
+def _refuse_unused(name: str, unknown: Mapping[str, str], roles: Roles) -> None:
+    """Raise InputError where a loss that was said has no symbol for an array that others have.
+
+    A case that says no loss may hold whatever a replay buffer has.
+    """
+    others = [each for each, bare in unknown.items() if is_known(bare)]
+    if others and not roles.is_soft:
+        raise InputError(
+            name,
+            f"'{others[0]}', which {roles.called} has no symbol for",
+            f"of the arrays of losses only those of this one, among {', '.join(roles)}",
+            "Leave it out, give it another name, or say the loss that has it.",
+        )
 
 
 def _absent(given: Mapping[str, Table], roles: Roles) -> list[str]:
