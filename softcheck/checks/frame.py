@@ -9,7 +9,7 @@ from softcheck.gradient.policy import Array, Entries, Indices
 SAMPLE = 512
 """How many entries are drawn one by one."""
 
-CELLS = 40
+CELLS = 32
 """Into how many cells each side of a table is divided at most."""
 
 

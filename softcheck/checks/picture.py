@@ -76,13 +76,14 @@ class Picture(Merging):
             size = settled(ratio, found.actual, found.expected, found.tolerance)
         start, stop = e.start, e.start + e.block.rows
         actions, states = frame.between(start, stop)
-        shown = found.actual[actions, states - start] != 0.0
         if e.legal is not None:
-            shown |= e.legal[actions, states - start]
+            rows = states - start
+            shown = e.legal[actions, rows] | (found.actual[actions, rows] != 0.0)
+            actions, states = actions[shown], states[shown]
         failed = [spot for spot in tally.spots if spot.ratio > 1.0]
         return cls(
             tally.limit,
-            _marks(e, found, size, actions[shown], states[shown]),
+            _marks(e, found, size, actions, states),
             _marks(
                 e,
                 found,
