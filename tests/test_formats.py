@@ -41,8 +41,9 @@ RUNS = {
     ],
     "derive": ["derive", "derive/proved/logsumexp.tex"],
 }
-REAL = [form for form in FORMATS if form not in ("json", "text")]
-"""Formats of these: JSON has a schema, and text depends on numbers of which a width is made."""
+REAL = [form for form in FORMATS if form not in ("json", "text", "html")]
+"""Formats of these: JSON has a schema, text depends on numbers of which a width is made, and a page
+has pictures of all numbers."""
 
 ATTACKS = [
     "a|b", "\\|<script>", "`<script>`x`", "```<script>", "<!--", "![a](b) [a](b)", "@octocat #12",
@@ -179,7 +180,7 @@ def test_a_format_that_does_not_exist_is_one_line_with_the_nearest(option):
     outcome = run.softcheck("derive", option)
     assert outcome.code == 2
     (line,) = outcome.err.splitlines()
-    assert "found 'gitub', expected one of text, concise, json, junit, github, markdown" in line
+    assert "found 'gitub', expected one of text, concise, json, junit, github, markdown, html" in line
     assert "Did you mean 'github'?" in line
 
 

@@ -57,8 +57,9 @@ def _settings(case: Case, *numbers: str) -> Iterator[str]:
             )
         )
     logits = next(given for given in case.inputs if given.role == "logits")
-    axis = case.settings["action_axis"]
-    if axis != len(logits.shape) - 1:
+    last = len(logits.shape) - 1
+    axis = case.settings.get("action_axis", last)
+    if axis != last:
         yield from ("--action-axis", str(axis))
     for name, setting in settings_of(Settings).items():
         value = case.settings.get(name, setting.default)
