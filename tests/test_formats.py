@@ -180,7 +180,9 @@ def test_a_format_that_does_not_exist_is_one_line_with_the_nearest(option):
     outcome = run.softcheck("derive", option)
     assert outcome.code == 2
     (line,) = outcome.err.splitlines()
-    assert "found 'gitub', expected one of text, concise, json, junit, github, markdown, html" in line
+    assert (
+        "found 'gitub', expected one of text, concise, json, junit, github, markdown, html" in line
+    )
     assert "Did you mean 'github'?" in line
 
 

@@ -57,10 +57,11 @@ def _typeset(source: str, text: str) -> Node:
 
 
 def _mathml(source: str) -> str:
-    """Return the MathML of LaTeX, or nothing if it is too long or not understood."""
+    """Return the MathML of LaTeX, or nothing if it is too long, not understood or no plain text."""
     from math_core import LatexError
 
-    if not source or len(source) > _LONG:
+    source = " ".join(source.split())
+    if not source or printable(source, _LONG) != source:
         return ""
     try:
         return _converter().convert_with_local_state(source, displaystyle=False)

@@ -56,15 +56,8 @@ class _Axis:
         return round(self.begin + share * (self.end - self.begin), 1)
 
 
-def found_against_expected(picture: Picture, most: int) -> Node:
-    """Return the entries, what was found upwards and what was expected to the right.
-
-    Parameters
-    ----------
-    picture : Picture
-    most : int
-        How many dots are drawn beside the worst.
-    """
+def found_against_expected(picture: Picture) -> Node:
+    """Return the entries, what was found upwards and what was expected to the right."""
     every: tuple[Dot, ...] = (*picture.dots, *picture.worst)
     low, high = _range([value for dot in every for value in (dot.found, dot.expected)])
     ticks = _linear_ticks(low, high)
@@ -74,14 +67,14 @@ def found_against_expected(picture: Picture, most: int) -> Node:
         "Found against expected",
         "Right entries lie on the dashed line. A line of another slope is another scale, one that "
         "falls is a sign, and dots that lie at 0 were dropped.",
-        thinned(picture.dots, most),
+        picture.dots,
         picture.worst,
         (across, upward, guide),
         lambda dot: (dot.expected, dot.found),
     )
 
 
-def error_against_pi(picture: Picture, most: int) -> Node:
+def error_against_pi(picture: Picture) -> Node:
     """Return the entries, their error over pi upwards and pi to the right.
 
     The error is that of the loss of a state before it is reduced and weighted. What has no policy
@@ -102,7 +95,7 @@ def error_against_pi(picture: Picture, most: int) -> Node:
         "Error / π against π",
         "Right entries lie on the dashed line, but for rounding. What bends away where π is small "
         "is an epsilon or a clamp.",
-        thinned(dots, most),
+        dots,
         worst,
         (across, upward, f"M{across.begin} {upward.at(0.0)}H{across.end}"),
         lambda dot: (math.log10(dot.pi), math.asinh(_error_over_pi(dot) / unit)),
@@ -279,11 +272,6 @@ def _ticks_beyond(unit: float, low: float, high: float) -> list[tuple[float, str
     powers = range(last, first, -max(1, math.ceil((last - first) / (_TICKS - 1))))
     values = [0.0, *(sign * 10.0**power for power in powers for sign in (1.0, -1.0))]
     return [(math.asinh(each / unit), f"{each:.3g}") for each in values if least <= each <= most]
-
-
-def thinned(dots: Sequence[Dot], most: int) -> Sequence[Dot]:
-    """Return at most so many of a sample: every second one, or every third, and so on."""
-    return dots[:: max(1, math.ceil(len(dots) / most))]
 
 
 def _weighty(dots: Sequence[_D]) -> list[_D]:

@@ -3,12 +3,14 @@
 The page of a single case stays below 100 KB whatever the case holds, that of many below 2 MB.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import htpy as h
 from htpy import Node
 from markupsafe import Markup
+from msgspec import structs
 
 from softcheck.diagnosis.explain import LETTERS
 from softcheck.diagnosis.mistakes import MISTAKES
@@ -33,7 +35,7 @@ from softcheck.report.words import (
     size,
     tally,
 )
-from softcheck.result import Case, Check, Diagnosis, Input, Picture, PicturedCase, Report, Status
+from softcheck.result import Case, Check, Diagnosis, Input, PicturedCase, Report, Status
 
 _BYTES = 1_900_000
 """What the cases of a page may add up to."""
@@ -131,7 +133,7 @@ def _parts(case: Case, detail: _Detail, loss: Node = None) -> Iterator[Node]:
         yield _found(diagnosis)
     yield loss
     if detail.dots and isinstance(case, PicturedCase):
-        yield _pictures(case.picture, case.entries, detail.dots)
+        yield _pictures(case, detail)
     yield h.h2["Checks"]
     yield page.table(_checks_columns(), map(_check, case.checks))
     yield page.sentences([judged(check) for check in deciding(case)])
@@ -180,18 +182,21 @@ def _losses(cases: Iterable[Case]) -> Node:
     ]
 
 
-def _pictures(picture: Picture, entries: int, most: int) -> Node:
+def _pictures(case: PicturedCase, detail: _Detail) -> Node:
     """Return the pictures, and of how many entries they are."""
-    drawn = len(plots.thinned(picture.dots, most))
-    sampled = (
-        f"{drawn} of {entries} entries are drawn, chosen at random. " if drawn < entries else ""
-    )
+    every = case.picture.dots
+    some = every[:: math.ceil(len(every) / detail.dots)] if every else ()
+    picture = structs.replace(case.picture, dots=some, worst=case.picture.worst[: detail.listed])
+    sampled = f"{len(some)} of {case.entries} entries are drawn, chosen at random. "
     return h.section[
         h.h2["The gradient in pictures"],
-        h.p(".quiet")[sampled, "Circles are the worst entries; point at one to read it."],
+        h.p(".quiet")[
+            sampled if len(some) < case.entries else None,
+            "Circles are the worst entries; point at one to read it." if picture.worst else None,
+        ],
         h.div(".pictures")[
-            plots.found_against_expected(picture, most),
-            plots.error_against_pi(picture, most),
+            plots.found_against_expected(picture),
+            plots.error_against_pi(picture),
             plots.grid(picture),
         ],
     ]
