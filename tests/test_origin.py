@@ -111,7 +111,7 @@ def test_every_format_says_it(tmp_path, form):
 HOSTILE = "x\n::error::\x1b[31m##[group]<script>"
 
 
-@pytest.mark.parametrize("form", set(FORMATS) - {"json"})
+@pytest.mark.parametrize("form", sorted(FORMATS.keys() - {"json"}))
 def test_it_is_data(tmp_path, form):
     said = run(
         "verify", saved(tmp_path / "a.npz", dumped_by=f"{HOSTILE}:3"), "--output-format", form

@@ -95,7 +95,7 @@ def save_case(
 def _caller() -> SourceLine | None:
     """Return the line of the user's own code that is being run; None in a shell or a notebook."""
     frame = inspect.currentframe()
-    while frame is not None and _is_between(frame.f_globals.get("__name__", "")):
+    while frame is not None and _is_between(str(frame.f_globals.get("__name__"))):
         frame = frame.f_back
     with suppress(OSError, ValueError):  # folders that may not be looked at stop no training
         if frame is not None and (file := Path(frame.f_code.co_filename)).is_file():
