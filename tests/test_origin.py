@@ -144,7 +144,21 @@ def test_numbered_files_have_the_line_that_all_of_them_name(tmp_path, lines, com
     assert (case.dumped_by and case.dumped_by.line) == common
 
 
-def test_a_case_in_memory_has_none():
+def test_a_case_in_memory_has_the_line_that_is_given():
     table = np.arange(6.0).reshape(3, 2)
-    (case,) = softcheck.verify(q=table, logits=table, alpha=0.5).cases
+    given = {"q": table, "logits": table, "alpha": 0.5}
+    (case,) = softcheck.verify(**given).cases
     assert case.dumped_by is None
+    (case,) = softcheck.verify(**given, dumped_by="train.py:42").cases
+    assert (case.dumped_by.file, case.dumped_by.line) == ("train.py", 42)
+
+
+def test_a_dump_of_numpy_is_given_and_saved_again_with_its_own_line(tmp_path):
+    path = tmp_path / "a.npz"
+    table = np.arange(6.0).reshape(3, 2)
+    softcheck.save_case(path, loss="entropy", coef=0.1, logits=table, dumped_by="train.py:42")
+    dump = dict(np.load(path))
+    (case,) = softcheck.verify(**dump).cases
+    assert (case.loss.name, case.dumped_by.line) == ("entropy", 42)
+    softcheck.save_case(path, **dump)
+    assert open_case(str(path), {}).dumped_by.line == 42

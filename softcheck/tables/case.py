@@ -304,8 +304,7 @@ def open_case(
     )
     reduction = said.reduction_of(found.where, found.texts)
     case = _assemble(called, tables, found.unknown, found.how, own, reduction)
-    dumped_by, doubts = origin.read(found.texts)
-    return replace(case, dumped_by=dumped_by, notes=(*case.notes, *doubts))
+    return _with_origin(case, found.texts.get(origin.KEY))
 
 
 def case_from_arrays(
@@ -314,6 +313,7 @@ def case_from_arrays(
     action_axis: int = -1,
     name: str = "arrays",
     declared: Declared | None = None,
+    dumped_by: str | None = None,
 ) -> Case:
     """Return a case of arrays in memory.
 
@@ -328,6 +328,8 @@ def case_from_arrays(
         The name of the case in reports.
     declared : Declared, optional
         The loss and the reduction.
+    dumped_by : str, optional
+        See `tables.origin`.
 
     Raises
     ------
@@ -345,7 +347,14 @@ def case_from_arrays(
             hint = did_you_mean(key, roles, "Use the name of a role.")
             raise InputError(key, "a name without a role", f"one of {', '.join(roles)}", hint)
         add(tables, role, Table(Memory(as_numpy(key, value)), None, key))
-    return _assemble(name, tables, {}, Reading(roles, action_axis), {}, said.reduction)
+    case = _assemble(name, tables, {}, Reading(roles, action_axis), {}, said.reduction)
+    return _with_origin(case, dumped_by)
+
+
+def _with_origin(case: Case, dumped_by: str | None) -> Case:
+    """Return a case with the line of code that dumped it, or with a note if it is none."""
+    line, doubts = origin.read(dumped_by)
+    return replace(case, dumped_by=line, notes=(*case.notes, *doubts))
 
 
 def _require_roles(path: str | None, names: Mapping[str, str], roles: Roles) -> None:

@@ -447,6 +447,8 @@ class Arrays(TypedDict, total=False):
         that the code computed for it, to be checked too.
     loss_value : array_like
         That value, where `loss` says which loss it is.
+    dumped_by : str
+        The line of code that the arrays come from, as FILE:LINE, for reports.
     """
 
     log_alpha: "ArrayLike"
@@ -476,6 +478,7 @@ class Arrays(TypedDict, total=False):
     advantage: "ArrayLike"
     loss: "ArrayLike"
     loss_value: "ArrayLike"
+    dumped_by: str
 
 
 _SHORT, _LONG = 4, 7

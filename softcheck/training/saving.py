@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from softcheck.api import declared, loss_of_case, text_of
 from softcheck.errors import InputError, OutputError, UsageError
 from softcheck.replacing import replacing
-from softcheck.result import SourceLine
 from softcheck.settings import Reduction
 from softcheck.tables import origin
 from softcheck.tables.arrays import by_name
@@ -38,7 +37,7 @@ def save_case(
 ) -> None:
     """Write a case to a file that `softcheck verify` reads, with the values and dtypes given.
 
-    The file also says which line of which file called this, so that a report can.
+    The file also says which line of which file called this, unless `dumped_by` says another.
 
     Arrays may be those of NumPy, PyTorch (on any device, part of a graph or not) or JAX, or
     anything with ``__array__`` or DLPack. The last axis is the action's.
@@ -78,28 +77,23 @@ def save_case(
     place = os.fspath(path)
     write = _writer(place)
     given: dict[str, Any] = {**arrays}
-    loss = text_of(given)
+    loss, dumped_by = text_of("loss", given), text_of(origin.KEY, given)
     named = by_name(q, logits=logits, grad=grad, alpha=alpha, **given)
     said = declared(None if loss is None else loss_of_case(loss), reduction)
     case_from_arrays(named, name=place, declared=said)
-    caller = _caller()
-    texts = {
-        "loss": loss,
-        "reduction": reduction,
-        origin.KEY: None if caller is None else origin.written(caller),
-    }
+    texts = {"loss": loss, "reduction": reduction, origin.KEY: dumped_by or _caller()}
     with _opened(place) as file:
         write(place, file, named, {name: text for name, text in texts.items() if text is not None})
 
 
-def _caller() -> SourceLine | None:
+def _caller() -> str | None:
     """Return the line of the user's own code that is being run; None in a shell or a notebook."""
     frame = inspect.currentframe()
     while frame is not None and _is_between(str(frame.f_globals.get("__name__"))):
         frame = frame.f_back
     with suppress(OSError, ValueError):  # folders that may not be looked at stop no training
         if frame is not None and (file := Path(frame.f_code.co_filename)).is_file():
-            return SourceLine(file=_as_in_repository(file.resolve()), line=frame.f_lineno)
+            return origin.written(_as_in_repository(file.resolve()), frame.f_lineno)
     return None
 
 
