@@ -191,6 +191,19 @@ def test_the_recipe_for_pytest():
         names["test_actor_gradient"]()
 
 
+def test_the_failure_under_pytest_is_the_one_shown():
+    names = in_numpy()
+    run(IN_NUMPY.replace("q - alpha * log_pi", "q - log_pi"), names)
+    wrong = {"one_training_step": lambda: (names["q"], names["logits"], names["grad"])}
+    run(UNDER_PYTEST, wrong)
+    with pytest.raises(AssertionError) as raised:
+        wrong["test_actor_gradient"]()
+    (shown,) = blocks("", TRAINING, "In a test suite")
+    shown = shown.replace("\nE    ", "\n").removeprefix("E       AssertionError: ")
+    printed = without_digits(f"{raised.value}\n")
+    assert without_digits(shown) == printed[: len(without_digits(shown))]
+
+
 @pytest.mark.parametrize(("scale", "failures"), [(1.0, 0), (-1.0, 1)])
 def test_the_recipe_for_unittest(scale, failures):
     names = {"one_training_step": step(scale), "__name__": "recipe"}
