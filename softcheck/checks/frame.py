@@ -1,10 +1,13 @@
 """Which entries of a table a picture shows: a few of all, and the cells of a grid over it."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from softcheck.gradient.policy import Array, Entries, Indices
+
+Cells: TypeAlias = Array  # (cells of actions, cells of states)
 
 SAMPLE = 512
 """How many entries are drawn one by one."""
@@ -58,14 +61,8 @@ class Frame:
         across, along = self.shape
         return -(-action_cell * self.actions // across), -(-state_cell * self.states // along)
 
-    def largest(self, values: Entries, start: int) -> Array:
-        """Return the largest value in each cell, of states from `start` on; 0 in all other cells.
-
-        Returns
-        -------
-        Array
-            Of the shape of the grid.
-        """
+    def largest(self, values: Entries, start: int) -> Cells:
+        """Return the largest value in each cell, of states from `start` on; else 0."""
         across, along = self.shape
         count = values.shape[1]
         action_cells = np.arange(self.actions) * across // self.actions

@@ -13,10 +13,10 @@ import numpy as np
 
 from softcheck.checks.dumps import Sides
 from softcheck.checks.evaluation import Evaluation
-from softcheck.checks.frame import Frame
+from softcheck.checks.frame import Cells, Frame
 from softcheck.checks.merging import Merging, kept
 from softcheck.checks.tally import Tally, settled
-from softcheck.gradient.policy import Array, Entries, Indices
+from softcheck.gradient.policy import Entries, Indices
 
 
 class Mark(NamedTuple):
@@ -47,14 +47,14 @@ class Picture(Merging):
         In the order of the table. A masked entry is among them only where it is not 0.
     worst : list of Mark
         Entries beyond their tolerance, worst first.
-    grid : Array
-        The largest ratio in each cell of the frame, shape (actions, states) in cells.
+    grid : Cells
+        The largest ratio in each cell of the frame.
     """
 
     limit: Annotated[int, kept]
     sample: Annotated[list[Mark], add]
     worst: Annotated[list[Mark], add]
-    grid: Annotated[Array, np.maximum]
+    grid: Annotated[Cells, np.maximum]
 
     @classmethod
     def of(cls, e: Evaluation, frame: Frame, found: Sides, ratio: Entries, tally: Tally) -> Self:

@@ -21,6 +21,7 @@ from softcheck.report.words import (
     by_severity,
     deciding,
     declared,
+    dumped,
     errors_of,
     explained,
     finding_row,
@@ -121,6 +122,8 @@ def _about(case: Case) -> Iterator[str]:
     if case.status is not Status.ERROR:
         yield f"{declared(case)}."
     yield case.status.advice
+    for origin in dumped(case):
+        yield f"{origin}."
     for reservation in reservations(case):
         yield f"{sentence(reservation)}."
 
