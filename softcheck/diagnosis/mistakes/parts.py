@@ -46,8 +46,14 @@ def gradient(view: View, parts: Parts, x: float = 1.0, y: float = 1.0) -> Entrie
 
 
 def true_gradient(view: View) -> Entries:
-    """Return Eq. (6), times what reduction and weights make of a state's loss."""
-    return gradient(view, right(view))
+    """Return the right gradient of any loss, times what reduction and weights make of it."""
+    made: Entries = view.e.gradient * view.e.factor
+    return made
+
+
+def scaled(x: float) -> Planter:
+    """Return what plants the right gradient of any loss times a number."""
+    return lambda view, _: x * true_gradient(view)
 
 
 def at(x: float, y: float) -> Planter:
