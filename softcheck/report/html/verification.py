@@ -12,8 +12,8 @@ from htpy import Node
 from markupsafe import Markup
 from msgspec import structs
 
-from softcheck.diagnosis.explain import LETTERS
 from softcheck.diagnosis.mistakes import MISTAKES
+from softcheck.report.explain import LETTERS
 from softcheck.report.html import maths, page, plots, repeating
 from softcheck.report.words import (
     CHECK_COLUMNS,
@@ -206,7 +206,8 @@ def _pictures(case: PicturedCase, detail: _Detail) -> Node:
 
 
 def _checks_columns() -> Sequence[str]:
-    return (*CHECK_COLUMNS[:2], "to the limit", *CHECK_COLUMNS[2:])
+    first, second, *others = CHECK_COLUMNS
+    return first, second, "to the limit", *others
 
 
 def _check(check: Check) -> Sequence[Node]:
@@ -228,7 +229,7 @@ def _folded(case: Case, most: int) -> Iterator[Node]:
     findings = case.findings[:most]
     yield page.folded(
         "Findings",
-        page.table(FINDING_COLUMNS, map(finding_row, findings), numbers=5),
+        page.table([*FINDING_COLUMNS], map(finding_row, findings), numbers=5),
         page.left_out(len(case.findings) - len(findings), "findings"),
     )
     others = case.diagnosis[1 : _EXPLAINED + 1]
