@@ -1,6 +1,6 @@
 """Which mistakes of a loss that is a formula can have made a gradient, on a part of the states."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, log2
 from typing import NamedTuple, TypeAlias
@@ -19,10 +19,11 @@ from softcheck.diagnosis.hypothesis import (
     Prediction,
     weigh,
 )
+from softcheck.diagnosis.labels import Relabelled, Relabelling, relabellings
 from softcheck.diagnosis.mistakes import moves
 from softcheck.diagnosis.mistakes.generated import TERM_SCALED
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES, OTHER_SCALE
-from softcheck.diagnosis.mistakes.record import Move
+from softcheck.diagnosis.mistakes.record import NOTHING, Move
 from softcheck.diagnosis.mistakes.weights import WEIGHTS_IGNORED
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.points import Number, scales
@@ -72,6 +73,8 @@ class Guess:
         Whether all states weigh the same; the parts are the right gradient then.
     move : Move or None
         What became of the right gradient, if that is the mistake; the parts are that then.
+    labels : Relabelling or None
+        Where other numbers of actions come from, if they are the mistake; the same.
     """
 
     parts: Sequence[tuple[Program | None, float]]
@@ -84,6 +87,19 @@ class Guess:
     in_part: bool = False
     even: bool = False
     move: Move | None = None
+    labels: Relabelling | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a formula with its numbers, and no array has moved or was rounded."""
+        return self.coarse is None and self.move is None and self.labels is None
+
+    @property
+    def read(self) -> Callable[[View], float]:
+        """How many bits it takes from the gradient that it is to explain."""
+        if self.labels is not None:
+            return self.labels.bits
+        return NOTHING.bits if self.move is None else self.move.read.bits
 
     @property
     def is_zero(self) -> bool:
@@ -119,7 +135,8 @@ class Formulas:
     def __init__(self, case: Case, settings: Settings, view: View) -> None:
         if view.raw is None:
             raise TypeError(view)
-        self.view = view
+        self.view, self.case = view, case
+        self.relabelled = Relabelled(case, settings, view)
         loss = replace(case.variant, family=None)
         self._e = evaluated(case, settings, view.raw, Buffers(), view.shared, loss)
         self._even = view.e
@@ -136,7 +153,9 @@ class Formulas:
             if guess.move is not None:
                 value, tolerance = self.moved(guess.move)
                 value, tolerance = guess.factor * value, abs(guess.factor) * tolerance
-            for slope, times in guess.parts if guess.move is None else ():
+            elif guess.labels is not None:
+                value, tolerance = self.relabelled.gradient(guess.labels)
+            for slope, times in guess.parts if guess.is_plain or guess.coarse else ():
                 e = self._on(slope, times, guess.coarse, even=guess.even)
                 found = sides(e, "gradient")
                 value += found.expected
@@ -232,8 +251,7 @@ def credible(view: View, guess: Guess, evidence: Evidence) -> bool:
     if guess.is_zero and (evidence.left > _LITTLE * evidence.right or _follows(view)):
         return False
     bits = evidence.bits
-    if guess.move is not None:
-        bits -= guess.move.read.bits(view)
+    bits -= guess.read(view)
     if guess.in_part:
         bits -= bits_of_choice(view.shared.states, view.wrong_states)
     return explains(evidence, bits, guess.cost, is_zero=guess.is_zero)
@@ -256,6 +274,9 @@ def _suspects(on: Formulas, wrongs: Sequence[Wrong]) -> Iterator[Guess]:
             yield from _unweighted(on, named)
         for code, move in moves(view):
             yield from _moved(on, code, move, named)
+        for labels in relabellings(on.case, view):
+            cost = FREE if labels.is_read else NAMED
+            yield Guess(((None, 1.0),), (labels.code,), cost, labels=labels)
         for wrong in wrongs:
             if wrong.code not in of_scales:
                 yield from _at_scales(on, wrong, named)
@@ -294,8 +315,7 @@ def _moved(on: Formulas, code: str, move: Move, named: Sequence[Number]) -> Iter
 def _in_part(view: View, guess: Guess) -> Iterator[Guess]:
     """Yield what some states alone may have, where others are right and it is one mistake."""
     some = 0 < view.wrong_states < view.states.size
-    plain = guess.coarse is None and guess.move is None
-    if some and plain and len(guess.names) == 1:
+    if some and guess.is_plain and len(guess.names) == 1:
         yield replace(guess, cost=guess.cost + NAMED, in_part=True)
 
 

@@ -131,3 +131,37 @@ PERMUTED_STATES = Mistake(
     ),
     planted=Planted(_plant_permuted, in_parts=False),
 )
+
+_OF_LABELS = Need("it is looked for in losses of labels or actions", lambda _view: False)
+
+SHIFTED_LABELS = Mistake(
+    code="shifted-labels",
+    phrase="the labels, or actions, are those of other states",
+    what=(
+        "The gradient is right for the labels of the state before or behind: the shift between a "
+        "token and its next one was forgotten, or made twice. Or every label is one more or less: "
+        "they count from 1. At the edge, where the label is not in the data, it was read off the "
+        "gradient."
+    ),
+    wrong="G_i = T_i with the label of i - 1 or i + 1, or with j_i + 1 or j_i - 1",
+    right="G_i = T_i with the label j_i",
+    wrong_line="loss = F.cross_entropy(logits.flatten(0, 1), tokens.flatten())",
+    right_line="loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())",
+    needs=_OF_LABELS,
+    planted=None,
+)
+
+OTHER_LABELS = Mistake(
+    code="other-labels",
+    phrase="the labels, or actions, are others than those given",
+    what=(
+        "The gradient of each state is right for some label: which one was read off the gradient. "
+        "The batch was shuffled between two dumps, or actions were drawn again."
+    ),
+    wrong="G_i = T_i with another label",
+    right="G_i = T_i with the label j_i",
+    wrong_line="actions = dist.sample(); log_pi = dist.log_prob(dist.sample())",
+    right_line="actions = dist.sample(); log_pi = dist.log_prob(actions)",
+    needs=_OF_LABELS,
+    planted=None,
+)
