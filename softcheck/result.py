@@ -123,15 +123,24 @@ class Loss(Record, frozen=True):
     equation: str
 
 
+class SourceLine(Record, frozen=True):
+    """A line of code. `file` is relative to its repository, or else to where the code ran."""
+
+    file: str
+    line: int
+
+
 class Case(Record, frozen=True):
     """One case. `entries` counts legal (state, action) pairs, `masked` the others.
 
-    `loss` is None for a case that could not be read.
+    `loss` is None for a case that could not be read, and `dumped_by` for one that does not say
+    which line of code dumped it.
     """
 
     name: str
     status: Status
     loss: Loss | None
+    dumped_by: SourceLine | None
     inputs: tuple[Input, ...]
     settings: dict[str, Any]
     states: int
@@ -223,11 +232,13 @@ class Given(Record, frozen=True):
 class Line(Record, frozen=True):
     """One side of an equality: its text, and what was read; `reading` is None if nothing was.
 
-    Lines are numbered from 1 on, in the order in which they are listed.
+    Lines are numbered from 1 on, in the order in which they are listed. `source_line` and
+    `source_column` are where it starts in the document, counted from 1.
     """
 
     number: int
     source_line: int
+    source_column: int
     latex: str
     reading: str | None
 

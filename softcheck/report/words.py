@@ -96,6 +96,12 @@ def loss_lines(case: Case) -> tuple[str, ...]:
     )
 
 
+def dumped(case: Case) -> tuple[str, ...]:
+    """Return which line of code dumped a case, where it says so."""
+    origin = case.dumped_by
+    return () if origin is None else (f"dumped by {name(origin.file)}:{origin.line}",)
+
+
 def numbers_of(case: Case) -> str:
     """Return the numbers that a loss is made of: the settings that come first, by their names."""
     numbers = takewhile(lambda setting: setting[0] not in _DECLARED, case.settings.items())
@@ -124,7 +130,7 @@ def grounds(case: Case) -> str:
     if case.status is Status.ERROR:
         return case.status.advice
     checks = names_of(deciding(case) or case.checks)
-    said = (*reservations(case), shape_of(case), checks, loss_of(case))
+    said = (*reservations(case), shape_of(case), checks, loss_of(case), *dumped(case))
     return "; ".join(filter(None, said))
 
 
