@@ -451,30 +451,31 @@ class LossReading(Record, frozen=True):
 class Outcome(Record, frozen=True):
     """What became of one planted mistake.
 
-    `visible` says whether it changes an entry by more than rounding, `caught` whether the
-    verification failed, and `codes` what it was called.
+    `said` is what was done, in the `loss` of that formula. `visible` says whether it changes an
+    entry by more than rounding, `caught` whether the verification failed, and `named` whether its
+    name is among the explanations. `close` is the verdict of a comparison that was asked for.
     """
 
+    loss: str
     code: str
+    said: str
     dtype: str
     place: str
     visible: bool
     caught: bool
-    codes: tuple[str, ...]
+    named: bool
+    close: bool | None = None
 
     @property
     def missed(self) -> bool:
         """Whether a mistake that can be seen was not."""
         return self.visible and not self.caught
 
-    @property
-    def named(self) -> bool:
-        """Whether its name is among the explanations."""
-        return any(self.code in codes.split("+") for codes in self.codes)
-
 
 class Unshown(Record, frozen=True):
     """A mistake that the data cannot show, and why."""
 
+    loss: str
     code: str
+    said: str
     reason: str

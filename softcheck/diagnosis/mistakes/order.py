@@ -43,6 +43,7 @@ TRANSPOSED = Mistake(
         Move(_swapped, applies=lambda view: view.shared.states == view.shared.actions, whole=True),
         Move(_swapped_in_memory, "in memory", whole=True),
     ),
+    every_loss=True,
     planted=Planted(planted(_swapped_in_memory), in_parts=False),
 )
 
@@ -70,6 +71,7 @@ SHIFTED_ACTIONS = Mistake(
     right_line="dump q, logits and grad with one order of actions",
     needs=Need(ANY_DATA.words, lambda view: view.shared.actions > 1),
     moves=tuple(Move(_shifted_actions(shift), f"by {shift:+d}") for shift in (1, -1, 2, -2)),
+    every_loss=True,
     planted=Planted(planted(_shifted_actions(1))),
 )
 
@@ -129,6 +131,7 @@ PERMUTED_STATES = Mistake(
             whole=True,
         ),
     ),
+    every_loss=True,
     planted=Planted(_plant_permuted, in_parts=False),
 )
 

@@ -219,6 +219,8 @@ class Mistake:
         Of every loss.
     whole : bool
         Whether its formulas are told from the whole table at once.
+    every_loss : bool
+        Whether it is one of any loss: what is wrong is made of the right gradient alone.
     shows : sequence of Shown
         Whatever the data need for the gradient to show it.
     turn : Turn
@@ -241,6 +243,7 @@ class Mistake:
     formulas: Sequence[Formula] | Callable[[View], Iterable[Formula]] = ()
     moves: Sequence[Move] | Callable[[View], Iterable[Move]] = ()
     whole: bool = False
+    every_loss: bool = False
     shows: Sequence[Shown] = ()
     turn: Turn = Turn.USUAL
     planted: Planted | None = Planted()

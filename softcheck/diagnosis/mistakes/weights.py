@@ -70,6 +70,7 @@ WEIGHTS_NORMALISED = Mistake(
     seen="torchrl 0.14.1",
     needs=WEIGHTS,
     scale=_normalised,
+    every_loss=True,
 )
 
 
@@ -88,6 +89,7 @@ WEIGHTS_IGNORED = Mistake(
     right_line="loss = (weights * loss).mean()",
     needs=WEIGHTS,
     formulas=(Formula(_weights_ignored),),
+    every_loss=True,
 )
 
 
@@ -122,6 +124,7 @@ MEAN_OVER_SEQUENCES = Mistake(
         lambda view: WEIGHTS.met(view) and len(view.shared.shape) > 1,
     ),
     moves=(Move(_mean_of_means, whole=True),),
+    every_loss=True,
     planted=Planted(planted(_mean_of_means)),
 )
 
@@ -168,5 +171,6 @@ STATES_LEFT_OUT = Mistake(
     right_line="loss = loss.mean()",
     needs=SEVERAL_STATES,
     moves=_states_left_out,
+    every_loss=True,
     planted=Planted(_plant_left_out, in_parts=False),
 )
