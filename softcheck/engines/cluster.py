@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -255,9 +256,10 @@ def _of_this_machine(workers: int) -> Iterator["Client"]:
 
     def start() -> "Client":
         # What a thread starts inherits this: Ctrl-C is for this process, which ends the others.
-        # The tracker comes first, for its start would undo it.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # The tracker comes first, for its start would undo it. Windows has neither.
+        if sys.platform != "win32":
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         folder = ends.enter_context(TemporaryDirectory(prefix="softcheck-"))
         changed = {
             "temporary-directory": folder,
@@ -318,7 +320,7 @@ def _kill(started: Any) -> None:
         nanny.auto_restart = False
         if (pid := nanny.pid) is not None:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 @contextmanager
