@@ -153,6 +153,50 @@ class Case(Record, frozen=True):
     notes: tuple[str, ...]
 
 
+class Dot(Record, frozen=True):
+    """An entry of the gradient as it is drawn.
+
+    `pi` is its policy, in [0, 1], and `weight` what reduction and weights make of the loss of its
+    state, without its sign.
+    """
+
+    found: float
+    expected: float
+    ratio: float
+    pi: float
+    weight: float
+
+
+class MarkedDot(Dot, frozen=True):
+    """One of the worst entries: a finding, and its cell in the grid, of actions and of states."""
+
+    location: tuple[int, ...]
+    state: str | None
+    action: str | None
+    cell: tuple[int, int]
+
+
+class Picture(Record, frozen=True):
+    """What the pictures of a dumped gradient show.
+
+    `dots` are all of its entries, or a random sample of them; `worst` are those findings that are
+    listed. `grid` is the largest ratio in each cell of the table, a row for each cell of actions;
+    `actions` and `states` name the first of each cell.
+    """
+
+    dots: tuple[Dot, ...]
+    worst: tuple[MarkedDot, ...]
+    grid: tuple[tuple[float, ...], ...]
+    actions: tuple[str, ...]
+    states: tuple[str, ...]
+
+
+class PicturedCase(Case, frozen=True):
+    """A case with its pictures, made where they are asked for; no part of the JSON report."""
+
+    picture: Picture
+
+
 class Summary(Record, frozen=True):
     """How many cases ended how, and the one-line errors of those that could not be read."""
 
@@ -451,30 +495,31 @@ class LossReading(Record, frozen=True):
 class Outcome(Record, frozen=True):
     """What became of one planted mistake.
 
-    `visible` says whether it changes an entry by more than rounding, `caught` whether the
-    verification failed, and `codes` what it was called.
+    `said` is what was done, in the `loss` of that formula. `visible` says whether it changes an
+    entry by more than rounding, `caught` whether the verification failed, and `named` whether its
+    name is among the explanations. `close` is the verdict of a comparison that was asked for.
     """
 
+    loss: str
     code: str
+    said: str
     dtype: str
     place: str
     visible: bool
     caught: bool
-    codes: tuple[str, ...]
+    named: bool
+    close: bool | None = None
 
     @property
     def missed(self) -> bool:
         """Whether a mistake that can be seen was not."""
         return self.visible and not self.caught
 
-    @property
-    def named(self) -> bool:
-        """Whether its name is among the explanations."""
-        return any(self.code in codes.split("+") for codes in self.codes)
-
 
 class Unshown(Record, frozen=True):
     """A mistake that the data cannot show, and why."""
 
+    loss: str
     code: str
+    said: str
     reason: str

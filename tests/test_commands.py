@@ -1,5 +1,6 @@
 """Every command that the pages show passes, on files that are what its page says of them."""
 
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -11,10 +12,10 @@ from pages import blocks
 from run import softcheck
 
 COMMANDS = [
-    line.partition("  #")[0].strip()
-    for block in blocks("sh")
+    line.partition("  #")[0].strip().removeprefix("- ")
+    for block in (*blocks("sh"), *blocks("yaml"))
     for line in block.splitlines()
-    if line.startswith("softcheck ") and "selftest" not in line  # which its own tests run
+    if re.match(r" *(- )?softcheck (?!selftest)", line)  # which its own tests run
 ]
 ALPHA = 0.2
 
@@ -36,6 +37,7 @@ def test_a_command_of_the_pages_passes(command, tmp_path, monkeypatch):
     np.savez("critics.npz", qf1=arrays["q"], qf2=arrays["q"] + 1)
     for name in ("logits", "grad"):
         np.save(name, arrays[name])
+    Path("softcheck.toml").write_text('[[case]]\npath = "run.npz"\n')
     if "mine.npy" in command:
         np.savez("run.npz", alpha=ALPHA, q=arrays["q"], logits=arrays["logits"])
         shutil.copy("grad.npy", "mine.npy")

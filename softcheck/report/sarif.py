@@ -9,7 +9,6 @@ from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote
 
-from softcheck.diagnosis.explain import explain
 from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.report import Style
 from softcheck.report.annotations import (
@@ -20,6 +19,7 @@ from softcheck.report.annotations import (
     of_document,
     of_documents,
 )
+from softcheck.report.explain import explained
 from softcheck.report.json import indented
 from softcheck.result import Derivation, Derivations, LossReading, Report, Tool
 from softcheck.tables.urls import is_url
@@ -80,7 +80,7 @@ def _rule(code: str, annotations: Sequence[Annotation]) -> dict[str, Any]:
     """Return what a rule is about: its page, or for a mistake without one what it was called."""
     if set(code.split("+")) <= MISTAKES.keys():
         short = ", and ".join(MISTAKES[each].phrase for each in code.split("+"))
-        page = explain(code)
+        page = explained(code)
     else:
         short = page = RULES.get(code) or next(
             each.said[0] for each in annotations if each.rule == code
