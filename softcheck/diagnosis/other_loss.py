@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import log2
+from math import inf, log2
 from typing import Annotated
 
 import numpy as np
@@ -21,7 +21,9 @@ from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 
 _BITS = 10.0
-"""By so many halvings of its error a value has to be hit: other losses are many."""
+"""By so many halvings of its error a value has to be hit, beside what choosing a loss takes."""
+
+_DIGITS = 2.0**-24  # of a value that is hit by chance
 
 
 @dataclass
@@ -50,7 +52,7 @@ def diagnose(
     """
     right = tallies.get("loss")
     losses = [(other, other.value) for other in others if other.value is not None]
-    if right is None or not losses or right.failed * log2(right.spots[0].ratio) < _BITS:
+    if right is None or not right.failed or not losses:
         return
     is_total = "loss" in case.scalars
 
@@ -69,8 +71,16 @@ def diagnose(
         first.merge(each)
     for (other, _), found in zip(losses, first.beside, strict=True):
         tally = found.tally() if isinstance(found, Total) else found
-        if not tally.failed and not mostly_blind(tally.blind, tally.live):
+        seen = not mostly_blind(tally.blind, tally.live)
+        if seen and not tally.failed and _bits(right, tally) >= _BITS + log2(len(losses)):
             message = f"{other.said}: {say.reproduces('loss', tally)}"
             evidence = {**say.numbers(tally), "quantity": "loss", "formula": other.term}
             yield Diagnosis(code=other.code, message=message, evidence=evidence)
             return
+
+
+def _bits(right: Tally, other: Tally) -> float:
+    """Return how much nearer values are to those of another loss: what chance would bring about."""
+    away, near = (abs(each.spots[0].actual - each.spots[0].expected) for each in (right, other))
+    least = max(near, _DIGITS * abs(other.spots[0].actual))
+    return right.failed * log2(max(away / least, 1.0)) if least else inf
