@@ -18,6 +18,7 @@ from softcheck.report.html import maths, page, plots, repeating
 from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
+    advice,
     by_severity,
     deciding,
     declared,
@@ -121,7 +122,7 @@ def _about(case: Case) -> Iterator[str]:
     """Yield how much a case holds, what its verdict means, and what a pass does not cover."""
     if case.status is not Status.ERROR:
         yield f"{declared(case)}."
-    yield case.status.advice
+    yield advice(case)
     for origin in dumped(case):
         yield f"{origin}."
     for reservation in reservations(case):
