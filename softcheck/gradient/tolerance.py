@@ -299,7 +299,7 @@ def common(
     """
     shared = np.maximum(np.abs(value), np.abs(mean)) * (2.0 * n + (3.0 if err is None else 4.0))
     shared = shared + total + alpha * (6.0 - 10.0 * reach + 8.0 * log_normaliser)
-    return shared if err is None else shared + (err - reach * of_r)
+    return shared if of_r is None or err is None else shared + (err - reach * of_r)
 
 
 def over_scale(
