@@ -40,6 +40,9 @@ def _text(mistake: Mistake) -> str:
         f"  - {mistake.wrong_line}",
         f"  + {mistake.right_line}",
     ]
+    if mistake.declare:
+        options = (f"--{name.replace('_', '-')} {value}" for name, value in mistake.declare.items())
+        lines += ["", f"If it is meant, declare it: {' '.join(options)}"]
     if mistake.seen:
         lines += ["", f"Seen: {mistake.seen}"]
     return "\n".join(lines) + "\n"

@@ -15,8 +15,8 @@ from softcheck.report.words import (
     by_severity,
     deciding,
     errors_of,
-    explained,
     finding,
+    found_lines,
     judged,
     loss_of,
     name,
@@ -165,11 +165,12 @@ def _case(case: Case, error: str | None) -> _Annotation:
         said = [*reservations(case), *map(noted, case.notes), loss_of(case)]
         return _Annotation("warning", _file(case), None, "no gradient", said)
     wrong = deciding(case)
-    said = [*map(explained, case.diagnosis)]
+    said = [*found_lines(case)]
     said += map(judged, wrong)
-    said += map(finding, case.findings)
+    said += [finding(case, found) for found in case.findings]
     said += [*map(noted, case.notes), loss_of(case)]
-    title = f"{names_of(wrong) or 'a note, under --strict:'} {case.status.value}"
+    codes = "".join(f": {each.code}" for each in case.diagnosis[-1:])
+    title = f"{names_of(wrong) or 'a note, under --strict:'} {case.status.value}{codes}"
     return _Annotation("error", _file(case), None, title, said)
 
 
