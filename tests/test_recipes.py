@@ -1,32 +1,27 @@
-"""The recipes of the README, run as they stand there, with the real libraries."""
+"""The recipes of the README and docs/, run as they stand there, with the real libraries."""
 
-import re
 import shlex
 import unittest
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 import torch
+from pages import blocks, without_digits
 from run import softcheck as program
 from torch import nn
 
 import softcheck
 
-README = Path(__file__).parent.parent / "README.md"
+TRAINING = "docs/training.md"
 STATES, ACTIONS, FEATURES = 24, 5, 7
 
-
-def blocks(section, language):
-    """Return the fenced blocks of a section of the README."""
-    (text,) = re.findall(rf"(?ms)^## {section}\n(.*?)(?=^## )", README.read_text("utf-8"))
-    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", text)
-
-
-CAPTURED, RECORDED, IN_JAX, IN_NUMPY = blocks("Getting the dump", "python")
-UNDER_PYTEST, UNDER_UNITTEST = blocks("In a test suite", "python")
-(COMMAND,) = blocks("Getting the dump", "sh")
+(CHECKED,) = blocks("python", "README.md", "Check your own step")
+CAPTURED, RECORDED, OF_TOKENS = blocks("python", TRAINING, "PyTorch")
+(IN_JAX,), (IN_NUMPY,) = (blocks("python", TRAINING, name) for name in ("JAX", "NumPy"))
+(FUSED,) = blocks("python", TRAINING, "A fused kernel that never shows its logits")
+UNDER_PYTEST, UNDER_UNITTEST = blocks("python", TRAINING, "In a test suite")
+(COMMAND,) = blocks("sh", TRAINING, "NumPy")
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +30,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 def run(recipe, names):
-    exec(recipe, names)  # noqa: S102  the README is ours
+    exec(recipe, names)  # noqa: S102  the pages are ours
 
 
 def in_torch():
@@ -91,6 +86,74 @@ def test_a_recipe_leaves_a_dump_that_passes_and_one_of_a_wrong_loss_that_is_name
     outcome = program(*command)
     assert outcome.code == 1
     assert "(missing-alpha)" in outcome.out
+
+
+def entropy_of(log_pi):
+    return -(log_pi.exp() * log_pi).sum(dim=-1)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_check_of_a_step_says_what_the_readme_says(sign):
+    """Right where the entropy is subtracted from the loss."""
+
+    def ppo_loss(logits, actions, advantages, old_log_probs):
+        log_pi = torch.log_softmax(logits, dim=-1)
+        taken = log_pi.gather(-1, actions[:, None]).squeeze(-1)
+        ratio = torch.exp(taken - old_log_probs)
+        surrogate = torch.min(ratio * advantages, ratio.clamp(0.8, 1.2) * advantages)
+        return (sign * 0.01 * entropy_of(log_pi) - surrogate).mean()
+
+    torch.manual_seed(0)
+    names = {
+        "policy": nn.Linear(FEATURES, ACTIONS),
+        "observations": torch.randn(STATES, FEATURES),
+        "actions": torch.randint(ACTIONS, (STATES,)),
+        "advantages": torch.randn(STATES),
+        "old_log_probs": torch.log_softmax(torch.randn(STATES, ACTIONS), dim=-1)[:, 0],
+        "ppo_loss": ppo_loss,
+        "softcheck": softcheck,
+    }
+    if sign == -1:
+        run(CHECKED, names)
+        return
+    (said,) = blocks("", "README.md", "Check your own step")
+    with pytest.raises(AssertionError) as raised:
+        run(CHECKED, names)
+    first = f"AssertionError: {raised.value}".splitlines()[0]
+    assert without_digits(first) == without_digits(said)
+
+
+def token_step():
+    torch.manual_seed(0)
+    return {
+        "lm_head": nn.Linear(FEATURES, ACTIONS),
+        "hidden": torch.randn(STATES, FEATURES),
+        "labels": torch.randint(ACTIONS, (STATES,)),
+        "torch": torch,
+        "softcheck": softcheck,
+    }
+
+
+def test_the_recipe_of_another_loss_leaves_a_file_that_says_all():
+    run(OF_TOKENS, token_step())
+    assert program("verify", "step.npz").code == 0
+    wrong = OF_TOKENS.replace("labels).backward", "labels.roll(1)).backward")
+    assert wrong != OF_TOKENS
+    run(wrong, token_step())
+    assert program("verify", "step.npz").code == 1
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_the_recipe_for_a_fused_kernel(scale):
+    def fused_linear_cross_entropy(hidden, weight, labels):
+        return scale * nn.functional.cross_entropy(hidden @ weight.T, labels)
+
+    names = {"vocabulary": 50, "fused_linear_cross_entropy": fused_linear_cross_entropy}
+    if scale == 1.0:
+        run(FUSED, names)
+        return
+    with pytest.raises(AssertionError):
+        run(FUSED, names)
 
 
 def test_recorded_logits_pass_and_the_gradient_of_other_logits_does_not():
