@@ -108,7 +108,7 @@ def to_declare(remedy: Remedy, spelling: Spelling = flag) -> str:
 
 def to_change(remedy: Remedy) -> tuple[str, str]:
     """Return typical code before and after, as lines of a difference."""
-    return f"- {remedy.wrong_line}", f"+ {remedy.right_line}"
+    return f"- {sentence(remedy.wrong_line)}", f"+ {sentence(remedy.right_line)}"
 
 
 def to_learn(diagnosis: Diagnosis) -> str:
@@ -140,7 +140,7 @@ def to_do(case: Case, spelling: Spelling = flag) -> Iterator[tuple[Diagnosis, tu
 def found_lines(case: Case, spelling: Spelling = flag) -> Iterator[str]:
     """Yield what is wrong with a case and what to do, as lines of plain text."""
     for diagnosis, lines in to_do(case, spelling):
-        yield f"Found: {explained(diagnosis)}"
+        yield explained(diagnosis)
         yield from lines
 
 
