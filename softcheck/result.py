@@ -150,15 +150,24 @@ class Loss(Record, frozen=True):
     equation: str
 
 
+class SourceLine(Record, frozen=True):
+    """A line of code. `file` is relative to its repository, or else to where the code ran."""
+
+    file: str
+    line: int
+
+
 class Case(Record, frozen=True):
     """One case. `entries` counts legal (state, action) pairs, `masked` the others.
 
-    `loss` is None for a case that could not be read.
+    `loss` is None for a case that could not be read, and `dumped_by` for one that does not say
+    which line of code dumped it.
     """
 
     name: str
     status: Status
     loss: Loss | None
+    dumped_by: SourceLine | None
     inputs: tuple[Input, ...]
     settings: dict[str, Any]
     states: int
@@ -169,6 +178,50 @@ class Case(Record, frozen=True):
     findings: tuple[Finding, ...]
     diagnosis: tuple[Diagnosis, ...]
     notes: tuple[str, ...]
+
+
+class Dot(Record, frozen=True):
+    """An entry of the gradient as it is drawn.
+
+    `pi` is its policy, in [0, 1], and `weight` what reduction and weights make of the loss of its
+    state, without its sign.
+    """
+
+    found: float
+    expected: float
+    ratio: float
+    pi: float
+    weight: float
+
+
+class MarkedDot(Dot, frozen=True):
+    """One of the worst entries: a finding, and its cell in the grid, of actions and of states."""
+
+    location: tuple[int, ...]
+    state: str | None
+    action: str | None
+    cell: tuple[int, int]
+
+
+class Picture(Record, frozen=True):
+    """What the pictures of a dumped gradient show.
+
+    `dots` are all of its entries, or a random sample of them; `worst` are those findings that are
+    listed. `grid` is the largest ratio in each cell of the table, a row for each cell of actions;
+    `actions` and `states` name the first of each cell.
+    """
+
+    dots: tuple[Dot, ...]
+    worst: tuple[MarkedDot, ...]
+    grid: tuple[tuple[float, ...], ...]
+    actions: tuple[str, ...]
+    states: tuple[str, ...]
+
+
+class PicturedCase(Case, frozen=True):
+    """A case with its pictures, made where they are asked for; no part of the JSON report."""
+
+    picture: Picture
 
 
 class Summary(Record, frozen=True):
@@ -250,11 +303,13 @@ class Given(Record, frozen=True):
 class Line(Record, frozen=True):
     """One side of an equality: its text, and what was read; `reading` is None if nothing was.
 
-    Lines are numbered from 1 on, in the order in which they are listed.
+    Lines are numbered from 1 on, in the order in which they are listed. `source_line` and
+    `source_column` are where it starts in the document, counted from 1.
     """
 
     number: int
     source_line: int
+    source_column: int
     latex: str
     reading: str | None
 
@@ -467,30 +522,31 @@ class LossReading(Record, frozen=True):
 class Outcome(Record, frozen=True):
     """What became of one planted mistake.
 
-    `visible` says whether it changes an entry by more than rounding, `caught` whether the
-    verification failed, and `codes` what it was called.
+    `said` is what was done, in the `loss` of that formula. `visible` says whether it changes an
+    entry by more than rounding, `caught` whether the verification failed, and `named` whether its
+    name is among the explanations. `close` is the verdict of a comparison that was asked for.
     """
 
+    loss: str
     code: str
+    said: str
     dtype: str
     place: str
     visible: bool
     caught: bool
-    codes: tuple[str, ...]
+    named: bool
+    close: bool | None = None
 
     @property
     def missed(self) -> bool:
         """Whether a mistake that can be seen was not."""
         return self.visible and not self.caught
 
-    @property
-    def named(self) -> bool:
-        """Whether its name is among the explanations."""
-        return any(self.code in codes.split("+") for codes in self.codes)
-
 
 class Unshown(Record, frozen=True):
     """A mistake that the data cannot show, and why."""
 
+    loss: str
     code: str
+    said: str
     reason: str

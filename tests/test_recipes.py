@@ -13,10 +13,11 @@ from torch import nn
 
 import softcheck
 
-TRAINING = "docs/training.md"
+TRAINING, TEN_MINUTES = "docs/training.md", "docs/ten-minutes.md"
 STATES, ACTIONS, FEATURES = 24, 5, 7
 
 (CHECKED,) = blocks("python", "README.md", "Check your own step")
+(STEP,), (MENDED,) = blocks("python", TEN_MINUTES), blocks("diff", TEN_MINUTES)
 CAPTURED, RECORDED, OF_TOKENS = blocks("python", TRAINING, "PyTorch")
 (IN_JAX,), (IN_NUMPY,) = (blocks("python", TRAINING, name) for name in ("JAX", "NumPy"))
 (FUSED,) = blocks("python", TRAINING, "A fused kernel that never shows its logits")
@@ -88,39 +89,16 @@ def test_a_recipe_leaves_a_dump_that_passes_and_one_of_a_wrong_loss_that_is_name
     assert "(missing-alpha)" in outcome.out
 
 
-def entropy_of(log_pi):
-    return -(log_pi.exp() * log_pi).sum(dim=-1)
-
-
-@pytest.mark.parametrize("sign", [-1, 1])
-def test_the_check_of_a_step_says_what_the_readme_says(sign):
-    """Right where the entropy is subtracted from the loss."""
-
-    def ppo_loss(logits, actions, advantages, old_log_probs):
-        log_pi = torch.log_softmax(logits, dim=-1)
-        taken = log_pi.gather(-1, actions[:, None]).squeeze(-1)
-        ratio = torch.exp(taken - old_log_probs)
-        surrogate = torch.min(ratio * advantages, ratio.clamp(0.8, 1.2) * advantages)
-        return (sign * 0.01 * entropy_of(log_pi) - surrogate).mean()
-
-    torch.manual_seed(0)
-    names = {
-        "policy": nn.Linear(FEATURES, ACTIONS),
-        "observations": torch.randn(STATES, FEATURES),
-        "actions": torch.randint(ACTIONS, (STATES,)),
-        "advantages": torch.randn(STATES),
-        "old_log_probs": torch.log_softmax(torch.randn(STATES, ACTIONS), dim=-1)[:, 0],
-        "ppo_loss": ppo_loss,
-        "softcheck": softcheck,
-    }
-    if sign == -1:
-        run(CHECKED, names)
-        return
-    (said,) = blocks("", "README.md", "Check your own step")
+def test_the_check_of_a_step_says_what_is_shown_until_the_step_is_mended():
+    assert CHECKED in STEP
     with pytest.raises(AssertionError) as raised:
-        run(CHECKED, names)
-    first = f"AssertionError: {raised.value}".splitlines()[0]
-    assert without_digits(first) == without_digits(said)
+        run(STEP, {})
+    printed = without_digits(f"AssertionError: {raised.value}".splitlines()[0])
+    for page in ("README.md", TEN_MINUTES):
+        assert printed in map(without_digits, blocks("", page))
+    wrong, right = (line[1:] for line in MENDED.splitlines())
+    assert STEP.count(wrong) == 1
+    run(STEP.replace(wrong, right), {})
 
 
 def token_step():
@@ -189,6 +167,19 @@ def test_the_recipe_for_pytest():
     names["one_training_step"] = step(-1.0)
     with pytest.raises(AssertionError, match="the sign of the loss is flipped"):
         names["test_actor_gradient"]()
+
+
+def test_the_failure_under_pytest_is_the_one_shown():
+    names = in_numpy()
+    run(IN_NUMPY.replace("q - alpha * log_pi", "q - log_pi"), names)
+    wrong = {"one_training_step": lambda: (names["q"], names["logits"], names["grad"])}
+    run(UNDER_PYTEST, wrong)
+    with pytest.raises(AssertionError) as raised:
+        wrong["test_actor_gradient"]()
+    (shown,) = blocks("", TRAINING, "In a test suite")
+    shown = shown.replace("\nE    ", "\n").removeprefix("E       AssertionError: ")
+    printed = without_digits(f"{raised.value}\n")
+    assert without_digits(shown) == printed[: len(without_digits(shown))]
 
 
 @pytest.mark.parametrize(("scale", "failures"), [(1.0, 0), (-1.0, 1)])

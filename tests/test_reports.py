@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from outlines import outline
 from reports import EVERY
 
 import softcheck
@@ -27,13 +28,17 @@ STYLES = {
     "json": ("json", Style()),
     "junit": ("junit", Style()),
     "github": ("github", Style()),
+    "gitlab": ("gitlab", Style()),
+    "sarif": ("sarif", Style()),
     "markdown": ("markdown", Style()),
+    "html": ("html", Style()),
 }
 
 
 def rendered_as(name, style):
     form, how = STYLES[style]
-    return FORMATS[form].verification(EVERY[name], how)
+    made = FORMATS[form].verification(EVERY[name], how)
+    return outline(made) if form == "html" else made
 
 
 @pytest.mark.parametrize("style", STYLES)

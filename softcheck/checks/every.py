@@ -16,13 +16,12 @@ from softcheck.checks.dumps import DUMPS, Total, check_dump, compare_sides, judg
 from softcheck.checks.evaluation import Context, Evaluation
 from softcheck.checks.merging import Merging, by_key, merged
 from softcheck.checks.oracles import ORACLES, Suspect, check_exact
+from softcheck.checks.picture import Picture
+from softcheck.checks.table import CHECKS
 from softcheck.checks.tally import Tally
 
 OF_DUMPS = (*DUMPS, "fit")
 """The checks of what was dumped: where one fails, something has gone wrong elsewhere."""
-
-CHECKS = (*ORACLES, "exact", *OF_DUMPS)
-"""The name of every check, in the order of the report."""
 
 
 @np.errstate(all="ignore")  # what overflows is blind, and counted
@@ -49,6 +48,8 @@ class Partial(Merging):
         What the dumped gradient tells of its scale and temperature.
     sample : list of Suspect
         The entries of the random sample.
+    picture : Picture or None
+        What is to be seen of the dumped gradient, where that is asked for.
     """
 
     tallies: Annotated[dict[str, Tally], by_key(merged)] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Partial(Merging):
     moments: Annotated[fit.Moments | None, merged] = None
     suspects: Annotated[dict[str, Suspect], by_key(_worse)] = field(default_factory=dict)
     sample: Annotated[list[Suspect], add] = field(default_factory=list)
+    picture: Annotated[Picture | None, merged] = None
 
 
 @np.errstate(all="ignore")
@@ -75,6 +77,8 @@ def run(e: Evaluation) -> Partial:
             tally = compare_sides(e, found, ratio)
             tally.needed = needed
             _record(partial, name, tally, e)
+            if e.context.frame is not None:
+                partial.picture = Picture.of(e, e.context.frame, found, ratio, tally)
             partial.moments = fit.Moments.of(e, found, ratio)
         else:
             _record(partial, name, check(e, name), e)
@@ -117,4 +121,4 @@ def outcome(found: Partial, context: Context, alpha: float | None) -> dict[str, 
     tallies["exact"] = check_exact(found.suspects.values(), found.sample, context)
     if found.moments is not None:
         tallies["fit"] = fit.check(found.moments, alpha)
-    return {name: tallies[name] for name in sorted(tallies, key=CHECKS.index)}
+    return {name: tallies[name] for name in sorted(tallies, key=[*CHECKS].index)}

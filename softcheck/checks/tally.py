@@ -264,18 +264,18 @@ def compare(
     if worst <= unit:  # not so if there is a NaN
         tally.spots = [spot(*_first_place(ratio, highest, lowest, worst, across))]
         return tally
-    settled = _settled(ratio, actual, expected, tolerance)
-    beyond = settled > unit
+    size = settled(ratio, actual, expected, tolerance)
+    beyond = size > unit
     tally.failed = int(np.count_nonzero(beyond))
-    places = _worst_places(settled, max(1, min(tally.failed, limit)))
-    tally.spots = [spot(*place, settled) for place in places]
+    places = _worst_places(size, max(1, min(tally.failed, limit)))
+    tally.spots = [spot(*place, size) for place in places]
     if tally.failed:
-        found = np.searchsorted(_LIMITS, settled[beyond] / unit) - 1
+        found = np.searchsorted(_LIMITS, size[beyond] / unit) - 1
         tally.decades = np.bincount(found, minlength=len(_LIMITS))
         error = np.where(beyond, np.abs(actual - expected), -1.0)
         error[~np.isfinite(error)] = -1.0
         ((row, action),) = _worst_places(error, 1)
-        tally.largest = spot(row, action, settled) if error[action, row] >= 0.0 else None
+        tally.largest = spot(row, action, size) if error[action, row] >= 0.0 else None
     return tally
 
 
@@ -300,12 +300,12 @@ def _first_place(
     return min(rows)
 
 
-def _settled(ratio: Entries, actual: Entries, expected: Entries, tolerance: Entries) -> Entries:
+def settled(ratio: Entries, actual: Entries, expected: Entries, tolerance: Entries) -> Entries:
     """Return the size of `ratio`, and where it is not finite 0 if right or blind, else infinite."""
-    settled: Entries = np.abs(ratio)
+    size: Entries = np.abs(ratio)
     wrong = np.isfinite(tolerance) & (actual != expected)
-    np.copyto(settled, np.where(wrong, np.inf, 0.0), where=~np.isfinite(settled))
-    return settled
+    np.copyto(size, np.where(wrong, np.inf, 0.0), where=~np.isfinite(size))
+    return size
 
 
 def _worst_places(ratio: Entries, count: int) -> list[tuple[int, int]]:

@@ -164,6 +164,11 @@ class Reports:
     quiet: int
     verbose: int
 
+    @property
+    def pictured(self) -> bool:
+        """Whether a form among them has pictures."""
+        return any(form.has_pictures for form in (self.form, *(file.form for file in self.files)))
+
     def deliver(
         self, render: Callable[[Renderer, Style], str], *, instead: str | None = None
     ) -> None:

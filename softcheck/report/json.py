@@ -17,7 +17,10 @@ _NUMBER = {
 
 def verification(report: Report, style: Style) -> str:  # noqa: ARG001  JSON has one style
     """Return the report as strict JSON; numbers that JSON lacks are "nan", "inf" and "-inf"."""
-    return _encoded(report)
+    plain = msgspec.to_builtins(report)
+    for case in plain["cases"]:
+        case.pop("picture", None)
+    return indented(_strict(plain))
 
 
 def derivation(report: Derivation, document: str, style: Style) -> str:  # noqa: ARG001  JSON has one style, and names no file
@@ -46,7 +49,7 @@ def schema() -> str:
         "oneOf": either,
         "$defs": _with_spelled_numbers(records) | {"Number": _NUMBER},
     }
-    return _indented(document)
+    return indented(document)
 
 
 def _with_spelled_numbers(value: Any) -> Any:
@@ -61,10 +64,11 @@ def _with_spelled_numbers(value: Any) -> Any:
 
 
 def _encoded(report: Record) -> str:
-    return _indented(_strict(msgspec.to_builtins(report)))
+    return indented(_strict(msgspec.to_builtins(report)))
 
 
-def _indented(plain: Any) -> str:
+def indented(plain: Any) -> str:
+    """Return plain values as JSON that people can read too."""
     return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode() + "\n"
 
 

@@ -18,6 +18,7 @@ from softcheck.report.words import (
     by_severity,
     deciding,
     declared,
+    dumped,
     errors_of,
     finding_row,
     found_in,
@@ -210,7 +211,7 @@ def _details(case: Case, error: str | None) -> str:
     parts += [_found(*each) for each in islice(found_in(case), _LISTED)]
     parts.append(_left_out(len(case.diagnosis) - _LISTED, "diagnoses"))
     parts.append(f"\n{declared(case)}. {case.status.advice}\n")
-    parts += [f"\n{_code(line)}\n" for line in loss_lines(case)]
+    parts += [f"\n{_code(line)}\n" for line in (*loss_lines(case), *dumped(case))]
     parts.append(_checks(case.checks))
     parts.append(_bullets([*map(judged, deciding(case))], "reasons"))
     if case.findings:

@@ -17,6 +17,7 @@ from softcheck.report.words import (
     Spelling,
     argument,
     declared,
+    dumped,
     finding_row,
     flag,
     index,
@@ -144,7 +145,7 @@ def _case(console: Console, case: Case, verbosity: int, spelling: Spelling) -> N
     if case.status is Status.ERROR:
         print_line(console, f"  {case.status.advice}\n")
         return
-    said = "\n".join(f"  {line}" for line in (declared(case), *loss_lines(case)))
+    said = "\n".join(f"  {line}" for line in (declared(case), *loss_lines(case), *dumped(case)))
     print_line(console, said)
     if verbosity > 0:
         _givens(console, case)
