@@ -100,7 +100,11 @@ def verify_case(
     tallies = every.outcome(partial, context, None if alpha is None else float(alpha))
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
+        from softcheck.diagnosis import other_loss
+        from softcheck.losses.others import others
+
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
+        beside = tuple(others(case.loss, case.variant))
         if case.roles.is_soft:
             from softcheck.diagnosis import name
 
@@ -109,7 +113,11 @@ def verify_case(
             from softcheck.diagnosis import of_formulas
             from softcheck.losses.mistakes import of_variant
 
-            diagnosis = of_formulas.diagnose(*arguments, of_variant(case.loss, case.variant))
+            mistakes, terms = of_variant(case.loss, case.variant)
+            known = (*mistakes, *beside), terms
+            diagnosis = of_formulas.diagnose(*arguments, known)
+        by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
+        diagnosis = (*diagnosis, *by_value)
     made = case_result(case, settings, tallies, masking, diagnosis)
     if context.frame is None or partial.picture is None:
         return made

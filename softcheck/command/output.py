@@ -241,7 +241,7 @@ def _report_file(option: str) -> ReportFile:
         path = Path(os.path.realpath(place))
         if path.is_symlink():
             raise OutputError(where, "a symlink loop", "a file", "Choose another file.")
-        if (path.exists() and not path.is_file()) or place.endswith(os.sep):
+        if (path.exists() and not path.is_file()) or place.endswith((os.sep, "/")):
             raise OutputError(where, "no regular file", "a file", "Choose a file.")
         if not path.parent.is_dir():
             raise OutputError(where, "no such folder", "a folder that exists", "Make it first.")

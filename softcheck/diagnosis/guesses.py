@@ -222,7 +222,9 @@ def survivors(on: Formulas, wrongs: Sequence[Wrong], terms: Sequence[Term]) -> l
         # What holds in all states is not said of some.
         tried = (guess, *_in_part(on.view, guess))
         found += next(([made] for made in tried if _survives(on, made)), [])
-    found = found or [made for made in _fitted(on, terms) if _survives(on, made)]
+    # A number that is fitted assumes more than a name does, and less than one for each state.
+    if all(made.cost > FREE for made in found):
+        found += [made for made in _fitted(on, terms) if _survives(on, made)]
     kept: list[Guess] = []
     for made in sorted(found, key=lambda made: made.cost):
         # What a part of the mistakes explains needs no more of them.

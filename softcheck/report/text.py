@@ -15,6 +15,7 @@ from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
     Spelling,
+    advice,
     argument,
     declared,
     dumped,
@@ -143,7 +144,7 @@ def _case(console: Console, case: Case, verbosity: int, spelling: Spelling) -> N
     print_line(console, _verdict(case.status), f"  {name(case.name)}{reserved(case)}")
     _found(console, case, spelling)
     if case.status is Status.ERROR:
-        print_line(console, f"  {case.status.advice}\n")
+        print_line(console, f"  {advice(case)}\n")
         return
     said = "\n".join(f"  {line}" for line in (declared(case), *loss_lines(case), *dumped(case)))
     print_line(console, said)
@@ -152,7 +153,7 @@ def _case(console: Console, case: Case, verbosity: int, spelling: Spelling) -> N
     _checks(console, case, verbosity)
     for note in case.notes:
         print_line(console, f"\n{noted(note)}")
-    print_line(console, f"\n{case.status.advice}\n")
+    print_line(console, f"\n{advice(case)}\n")
 
 
 def _checks(console: Console, case: Case, verbosity: int) -> None:
