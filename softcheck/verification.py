@@ -94,16 +94,15 @@ def verify_case(
     tallies = every.outcome(partial, context, None if alpha is None else float(alpha))
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
-        arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
-        if case.roles.is_soft:
-            from softcheck.diagnosis import name
+        from softcheck.diagnosis.name import diagnose
 
-            diagnosis = name.diagnose(*arguments)
-        else:
-            from softcheck.diagnosis import of_formulas
+        mistakes = None
+        if not case.roles.is_soft:
             from softcheck.losses.mistakes import of_variant
 
-            diagnosis = of_formulas.diagnose(*arguments, of_variant(case.loss, case.variant))
+            mistakes = of_variant(case.loss, case.variant)
+        arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
+        diagnosis = diagnose(*arguments, mistakes)
     return case_result(case, settings, tallies, masking, diagnosis)
 
 
