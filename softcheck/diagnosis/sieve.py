@@ -17,7 +17,6 @@ from softcheck.diagnosis.hypothesis import (
     Evidence,
     Explanation,
     Free,
-    Guess,
     Hypothesis,
     Prediction,
     judge,
