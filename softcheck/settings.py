@@ -30,7 +30,7 @@ CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
 EngineName: TypeAlias = Literal["local", "dask"]
 OutputFormat: TypeAlias = Literal[
-    "text", "concise", "json", "junit", "github", "gitlab", "sarif", "markdown"
+    "text", "concise", "json", "junit", "github", "gitlab", "sarif", "markdown", "html"
 ]
 
 Heading: TypeAlias = Literal["Arguments", "Arrays", "Verdict", "Report", "Run"]

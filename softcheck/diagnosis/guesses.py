@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import inf, isfinite, log2
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,8 +19,11 @@ from softcheck.diagnosis.hypothesis import (
     Prediction,
     weigh,
 )
+from softcheck.diagnosis.labels import Relabelled, relabellings
+from softcheck.diagnosis.mistakes import moves
 from softcheck.diagnosis.mistakes.generated import TERM_SCALED
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES, OTHER_SCALE
+from softcheck.diagnosis.mistakes.record import Move
 from softcheck.diagnosis.mistakes.weights import WEIGHTS_IGNORED
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.points import Number, scales
@@ -32,6 +35,8 @@ from softcheck.gradient.policy import Buffers, Entries
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import Settings
 from softcheck.tables.case import Case
+
+Tables: TypeAlias = tuple[Entries, ...]
 
 _NEAR = 0.05  # of a scale
 _LARGE = 0.1  # of the largest entry of a state
@@ -53,7 +58,8 @@ class Formulas:
     def __init__(self, case: Case, settings: Settings, view: View) -> None:
         if view.raw is None:
             raise TypeError(view)
-        self.view = view
+        self.view, self.case = view, case
+        self.relabelled = Relabelled(case, settings, view)
         loss = replace(case.variant, family=None)
         self._e = evaluated(case, settings, view.raw, Buffers(), view.shared, loss)
         self._even = view.e
@@ -67,7 +73,12 @@ class Formulas:
         view = self.view
         value, tolerance = np.zeros_like(view.grad), np.zeros_like(view.grad)
         with np.errstate(all="ignore"):
-            for slope, times in guess.parts:
+            if guess.move is not None:
+                value, tolerance = self.moved(guess.move)
+                value, tolerance = guess.factor * value, abs(guess.factor) * tolerance
+            elif guess.labels is not None:
+                value, tolerance = self.relabelled.gradient(guess.labels)
+            for slope, times in guess.parts if guess.is_plain or guess.coarse else ():
                 e = self._on(slope, times, guess.coarse, even=guess.even)
                 found = sides(e, "gradient")
                 value += found.expected
@@ -86,6 +97,21 @@ class Formulas:
         with np.errstate(all="ignore"):
             value: Entries = e.gradient * e.factor
         return value
+
+    def moved(self, move: Move) -> Tables:
+        """Return what became of the right gradient, and its tolerance."""
+
+        def tables(view: View) -> Tables:
+            found = sides(view.e, "gradient")
+            return move.of(view, (found.expected, found.tolerance))
+
+        view = self.view
+        if not move.whole:
+            return tables(view)
+        kept = view.shared.tables
+        if move not in kept:
+            kept[move] = tables(view.shared.whole[0])
+        return tuple(table[:, view.states] for table in kept[move])
 
     def _on(
         self,
@@ -119,7 +145,10 @@ def survivors(on: Formulas, wrongs: Sequence[Wrong], terms: Sequence[Term]) -> l
         # What holds in all states is not said of some.
         tried = (guess, *_in_part(on.view, guess))
         found += next(([made] for made in tried if _survives(on, made)), [])
-    return simplest(found or [made for made in _fitted(on, terms) if _survives(on, made)])
+    # A number that is fitted assumes more than a name does, and less than one for each state.
+    if all(made.cost > FREE for made in found):
+        found += [made for made in _fitted(on, terms) if _survives(on, made)]
+    return simplest(found)
 
 
 def _survives(on: Formulas, guess: Guess) -> bool:
@@ -138,6 +167,11 @@ def _suspects(on: Formulas, wrongs: Sequence[Wrong]) -> Iterator[Guess]:
         yield from _at_scales(on, None, named)
         if "weights" in view.given:
             yield from _unweighted(on, named)
+        for code, move in moves(view):
+            yield from _moved(on, code, move, named)
+        for labels in relabellings(on.case, view):
+            cost = FREE if labels.is_read else NAMED
+            yield Guess(((None, 1.0),), (labels.code,), cost, labels=labels)
         for wrong in wrongs:
             if wrong.code not in of_scales:
                 yield from _at_scales(on, wrong, named)
@@ -163,10 +197,20 @@ def _unweighted(on: Formulas, named: Sequence[Number]) -> Iterator[Guess]:
         yield Guess(((None, scale),), names, NAMED * len(names), even=True)
 
 
+def _moved(on: Formulas, code: str, move: Move, named: Sequence[Number]) -> Iterator[Guess]:
+    """Yield what became of the right gradient, at such scales."""
+    if move.cost > NAMED:  # it reads its numbers off the gradient, and has no others
+        yield Guess(((None, 1.0),), (code,), move.cost, move=move)
+        return
+    for scale, codes in _near(on.view, on.moved(move)[0], named):
+        names = (code, *codes)
+        yield Guess(((None, scale),), names, move.cost + NAMED * len(codes), move=move)
+
+
 def _in_part(view: View, guess: Guess) -> Iterator[Guess]:
     """Yield what some states alone may have, where others are right and it is one mistake."""
     some = 0 < view.wrong_states < view.states.size
-    if some and guess.coarse is None and len(guess.names) == 1:
+    if some and guess.is_plain and len(guess.names) == 1:
         yield replace(guess, cost=guess.cost + NAMED, in_part=True)
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from softcheck.checks.dumps import printed
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.tally import Tally
+from softcheck.diagnosis.labels import Relabelling
 from softcheck.diagnosis.mistakes.parts import factor_of, gradient
 from softcheck.diagnosis.mistakes.read_off import OTHER_ALPHA, OTHER_SCALE, Q_SCALED
-from softcheck.diagnosis.mistakes.record import NOTHING, Formula, Parts, Read
+from softcheck.diagnosis.mistakes.record import NOTHING, Formula, Move, Parts, Read
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.points import Point
 from softcheck.diagnosis.view import View, dot
@@ -150,6 +151,10 @@ class Guess:
         Whether that is so in the states with a wrong entry alone.
     even : bool
         Whether all states weigh the same; the parts are the right gradient then.
+    move : Move or None
+        What became of the right gradient, if that is the mistake; the parts are that then.
+    labels : Relabelling or None
+        Where other numbers of actions come from, if they are the mistake; the same.
     """
 
     parts: Sequence[tuple[Program | None, float]]
@@ -161,11 +166,20 @@ class Guess:
     coarse: Coarse | None = None
     in_part: bool = False
     even: bool = False
+    move: Move | None = None
+    labels: Relabelling | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a formula with its numbers, and no array has moved or was rounded."""
+        return self.coarse is None and self.move is None and self.labels is None
 
     @property
     def read(self) -> Read:
         """What it takes from the gradient."""
-        return NOTHING
+        if self.labels is not None:
+            return Read(bits=self.labels.bits)
+        return NOTHING if self.move is None else self.move.read
 
     @property
     def is_zero(self) -> bool:
@@ -174,7 +188,9 @@ class Guess:
 
     @property
     def is_named(self) -> bool:
-        """Whether no number was fitted, and nothing rounded."""
+        """Whether no number was fitted or read off, and nothing rounded."""
+        if self.move is not None and self.move.cost > NAMED:
+            return False
         fitted = self.term is not None or self.terms or OTHER_SCALE.code in self.names
         return self.coarse is None and not fitted
 
