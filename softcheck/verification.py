@@ -100,15 +100,20 @@ def verify_case(
     tallies = every.outcome(partial, context, None if alpha is None else float(alpha))
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
+        from softcheck.diagnosis import other_loss
         from softcheck.diagnosis.name import diagnose
+        from softcheck.losses.others import others
 
+        beside = tuple(others(case.loss, case.variant))
         mistakes = None
         if not case.roles.is_soft:
             from softcheck.losses.mistakes import of_variant
 
-            mistakes = of_variant(case.loss, case.variant)
+            wrongs, terms = of_variant(case.loss, case.variant)
+            mistakes = (*wrongs, *beside), terms
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
-        diagnosis = diagnose(*arguments, mistakes)
+        by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
+        diagnosis = (*diagnose(*arguments, mistakes), *by_value)
     made = case_result(case, settings, tallies, masking, diagnosis)
     if context.frame is None or partial.picture is None:
         return made

@@ -143,3 +143,19 @@ OTHER_ESTIMATE = Mistake(
     needs=_OF_A_FORMULA,
     planted=None,
 )
+
+OTHER_LOSS = Mistake(
+    code="other-loss",
+    phrase="it is another of the losses that come with softcheck",
+    what=(
+        "The gradient, or the value of the loss, is that of another loss, made of the arrays that "
+        "are there. The report says which, and which array stands for which. If it is meant, say "
+        "so: --loss."
+    ),
+    wrong="G = dL'/dtheta, or the loss dumped is L'",
+    right="T = dL/dtheta",
+    wrong_line="loss = -advantages * log_probs  # said to be ppo-clip",
+    right_line="loss = -torch.min(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)
