@@ -44,7 +44,7 @@ def of_quantity(
             yield Diagnosis(
                 code=code,
                 message=MISTAKES[code].phrase,
-                grounds=f"This makes all {tally.entries} entries of the {quantity} right",
+                grounds=makes_right(quantity, tally),
                 evidence={"quantity": quantity} | numbers(tally),
                 remedies=remedies([code]),
             )
