@@ -50,6 +50,11 @@ def of_quantity(
             )
 
 
+def makes_right(quantity: str, tally: Tally) -> str:
+    """Say that an explanation gives every number of a quantity."""
+    return f"This makes all {tally.entries} entries of the {quantity} right"
+
+
 def remedies(codes: Sequence[str], declare: Mapping[str, str] | None = None) -> tuple[Remedy, ...]:
     """Return what to do about each of some mistakes.
 
