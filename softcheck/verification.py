@@ -11,7 +11,7 @@ import numpy as np
 
 from softcheck import result
 from softcheck.checks import every
-from softcheck.checks.blocks import Masking, evaluation, reduction_of, rows_of_block
+from softcheck.checks.blocks import Masking, evaluation, loss_of, reduction_of, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.oracles import exact_sample
@@ -79,7 +79,7 @@ def verify_case(
         settings.seed,
         _sample(case, settings),
         reduction_of(case, settings),
-        case.variant,
+        loss_of(case),
     )
     engine = engine or Threads(settings.threads)
     rows = rows_of_block(settings, case.actions)
@@ -90,8 +90,7 @@ def verify_case(
         if progress is not None:
             progress("states", found.states, states)
     partial, masking = found.partial, found.masking
-    alpha = case.scalars.get("alpha")
-    tallies = every.outcome(partial, context, None if alpha is None else float(alpha))
+    tallies = every.outcome(partial, context, case.scalars)
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)

@@ -11,10 +11,11 @@ from typing import Annotated, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from softcheck.checks import fit
 from softcheck.checks.blocks import precisions
 from softcheck.checks.dumps import DUMPS, INTERMEDIATES
+from softcheck.checks.fit import fitted
 from softcheck.checks.merging import Merging, merged, side_by_side
+from softcheck.checks.moments import Moments
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import PRINTED, Evidence, Hypothesis, judge
@@ -62,7 +63,7 @@ def diagnose(
     case: Case,
     settings: Settings,
     tallies: Mapping[str, Tally],
-    moments: fit.Moments | None,
+    moments: Moments | None,
     masked: int,
     over_blocks: OverBlocks,
 ) -> tuple[Diagnosis, ...]:
@@ -93,7 +94,7 @@ def diagnose(
     causes = intermediates.rows(quantity, view) if quantity and of_states else []
     tried = survivors(view)[:FEW] if gradient else []
     if moments is not None and failed == ["fit"]:
-        tried = of_fit(fit.fitted(moments), view)
+        tried = of_fit(fitted(moments), view)
 
     def work(raw: RawBlock, buffers: Buffers) -> _Found:
         states = np.arange(raw.start, raw.start + raw.rows)

@@ -7,13 +7,15 @@ right one is spoiled.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Annotated, TypeAlias
 
 import numpy as np
 
-from softcheck.checks import fit
 from softcheck.checks.dumps import DUMPS
+from softcheck.checks.fit import SCALE, Factor, Parameter, fitted
 from softcheck.checks.merging import Merging, merged, side_by_side
+from softcheck.checks.moments import Moments
 from softcheck.checks.tally import Tally, mostly_blind
 from softcheck.diagnosis import say
 from softcheck.diagnosis.guesses import Formulas, Guess, credible, factors, survivors
@@ -55,7 +57,7 @@ def diagnose(
     case: Case,
     settings: Settings,
     tallies: Mapping[str, Tally],
-    moments: fit.Moments | None,
+    moments: Moments | None,
     masked: int,
     over_blocks: OverBlocks,
     mistakes: tuple[Sequence[Wrong], Sequence[Term]],
@@ -73,7 +75,7 @@ def diagnose(
     said = list(first_wrong(case, settings, failed, tallies))
     if "gradient" not in failed:
         if failed == ["fit"] and moments is not None:
-            said.append(_of_fit(moments, tallies["fit"].summary))
+            said.append(_of_fit(moments, mistakes[0], tallies["fit"].summary))
         return tuple(said)
     spots = [spot for name in failed for spot in tallies[name].spots]
     view = part(case, settings, masked, {spot.state for spot in spots if spot.state is not None})
@@ -279,19 +281,33 @@ def _unexplained(
     return Diagnosis(code=UNEXPLAINED.code, message=message, evidence=evidence)
 
 
-def _of_fit(moments: fit.Moments, summary: str) -> Diagnosis:
-    """Say the scale of a gradient whose entries all pass, and the factor of its entropy."""
-    scale, ratio = fit.fitted(moments)
-    codes: list[str] = []
-    evidence: dict[str, object] = {"codes": codes}
-    if scale is not None and abs(scale.value - 1.0) > scale.tolerance:
-        codes.append(OTHER_SCALE.code)
-        evidence["scale"] = float(scale.value)
-    if ratio is not None and abs(ratio.value - 1.0) > ratio.tolerance:
-        codes.append(TERM_SCALED.code)
-        evidence |= {"term": moments.entropy, "factor": float(ratio.value)}
-    if not codes:
-        codes.append(UNEXPLAINED.code)
+def _of_fit(moments: Moments, wrongs: Sequence[Wrong], summary: str) -> Diagnosis:
+    """Say the factors that terms have in a gradient whose entries all pass."""
+    told = [(each, each.found) for each in fitted(moments) if each.found is not None]
+    sharpest = min((found for _, found in told), key=attrgetter("tolerance"))
+    if all(each.name != SCALE and found.is_near(sharpest.value) for each, found in told):
+        told = [(Factor(SCALE, (), sharpest), sharpest)]
+    codes: dict[str, None] = {}
+    evidence: dict[str, object] = {}
+    factors: list[dict[str, object]] = []
+    for each, found in told:
+        if found.is_near(1.0):
+            continue
+        if each.name == SCALE:
+            codes[OTHER_SCALE.code] = None
+            evidence["scale"] = found.value
+        else:
+            term = " and ".join(moments.summands[k].text for k in each.terms)
+            codes[_code(term, found, wrongs)] = None
+            factors.append({"term": term, "factor": found.value})
+    evidence |= factors[0] if len(factors) == 1 else {"factors": factors}
     phrase = " and ".join(MISTAKES[code].phrase for code in codes)
     message = f"{phrase}: every entry passes, all of them together do not: {summary}"
-    return Diagnosis(code="+".join(codes), message=message, evidence=evidence)
+    return Diagnosis("+".join(codes), message, {"codes": [*codes], **evidence})
+
+
+def _code(term: str, found: Parameter, wrongs: Sequence[Wrong]) -> str:
+    """Return what a term with a factor of its own is called."""
+    factor = "0" if found.is_near(0.0) else "−1" if found.is_near(-1.0) else ""
+    known = (wrong.code for wrong in wrongs if (wrong.term, wrong.factor) == (term, factor))
+    return next(known, TERM_SCALED.code)
