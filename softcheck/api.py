@@ -13,6 +13,7 @@ from softcheck.gradient.definition import Loss
 from softcheck.report.assertion import render
 from softcheck.result import Report, Status
 from softcheck.settings import Choices, Reduction, Settings
+from softcheck.tables import origin
 from softcheck.tables.arrays import by_name
 from softcheck.tables.case import case_from_arrays
 from softcheck.tables.declared import Declared
@@ -79,18 +80,21 @@ def verify(
     given: dict[str, Any] = {**options}
     settings = Settings(**{name: given.pop(name) for name in _SETTINGS & given.keys()})
     axis = given.pop("action_axis", -1)
-    said = declared(loss_of(text_of(given)), settings.reduction)
+    said = declared(loss_of(text_of("loss", given)), settings.reduction)
+    dumped_by = text_of(origin.KEY, given)
     arrays = by_name(q, logits=logits, alpha=alpha, grad=grad, **given)
-    case = case_from_arrays(arrays, action_axis=axis, declared=said)
+    case = case_from_arrays(arrays, action_axis=axis, declared=said, dumped_by=dumped_by)
     return summarise([verify_case(case, settings)])
 
 
 _SETTINGS = Settings.__dataclass_fields__.keys()
 
 
-def text_of(arrays: dict[str, Any]) -> str | None:
-    """Take out of named arrays the text that says which loss is theirs, if there is one."""
-    return arrays.pop("loss") if isinstance(arrays.get("loss"), str) else None
+def text_of(name: str, arrays: dict[str, Any]) -> str | None:
+    """Take out of named arrays one that is a text, be it an array as `numpy.load` returns it."""
+    given = arrays.get(name)
+    is_text = isinstance(given, str) or getattr(getattr(given, "dtype", None), "kind", "") == "U"
+    return str(arrays.pop(name)) if is_text else None
 
 
 def declared(

@@ -41,6 +41,7 @@ def case_result(
             proved=case.variant.proved,
             equation=case.variant.equation,
         ),
+        dumped_by=case.dumped_by,
         inputs=case.inputs,
         settings=_settings_of(case, settings),
         states=case.states,

@@ -123,15 +123,24 @@ class Loss(Record, frozen=True):
     equation: str
 
 
+class SourceLine(Record, frozen=True):
+    """A line of code. `file` is relative to its repository, or else to where the code ran."""
+
+    file: str
+    line: int
+
+
 class Case(Record, frozen=True):
     """One case. `entries` counts legal (state, action) pairs, `masked` the others.
 
-    `loss` is None for a case that could not be read.
+    `loss` is None for a case that could not be read, and `dumped_by` for one that does not say
+    which line of code dumped it.
     """
 
     name: str
     status: Status
     loss: Loss | None
+    dumped_by: SourceLine | None
     inputs: tuple[Input, ...]
     settings: dict[str, Any]
     states: int
@@ -223,11 +232,13 @@ class Given(Record, frozen=True):
 class Line(Record, frozen=True):
     """One side of an equality: its text, and what was read; `reading` is None if nothing was.
 
-    Lines are numbered from 1 on, in the order in which they are listed.
+    Lines are numbered from 1 on, in the order in which they are listed. `source_line` and
+    `source_column` are where it starts in the document, counted from 1.
     """
 
     number: int
     source_line: int
+    source_column: int
     latex: str
     reading: str | None
 
@@ -440,30 +451,31 @@ class LossReading(Record, frozen=True):
 class Outcome(Record, frozen=True):
     """What became of one planted mistake.
 
-    `visible` says whether it changes an entry by more than rounding, `caught` whether the
-    verification failed, and `codes` what it was called.
+    `said` is what was done, in the `loss` of that formula. `visible` says whether it changes an
+    entry by more than rounding, `caught` whether the verification failed, and `named` whether its
+    name is among the explanations. `close` is the verdict of a comparison that was asked for.
     """
 
+    loss: str
     code: str
+    said: str
     dtype: str
     place: str
     visible: bool
     caught: bool
-    codes: tuple[str, ...]
+    named: bool
+    close: bool | None = None
 
     @property
     def missed(self) -> bool:
         """Whether a mistake that can be seen was not."""
         return self.visible and not self.caught
 
-    @property
-    def named(self) -> bool:
-        """Whether its name is among the explanations."""
-        return any(self.code in codes.split("+") for codes in self.codes)
-
 
 class Unshown(Record, frozen=True):
     """A mistake that the data cannot show, and why."""
 
+    loss: str
     code: str
+    said: str
     reason: str

@@ -29,7 +29,9 @@ Reduction: TypeAlias = Literal["sum", "none", "mean", "mean-all", "weighted-mean
 CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
 EngineName: TypeAlias = Literal["local", "dask"]
-OutputFormat: TypeAlias = Literal["text", "concise", "json", "junit", "github", "markdown"]
+OutputFormat: TypeAlias = Literal[
+    "text", "concise", "json", "junit", "github", "gitlab", "sarif", "markdown"
+]
 
 Heading: TypeAlias = Literal["Arguments", "Arrays", "Verdict", "Report", "Run"]
 """Under which `--help` has an option, in this order: "Verdict" if a verdict depends on it."""

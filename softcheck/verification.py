@@ -195,6 +195,7 @@ def _unreadable(name: str) -> result.Case:
         name=name,
         status=Status.ERROR,
         loss=None,
+        dumped_by=None,
         inputs=(),
         settings={},
         states=0,

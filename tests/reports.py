@@ -56,6 +56,7 @@ def case(name, status, checks, **rest):
     )
     given = {
         "loss": LOSS,
+        "dumped_by": None,
         "inputs": (*inputs, result.Input(
             role="alpha", path=None, key="--alpha", dtype="float64", shape=(), sha256=None
         )),
@@ -113,7 +114,8 @@ MISSING = discrepancy((2, 3), NAN, 0.25, ratio=INF)
 FAILED = case(
     "negative.npz",
     Status.FAILED,
-    (
+    dumped_by=result.SourceLine(file="agents/train.py", line=42),
+    checks=(
         check("complex-step", worst=NEAR),
         check(
             "value",

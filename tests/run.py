@@ -23,7 +23,9 @@ class Outcome:
     err: str
 
     def __post_init__(self):
-        if self.out.startswith("{"):
+        if self.out.startswith('{\n  "$schema": "https://docs.oasis'):
+            schemas.check_sarif(self.out)
+        elif self.out.startswith("{"):
             schemas.check_json(self.out)
 
 

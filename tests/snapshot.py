@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fixture_cases import FIXTURES, malformed, walk
 
-FORMS = ("text", "concise", "junit", "github", "markdown")
+FORMS = ("text", "concise", "junit", "github", "gitlab", "sarif", "markdown")
 COMMANDS = ("verify", "derive", "explain", "schema", "selftest")
 ENVIRONMENT = {"COLUMNS": "100", "NO_COLOR": "1"} | {
     name: value for name, value in os.environ.items() if not name.startswith("SOFTCHECK_")

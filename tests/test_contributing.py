@@ -62,7 +62,7 @@ def test_every_layer_is_complete(package):
     assert contract.get("exhaustive")
 
 
-PLACE = re.compile(r"`((?:softcheck|tests|fixtures|\.ci)/[^`<>*]*|[a-z]+\.(?:toml|yml|md))`")
+PLACE = re.compile(r"`((?:softcheck|tests|fixtures|docs|\.ci)/[^`<>*]*|[a-z]+\.(?:toml|yml|md))`")
 
 
 def test_the_files_it_names_exist():

@@ -1,13 +1,13 @@
-"""What is read is what people are told: in the README, the help, the action and the packaging."""
+"""What is read is what people are told: in docs/, the help, the action and the packaging."""
 
 import ast
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 from fixture_cases import FIXTURES
+from pages import ROOT, codes, table
 from run import softcheck
 
 from softcheck.errors import InputError
@@ -15,8 +15,6 @@ from softcheck.tables import FILE_FORMATS, ROLES, Kind
 from softcheck.tables.files import File
 from softcheck.tables.table import Reading
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
@@ -25,18 +23,6 @@ SHAPES = {
     Kind.STATE: "(...)",
     Kind.NUMBER: "one number, or (...)",
 }
-
-
-def table(heading):
-    """Return the rows of a table of the README, a list of cells each."""
-    (body,) = re.findall(rf"(?m)^\| {heading} \|.*\n\| --- .*\n((?:\|.*\n)+)", README)
-    lines = body.replace(r"\|", "/").splitlines()
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-
-
-def codes(cell):
-    """Return what a cell has in code marks."""
-    return re.findall(r"`([^`]+)`", cell)
 
 
 @pytest.fixture(params=dict.fromkeys(FILE_FORMATS.values()), ids=lambda form: form.suffixes[0])
@@ -65,16 +51,16 @@ def extra(form, tmp_path):
     return None
 
 
-def test_the_readme_has_a_row_for_every_format(form, extra):
+def test_the_docs_have_a_row_for_every_format(form, extra):
     (needs,) = {
         needs for names, _, needs in table("format") if set(codes(names)) & set(form.suffixes)
     } or {f"no row for {' or '.join(form.suffixes)}"}
     assert needs == (f"`softcheck[{extra}]`" if extra else ""), (
-        "the table of formats in README.md has to say what a format needs"
+        "the table of formats in docs/input.md has to say what a format needs"
     )
 
 
-def test_the_readme_has_no_row_for_what_is_not_read():
+def test_the_docs_have_no_row_for_what_is_not_read():
     suffixes = {name for names, *_ in table("format") for name in codes(names)}
     assert suffixes <= FILE_FORMATS.keys()
 
@@ -135,18 +121,20 @@ def test_an_extra_brings_what_it_is_said_to_bring(file, package, extra):
 
 
 @pytest.mark.parametrize("role", ROLES.values(), ids=lambda role: role.name)
-def test_the_readme_has_a_row_for_every_role(role):
+def test_the_docs_have_a_row_for_every_role(role):
     rows = [row for row in table("name") if role.name in codes(row[0])]
-    assert len(rows) == 1, f"the table of names in README.md has {len(rows)} rows for {role.name}"
+    assert len(rows) == 1, (
+        f"the table of names in docs/input.md has {len(rows)} rows for {role.name}"
+    )
     ((_, others, shape),) = rows
     known = {name for name in codes(others) if not re.fullmatch(r"qf\d", name)}
     assert known == set(role.names) - {role.name}, (
-        f"README.md has other names for {role.name} than softcheck/tables/roles.py"
+        f"docs/input.md has other names for {role.name} than softcheck/tables/roles.py"
     )
-    assert shape.startswith(SHAPES[role.kind]), f"README.md has another shape for {role.name}"
+    assert shape.startswith(SHAPES[role.kind]), f"docs/input.md has another shape for {role.name}"
 
 
-def test_the_readme_has_no_row_for_what_is_no_role():
+def test_the_docs_have_no_row_for_what_is_no_role():
     names = {name for row in table("name") for name in codes(row[0])}
     assert {name for name in names if name[0] != "-"} - {"q1", "q2"} == ROLES.keys()
 

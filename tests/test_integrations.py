@@ -1,4 +1,4 @@
-"""What others run us by: the GitHub action and the pre-commit hooks, as far as a machine allows."""
+"""What others run us by: a clone, the GitHub action and the hooks, as far as a machine allows."""
 
 import os
 import re
@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import yaml
 from junitparser import JUnitXml
+from pages import PAGES, ROOT, blocks, without_digits
 
-ROOT = Path(__file__).parents[1]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 
 PACKAGE_INDEX = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
@@ -44,6 +44,8 @@ def project(tmp_path_factory):
     shutil.copytree(
         ROOT / "softcheck", clone / "softcheck", ignore=shutil.ignore_patterns("__pycache__")
     )
+    (clone / "fixtures" / "positive").mkdir(parents=True)
+    shutil.copy(ROOT / "fixtures" / "positive" / "taxi.npz", clone / "fixtures" / "positive")
     committed(clone)
     return clone
 
@@ -174,6 +176,23 @@ def test_the_action_is_what_github_expects():
         assert "${{" not in step["run"], "inputs pass through the environment"
 
 
+def test_the_workflows_of_the_pages_are_what_their_services_expect(tmp_path):
+    workflow, gitlab, hooks = blocks("yaml")
+    job = yaml.safe_load(workflow)["jobs"]["gradient"]
+    for schema, text in {
+        "vendor.github-workflows": yaml.safe_dump({"on": "push", "jobs": {"gradient": job}}),
+        "vendor.gitlab-ci": gitlab,
+    }.items():
+        (tmp_path / "ci.yml").write_text(text)
+        run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema,
+            str(tmp_path / "ci.yml"))  # fmt: skip
+    (tmp_path / "hooks.yaml").write_text(hooks)
+    run(sys.executable, "-m", "pre_commit", "validate-config", str(tmp_path / "hooks.yaml"))
+    known = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    (repository,) = yaml.safe_load(hooks)["repos"]
+    assert {hook["id"] for hook in repository["hooks"]} == known
+
+
 def test_the_hooks_run_from_pre_commit(project, tmp_path):
     head = run("git", "rev-parse", "HEAD", cwd=project).stdout.strip()
     hooks = [{"id": "softcheck-verify"}, {"id": "softcheck-derive", "args": ["paper.tex"]}]
@@ -206,3 +225,48 @@ def test_the_hooks_run_from_pre_commit(project, tmp_path):
     code, said = hook("softcheck-derive")
     assert code == 1, said
     assert "2 equalities: 1 proved, 1 refuted" in said
+
+
+TEN_MINUTES = "docs/ten-minutes.md"
+
+
+def test_the_ten_minutes_of_a_new_user(project, tmp_path):
+    """As they stand on the page; but the repository is here, and so is PyTorch."""
+    (tmp_path / "python3").symlink_to(Path(sys.executable).resolve())
+    environment = {
+        **PACKAGE_INDEX,
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{project.as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/OWNER/softcheck",
+    }
+
+    def bash(commands, folder):
+        done = run("bash", "-euc", commands, check=False, cwd=folder, env=environment)
+        assert done.returncode == 0 or "AssertionError" in done.stderr, done.stdout + done.stderr
+        return (done.stdout + done.stderr).splitlines()
+
+    (_, install), *others = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", PAGES[TEN_MINUTES])
+    bash(install, tmp_path)
+    clone = tmp_path / "softcheck"
+    step = clone / "step.py"
+    (packages,) = clone.glob(".venv/lib/python*/site-packages")
+    here = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "of_the_tests.pth").write_text("\n".join(here))
+    for language, text in others:
+        if language == "sh":
+            printed = bash(text, clone)
+        elif language == "python":
+            step.write_text(text)
+        elif language == "diff":
+            wrong, right = (line[1:] for line in text.splitlines())
+            assert step.read_text().count(wrong) == 1
+            step.write_text(step.read_text().replace(wrong, right))
+        else:
+            assert without_digits(text) in [without_digits(line) for line in printed]
+
+
+def test_the_ten_minutes_begin_with_the_first_line_of_the_readme():
+    first, _ = blocks("sh", "README.md", "Two lines")[:2]
+    assert first in blocks("sh", TEN_MINUTES)[0]

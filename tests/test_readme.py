@@ -1,11 +1,19 @@
-"""What the README shows is what the program prints, reads and offers."""
+"""What the README and docs/ show is what the program prints, reads and offers.
 
+`python tests/test_readme.py` writes the picture of the README anew.
+"""
+
+import io
+import os
 import re
-from pathlib import Path
+import xml.etree.ElementTree as ET
 from signal import SIGTERM
 
 import pytest
 import typer
+from pages import PAGES, ROOT, TOLD, blocks, codes, table, without_digits
+from rich.console import Console
+from rich.text import Text
 from run import softcheck
 
 from softcheck.__main__ import INTERRUPTED, SIGNALLED
@@ -14,30 +22,6 @@ from softcheck.command.funnel import EXIT_CODES, INTERNAL, TROUBLE
 from softcheck.command.main import app
 from softcheck.gradient.tolerance import Precision
 from softcheck.report import FORMATS
-
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
-
-
-def blocks(language):
-    """Return the fenced blocks of a language."""
-    fences = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", README)
-    return [body for name, body in fences if name == language]
-
-
-def without_digits(text):
-    """Return words and marks; measured numbers depend on the processor in their last digits."""
-    text = re.sub(r" \+- \S+(?=[ ,])", "", text)
-    return re.sub(r"-?\d[\d.]*(e[+-]?\d+)?", "#", text).split()
-
-
-def rows(heading):
-    """Return the first two cells of the rows of a table, without code marks."""
-    (body,) = re.findall(rf"(?m)^\| {heading} \|.*\n\| --- .*\n((?:\|.*\n)+)", README)
-    return [
-        [cell.strip().replace("`", "") for cell in line.split("|")[1:3]]
-        for line in body.splitlines()
-    ]
 
 
 @pytest.mark.parametrize(
@@ -54,8 +38,40 @@ def test_the_runs_it_shows_are_what_is_printed(arguments, monkeypatch):
     shown = [block for block in blocks("") if arguments[0] in block]
     (block,) = [re.sub(r"^\$ .*\n", "", block) for block in shown]
     assert without_digits(block) == without_digits(printed), (
-        f"README.md shows another report of {arguments[0]}: paste what is printed"
+        f"the report of {arguments[0]} in README.md or docs/ is another: paste what is printed"
     )
+
+
+PICTURE = ROOT / "docs" / "report.svg"
+COMMAND = "softcheck verify fixtures/negative/missing-alpha.npz --output-format text"
+
+
+def picture():
+    """Return what a run prints, as a terminal shows it, as SVG that asks nobody for a font."""
+    printed = softcheck(*COMMAND.split()[1:], "--max-findings=2", "--color=always").out
+    console = Console(record=True, width=116, file=io.StringIO())
+    console.print(Text.from_ansi(f"$ {COMMAND}\n\n{printed.rstrip()}"))
+    svg = console.export_svg(title="softcheck", unique_id="report")
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+
+
+def words_in(svg):
+    """Return what stands in a picture."""
+    texts = ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314  ours
+    return without_digits(" ".join(text.text for text in texts))
+
+
+def test_its_picture_is_what_is_printed(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert words_in(PICTURE.read_text("utf-8")) == words_in(picture()), (
+        "docs/report.svg shows another report: python tests/test_readme.py"
+    )
+
+
+def test_it_is_a_front_door_with_the_two_lines():
+    """Continuous integration runs them as they stand."""
+    assert PAGES["README.md"].count("\n") <= 250
+    assert len(re.findall("(?m)^python3 -m venv ", PAGES["README.md"])) == 2
 
 
 def test_its_derivation_is_what_is_printed():
@@ -66,8 +82,8 @@ def test_its_derivation_is_what_is_printed():
 
 
 def test_its_table_of_formats_is_that_of_the_program():
-    listed = dict(rows("`--output-format`"))
-    assert list(listed) == list(FORMATS), "README.md, the table of `--output-format`"
+    listed = [name for row in table("`--output-format`") for name in codes(row[0])]
+    assert listed == list(FORMATS), "docs/reports.md, the table of `--output-format`"
 
 
 @pytest.mark.parametrize(
@@ -78,16 +94,16 @@ def test_its_table_of_formats_is_that_of_the_program():
     ],
 )
 def test_the_factors_that_it_says_are_those_of_every_precision(sentence):
-    (said,) = re.findall(sentence, README)
+    (said,) = re.findall(sentence, TOLD)
     factors = dict(zip((False, True), map(float, said), strict=True))
     short = {Precision.BFLOAT16, Precision.FLOAT16}
     assert all(each.factor == factors[each in short] for each in Precision), (
-        "README.md says in two places how many times its bound a dumped value is tolerated"
+        "README.md and docs/checks.md say how many times its bound a dumped value is tolerated"
     )
 
 
 def test_its_exit_codes_are_those_of_the_program():
-    listed = [code for code, _ in rows("exit code")]
+    listed = [code for code, _ in table("exit code")]
     codes = [*map(str, sorted({*EXIT_CODES.values(), TROUBLE, INTERNAL}))]
     assert listed == [*codes, f"{INTERRUPTED}, {SIGNALLED + SIGTERM}"]
     (said,) = re.findall(r"Exit codes: ([^.]*)\.", " ".join(softcheck("--help").out.split()))
@@ -101,12 +117,12 @@ OPTIONS = {"--help", "--install-completion"} | {
     for option in command.params
     for name in (*option.opts, *option.secondary_opts)
 }
-OF_OTHERS = {"--group", "--json", "--quiet"}
-"""Options that are named beside ours: of pip, of the benchmarks."""
+OF_OTHERS = {"--from", "--group", "--json", "--quiet"}
+"""Options that are named beside ours: of pip, of uvx, of the benchmarks."""
 
 
 def test_every_option_that_a_text_or_an_error_names_is_one():
-    texts = [ROOT / name for name in ("README.md", "action.yml", ".pre-commit-hooks.yaml")]
+    texts = [ROOT / name for name in (*PAGES, "action.yml", ".pre-commit-hooks.yaml")]
     for path in (*texts, *(ROOT / "softcheck").rglob("*.py")):
         named = re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z](?![\w{-])", path.read_text("utf-8"))
         unknown = {*named} - OPTIONS - OF_OTHERS
@@ -123,3 +139,8 @@ def test_its_configurations_are_read(block, tmp_path, monkeypatch):
     (case,) = configuration(None, isolated=False).every()
     assert case.path == "dumps/step.npz"
     assert case.values["reduction"].value == "mean"
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    PICTURE.write_text(picture(), "utf-8")

@@ -1,32 +1,28 @@
-"""The recipes of the README, run as they stand there, with the real libraries."""
+"""The recipes of the README and docs/, run as they stand there, with the real libraries."""
 
-import re
 import shlex
 import unittest
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 import torch
+from pages import blocks, without_digits
 from run import softcheck as program
 from torch import nn
 
 import softcheck
 
-README = Path(__file__).parent.parent / "README.md"
+TRAINING, TEN_MINUTES = "docs/training.md", "docs/ten-minutes.md"
 STATES, ACTIONS, FEATURES = 24, 5, 7
 
-
-def blocks(section, language):
-    """Return the fenced blocks of a section of the README."""
-    (text,) = re.findall(rf"(?ms)^## {section}\n(.*?)(?=^## )", README.read_text("utf-8"))
-    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", text)
-
-
-CAPTURED, RECORDED, IN_JAX, IN_NUMPY = blocks("Getting the dump", "python")
-UNDER_PYTEST, UNDER_UNITTEST = blocks("In a test suite", "python")
-(COMMAND,) = blocks("Getting the dump", "sh")
+(CHECKED,) = blocks("python", "README.md", "Check your own step")
+(STEP,), (MENDED,) = blocks("python", TEN_MINUTES), blocks("diff", TEN_MINUTES)
+CAPTURED, RECORDED, OF_TOKENS = blocks("python", TRAINING, "PyTorch")
+(IN_JAX,), (IN_NUMPY,) = (blocks("python", TRAINING, name) for name in ("JAX", "NumPy"))
+(FUSED,) = blocks("python", TRAINING, "A fused kernel that never shows its logits")
+UNDER_PYTEST, UNDER_UNITTEST = blocks("python", TRAINING, "In a test suite")
+(COMMAND,) = blocks("sh", TRAINING, "NumPy")
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +31,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 def run(recipe, names):
-    exec(recipe, names)  # noqa: S102  the README is ours
+    exec(recipe, names)  # noqa: S102  the pages are ours
 
 
 def in_torch():
@@ -93,6 +89,51 @@ def test_a_recipe_leaves_a_dump_that_passes_and_one_of_a_wrong_loss_that_is_name
     assert "(missing-alpha)" in outcome.out
 
 
+def test_the_check_of_a_step_says_what_is_shown_until_the_step_is_mended():
+    assert CHECKED in STEP
+    with pytest.raises(AssertionError) as raised:
+        run(STEP, {})
+    printed = without_digits(f"AssertionError: {raised.value}".splitlines()[0])
+    for page in ("README.md", TEN_MINUTES):
+        assert printed in map(without_digits, blocks("", page))
+    wrong, right = (line[1:] for line in MENDED.splitlines())
+    assert STEP.count(wrong) == 1
+    run(STEP.replace(wrong, right), {})
+
+
+def token_step():
+    torch.manual_seed(0)
+    return {
+        "lm_head": nn.Linear(FEATURES, ACTIONS),
+        "hidden": torch.randn(STATES, FEATURES),
+        "labels": torch.randint(ACTIONS, (STATES,)),
+        "torch": torch,
+        "softcheck": softcheck,
+    }
+
+
+def test_the_recipe_of_another_loss_leaves_a_file_that_says_all():
+    run(OF_TOKENS, token_step())
+    assert program("verify", "step.npz").code == 0
+    wrong = OF_TOKENS.replace("labels).backward", "labels.roll(1)).backward")
+    assert wrong != OF_TOKENS
+    run(wrong, token_step())
+    assert program("verify", "step.npz").code == 1
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_the_recipe_for_a_fused_kernel(scale):
+    def fused_linear_cross_entropy(hidden, weight, labels):
+        return scale * nn.functional.cross_entropy(hidden @ weight.T, labels)
+
+    names = {"vocabulary": 50, "fused_linear_cross_entropy": fused_linear_cross_entropy}
+    if scale == 1.0:
+        run(FUSED, names)
+        return
+    with pytest.raises(AssertionError):
+        run(FUSED, names)
+
+
 def test_recorded_logits_pass_and_the_gradient_of_other_logits_does_not():
     run(RECORDED, in_torch() | {"torch": torch, "softcheck": softcheck})
     wrong = RECORDED.replace("log_softmax(logits", "log_softmax(tau * logits")
@@ -126,6 +167,19 @@ def test_the_recipe_for_pytest():
     names["one_training_step"] = step(-1.0)
     with pytest.raises(AssertionError, match="the sign of the loss is flipped"):
         names["test_actor_gradient"]()
+
+
+def test_the_failure_under_pytest_is_the_one_shown():
+    names = in_numpy()
+    run(IN_NUMPY.replace("q - alpha * log_pi", "q - log_pi"), names)
+    wrong = {"one_training_step": lambda: (names["q"], names["logits"], names["grad"])}
+    run(UNDER_PYTEST, wrong)
+    with pytest.raises(AssertionError) as raised:
+        wrong["test_actor_gradient"]()
+    (shown,) = blocks("", TRAINING, "In a test suite")
+    shown = shown.replace("\nE    ", "\n").removeprefix("E       AssertionError: ")
+    printed = without_digits(f"{raised.value}\n")
+    assert without_digits(shown) == printed[: len(without_digits(shown))]
 
 
 @pytest.mark.parametrize(("scale", "failures"), [(1.0, 0), (-1.0, 1)])

@@ -54,7 +54,13 @@ def modules(code, *arguments, **options):
             ["explain", "missing-alpha"],
             "typer",
             50,
-            (COMPUTING | FILES | WORKING) - {"softcheck.diagnosis"},
+            (COMPUTING | FILES | WORKING) - {"softcheck.checks", "softcheck.diagnosis"},
+        ),
+        (
+            ["explain", "resolution"],
+            "typer",
+            50,
+            (COMPUTING | FILES | WORKING) - {"softcheck.checks", "softcheck.diagnosis"},
         ),
         (
             ["verify", GOOD],

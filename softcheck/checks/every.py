@@ -18,13 +18,11 @@ from softcheck.checks.evaluation import Context, Evaluation
 from softcheck.checks.merging import Merging, by_key, merged
 from softcheck.checks.moments import Moments
 from softcheck.checks.oracles import ORACLES, Suspect, check_exact
+from softcheck.checks.table import CHECKS
 from softcheck.checks.tally import Tally
 
 OF_DUMPS = (*DUMPS, "fit")
 """The checks of what was dumped: where one fails, something has gone wrong elsewhere."""
-
-CHECKS = (*ORACLES, "exact", *OF_DUMPS)
-"""The name of every check, in the order of the report."""
 
 
 @np.errstate(all="ignore")  # what overflows is blind, and counted
@@ -119,4 +117,4 @@ def outcome(found: Partial, context: Context, numbers: Mapping[str, Any]) -> dic
     tallies["exact"] = check_exact(found.suspects.values(), found.sample, context)
     if found.moments is not None:
         tallies["fit"] = fit.check(found.moments, numbers)
-    return {name: tallies[name] for name in sorted(tallies, key=CHECKS.index)}
+    return {name: tallies[name] for name in sorted(tallies, key=[*CHECKS].index)}

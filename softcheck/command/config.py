@@ -124,6 +124,11 @@ class Chosen:
         known = settings_of(Settings)
         return Settings(**{name: of.value for name, of in self.values.items() if name in known})
 
+    @property
+    def loss(self) -> "Loss | None":
+        """The loss that was declared for it, None where none was."""
+        return _loss(*self.values["loss"]) if "loss" in self.values else None
+
     def open(self) -> "Case":
         """Return its arrays.
 
@@ -149,7 +154,7 @@ class Chosen:
             {role: _texts(of.value) for role, of in places.items()},
             origins={role: of.origin for role, of in places.items()},
             declared=declared(
-                _loss(*said["loss"]) if "loss" in said else None,
+                self.loss,
                 said["reduction"].value if "reduction" in said else None,
                 {name: of.origin for name, of in said.items()},
             ),

@@ -1,4 +1,4 @@
-"""`softcheck explain`: what a code of a diagnosis means, or a loss and what goes wrong in it."""
+"""`softcheck explain`: what a code, a check or a column means, or a loss and its mistakes."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,48 +12,56 @@ if TYPE_CHECKING:
 
     from softcheck.losses.making import Made
 
-EXAMPLES = "softcheck explain missing-alpha\nsoftcheck explain cross-entropy\nsoftcheck explain"
+EXAMPLES = (
+    "softcheck explain missing-alpha\n"
+    "softcheck explain cross-entropy\n"
+    "softcheck explain resolution\n"
+    "softcheck explain"
+)
 
 
 def _names(incomplete: str) -> list[str]:
-    from softcheck.diagnosis.mistakes import MISTAKES
     from softcheck.losses import names
+    from softcheck.report.explain import NAMES
 
-    return [name for name in (*MISTAKES, *names()) if name.startswith(incomplete)]
+    every = dict.fromkeys((*NAMES, *names()))
+    return [name for name in every if name.startswith(incomplete)]
 
 
 def explain(
-    code: Annotated[
+    name: Annotated[
         str | None,
         typer.Argument(
-            metavar="CODE",
-            help="The code at the end of a diagnosis, or a loss as --loss takes it",
+            metavar="NAME",
+            help="The code at the end of a diagnosis, a check or a column of the report, or a loss "
+            "as --loss takes it",
             autocompletion=_names,
             rich_help_panel="Arguments",
         ),
     ] = None,
 ) -> None:
-    """Say what a diagnosis means, or what a loss is and how its gradient goes wrong.
+    """Say what a diagnosis, a check or a column means, or what a loss is and goes wrong in it.
 
-    Without a code, list all codes and losses.
+    Without a name, list them all.
     """
-    from softcheck.diagnosis.explain import WIDTH, listing
-    from softcheck.diagnosis.explain import explain as explained
-    from softcheck.diagnosis.mistakes import MISTAKES
     from softcheck.losses import names
+    from softcheck.report.explain import NAMES, WIDTH, explained, listing
     from softcheck.shipped import stored
 
-    if code is None:
-        write(listing())
-        write("".join(f"{name:<{WIDTH}}  {stored(name).title}\n" for name in names()))
-    elif not set(code.split("+")) - set(MISTAKES):
-        write(explained(code))
-    elif code in names() or not _is_word(code):
-        write("".join(f"{line}\n" for line in _of_loss(code)))
-    else:
-        hint = did_you_mean(code, (*MISTAKES, *names()), "softcheck explain lists them all.")
-        expected = "the code of a diagnosis, or a loss"
-        raise UsageError("explain", f"'{printable(code)}'", expected, hint)
+    losses = names()
+    if name is None:
+        write("".join(f"{line}\n" for line in listing()))
+        write("\nLosses\n\n")
+        write("".join(f"  {loss:<{WIDTH}}  {stored(loss).title}\n" for loss in losses))
+        return
+    is_loss = name in losses or not _is_word(name)
+    texts = [explained(name)] if not set(name.split("+")) - set(NAMES) else []
+    texts += ["".join(f"{line}\n" for line in _of_loss(name))] if is_loss else []
+    if not texts:
+        hint = did_you_mean(name, (*NAMES, *losses), "softcheck explain lists them all.")
+        expected = "the code of a diagnosis, a check, a column, or a loss"
+        raise UsageError("explain", f"'{printable(name)}'", expected, hint)
+    write("\n".join(texts))
 
 
 def _is_word(text: str) -> bool:

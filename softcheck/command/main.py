@@ -41,7 +41,7 @@ def _root(
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version"),
     ] = False,
 ) -> None:
-    """Check the gradient of a soft (entropy-regularised) softmax policy.
+    """Check gradients at the logits of a softmax, and the derivations behind them.
 
     Exit codes: 0 all passed, 1 failed or inconclusive, 2 nothing could be verified, 3 internal
     error.

@@ -115,6 +115,7 @@ def _line(line: Line, number: int) -> result.Line:
     return result.Line(
         number=number,
         source_line=line.source_line,
+        source_column=line.column,
         latex=line.latex,
         reading=None if line.tree is None else unicode(line.tree),
     )

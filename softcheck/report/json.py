@@ -46,7 +46,7 @@ def schema() -> str:
         "oneOf": either,
         "$defs": _with_spelled_numbers(records) | {"Number": _NUMBER},
     }
-    return _indented(document)
+    return indented(document)
 
 
 def _with_spelled_numbers(value: Any) -> Any:
@@ -61,10 +61,11 @@ def _with_spelled_numbers(value: Any) -> Any:
 
 
 def _encoded(report: Record) -> str:
-    return _indented(_strict(msgspec.to_builtins(report)))
+    return indented(_strict(msgspec.to_builtins(report)))
 
 
-def _indented(plain: Any) -> str:
+def indented(plain: Any) -> str:
+    """Return plain values as JSON that people can read too."""
     return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode() + "\n"
 
 

@@ -18,6 +18,7 @@ from softcheck.report.words import (
     by_severity,
     deciding,
     declared,
+    dumped,
     errors_of,
     explained,
     finding_row,
@@ -203,7 +204,7 @@ def _details(case: Case, error: str | None) -> str:
     if error is not None:
         return f"{parts[0]}\n{_text(error)}\n"
     parts.append(f"\n{declared(case)}. {case.status.advice}\n")
-    parts += [f"\n{_code(line)}\n" for line in loss_lines(case)]
+    parts += [f"\n{_code(line)}\n" for line in (*loss_lines(case), *dumped(case))]
     parts.append(_bullets([explained(diagnosis) for diagnosis in case.diagnosis], "diagnoses"))
     parts.append(_checks(case.checks))
     reasons = [f"{check.name} {check.status.value}: {check.reason}" for check in deciding(case)]

@@ -15,6 +15,7 @@ from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
     declared,
+    dumped,
     explained,
     finding_row,
     index,
@@ -135,7 +136,7 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
     if case.status is Status.ERROR:
         print_line(console, f"  {case.status.advice}\n")
         return
-    said = "\n".join(f"  {line}" for line in (declared(case), *loss_lines(case)))
+    said = "\n".join(f"  {line}" for line in (declared(case), *loss_lines(case), *dumped(case)))
     print_line(console, said)
     if verbosity > 0:
         _givens(console, case)

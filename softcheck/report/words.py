@@ -13,6 +13,32 @@ _SENTENCE = 2_000
 
 CHECK_COLUMNS = ("check", "verdict", "entries", "blind", "ratio", "at", "resolution")
 FINDING_COLUMNS = ("finding", "at", "found", "expected", "error", "tolerance", "ratio")
+COLUMNS = {
+    "check": "What was compared: softcheck explain has a page for each check.",
+    "verdict": (
+        "Whether they agree: passed, every entry does within its tolerance; failed, at least one "
+        "differs by more than rounding can explain; inconclusive, rounding hides the gradient."
+    ),
+    "entries": "How many numbers were compared, and how many differ by more than tolerated.",
+    "blind": (
+        "Entries of which nothing is seen: their tolerance is as large as what they are made of. "
+        "They count neither for the gradient nor against it."
+    ),
+    "ratio": "The largest error in units of its tolerance: 1 is the limit.",
+    "at": (
+        "Where that is: the index in your own array, state first and action last, and their labels."
+    ),
+    "resolution": (
+        "The smallest relative error that would have been caught: at half of the entries, and at "
+        "all of them."
+    ),
+    "finding": "The check that found an entry to be wrong; the worst ones are listed.",
+    "found": "The number that is under test, with every digit it has.",
+    "expected": "What it should be.",
+    "error": "How far apart the two are.",
+    "tolerance": "How far apart rounding alone may put them; it is derived for this entry.",
+}
+"""What each column says."""
 
 
 def number(value: float) -> str:
@@ -96,6 +122,12 @@ def loss_lines(case: Case) -> tuple[str, ...]:
     )
 
 
+def dumped(case: Case) -> tuple[str, ...]:
+    """Return which line of code dumped a case, where it says so."""
+    origin = case.dumped_by
+    return () if origin is None else (f"dumped by {name(origin.file)}:{origin.line}",)
+
+
 def numbers_of(case: Case) -> str:
     """Return the numbers that a loss is made of: the settings that come first, by their names."""
     numbers = takewhile(lambda setting: setting[0] not in _DECLARED, case.settings.items())
@@ -124,7 +156,7 @@ def grounds(case: Case) -> str:
     if case.status is Status.ERROR:
         return case.status.advice
     checks = names_of(deciding(case) or case.checks)
-    said = (*reservations(case), shape_of(case), checks, loss_of(case))
+    said = (*reservations(case), shape_of(case), checks, loss_of(case), *dumped(case))
     return "; ".join(filter(None, said))
 
 

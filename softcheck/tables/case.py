@@ -11,14 +11,15 @@ import numpy as np
 
 from softcheck.errors import InputError, NothingToCheckError, UsageError, did_you_mean
 from softcheck.gradient.definition import Kind, Loss, Variant
-from softcheck.result import Input
+from softcheck.result import Input, SourceLine
 from softcheck.settings import Reduction, Settings
+from softcheck.tables import origin
 from softcheck.tables.arrays import as_numpy
 from softcheck.tables.declared import Declared
 from softcheck.tables.gather import Found, add, load_case, load_given
 from softcheck.tables.labels import align
 from softcheck.tables.refusals import listed
-from softcheck.tables.roles import ROLES, TEXTS, Role, Roles, is_critic, is_known
+from softcheck.tables.roles import ROLES, WORDS, Role, Roles, is_critic, is_known
 from softcheck.tables.sources import Exponential, Kept, Mask, Memory, Reshaped
 from softcheck.tables.table import Reading, Rows, Table, check_type, location, states_of
 from softcheck.tables.urls import shown
@@ -76,6 +77,8 @@ class Case:
         Those of the variant of the loss that the case has the arrays of.
     reduction : Reduction or None
         How the loss was reduced, if the case says it.
+    dumped_by : SourceLine or None
+        The line of code that dumped it, if the case says it.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Case:
     loss: Loss
     roles: Roles
     reduction: Reduction | None = None
+    dumped_by: SourceLine | None = None
 
     @property
     def variant(self) -> Variant:
@@ -299,7 +303,8 @@ def open_case(
         (table.path for table in tables.values() if table.path), "case"
     )
     reduction = said.reduction_of(found.where, found.texts)
-    return _assemble(called, tables, found.unknown, found.how, own, reduction)
+    case = _assemble(called, tables, found.unknown, found.how, own, reduction)
+    return _with_origin(case, found.texts.get(origin.KEY))
 
 
 def case_from_arrays(
@@ -308,6 +313,7 @@ def case_from_arrays(
     action_axis: int = -1,
     name: str = "arrays",
     declared: Declared | None = None,
+    dumped_by: str | None = None,
 ) -> Case:
     """Return a case of arrays in memory.
 
@@ -322,6 +328,8 @@ def case_from_arrays(
         The name of the case in reports.
     declared : Declared, optional
         The loss and the reduction.
+    dumped_by : str, optional
+        See `tables.origin`.
 
     Raises
     ------
@@ -339,7 +347,14 @@ def case_from_arrays(
             hint = did_you_mean(key, roles, "Use the name of a role.")
             raise InputError(key, "a name without a role", f"one of {', '.join(roles)}", hint)
         add(tables, role, Table(Memory(as_numpy(key, value)), None, key))
-    return _assemble(name, tables, {}, Reading(roles, action_axis), {}, said.reduction)
+    case = _assemble(name, tables, {}, Reading(roles, action_axis), {}, said.reduction)
+    return _with_origin(case, dumped_by)
+
+
+def _with_origin(case: Case, dumped_by: str | None) -> Case:
+    """Return a case with the line of code that dumped it, or with a note if it is none."""
+    line, doubts = origin.read(dumped_by)
+    return replace(case, dumped_by=line, notes=(*case.notes, *doubts))
 
 
 def _require_roles(path: str | None, names: Mapping[str, str], roles: Roles) -> None:
@@ -557,7 +572,7 @@ def _refuse_slips(
     """Raise InputError where a role that is not there has all but its name: it would go unseen."""
     absent = _absent(given, roles)
     for each, bare in unknown.items():
-        if bare in TEXTS:
+        if bare in WORDS:
             raise InputError(
                 name,
                 f"'{each}', which is not one text",

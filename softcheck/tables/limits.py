@@ -40,3 +40,6 @@ MAX_NAMED = 5
 
 MAX_FORMULA = 4096
 """Characters of the loss that a case names or writes out."""
+
+MAX_PATH = 1024
+"""Characters of the file that a case says it was dumped by."""

@@ -447,6 +447,8 @@ class Arrays(TypedDict, total=False):
         that the code computed for it, to be checked too.
     loss_value : array_like
         That value, where `loss` says which loss it is.
+    dumped_by : str
+        The line of code that the arrays come from, as FILE:LINE, for reports.
     """
 
     log_alpha: "ArrayLike"
@@ -476,6 +478,7 @@ class Arrays(TypedDict, total=False):
     advantage: "ArrayLike"
     loss: "ArrayLike"
     loss_value: "ArrayLike"
+    dumped_by: str
 
 
 _SHORT, _LONG = 4, 7
@@ -512,8 +515,11 @@ def _alike(one: str, other: str) -> int:
     return next(different, min(len(one), len(other)))
 
 
-TEXTS = ("loss", "reduction")
-"""What a case may say of itself in words, where an array could be."""
+WORDS = ("loss", "reduction")
+"""What a case may say of its loss in words, where an array could be."""
+
+TEXTS = (*WORDS, "dumped_by")
+"""All that a case may say in words; see `tables.origin` for the last."""
 
 
 def is_known(name: str) -> bool:
@@ -522,7 +528,7 @@ def is_known(name: str) -> bool:
     What a loss of the user's own calls its arrays, only that loss knows.
     """
     others = (alias for known in _GIVENS.values() for alias in known.get("aliases", ()))
-    return ROLES.of(name) is not None or name in {*_GIVENS, _IGNORED.name, *others, *TEXTS}
+    return ROLES.of(name) is not None or name in {*_GIVENS, _IGNORED.name, *others, *WORDS}
 
 
 def is_critic(role: str) -> bool:

@@ -15,7 +15,7 @@ from softcheck.tables.files import File, Files
 from softcheck.tables.formats import FILE_FORMATS, read
 from softcheck.tables.frames import STATE, unique
 from softcheck.tables.refusals import listed, reading
-from softcheck.tables.roles import Role, Roles
+from softcheck.tables.roles import WORDS, Role, Roles
 from softcheck.tables.sources import Memory, in_blocks
 from softcheck.tables.table import (
     Contents,
@@ -100,10 +100,11 @@ def read_shards(files: Files, how: Reading) -> Contents:
 
     (_, first), *others = files.files
     contents = opened(first)
-    names = set(contents)
+    names, texts = set(contents), dict(contents.texts)
     for _, file in others:
         other = opened(file)
-        if other.texts != contents.texts:
+        texts = {name: text for name, text in texts.items() if other.texts.get(name) == text}
+        if any(other.texts.get(name) != contents.texts.get(name) for name in WORDS):
             raise InputError(
                 file.where,
                 said(other.texts),
@@ -125,7 +126,7 @@ def read_shards(files: Files, how: Reading) -> Contents:
 
         return load
 
-    return Contents({name: later(name) for name in names}, contents.texts)
+    return Contents({name: later(name) for name in names}, texts)
 
 
 def _load(opened: Callable[[File], Contents], file: File, name: str | None, role: Role) -> Table:

@@ -15,7 +15,7 @@ from softcheck.settings import Dtype
 from softcheck.tables.files import File, Files
 from softcheck.tables.limits import EXACT_INTEGER, MAX_DIMENSIONS, MAX_WHOLE_BYTES
 from softcheck.tables.refusals import reading, too_large
-from softcheck.tables.roles import TEXTS, Role, Roles
+from softcheck.tables.roles import TEXTS, WORDS, Role, Roles
 
 AsGiven: TypeAlias = NDArray[Any]  # the user's own shape: states on any axes, actions on one
 Rows: TypeAlias = NDArray[Any]  # (rows, actions), or (rows,) for what is one number a state
@@ -201,9 +201,9 @@ def with_texts(
 
 
 def said(texts: Mapping[str, str]) -> str:
-    """Return what a file says in words, for messages."""
-    words = [f"{name} '{texts[name]}'" for name in TEXTS if name in texts]
-    return " and ".join(words) or f"neither {' nor '.join(TEXTS)} in words"
+    """Return what a file says of its loss in words, for messages."""
+    words = [f"{name} '{texts[name]}'" for name in WORDS if name in texts]
+    return " and ".join(words) or f"neither {' nor '.join(WORDS)} in words"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from softcheck.api import declared, loss_of, loss_of_case, text_of
 from softcheck.errors import UsageError
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import Reduction
+from softcheck.tables import origin
 from softcheck.tables.arrays import as_numpy, by_name
 from softcheck.tables.case import case_from_arrays
 from softcheck.tables.declared import Declared
@@ -284,7 +285,7 @@ def capture(
     actors = [] if actor is None else _modules("actor", actor)
     modules = _modules("critics", critics)
     others: dict[str, Any] = {"alpha": alpha, **arrays}
-    loss = text_of(others)
+    loss, dumped_by = text_of("loss", others), text_of(origin.KEY, others)
     load = loss_of if path is None else loss_of_case
     roles = declared(None if loss is None else load(loss), reduction).roles
     given = _copies(others)
@@ -292,7 +293,7 @@ def capture(
         raise UsageError("capture", "no alpha", "alpha or log_alpha", "Give the temperature.")
     if modules:
         _refuse_q("critics", roles)
-    words = {"loss": loss, "reduction": reduction}
+    words = {"loss": loss, "reduction": reduction, origin.KEY: dumped_by}
     said = {name: text for name, text in words.items() if text is not None}
     captured = Captured(len(actors), len(modules), given, said, roles)
     if q is not None:

@@ -1,8 +1,9 @@
 """Write a case where training code has it in memory, so that `softcheck verify` can read it."""
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Unpack
 
@@ -13,6 +14,7 @@ from softcheck.api import declared, loss_of_case, text_of
 from softcheck.errors import InputError, OutputError, UsageError
 from softcheck.replacing import replacing
 from softcheck.settings import Reduction
+from softcheck.tables import origin
 from softcheck.tables.arrays import by_name
 from softcheck.tables.case import case_from_arrays
 from softcheck.tables.refusals import load_extra
@@ -34,6 +36,8 @@ def save_case(
     **arrays: Unpack[Arrays],
 ) -> None:
     """Write a case to a file that `softcheck verify` reads, with the values and dtypes given.
+
+    The file also says which line of which file called this, unless `dumped_by` says another.
 
     Arrays may be those of NumPy, PyTorch (on any device, part of a graph or not) or JAX, or
     anything with ``__array__`` or DLPack. The last axis is the action's.
@@ -73,13 +77,39 @@ def save_case(
     place = os.fspath(path)
     write = _writer(place)
     given: dict[str, Any] = {**arrays}
-    loss = text_of(given)
+    loss, dumped_by = text_of("loss", given), text_of(origin.KEY, given)
     named = by_name(q, logits=logits, grad=grad, alpha=alpha, **given)
     said = declared(None if loss is None else loss_of_case(loss), reduction)
     case_from_arrays(named, name=place, declared=said)
-    texts = {"loss": loss, "reduction": reduction}
+    texts = {"loss": loss, "reduction": reduction, origin.KEY: dumped_by or _caller()}
     with _opened(place) as file:
         write(place, file, named, {name: text for name, text in texts.items() if text is not None})
+
+
+def _caller() -> str | None:
+    """Return the line of the user's own code that is being run; None in a shell or a notebook."""
+    frame = inspect.currentframe()
+    while frame is not None and _is_between(str(frame.f_globals.get("__name__"))):
+        frame = frame.f_back
+    with suppress(OSError, ValueError):  # folders that may not be looked at stop no training
+        if frame is not None and (file := Path(frame.f_code.co_filename)).is_file():
+            return origin.written(_as_in_repository(file.resolve()), frame.f_lineno)
+    return None
+
+
+def _is_between(module: str) -> bool:
+    """Tell whether a module only stands between the user's code and this one."""
+    return module.partition(".")[0] == "softcheck" or module == "contextlib"
+
+
+def _as_in_repository(file: Path) -> str:
+    """Return a path as a checkout has it, so that it says nothing of where that lies.
+
+    Without a repository it is relative to the working directory, and else the name alone.
+    """
+    checkouts = (folder for folder in file.parents if (folder / ".git").exists())
+    root = next(checkouts, Path.cwd())
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
 
 
 def _writer(path: str) -> Write:

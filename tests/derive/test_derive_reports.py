@@ -46,6 +46,8 @@ STYLES = {
     "json": ("json", Style()),
     "junit": ("junit", Style()),
     "github": ("github", Style()),
+    "gitlab": ("gitlab", Style()),
+    "sarif": ("sarif", Style()),
     "markdown": ("markdown", Style()),
 }
 

@@ -16,6 +16,7 @@ NAMES = {
     *("labels", "actions", "ignore_index", "targets", "advantages", "temperature"),
     *("ref_logits", "ref_log_probs", "teacher_logits", "teacher_log_probs"),
     *("beta", "coef", "entropy_coef", "label_smoothing", "z_coef", "loss_value", "arrays"),
+    "dumped_by",
 }
 
 

@@ -6,21 +6,19 @@ import numpy as np
 import pytest
 
 from softcheck import selftest
-from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.critics import FIRST_CRITIC
 from softcheck.diagnosis.mistakes.masks import PADDING_IN_DENOMINATOR
 from softcheck.diagnosis.mistakes.record import Need, Planted
 from softcheck.diagnosis.mistakes.scale import SIGN_FLIPPED, SUMMED_OVER_STATES
 from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY
 from softcheck.diagnosis.mistakes.where import FIRST_WRONG, LOW_PRECISION
-from softcheck.errors import InputError
 from softcheck.gradient.definition import Kind
-from softcheck.result import Outcome, Unshown
+from softcheck.result import Diagnosis, Outcome, Status, Unshown
 from softcheck.settings import Settings
 from softcheck.shipped import stored
 from softcheck.tables.case import case_from_arrays
-from softcheck.tables.declared import Declared
 from softcheck.tables.roles import ROLES
+from softcheck.verification import verify_case
 
 STATES, ACTIONS = 9, 4
 
@@ -60,13 +58,6 @@ def test_what_only_says_where_to_look_is_not_planted(planted):
     assert planted(FIRST_WRONG) == []
 
 
-def test_a_case_of_another_loss_is_refused():
-    arrays = {"logits": np.zeros((2, 3)), "coef": 1.0}
-    case = case_from_arrays(arrays, declared=Declared(stored("entropy")))
-    with pytest.raises(InputError, match="found a case of entropy, expected one of Eq"):
-        list(selftest.outcomes(case, Settings()))
-
-
 def test_all_that_is_given_is_kept_and_nothing_that_is_under_test():
     shapes = {Kind.TABLE: (STATES, ACTIONS), Kind.STATE: (STATES,), Kind.NUMBER: ()}
     case = case_from_arrays({name: np.ones(shapes[role.kind], int) for name, role in ROLES.items()})
@@ -77,7 +68,10 @@ def test_all_that_is_given_is_kept_and_nothing_that_is_under_test():
 
 @pytest.mark.parametrize("mistake", [FIRST_CRITIC, PADDING_IN_DENOMINATOR, SUMMED_OVER_STATES])
 def test_of_what_the_data_cannot_show_the_need_is_said(mistake, planted):
-    assert planted(mistake) == [Unshown(code=mistake.code, reason=mistake.needs.words)]
+    (said,) = planted(mistake)
+    assert isinstance(said, Unshown)
+    assert (said.code, said.said) == (mistake.code, mistake.phrase)
+    assert said.reason == mistake.needs.words
 
 
 def test_a_need_that_is_not_met_is_said_even_of_what_could_be_planted(planted):
@@ -93,13 +87,50 @@ def test_what_cannot_be_seen_was_not_missed(planted):
 
 
 def test_a_mistake_that_can_be_seen_and_was_not_caught_is_missed():
-    seen = Outcome(code="x", dtype="", place="", visible=True, caught=False, codes=())
-    assert seen.missed
-    assert not seen.named
+    assert outcome(visible=True, caught=False).missed
+    assert not outcome(visible=False, caught=False).missed
+    assert not outcome(visible=True, caught=True).missed
+
+
+def outcome(**found):
+    usual = {"loss": "", "code": "", "said": "", "dtype": "", "place": "", "named": False}
+    return Outcome(**usual, **found)
+
+
+def diagnosis(code, message="", **evidence):
+    return Diagnosis(code=code, message=message, evidence=evidence)
+
+
+def named(said, code, words="", *, alone=True):
+    mistake = selftest._Mistake(code, words, (), "", lambda _: None)
+    return selftest._names(said, mistake, alone=alone)
 
 
 def test_a_name_among_several_is_a_name():
-    codes = ("isolated-entries", "sign-flipped+missing-alpha")
-    seen = Outcome(code="sign-flipped", dtype="", place="", visible=True, caught=True, codes=codes)
-    assert seen.named
-    assert set(seen.codes[1].split("+")) <= set(MISTAKES)
+    several = diagnosis("sign-flipped+missing-alpha")
+    assert named(several, "sign-flipped")
+    assert not named(several, "other-alpha")
+    other = diagnosis("isolated-entries", alternatives=[{"code": "x+sign-flipped", "said": ""}])
+    assert named(other, "sign-flipped")
+
+
+def test_where_several_mistakes_have_one_name_the_words_count():
+    said = diagnosis("term-scaled", "the term A is multiplied by 2: ...", also=["B has C twice"])
+    assert named(said, "term-scaled", "the term A is multiplied by 2", alone=False)
+    assert named(said, "term-scaled", "B has C twice", alone=False)
+    assert not named(said, "term-scaled", "the term A is multiplied by 1/2", alone=False)
+
+
+@pytest.mark.parametrize("name", ["entropy", "cross-entropy", "distillation", "sac"])
+def test_the_data_that_come_with_softcheck_are_right(name):
+    loss = stored(name)
+    for variant in loss.variants:
+        for data in selftest._built_in(loss, variant):
+            for dtype in selftest.DTYPES:
+                bench = selftest._Bench(data, dtype)
+                assert bench.case.variant == variant
+                right = bench.view.in_order(selftest.true_gradient(bench.view)).astype(dtype)
+                case = verify_case(bench.data.case(right), data.settings)
+                assert case.status is Status.PASSED
+                gradient = next(check for check in case.checks if check.name == "gradient")
+                assert gradient.blind < gradient.entries / 100

@@ -80,4 +80,5 @@ PADDING_IN_DENOMINATOR = Mistake(
     seen="lerobot#3353, trl#2995",
     needs=Need("it needs masked actions, or weights of 0"),
     scale=_padded,
+    every_loss=True,
 )

@@ -26,10 +26,32 @@ def usual(view: View, a: Entries, b: Entries, weight: Entries | None = None) -> 
     return Parts(a, b, view.p if weight is None else weight, view)
 
 
-def right(view: View) -> Parts:
-    """-J(Q) and alpha J(l): Eq. (6)."""
-    return usual(view, -view.J(view.q), view.alpha * view.J(view.log_p))
+def linear(
+    of: Callable[[View, Entries], Entries], weight: Callable[[View], Entries] | None = None
+) -> Callable[[View], Parts]:
+    """-F(Q) and alpha F(l): Eq. (6) with another linear map F for J."""
 
+    def parts(view: View) -> Parts:
+        a, b = -of(view, view.q), view.alpha * of(view, view.log_p)
+        return usual(view, a, b, None if weight is None else weight(view))
+
+    return parts
+
+
+def entropy(
+    of: Callable[[View], Entries], weight: Callable[[View], Entries] | None = None
+) -> Callable[[View], Parts]:
+    """-J(Q) and alpha F: Eq. (6) with another gradient of the entropy."""
+
+    def parts(view: View) -> Parts:
+        a, b = -view.J(view.q), view.alpha * of(view)
+        return usual(view, a, b, None if weight is None else weight(view))
+
+    return parts
+
+
+right = linear(lambda view, w: view.J(w))
+"""-J(Q) and alpha J(l): Eq. (6)."""
 
 RIGHT = Formula(right)
 
@@ -46,8 +68,14 @@ def gradient(view: View, parts: Parts, x: float = 1.0, y: float = 1.0) -> Entrie
 
 
 def true_gradient(view: View) -> Entries:
-    """Return Eq. (6), times what reduction and weights make of a state's loss."""
-    return gradient(view, right(view))
+    """Return the right gradient of any loss, times what reduction and weights make of it."""
+    made: Entries = view.e.gradient * view.e.factor
+    return made
+
+
+def scaled(x: float) -> Planter:
+    """Return what plants the right gradient of any loss times a number."""
+    return lambda view, _: x * true_gradient(view)
 
 
 def at(x: float, y: float) -> Planter:

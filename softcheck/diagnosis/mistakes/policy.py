@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import NO_MASK, SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import flat, gradient, of_whole, usual
+from softcheck.diagnosis.mistakes.parts import entropy, flat, gradient, of_whole, usual
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Parts, Planted, Shown, Turn
 
 if TYPE_CHECKING:
@@ -137,43 +137,31 @@ SOFTMAX_OVER_STATES = Mistake(
 )
 
 
-def _log_epsilon(epsilon: float) -> Callable[[View], Parts]:
+def _log_moved(view: View, epsilon: float) -> Entries:
+    """Log(p + e)."""
+    import numpy as np
+
+    made: Entries = np.log(view.p + epsilon)
+    return made
+
+
+def _log_epsilon(e: float) -> Callable[[View], Parts]:
     """-J(Q - alpha (log(p + e) + p / (p + e)))."""
-
-    def parts(view: View) -> Parts:
-        import numpy as np
-
-        moved = view.p + epsilon
-        return usual(view, -view.J(view.q), view.alpha * view.J(np.log(moved) + view.p / moved))
-
-    return parts
+    return entropy(lambda view: view.J(_log_moved(view, e) + view.p / (view.p + e)))
 
 
-def _shown_with_epsilon(epsilon: float) -> tuple[Shown, ...]:
-    def log_policy(view: View) -> Entries:
-        import numpy as np
-
-        made: Entries = np.log(view.p + epsilon)
-        return made
-
-    return (
-        Shown("policy", lambda view: view.p + epsilon),
-        Shown("log_policy", log_policy),
-        Shown("entropy", lambda view: -view.e.mean(log_policy(view))),
-        Shown("g", lambda view: view.q - view.alpha * log_policy(view)),
-    )
-
-
-def _log_epsilon_by_hand(epsilon: float) -> Callable[[View], Parts]:
+def _log_epsilon_by_hand(e: float) -> Callable[[View], Parts]:
     """-J(Q - alpha log(p + e)): Eq. (6) as printed, with that logarithm."""
+    return entropy(lambda view: view.J(_log_moved(view, e)))
 
-    def parts(view: View) -> Parts:
-        import numpy as np
 
-        b = view.alpha * view.J(np.log(view.p + epsilon))
-        return usual(view, -view.J(view.q), b)
-
-    return parts
+def _shown_with_epsilon(e: float) -> tuple[Shown, ...]:
+    return (
+        Shown("policy", lambda view: view.p + e),
+        Shown("log_policy", lambda view: _log_moved(view, e)),
+        Shown("entropy", lambda view: -view.e.mean(_log_moved(view, e))),
+        Shown("g", lambda view: view.q - view.alpha * _log_moved(view, e)),
+    )
 
 
 LOG_EPSILON = Mistake(
@@ -199,22 +187,18 @@ LOG_EPSILON = Mistake(
 def _clamped_policy(low: float, high: float) -> Callable[[View], Parts]:
     """P clamped before the log: outside, the log is constant."""
 
-    def parts(view: View) -> Parts:
+    def slope(view: View) -> Entries:
         import numpy as np
 
         inside = (view.p >= low) & (view.p <= high)
-        logarithm = np.where(inside, view.log_p, np.log(np.clip(view.p, low, high)))
-        return usual(view, -view.J(view.q), view.alpha * view.J(logarithm + inside))
+        return view.J(np.where(inside, view.log_p, np.log(np.clip(view.p, low, high))) + inside)
 
-    return parts
+    return entropy(slope)
 
 
 def _shown_clamped(least: float) -> tuple[Shown, ...]:
     def policy(view: View) -> Entries:
-        import numpy as np
-
-        made: Entries = np.maximum(view.p, least)
-        return made
+        return view.p.clip(least)
 
     def log_policy(view: View) -> Entries:
         import numpy as np

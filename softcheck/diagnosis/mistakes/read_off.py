@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import at, gradient, right, true_gradient
+from softcheck.diagnosis.mistakes.parts import at, gradient, right, scaled, true_gradient
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read, Turn
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ OTHER_SCALE = Mistake(
     wrong_line="clip_grad_norm_([logits], 1.0); dump(grad=logits.grad)",
     right_line="dump(grad=logits.grad)  # before it is clipped",
     seen="Ipopt#487",
-    planted=Planted(at(0.317, 0.317)),
+    every_loss=True,
+    planted=Planted(scaled(0.317)),
 )
 
 LOSS_SCALED = Mistake(
@@ -73,7 +74,8 @@ LOSS_SCALED = Mistake(
     wrong_line="scaler.scale(loss).backward(); dump(grad=logits.grad)",
     right_line="scaler.scale(loss).backward(); dump(grad=logits.grad / scaler.get_scale())",
     seen="torch.amp.GradScaler, Apex and DeepSpeed: forgotten `unscale_`",
-    planted=Planted(at(65536.0, 65536.0)),
+    every_loss=True,
+    planted=Planted(scaled(65536.0)),
 )
 
 

@@ -193,6 +193,8 @@ class Mistake:
     formulas : sequence of Formula, or a callable that makes them from a view
     whole : bool
         Whether it is told from the whole table at once.
+    every_loss : bool
+        Whether it is one of any loss: what is wrong is made of the right gradient alone.
     shows : sequence of Shown
         Whatever the data need for the gradient to show it.
     turn : Turn
@@ -214,6 +216,7 @@ class Mistake:
     flips: Literal["scale", "ratio"] | None = None
     formulas: Sequence[Formula] | Callable[[View], Iterable[Formula]] = ()
     whole: bool = False
+    every_loss: bool = False
     shows: Sequence[Shown] = ()
     turn: Turn = Turn.USUAL
     planted: Planted | None = Planted()

@@ -23,6 +23,7 @@ MEAN_OVER_STATES = Mistake(
     seen="most code bases; right where it is declared",
     needs=Need("it is what is declared, or there is one state"),
     scale=lambda shared: (1.0 / shared.states / shared.reduction,),
+    every_loss=True,
     shows=(Shown("loss", lambda view: -view.e.policy.value / view.shared.states),),
 )
 
@@ -40,6 +41,7 @@ MEAN_OVER_STATES_AND_ACTIONS = Mistake(
     seen="CleanRL sac_atari, MORL-Baselines, Pearl; p-christ#54, #58; toshikwa/sac-discrete#2, #7",
     needs=UNDECLARED,
     scale=lambda shared: (1.0 / shared.places / shared.reduction,),
+    every_loss=True,
 )
 
 MEAN_OVER_ACTIONS = Mistake(
@@ -52,6 +54,7 @@ MEAN_OVER_ACTIONS = Mistake(
     seen="multi-discrete variants, which divide by the number of heads",
     needs=Need("there is one action"),
     scale=lambda shared: (1.0 / shared.actions / shared.reduction,),
+    every_loss=True,
     shows=(Shown("loss", lambda view: -view.e.policy.value / view.shared.actions),),
 )
 
@@ -68,6 +71,7 @@ SUMMED_OVER_STATES = Mistake(
     seen="p-christ before 9cf68ff",
     needs=UNDECLARED,
     scale=lambda shared: (1.0 / shared.reduction,),
+    every_loss=True,
 )
 
 
@@ -90,6 +94,7 @@ SUMMED_OVER_AXIS = Mistake(
     right_line="loss = loss.mean()",
     needs=Need("it needs several axes of states", lambda view: len(view.shared.shape) > 1),
     scale=sums_over_axis,
+    every_loss=True,
 )
 
 SIGN_FLIPPED = Mistake(
@@ -104,6 +109,7 @@ SIGN_FLIPPED = Mistake(
     right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
     seen="safe-grid-agents#28, Truxify#11885",
     flips="scale",
+    every_loss=True,
     shows=(
         Shown("value", lambda view: -view.e.policy.value),
         Shown("advantage", lambda view: view.e.policy.value - view.e.policy.g),

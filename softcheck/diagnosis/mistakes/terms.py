@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import OPEN_MASK
-from softcheck.diagnosis.mistakes.parts import at, usual
+from softcheck.diagnosis.mistakes.parts import at, entropy, linear, usual
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown, Turn
 
 if TYPE_CHECKING:
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from softcheck.gradient.policy import Entries, States
 
 
-def _missing_baseline(view: View) -> Parts:
-    """-p g: the row sums are -V."""
-    return usual(view, -view.p * view.q, view.alpha * view.p * view.log_p)
+def _legal(view: View) -> Entries:
+    return view.legal
 
 
 MISSING_BASELINE = Mistake(
@@ -30,15 +29,10 @@ MISSING_BASELINE = Mistake(
     wrong_line="grad = -pi * (q - alpha * log_pi)",
     right_line="g = q - alpha * log_pi; grad = -pi * (g - (pi * g).sum(-1, keepdim=True))",
     seen="Odyssey#2134",
-    formulas=(Formula(_missing_baseline),),
+    formulas=(Formula(linear(lambda view, w: view.p * w)),),
     shows=(Shown("advantage", lambda view: view.e.policy.g),),
     turn=Turn.OF_TERMS,
 )
-
-
-def _baseline_without_entropy(view: View) -> Parts:
-    """-p (g - E Q): the row sums are -alpha H."""
-    return usual(view, -view.J(view.q), view.alpha * view.p * view.log_p)
 
 
 def _expected_q(view: View) -> States:
@@ -55,7 +49,7 @@ BASELINE_WITHOUT_ENTROPY = Mistake(
     wrong="G = -p (g - sum p Q)",
     wrong_line="value = (pi * q).sum(-1, keepdim=True)",
     right_line="value = (pi * (q - alpha * log_pi)).sum(-1, keepdim=True)",
-    formulas=(Formula(_baseline_without_entropy),),
+    formulas=(Formula(entropy(lambda view: view.p * view.log_p)),),
     shows=(
         Shown("value", _expected_q),
         Shown("advantage", lambda view: view.e.policy.g - _expected_q(view)),
@@ -64,14 +58,10 @@ BASELINE_WITHOUT_ENTROPY = Mistake(
 )
 
 
-def _uniform_baseline(view: View) -> Parts:
-    """-p (g - mean g): the mean over the legal actions, not that under p."""
-
-    def less_mean(w: Entries) -> Entries:
-        mean: States = (view.legal * w).sum(axis=0) / view.legal.sum(axis=0)
-        return w - mean
-
-    return usual(view, -view.p * less_mean(view.q), view.alpha * view.p * less_mean(view.log_p))
+def _less_plain_mean(view: View, w: Entries) -> Entries:
+    """P (w - mean w): the mean over the legal actions, not that under p."""
+    mean: States = (view.legal * w).sum(axis=0) / view.legal.sum(axis=0)
+    return view.p * (w - mean)
 
 
 UNIFORM_BASELINE = Mistake(
@@ -84,15 +74,9 @@ UNIFORM_BASELINE = Mistake(
     wrong="G = -p (g - mean g)",
     wrong_line="value = (q - alpha * log_pi).mean(-1, keepdim=True)",
     right_line="value = (pi * (q - alpha * log_pi)).sum(-1, keepdim=True)",
-    formulas=(Formula(_uniform_baseline),),
+    formulas=(Formula(linear(_less_plain_mean)),),
     turn=Turn.OF_TERMS,
 )
-
-
-def _diagonal_jacobian(view: View) -> Parts:
-    """-p (1 - p) g."""
-    diagonal = view.p * (1.0 - view.p)
-    return usual(view, -diagonal * view.q, view.alpha * diagonal * view.log_p)
 
 
 DIAGONAL_JACOBIAN = Mistake(
@@ -103,16 +87,9 @@ DIAGONAL_JACOBIAN = Mistake(
     wrong_line="grad = -g * pi * (1 - pi)",
     right_line="grad = -pi * (g - (pi * g).sum(-1, keepdim=True))",
     seen="libnd4j#440, mobula#3",
-    formulas=(Formula(_diagonal_jacobian),),
+    formulas=(Formula(linear(lambda view, w: view.p * (1.0 - view.p) * w)),),
     turn=Turn.OF_TERMS,
 )
-
-
-def _missing_policy_weight(view: View) -> Parts:
-    """-(g - V)."""
-    legal = view.legal
-    a = -legal * (view.q - view.e.mean(view.q))
-    return usual(view, a, legal * view.alpha * (view.log_p - view.e.mean(view.log_p)), legal)
 
 
 MISSING_POLICY_WEIGHT = Mistake(
@@ -126,7 +103,7 @@ MISSING_POLICY_WEIGHT = Mistake(
     wrong_line="grad = -(g - value)",
     right_line="grad = -pi * (g - value)",
     seen="p-christ#21 (a question); Agarwal et al. 2021 on the natural gradient",
-    formulas=(Formula(_missing_policy_weight),),
+    formulas=(Formula(linear(lambda view, w: view.legal * (w - view.e.mean(w)), _legal)),),
     turn=Turn.OF_TERMS,
 )
 
@@ -167,17 +144,6 @@ UNWEIGHTED_SUM = Mistake(
 )
 
 
-def _entropy_without_jacobian(view: View) -> Parts:
-    """-J(Q) + alpha (1 + l)."""
-    legal = view.legal
-    return usual(view, -view.J(view.q), legal * view.alpha * (1.0 + view.log_p), legal)
-
-
-def _entropy_without_jacobian_weighted(view: View) -> Parts:
-    """-J(Q) + alpha p (1 + l)."""
-    return usual(view, -view.J(view.q), view.alpha * view.p * (1.0 + view.log_p))
-
-
 ENTROPY_WITHOUT_JACOBIAN = Mistake(
     code="entropy-without-jacobian",
     phrase="the derivative of p log p was not carried on to the logits",
@@ -190,16 +156,11 @@ ENTROPY_WITHOUT_JACOBIAN = Mistake(
     right_line="grad = grad_q + alpha * pi * (log_pi - (pi * log_pi).sum(-1, keepdim=True))",
     seen="Kaixhin/Atari#48",
     formulas=(
-        Formula(_entropy_without_jacobian),
-        Formula(_entropy_without_jacobian_weighted, "weighted by pi"),
+        Formula(entropy(lambda view: view.legal * (1.0 + view.log_p), _legal)),
+        Formula(entropy(lambda view: view.p * (1.0 + view.log_p)), "weighted by pi"),
     ),
     turn=Turn.OF_TERMS,
 )
-
-
-def _normaliser_detached(view: View) -> Parts:
-    """-J(Q) + alpha (J(l) + p): log pi passes its gradient on as it is."""
-    return usual(view, -view.J(view.q), view.alpha * (view.J(view.log_p) + view.p))
 
 
 NORMALISER_DETACHED = Mistake(
@@ -212,14 +173,9 @@ NORMALISER_DETACHED = Mistake(
     wrong="G = T + alpha p",
     wrong_line="log_pi = logits - logits.logsumexp(-1, keepdim=True).detach()",
     right_line="log_pi = torch.log_softmax(logits, -1)",
-    formulas=(Formula(_normaliser_detached),),
+    formulas=(Formula(entropy(lambda view: view.J(view.log_p) + view.p)),),
     turn=Turn.OF_TERMS,
 )
-
-
-def _policy_for_log_policy(view: View) -> Parts:
-    """-J(Q - 2 alpha p)."""
-    return usual(view, -view.J(view.q), 2.0 * view.alpha * view.J(view.p))
 
 
 POLICY_FOR_LOG_POLICY = Mistake(
@@ -230,7 +186,7 @@ POLICY_FOR_LOG_POLICY = Mistake(
     wrong_line="loss = (pi * (alpha * pi - q)).sum(-1).mean()",
     right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
     seen="pytorch/rl#1750",
-    formulas=(Formula(_policy_for_log_policy),),
+    formulas=(Formula(entropy(lambda view: 2.0 * view.J(view.p))),),
     shows=(
         Shown("policy", lambda view: view.log_p),
         Shown("log_policy", lambda view: view.p),

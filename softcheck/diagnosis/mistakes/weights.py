@@ -69,6 +69,7 @@ WEIGHTS_NORMALISED = Mistake(
     seen="torchrl 0.14.1",
     needs=WEIGHTS,
     scale=_normalised,
+    every_loss=True,
 )
 
 
@@ -87,6 +88,7 @@ WEIGHTS_IGNORED = Mistake(
     right_line="loss = (weights * loss).mean()",
     needs=WEIGHTS,
     formulas=(Formula(_weights_ignored),),
+    every_loss=True,
 )
 
 

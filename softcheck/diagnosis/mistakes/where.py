@@ -25,15 +25,11 @@ _READ = Read(numbers=1)
 
 
 def _plant_low_precision(view: View, _: np.random.Generator) -> Entries:
+    """T of logits in float32, stored so too."""
     import numpy as np
 
-    q, logits, alpha = (x.astype(np.float32) for x in (view.q, view.e.block.logits, view.alpha))
-    z = logits - logits.max(axis=0)
-    w = np.exp(z)
-    log_pi = np.where(view.legal > 0, z - np.log(w.sum(axis=0)), np.float32(0.0))
-    pi = w / w.sum(axis=0)
-    g = q - alpha * log_pi
-    single = -pi * (g - (pi * g).sum(axis=0)) * view.e.factor.astype(np.float32)
+    logits = view.e.block.logits.astype(np.float32).astype(np.float64)
+    single = true_gradient(view.at(logits=logits)).astype(np.float32)
     grad: Entries = single.astype(np.float64)
     return grad
 
@@ -112,6 +108,7 @@ LOW_PRECISION = Mistake(
     right_line="loss = actor_loss(batch.float())",
     seen="vllm-project/speculators#788: 3 to 31 % in bfloat16",
     formulas=_in_sums,
+    every_loss=True,
     planted=Planted(_plant_low_precision, not_in=("float32",)),
 )
 
@@ -218,6 +215,7 @@ ISOLATED_ENTRIES = Mistake(
     wrong_line="grad[terminal] *= -1",
     right_line="treat every state alike",
     needs=SEVERAL_STATES,
+    every_loss=True,
     planted=Planted(_plant_isolated, in_parts=False),
 )
 
@@ -244,6 +242,7 @@ NAN_FROM_MASK = Mistake(
         "MaskedCategorical"
     ),
     needs=MASK,
+    every_loss=True,
     planted=Planted(_plant_nan, in_parts=False),
 )
 
@@ -267,6 +266,7 @@ NOT_FINITE = Mistake(
     wrong_line="log_pi = torch.softmax(logits, -1).log()",
     right_line="log_pi = torch.log_softmax(logits, -1)",
     needs=SEVERAL_STATES,
+    every_loss=True,
     planted=Planted(_plant_not_finite, in_parts=False),
 )
 
@@ -307,5 +307,6 @@ UNEXPLAINED = Mistake(
     wrong="unknown",
     wrong_line="unknown",
     right_line="g = q - alpha * log_pi; grad = -pi * (g - (pi * g).sum(-1, keepdim=True))",
+    every_loss=True,
     planted=Planted(_plant_other_step, in_parts=False),
 )
