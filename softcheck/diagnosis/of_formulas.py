@@ -308,6 +308,10 @@ def _of_fit(moments: Moments, wrongs: Sequence[Wrong], summary: str) -> Diagnosi
 
 def _code(term: str, found: Parameter, wrongs: Sequence[Wrong]) -> str:
     """Return what a term with a factor of its own is called."""
-    factor = "0" if found.is_near(0.0) else "−1" if found.is_near(-1.0) else ""
-    known = (wrong.code for wrong in wrongs if (wrong.term, wrong.factor) == (term, factor))
+    named = {"0": 0.0, "−1": -1.0}
+    known = (
+        wrong.code
+        for wrong in wrongs
+        if wrong.term == term and wrong.factor in named and found.is_near(named[wrong.factor])
+    )
     return next(known, TERM_SCALED.code)
