@@ -84,7 +84,7 @@ def verify(
     dumped_by = text_of(origin.KEY, given)
     arrays = by_name(q, logits=logits, alpha=alpha, grad=grad, **given)
     case = case_from_arrays(arrays, action_axis=axis, declared=said, dumped_by=dumped_by)
-    return summarise([verify_case(case, settings)])
+    return summarise([verify_case(case, settings, pictures=True)])
 
 
 _SETTINGS = Settings.__dataclass_fields__.keys()

@@ -8,6 +8,8 @@ import msgspec
 from softcheck import result
 from softcheck.checks.blocks import Masking, decimal_of
 from softcheck.checks.dumps import DUMPS
+from softcheck.checks.frame import Frame
+from softcheck.checks.picture import Mark, Picture
 from softcheck.checks.tally import Spot, Tally, mostly_blind
 from softcheck.gradient.definition import Kind
 from softcheck.result import Status
@@ -28,12 +30,16 @@ def case_result(
     """Put the outcome of every check into records."""
     checks = tuple(_check_result(case, settings, *named) for named in tallies.items())
     doubts = _doubts(case, masking)
+    status = _worst(
+        *(check.status for check in checks),
+        *[Status.FAILED] * bool(settings.strict and doubts),
+    )
+    unmet = _unmet(status, settings, diagnosis)
+    if settings.expect is not None:
+        status = Status.FAILED if unmet else Status.PASSED
     return result.Case(
         name=case.name,
-        status=_worst(
-            *(check.status for check in checks),
-            *[Status.FAILED] * bool(settings.strict and doubts),
-        ),
+        status=status,
         loss=result.Loss(
             name=case.loss.name,
             formula=case.variant.formula,
@@ -56,12 +62,57 @@ def case_result(
             if spot.ratio > 1
         ),
         diagnosis=diagnosis,
-        notes=(*doubts, *_asked_for(case, settings), *_allowed(tallies)),
+        notes=(*unmet, *doubts, *_asked_for(case, settings), *_allowed(tallies)),
     )
+
+
+def pictured(case: Case, made: result.Case, picture: Picture, frame: Frame) -> result.PicturedCase:
+    """Put what the pictures of a case show into records, beside its result."""
+    cells = [frame.first(each, 0)[0] for each in range(frame.shape[0])]
+    rows = [frame.first(0, each)[1] for each in range(frame.shape[1])]
+    return result.PicturedCase(
+        **{name: getattr(made, name) for name in made.__struct_fields__},
+        picture=result.Picture(
+            dots=tuple(result.Dot(**_dot(mark)) for mark in picture.sample),
+            worst=tuple(_marked(case, frame, mark) for mark in picture.worst),
+            grid=tuple(tuple(row) for row in picture.grid.tolist()),
+            actions=tuple(_action_label(case, action) or f"[{action}]" for action in cells),
+            states=tuple(
+                _state_label(case, state) or str(list(case.location(state))) for state in rows
+            ),
+        ),
+    )
+
+
+def _marked(case: Case, frame: Frame, mark: Mark) -> result.MarkedDot:
+    return result.MarkedDot(
+        location=case.location(mark.state, mark.action),
+        state=_state_label(case, mark.state),
+        action=_action_label(case, mark.action),
+        cell=frame.cell(mark.state, mark.action),
+        **_dot(mark),
+    )
+
+
+def _dot(mark: Mark) -> dict[str, float]:
+    return {name: getattr(mark, name) for name in result.Dot.__struct_fields__}
 
 
 def _worst(*statuses: Status) -> Status:
     return max(statuses, key=lambda status: status.severity)
+
+
+def _unmet(
+    status: Status, settings: Settings, diagnosis: tuple[result.Diagnosis, ...]
+) -> tuple[str, ...]:
+    """Return the note that a case did not fail as it must; nothing where it did, or need not."""
+    named = [code for found in diagnosis for code in found.code.split("+")]
+    if settings.expect is None or (status is Status.FAILED and settings.expect in named):
+        return ()
+    found = f"it {status.value}" if status is Status.PASSED else f"it is {status.value}"
+    if status is Status.FAILED:
+        found = f"its mistake was called {', '.join(dict.fromkeys(named)) or 'nothing'}"
+    return (f"it must fail with {settings.expect}, but {found}",)
 
 
 def _doubts(case: Case, masking: Masking) -> list[str]:
@@ -185,11 +236,18 @@ def _discrepancy(case: Case, spot: Spot) -> result.Discrepancy:
     )
 
 
+def _state_label(case: Case, state: int | None) -> str | None:
+    return None if case.state_labels is None or state is None else case.state_labels[state]
+
+
+def _action_label(case: Case, action: int | None) -> str | None:
+    return None if case.action_labels is None or action is None else case.action_labels[action]
+
+
 def _finding(case: Case, check: str, spot: Spot) -> result.Finding:
-    labels, actions = case.state_labels, case.action_labels
     return result.Finding(
         check=check,
-        state=None if labels is None or spot.state is None else labels[spot.state],
-        action=None if actions is None or spot.action is None else actions[spot.action],
+        state=_state_label(case, spot.state),
+        action=_action_label(case, spot.action),
         **msgspec.structs.asdict(_discrepancy(case, spot)),
     )

@@ -153,6 +153,50 @@ class Case(Record, frozen=True):
     notes: tuple[str, ...]
 
 
+class Dot(Record, frozen=True):
+    """An entry of the gradient as it is drawn.
+
+    `pi` is its policy, in [0, 1], and `weight` what reduction and weights make of the loss of its
+    state, without its sign.
+    """
+
+    found: float
+    expected: float
+    ratio: float
+    pi: float
+    weight: float
+
+
+class MarkedDot(Dot, frozen=True):
+    """One of the worst entries: a finding, and its cell in the grid, of actions and of states."""
+
+    location: tuple[int, ...]
+    state: str | None
+    action: str | None
+    cell: tuple[int, int]
+
+
+class Picture(Record, frozen=True):
+    """What the pictures of a dumped gradient show.
+
+    `dots` are all of its entries, or a random sample of them; `worst` are those findings that are
+    listed. `grid` is the largest ratio in each cell of the table, a row for each cell of actions;
+    `actions` and `states` name the first of each cell.
+    """
+
+    dots: tuple[Dot, ...]
+    worst: tuple[MarkedDot, ...]
+    grid: tuple[tuple[float, ...], ...]
+    actions: tuple[str, ...]
+    states: tuple[str, ...]
+
+
+class PicturedCase(Case, frozen=True):
+    """A case with its pictures, made where they are asked for; no part of the JSON report."""
+
+    picture: Picture
+
+
 class Summary(Record, frozen=True):
     """How many cases ended how, and the one-line errors of those that could not be read."""
 

@@ -154,7 +154,8 @@ def outcomes(
         A comparison that is made too.
     """
     if isinstance(source, Case):
-        yield from _outcomes([_Data(_arrays(source), settings, Declared(source.loss))], against)
+        declared = replace(settings, expect=None)
+        yield from _outcomes([_Data(_arrays(source), declared, Declared(source.loss))], against)
         return
     for variant in source.variants:
         yield from _outcomes(_built_in(source, variant), against)

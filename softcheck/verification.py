@@ -13,13 +13,14 @@ from softcheck import result
 from softcheck.checks import every
 from softcheck.checks.blocks import Masking, evaluation, loss_of, reduction_of, rows_of_block
 from softcheck.checks.evaluation import Context
+from softcheck.checks.frame import Frame
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.oracles import exact_sample
 from softcheck.engines import Engine
 from softcheck.engines.local import Threads
 from softcheck.errors import NothingToCheckError, SoftcheckError
 from softcheck.gradient.policy import Buffers
-from softcheck.outcome import case_result
+from softcheck.outcome import case_result, pictured
 from softcheck.result import Status
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
@@ -36,6 +37,8 @@ def verify_case(
     settings: Settings,
     progress: Progress | None = None,
     engine: Engine | None = None,
+    *,
+    pictures: bool = False,
 ) -> result.Case:
     """Run every check on a case.
 
@@ -47,6 +50,8 @@ def verify_case(
         See `Progress`.
     engine : Engine, optional
         By default threads of this process.
+    pictures : bool
+        Whether the result is to be a `PicturedCase`, where a gradient was dumped.
 
     Raises
     ------
@@ -80,6 +85,7 @@ def verify_case(
         _sample(case, settings),
         reduction_of(case, settings),
         loss_of(case),
+        Frame.of(states, case.actions) if pictures else None,
     )
     engine = engine or Threads(settings.threads)
     rows = rows_of_block(settings, case.actions)
@@ -93,7 +99,11 @@ def verify_case(
     tallies = every.outcome(partial, context, case.scalars)
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
+        from softcheck.diagnosis import other_loss
+        from softcheck.losses.others import others
+
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
+        beside = tuple(others(case.loss, case.variant))
         if case.roles.is_soft:
             from softcheck.diagnosis import name
 
@@ -102,8 +112,15 @@ def verify_case(
             from softcheck.diagnosis import of_formulas
             from softcheck.losses.mistakes import of_variant
 
-            diagnosis = of_formulas.diagnose(*arguments, of_variant(case.loss, case.variant))
-    return case_result(case, settings, tallies, masking, diagnosis)
+            mistakes, terms = of_variant(case.loss, case.variant)
+            known = (*mistakes, *beside), terms
+            diagnosis = of_formulas.diagnose(*arguments, known)
+        by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
+        diagnosis = (*diagnosis, *by_value)
+    made = case_result(case, settings, tallies, masking, diagnosis)
+    if context.frame is None or partial.picture is None:
+        return made
+    return pictured(case, made, partial.picture, context.frame)
 
 
 def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
@@ -136,6 +153,8 @@ def report(
     cases: Sequence[tuple[str, Callable[[], Case], Settings]],
     progress: Progress | None = None,
     engine: Engine | None = None,
+    *,
+    pictures: bool = False,
 ) -> result.Report:
     """Verify cases.
 
@@ -147,6 +166,8 @@ def report(
         See `Progress`.
     engine : Engine, optional
         By default threads of this process.
+    pictures : bool
+        See `verify_case`.
 
     Raises
     ------
@@ -159,10 +180,11 @@ def report(
     results: list[result.Case] = []
     errors: list[str] = []
     pieces = [(opener, replace(settings, threads=1)) for _, opener, settings in cases]
-    elsewhere = engine.ahead(verify_case, pieces)
+    verified = partially(verify_case, pictures=pictures)
+    elsewhere = engine.ahead(verified, pieces)
     for (name, opener, settings), made in zip(cases, elsewhere, strict=True):
         try:
-            results.append(made or verify_case(opener(), settings, progress, engine))
+            results.append(made or verified(opener(), settings, progress, engine))
         except SoftcheckError as error:
             errors.append(str(error))
             results.append(_unreadable(name))

@@ -60,7 +60,7 @@ def case(name, status, checks, **rest):
         "inputs": (*inputs, result.Input(
             role="alpha", path=None, key="--alpha", dtype="float64", shape=(), sha256=None
         )),
-        "settings": {"alpha": 0.2, "critics": "min", "reduction": "mean", "grad_dtype": None},
+        "settings": {"alpha": 0.2, "critics": "min", "reduction": "mean", "expect": None},
         "states": 3,
         "actions": 4,
         "entries": 12,
@@ -172,12 +172,39 @@ NOTED = case(
     notes=("alpha is the exponential of noted.npz::log_alpha",),
 )
 
+PICTURED = result.PicturedCase(
+    **{name: getattr(FAILED, name) for name in FAILED.__struct_fields__},
+    picture=result.Picture(
+        dots=(
+            result.Dot(found=0.25, expected=0.25, ratio=0.0, pi=0.5, weight=0.25),
+            result.Dot(found=0.1, expected=-0.1, ratio=1e8, pi=0.01, weight=0.25),
+            result.Dot(found=0.0, expected=0.0, ratio=0.0, pi=0.0, weight=0.25),
+        ),
+        worst=(
+            result.MarkedDot(
+                found=NAN,
+                expected=0.25,
+                ratio=INF,
+                pi=0.25,
+                weight=0.25,
+                location=(2, 3),
+                state="corner",
+                action="left",
+                cell=(3, 2),
+            ),
+        ),
+        grid=((0.0, 0.5, 2.0), (0.0, 0.5, 1e5), (0.0, 0.5, 1e8), (0.0, 0.5, INF)),
+        actions=("up", "right", "down", "left"),
+        states=("start", "middle", "corner"),
+    ),
+)
+
 EVERY = {
     "passed": report(PASSED),
     "no-gradient": report(UNGRADED),
-    "failed": report(FAILED),
+    "failed": report(PICTURED),
     "inconclusive": report(BLIND),
     "strict": report(NOTED),
     "unreadable": report(UNREADABLE, errors=("torn.npz: found a tear, ...",)),
-    "several": report(PASSED, FAILED, UNREADABLE, errors=("torn.npz: found a tear, ...",)),
+    "several": report(PASSED, PICTURED, UNREADABLE, errors=("torn.npz: found a tear, ...",)),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixture_cases import FIXTURES
-from pages import blocks
+from pages import blocks, without_digits
 from run import softcheck
 
 COMMANDS = [
@@ -51,3 +51,11 @@ def test_a_command_of_the_pages_passes(command, tmp_path, monkeypatch):
         shutil.copy("run.npz", "step.npz")
     outcome = softcheck(*shlex.split(command)[1:])
     assert outcome.code == 0, outcome.out + outcome.err
+
+
+def test_what_selftest_says_at_its_end_is_what_is_shown():
+    page, section = "docs/checks.md", r"How blind is your test\?"
+    (commands,), (shown,) = blocks("sh", page, section), blocks("", page, section)
+    command = commands.splitlines()[-1].partition("  #")[0]
+    printed = softcheck(*shlex.split(command)[1:]).out.splitlines()[-2:]
+    assert without_digits(shown) == without_digits("\n".join(printed))

@@ -162,6 +162,51 @@ def test_a_worker_killed_in_the_middle_changes_nothing(workers, tmp_path):
     assert text(made) == text(verify_case(case, settings))
 
 
+def deadly_starts(monkeypatch, count):
+    """Have the first processes of workers killed as soon as they run; return whom it hit."""
+    start, killed = distributed.nanny.AsyncProcess.start, []
+
+    async def started(process):
+        await start(process)
+        if len(killed) < count:
+            killed.append(process.pid)
+            os.kill(process.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(distributed.nanny.AsyncProcess, "start", started)
+    return killed
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_killed_while_the_cluster_starts_changes_nothing(workers, monkeypatch):
+    killed = deadly_starts(monkeypatch, 1)
+    case = case_from_arrays(tables(10))
+    with engine_module.cluster(None, workers) as made:
+        assert text(verify_case(case, Settings(), engine=made)) == text(
+            verify_case(case, Settings())
+        )
+    assert len(killed) == 1
+
+
+def test_a_cluster_of_which_no_worker_can_start_is_said(monkeypatch):
+    killed = deadly_starts(monkeypatch, 100)
+    refusal = r"--engine dask: found no cluster on this machine \(RuntimeError: Nanny failed"
+    with pytest.raises(UsageError, match=refusal), engine_module.cluster(None, 1):
+        pass
+    assert len(killed) == engine_module.STARTS
+
+
+def test_workers_killed_before_they_have_work_change_nothing(tmp_path):
+    arrays = tables(2400)
+    arrays["grad"][::77] += 1e-9
+    case = open_case(str(write(tmp_path / "case", arrays)), {})
+    settings = Settings(block_entries=64)
+    with running(2) as client:
+        for pid in client.run(os.getpid).values():
+            os.kill(pid, signal.SIGKILL)
+        made = verify_case(case, settings, engine=Cluster(client, ""))
+    assert text(made) == text(verify_case(case, settings))
+
+
 def test_a_piece_of_work_that_kills_every_worker_is_an_error(client, engine):
     case = case_from_arrays(tables(10))
 

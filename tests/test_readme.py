@@ -1,11 +1,12 @@
 """What the README and docs/ show is what the program prints, reads and offers.
 
-`python tests/test_readme.py` writes the picture of the README anew.
+`python tests/test_readme.py` writes the picture, and what the runs print, anew.
 """
 
 import io
 import os
 import re
+import shlex
 import xml.etree.ElementTree as ET
 from signal import SIGTERM
 
@@ -23,34 +24,32 @@ from softcheck.command.main import app
 from softcheck.gradient.tolerance import Precision
 from softcheck.report import FORMATS
 
+RUN = re.compile(r"(?ms)^```\n\$ softcheck (?P<arguments>.*?)\n(?P<printed>.*?)^```$")
+RUNS = {match["arguments"]: match["printed"] for match in RUN.finditer(TOLD)}
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("fixtures/positive/taxi.npz", "--output-format=text"),
-        ("fixtures/negative/missing-alpha.npz", "--output-format=text", "--max-findings=1"),
-    ],
-    ids=["right", "wrong"],
-)
-def test_the_runs_it_shows_are_what_is_printed(arguments, monkeypatch):
+
+def printed_by(arguments):
+    """Return what a run with these arguments prints at the root of the repository."""
+    return softcheck(*shlex.split(arguments)).out.strip() + "\n"
+
+
+@pytest.mark.parametrize("arguments", RUNS)
+def test_the_runs_shown_print_that(arguments, monkeypatch):
     monkeypatch.chdir(ROOT)
-    printed = softcheck("verify", *arguments).out.strip()
-    shown = [block for block in blocks("") if arguments[0] in block]
-    (block,) = [re.sub(r"^\$ .*\n", "", block) for block in shown]
-    assert without_digits(block) == without_digits(printed), (
-        f"the report of {arguments[0]} in README.md or docs/ is another: paste what is printed"
+    assert without_digits(RUNS[arguments]) == without_digits(printed_by(arguments)), (
+        f"softcheck {arguments} prints something else: python tests/test_readme.py"
     )
 
 
 PICTURE = ROOT / "docs" / "report.svg"
-COMMAND = "softcheck verify fixtures/negative/missing-alpha.npz --output-format text"
+SHOWN = "verify fixtures/negative/missing-alpha.npz --output-format text --max-findings 2"
 
 
 def picture():
     """Return what a run prints, as a terminal shows it, as SVG that asks nobody for a font."""
-    printed = softcheck(*COMMAND.split()[1:], "--max-findings=2", "--color=always").out
     console = Console(record=True, width=116, file=io.StringIO())
-    console.print(Text.from_ansi(f"$ {COMMAND}\n\n{printed.rstrip()}"))
+    printed = printed_by(f"{SHOWN} --color always").rstrip()
+    console.print(Text.from_ansi(f"$ softcheck {SHOWN}\n\n{printed}"))
     svg = console.export_svg(title="softcheck", unique_id="report")
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
@@ -124,7 +123,7 @@ OF_OTHERS = {"--from", "--group", "--json", "--quiet"}
 def test_every_option_that_a_text_or_an_error_names_is_one():
     texts = [ROOT / name for name in (*PAGES, "action.yml", ".pre-commit-hooks.yaml")]
     for path in (*texts, *(ROOT / "softcheck").rglob("*.py")):
-        named = re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z](?![\w{-])", path.read_text("utf-8"))
+        named = re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z](?![\w{-]|:\{)", path.read_text("utf-8"))
         unknown = {*named} - OPTIONS - OF_OTHERS
         assert not unknown, f"{path} names {sorted(unknown)}, which no command has"
 
@@ -144,3 +143,8 @@ def test_its_configurations_are_read(block, tmp_path, monkeypatch):
 if __name__ == "__main__":
     os.chdir(ROOT)
     PICTURE.write_text(picture(), "utf-8")
+    for page, text in PAGES.items():
+        anew = RUN.sub(
+            lambda run: run[0].replace(run["printed"], printed_by(run["arguments"])), text
+        )
+        (ROOT / page).write_text(anew, "utf-8")

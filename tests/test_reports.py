@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from outlines import outline
 from reports import EVERY
 
 import softcheck
@@ -30,12 +31,14 @@ STYLES = {
     "gitlab": ("gitlab", Style()),
     "sarif": ("sarif", Style()),
     "markdown": ("markdown", Style()),
+    "html": ("html", Style()),
 }
 
 
 def rendered_as(name, style):
     form, how = STYLES[style]
-    return FORMATS[form].verification(EVERY[name], how)
+    made = FORMATS[form].verification(EVERY[name], how)
+    return outline(made) if form == "html" else made
 
 
 @pytest.mark.parametrize("style", STYLES)

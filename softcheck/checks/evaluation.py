@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from softcheck.checks.frame import Frame
 from softcheck.checks.tally import Sight, Tally, compare, histogram, sight
 from softcheck.gradient.composed.kernel import Composed
 from softcheck.gradient.definition import Program, Variant
@@ -71,6 +72,8 @@ class Context:
         What the declared reduction multiplies the loss of each state by, beside its weight.
     loss : Variant or None
         None is discrete SAC.
+    frame : Frame or None
+        What of the gradient is to be drawn; None if nothing is.
     """
 
     places: int
@@ -80,6 +83,7 @@ class Context:
     sample: Sequence[tuple[int, float]] = ()
     reduction: float = 1.0
     loss: Variant | None = None
+    frame: Frame | None = None
 
     @property
     def equation(self) -> str:

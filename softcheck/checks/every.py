@@ -18,6 +18,7 @@ from softcheck.checks.evaluation import Context, Evaluation
 from softcheck.checks.merging import Merging, by_key, merged
 from softcheck.checks.moments import Moments
 from softcheck.checks.oracles import ORACLES, Suspect, check_exact
+from softcheck.checks.picture import Picture
 from softcheck.checks.table import CHECKS
 from softcheck.checks.tally import Tally
 
@@ -49,6 +50,8 @@ class Partial(Merging):
         What the dumped gradient tells of its terms.
     sample : list of Suspect
         The entries of the random sample.
+    picture : Picture or None
+        What is to be seen of the dumped gradient, where that is asked for.
     """
 
     tallies: Annotated[dict[str, Tally], by_key(merged)] = field(default_factory=dict)
@@ -56,6 +59,7 @@ class Partial(Merging):
     moments: Annotated[Moments | None, merged] = None
     suspects: Annotated[dict[str, Suspect], by_key(_worse)] = field(default_factory=dict)
     sample: Annotated[list[Suspect], add] = field(default_factory=list)
+    picture: Annotated[Picture | None, merged] = None
 
 
 @np.errstate(all="ignore")
@@ -75,6 +79,8 @@ def run(e: Evaluation) -> Partial:
             tally = compare_sides(e, found, ratio)
             tally.needed = needed
             _record(partial, name, tally, e)
+            if e.context.frame is not None:
+                partial.picture = Picture.of(e, e.context.frame, found, ratio, tally)
             partial.moments = Moments.of(e, found, ratio)
         else:
             _record(partial, name, check(e, name), e)

@@ -223,7 +223,7 @@ def compare(
     if worst <= unit:  # not so if there is a NaN
         places = [_first_place(ratio, highest, lowest, worst, across)]
     else:
-        ratio = _settled(ratio, actual, expected, tolerance)
+        ratio = settled(ratio, actual, expected, tolerance)
         failed = int(np.count_nonzero(ratio > unit))
         places = _worst_places(ratio, max(1, min(failed, limit)))
     spots = [
@@ -262,12 +262,12 @@ def _first_place(
     return min(rows)
 
 
-def _settled(ratio: Entries, actual: Entries, expected: Entries, tolerance: Entries) -> Entries:
+def settled(ratio: Entries, actual: Entries, expected: Entries, tolerance: Entries) -> Entries:
     """Return the size of `ratio`, and where it is not finite 0 if right or blind, else infinite."""
-    settled: Entries = np.abs(ratio)
+    size: Entries = np.abs(ratio)
     wrong = np.isfinite(tolerance) & (actual != expected)
-    np.copyto(settled, np.where(wrong, np.inf, 0.0), where=~np.isfinite(settled))
-    return settled
+    np.copyto(size, np.where(wrong, np.inf, 0.0), where=~np.isfinite(size))
+    return size
 
 
 def _worst_places(ratio: Entries, count: int) -> list[tuple[int, int]]:

@@ -26,7 +26,7 @@ from softcheck.tables.files import File
 from softcheck.tables.inputs import Inputs
 from softcheck.tables.refusals import decode, reading
 from softcheck.tables.roles import ROLES, is_critic, is_known
-from softcheck.tables.urls import shown
+from softcheck.tables.urls import is_url, shown
 
 if TYPE_CHECKING:
     from softcheck.gradient.definition import Loss
@@ -213,7 +213,7 @@ class Configuration:
     def chosen(self, path: str) -> Chosen:
         """Return a case by its path, with the settings of every entry that matches it."""
         values = dict(self.general)
-        for entry in self._by_file.get(os.path.realpath(path), ()):
+        for entry in self._by_file.get(_identity(path), ()):
             values |= entry.values
         return Chosen(shown(path), path, values)
 
@@ -232,7 +232,7 @@ class Configuration:
             elif not entry.files:
                 raise _matches_nothing(f"{entry.where}.path", entry.path)
             for file in entry.files:
-                cases.setdefault(os.path.realpath(file), self.chosen(file))
+                cases.setdefault(_identity(file), self.chosen(file))
         return list(cases.values())
 
     def documents(self) -> list[str]:
@@ -250,7 +250,7 @@ class Configuration:
             if not files:
                 raise _matches_nothing(chosen.origin, pattern)
             for file in files:
-                found.setdefault(os.path.realpath(file), file)
+                found.setdefault(_identity(file), file)
         return list(found.values())
 
     def report_files_of_others(self, name: str) -> list[str]:
@@ -263,8 +263,13 @@ class Configuration:
         entries: dict[str, list[CaseTable]] = {}
         for entry in self.entries:
             for file in entry.files:
-                entries.setdefault(os.path.realpath(file), []).append(entry)
+                entries.setdefault(_identity(file), []).append(entry)
         return entries
+
+
+def _identity(path: str) -> str:
+    """Return what is the same for all names of a file, whatever the system makes of capitals."""
+    return os.path.normcase(os.path.realpath(path))
 
 
 def _matches_nothing(where: str, pattern: str) -> UsageError:
@@ -543,4 +548,4 @@ _DOCUMENT = re.compile(r"[^\\]*\.[A-Za-z]{2,8}")
 
 def _relocated(path: str, folder: str) -> str:
     """Return a path that a file in `folder` means, as seen from the working directory."""
-    return path if folder == "." else os.path.join(folder, path)  # noqa: PTH118  it may be PATH::KEY
+    return path if folder == "." or is_url(path) else os.path.join(folder, path)  # noqa: PTH118  it may be PATH::KEY

@@ -164,6 +164,11 @@ class Reports:
     quiet: int
     verbose: int
 
+    @property
+    def pictured(self) -> bool:
+        """Whether a form among them has pictures."""
+        return any(form.has_pictures for form in (self.form, *(file.form for file in self.files)))
+
     def deliver(
         self, render: Callable[[Renderer, Style], str], *, instead: str | None = None
     ) -> None:
@@ -236,7 +241,7 @@ def _report_file(option: str) -> ReportFile:
         path = Path(os.path.realpath(place))
         if path.is_symlink():
             raise OutputError(where, "a symlink loop", "a file", "Choose another file.")
-        if (path.exists() and not path.is_file()) or place.endswith(os.sep):
+        if (path.exists() and not path.is_file()) or place.endswith((os.sep, "/")):
             raise OutputError(where, "no regular file", "a file", "Choose a file.")
         if not path.parent.is_dir():
             raise OutputError(where, "no such folder", "a folder that exists", "Make it first.")

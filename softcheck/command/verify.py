@@ -77,7 +77,8 @@ def verify(
     reports = invocation.reports(place for case in chosen for place in case.places)
     engine = running(*map(invocation.value, ("engine", "scheduler", "threads")))
     with engine as started, progress_bar(colored(invocation.color, sys.stderr)) as progress:
-        made = report([run for case in chosen for run in case.runs()], progress, started)
+        runs = [run for case in chosen for run in case.runs()]
+        made = report(runs, progress, started, pictures=reports.pictured)
     for error in made.summary.errors:
         say(error)
     reports.deliver(lambda form, style: form.verification(made, style))

@@ -1,9 +1,9 @@
 """Which mistakes of a loss that is a formula can have made a gradient, on a part of the states."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, log2
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,8 +19,11 @@ from softcheck.diagnosis.hypothesis import (
     Prediction,
     weigh,
 )
+from softcheck.diagnosis.labels import Relabelled, Relabelling, relabellings
+from softcheck.diagnosis.mistakes import moves
 from softcheck.diagnosis.mistakes.generated import TERM_SCALED
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES, OTHER_SCALE
+from softcheck.diagnosis.mistakes.record import NOTHING, Move
 from softcheck.diagnosis.mistakes.weights import WEIGHTS_IGNORED
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.points import Number, scales
@@ -32,6 +35,8 @@ from softcheck.gradient.policy import Array, Buffers, Entries
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import Settings
 from softcheck.tables.case import Case
+
+Tables: TypeAlias = tuple[Entries, ...]
 
 _NEAR = 0.05  # of a scale
 _LITTLE = 0.01  # of squares
@@ -66,6 +71,10 @@ class Guess:
         Whether that is so in the states with a wrong entry alone.
     even : bool
         Whether all states weigh the same; the parts are the right gradient then.
+    move : Move or None
+        What became of the right gradient, if that is the mistake; the parts are that then.
+    labels : Relabelling or None
+        Where other numbers of actions come from, if they are the mistake; the same.
     """
 
     parts: Sequence[tuple[Program | None, float]]
@@ -77,6 +86,20 @@ class Guess:
     coarse: Coarse | None = None
     in_part: bool = False
     even: bool = False
+    move: Move | None = None
+    labels: Relabelling | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a formula with its numbers, and no array has moved or was rounded."""
+        return self.coarse is None and self.move is None and self.labels is None
+
+    @property
+    def read(self) -> Callable[[View], float]:
+        """How many bits it takes from the gradient that it is to explain."""
+        if self.labels is not None:
+            return self.labels.bits
+        return NOTHING.bits if self.move is None else self.move.read.bits
 
     @property
     def is_zero(self) -> bool:
@@ -85,7 +108,9 @@ class Guess:
 
     @property
     def is_named(self) -> bool:
-        """Whether no number was fitted, and nothing rounded."""
+        """Whether no number was fitted or read off, and nothing rounded."""
+        if self.move is not None and self.move.cost > NAMED:
+            return False
         fitted = self.term is not None or self.terms or OTHER_SCALE.code in self.names
         return self.coarse is None and not fitted
 
@@ -110,7 +135,8 @@ class Formulas:
     def __init__(self, case: Case, settings: Settings, view: View) -> None:
         if view.raw is None:
             raise TypeError(view)
-        self.view = view
+        self.view, self.case = view, case
+        self.relabelled = Relabelled(case, settings, view)
         loss = replace(case.variant, family=None)
         self._e = evaluated(case, settings, view.raw, Buffers(), view.shared, loss)
         self._even = view.e
@@ -124,7 +150,12 @@ class Formulas:
         view = self.view
         value, tolerance = np.zeros_like(view.grad), np.zeros_like(view.grad)
         with np.errstate(all="ignore"):
-            for slope, times in guess.parts:
+            if guess.move is not None:
+                value, tolerance = self.moved(guess.move)
+                value, tolerance = guess.factor * value, abs(guess.factor) * tolerance
+            elif guess.labels is not None:
+                value, tolerance = self.relabelled.gradient(guess.labels)
+            for slope, times in guess.parts if guess.is_plain or guess.coarse else ():
                 e = self._on(slope, times, guess.coarse, even=guess.even)
                 found = sides(e, "gradient")
                 value += found.expected
@@ -143,6 +174,21 @@ class Formulas:
         with np.errstate(all="ignore"):
             value: Entries = e.gradient * e.factor
         return value
+
+    def moved(self, move: Move) -> Tables:
+        """Return what became of the right gradient, and its tolerance."""
+
+        def tables(view: View) -> Tables:
+            found = sides(view.e, "gradient")
+            return move.of(view, (found.expected, found.tolerance))
+
+        view = self.view
+        if not move.whole:
+            return tables(view)
+        kept = view.shared.tables
+        if move not in kept:
+            kept[move] = tables(view.shared.whole[0])
+        return tuple(table[:, view.states] for table in kept[move])
 
     def _on(
         self,
@@ -176,7 +222,9 @@ def survivors(on: Formulas, wrongs: Sequence[Wrong], terms: Sequence[Term]) -> l
         # What holds in all states is not said of some.
         tried = (guess, *_in_part(on.view, guess))
         found += next(([made] for made in tried if _survives(on, made)), [])
-    found = found or [made for made in _fitted(on, terms) if _survives(on, made)]
+    # A number that is fitted assumes more than a name does, and less than one for each state.
+    if all(made.cost > FREE for made in found):
+        found += [made for made in _fitted(on, terms) if _survives(on, made)]
     kept: list[Guess] = []
     for made in sorted(found, key=lambda made: made.cost):
         # What a part of the mistakes explains needs no more of them.
@@ -189,7 +237,13 @@ def _survives(on: Formulas, guess: Guess) -> bool:
     prediction = on.predict(guess)
     if not reproduces(on.view, prediction):
         return False
-    return credible(on.view, guess, weigh(on.view, prediction, coarse=guess.coarse))
+    return credible(on.view, guess, weighed(on.view, guess, prediction))
+
+
+def weighed(view: View, guess: Guess, prediction: Prediction) -> Evidence:
+    """Compare a dumped gradient with what a guess predicts."""
+    numbers = 0 if guess.move is None else guess.move.read.numbers
+    return weigh(view, prediction, numbers, guess.coarse)
 
 
 def credible(view: View, guess: Guess, evidence: Evidence) -> bool:
@@ -199,6 +253,7 @@ def credible(view: View, guess: Guess, evidence: Evidence) -> bool:
     if guess.is_zero and (evidence.left > _LITTLE * evidence.right or _follows(view)):
         return False
     bits = evidence.bits
+    bits -= guess.read(view)
     if guess.in_part:
         bits -= bits_of_choice(view.shared.states, view.wrong_states)
     return explains(evidence, bits, guess.cost, is_zero=guess.is_zero)
@@ -219,6 +274,11 @@ def _suspects(on: Formulas, wrongs: Sequence[Wrong]) -> Iterator[Guess]:
         yield from _at_scales(on, None, named)
         if "weights" in view.given:
             yield from _unweighted(on, named)
+        for code, move in moves(view):
+            yield from _moved(on, code, move, named)
+        for labels in relabellings(on.case, view):
+            cost = FREE if labels.is_read else NAMED
+            yield Guess(((None, 1.0),), (labels.code,), cost, labels=labels)
         for wrong in wrongs:
             if wrong.code not in of_scales:
                 yield from _at_scales(on, wrong, named)
@@ -244,10 +304,20 @@ def _unweighted(on: Formulas, named: Sequence[Number]) -> Iterator[Guess]:
         yield Guess(((None, scale),), names, NAMED * len(names), even=True)
 
 
+def _moved(on: Formulas, code: str, move: Move, named: Sequence[Number]) -> Iterator[Guess]:
+    """Yield what became of the right gradient, at such scales."""
+    if move.cost > NAMED:  # it reads its numbers off the gradient, and has no others
+        yield Guess(((None, 1.0),), (code,), move.cost, move=move)
+        return
+    for scale, codes in _near(on.view, on.moved(move)[0], named):
+        names = (code, *codes)
+        yield Guess(((None, scale),), names, move.cost + NAMED * len(codes), move=move)
+
+
 def _in_part(view: View, guess: Guess) -> Iterator[Guess]:
     """Yield what some states alone may have, where others are right and it is one mistake."""
     some = 0 < view.wrong_states < view.states.size
-    if some and guess.coarse is None and len(guess.names) == 1:
+    if some and guess.is_plain and len(guess.names) == 1:
         yield replace(guess, cost=guess.cost + NAMED, in_part=True)
 
 

@@ -18,8 +18,8 @@ from softcheck.checks.merging import Merging, merged, side_by_side
 from softcheck.checks.moments import Moments
 from softcheck.checks.tally import Tally, mostly_blind
 from softcheck.diagnosis import say
-from softcheck.diagnosis.guesses import Formulas, Guess, credible, factors, survivors
-from softcheck.diagnosis.hypothesis import NAMED, Evidence, weigh
+from softcheck.diagnosis.guesses import Formulas, Guess, credible, factors, survivors, weighed
+from softcheck.diagnosis.hypothesis import Evidence
 from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.generated import NO_BASELINE, STOP_GRADIENT, TERM_SCALED
 from softcheck.diagnosis.mistakes.read_off import OTHER_SCALE
@@ -89,7 +89,7 @@ def diagnose(
         if not tried:
             return _Found(profile, [])
         there = Formulas(case, settings, block)
-        judged = [weigh(block, there.predict(made), coarse=made.coarse) for made in tried]
+        judged = [weighed(block, made, there.predict(made)) for made in tried]
         return _Found(profile, judged)
 
     first, *others = over_blocks(work)
@@ -188,9 +188,7 @@ def _explained(
     message = f"{_said(made, view)}{say.in_part(case, profile) if made.in_part else ''}: "
     message += say.reproduces("gradient", evidence.tally, mended)
     also = [each.said for each in _every(made)[1:]]
-    others = [
-        other for other, _ in explained[1:] if other.cost <= made.cost + NAMED and other.is_named
-    ]
+    others = [other for other, _ in explained[1:] if other.cost <= made.cost and other.is_named]
     if also:
         message += f". No data tell it from: {_listed(also)}"
     if others:
@@ -257,7 +255,13 @@ def _said(made: Guess, view: View) -> str:
         for each in _every(made)[:1]
     ]
     words += [MISTAKES[code].phrase for code in made.names[len(words) :]]
-    number = "" if made.is_named else f" (scale {made.factor:.8g} of the declared)"
+    if made.move is not None and made.move.variant:
+        words[0] += f" ({made.move.variant})"
+    if made.labels is not None:
+        words[0] = made.labels.said
+    number = (
+        "" if made.is_named or not made.is_plain else f" (scale {made.factor:.8g} of the declared)"
+    )
     return " and ".join(words) + number
 
 

@@ -1,6 +1,6 @@
 """What a mistake's formula may use: a block of states, what was given, and the whole table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log2
@@ -66,9 +66,7 @@ class Shared:
     largest: float = 0.0
     zero: int = 0
     whole: "list[View]" = field(default_factory=list)
-    tables: dict[Callable[["View"], tuple[Entries, ...]], tuple[Entries, ...]] = field(
-        default_factory=dict
-    )
+    tables: dict[Hashable, tuple[Entries, ...]] = field(default_factory=dict)
 
     @property
     def states(self) -> int:

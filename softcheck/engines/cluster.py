@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -50,6 +51,9 @@ PATIENCE = 5
 
 RESTARTS = 60
 """Seconds to wait for the first of this machine's workers to be there again."""
+
+STARTS = 3
+"""How often a cluster is started here: one does not run if a worker of it is killed meanwhile."""
 
 Stamps = Mapping[str, tuple[int, int] | None]
 
@@ -248,12 +252,14 @@ def _of_this_machine(workers: int) -> Iterator["Client"]:
     import distributed
 
     ends = ExitStack()
+    wanted = True
 
     def start() -> "Client":
         # What a thread starts inherits this: Ctrl-C is for this process, which ends the others.
-        # The tracker comes first, for its start would undo it.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # The tracker comes first, for its start would undo it. Windows has neither.
+        if sys.platform != "win32":
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         folder = ends.enter_context(TemporaryDirectory(prefix="softcheck-"))
         changed = {
             "temporary-directory": folder,
@@ -265,24 +271,19 @@ def _of_this_machine(workers: int) -> Iterator["Client"]:
             "distributed.nanny.pre-spawn-environ": {"TMPDIR": folder},
         }
         ends.enter_context(dask.config.set(changed))
-        try:
-            started = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                security=True,  # whoever may connect may run code: not every user of this machine
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-                # Without an address, the port of a dashboard is taken even if there is none.
-                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-            )
-        except (OSError, RuntimeError) as error:
-            raise UsageError(
-                "--engine dask",
-                f"no cluster on this machine ({error})",
-                f"{workers} processes that may connect to each other",
-                "Use --engine local, or --scheduler.",
-            ) from error
+        for left in reversed(range(STARTS)):
+            try:
+                started = _started(workers)
+                break
+            except Exception as error:  # whatever becomes in Dask of a process that dies
+                if left and wanted:
+                    continue
+                raise UsageError(
+                    "--engine dask",
+                    f"no cluster on this machine ({type(error).__name__}: {error})",
+                    f"{workers} processes that may connect to each other",
+                    "Use --engine local, or --scheduler.",
+                ) from error
         ends.callback(started.close)
         ends.callback(_kill, started)
         client: Client = ends.enter_context(distributed.Client(started))
@@ -293,7 +294,24 @@ def _of_this_machine(workers: int) -> Iterator["Client"]:
         try:
             yield aside.submit(start).result()
         finally:
+            wanted = False
             aside.submit(ends.close).result()
+
+
+def _started(workers: int) -> Any:
+    """Return a cluster all of whose workers are there."""
+    import distributed
+
+    return distributed.LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        security=True,  # whoever may connect may run code: not every user of this machine
+        memory_limit=0,
+        silence_logs=logging.CRITICAL,
+        # Without an address, the port of a dashboard is taken even if there is none.
+        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+    )
 
 
 def _kill(started: Any) -> None:
@@ -302,7 +320,7 @@ def _kill(started: Any) -> None:
         nanny.auto_restart = False
         if (pid := nanny.pid) is not None:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 @contextmanager

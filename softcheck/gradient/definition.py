@@ -251,6 +251,8 @@ class Wrong:
         Whether nothing but rounding is left of the gradient.
     also : tuple of Wrong
         Other mistakes that leave the same gradient for every number of actions.
+    value : Program or None
+        The loss that was computed, where it is another one.
     """
 
     code: str
@@ -260,6 +262,7 @@ class Wrong:
     slope: Program
     is_zero: bool = False
     also: tuple["Wrong", ...] = ()
+    value: Program | None = None
 
 
 @dataclass(frozen=True, slots=True)

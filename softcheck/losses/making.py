@@ -25,7 +25,7 @@ from softcheck.derive.reading.defaults import DEFAULTS
 from softcheck.derive.spell import latex, unicode
 from softcheck.errors import UsageError
 from softcheck.gradient.definition import Given, Kind, Legal, Variant
-from softcheck.losses.cases import split
+from softcheck.losses.cases import Cases, split
 from softcheck.losses.family import parts
 from softcheck.losses.headers import Array, Header
 from softcheck.losses.programs import compiled
@@ -71,6 +71,15 @@ class Made:
     def equal(self, x: Expr, y: Expr) -> bool:
         """Tell whether two settled formulas are proved to be equal for every n."""
         return _equal(of_divided(self.facts, self.policy), x, y)
+
+    def among(self, cases: Cases) -> "Made":
+        """Return the same loss, where the minima and maxima of others are known beside its own."""
+        known = {region.name for region in self.policy.regions}
+        more = [region for region in cases.regions(self.policy) if region.name not in known]
+        policy = replace(self.policy, regions=(*self.policy.regions, *more))
+        names = frozenset(region.name for region in more)
+        facts = replace(self.facts, constants=self.facts.constants | names)
+        return replace(self, policy=policy, facts=facts)
 
 
 def made(name: str, known: Basis, header: Header, where: str) -> Made:

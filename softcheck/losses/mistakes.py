@@ -38,7 +38,7 @@ from softcheck.derive.spell import unicode
 from softcheck.errors import SoftcheckError
 from softcheck.gradient.definition import Kind, Loss, Program, Term, Variant, Wrong
 from softcheck.losses import read
-from softcheck.losses.cases import regrouped
+from softcheck.losses.cases import Cases, regrouped
 from softcheck.losses.making import Made
 from softcheck.losses.places import (
     Place,
@@ -67,6 +67,7 @@ from softcheck.losses.trees import (
     total,
     with_parts,
 )
+from softcheck.losses.turned import turned
 
 MISSING, SIGN, SCALED = "term-missing", "term-sign", "term-scaled"
 STOP, NO_BASELINE = "stop-gradient", "no-baseline"
@@ -111,10 +112,10 @@ def mistakes(made: Made) -> tuple[Wrong, ...]:
     found: list[tuple[Wrong, _Left]] = []
     for wrong, slope in maker.found():
         left = _Left.of(slope, maker)
-        if left.same(right, made):
+        if left.same(right, maker.made):
             continue
         for place, (other, others) in enumerate(found):
-            if left.same(others, made):
+            if left.same(others, maker.made):
                 found[place] = replace(other, also=(*other.also, wrong)), others
                 break
         else:
@@ -175,13 +176,17 @@ def _leaf(name: str, args: tuple[int, ...]) -> float:
 
 class _Maker:
     def __init__(self, made: Made) -> None:
+        # Every action is bound once, so that none is taken for another.
+        self.whole = unfolded(made.loss, {}, made.policy.name)
+        cases = Cases({}, made.policy.name)
+        found = turned(regrouped(self.whole), made.policy)
+        self.turned = [each._replace(loss=cases.split(each.loss)) for each in found]
+        self.made = made = made.among(cases)
         self.policy = made.policy
         self.action = made.action
         self.equal = made.equal
         self.names = {given.symbol: given.name for given in made.variant.givens}
         self.chosen = {g.symbol: 1 for g in made.variant.givens if g.kind is Kind.INDEX}
-        # Every action is bound once, so that none is taken for another.
-        self.whole = unfolded(made.loss, {}, made.policy.name)
         self.options = list(self._options(made))
         self.free = frozenset(free_indices(self.whole))
         self.places = list(places(self.whole, self.policy))
@@ -220,6 +225,8 @@ class _Maker:
                 yield from kind(place)
         yield from self._unused()
         yield from self._stopped()
+        for each in self.turned:
+            yield self._of_loss(each.code, each.said, each.loss, _text(each.part))
         for place in moving:
             yield from self._unweighted(place)
         for part, put in occurrences(self.whole, self.policy):
@@ -337,12 +344,12 @@ class _Maker:
 
     def _reversed(self, place: Place) -> Iterator[_Draft]:
         """Yield a divergence the other way round."""
-        for turned in self._turned(self._settled(place.alone)):
-            loss = total((self._settled(place.put(ZERO)), turned))
+        for other in self._other_way(self._settled(place.alone)):
+            loss = total((self._settled(place.put(ZERO)), other))
             said = f"the divergence is the wrong way round in {_text(place.alone)}"
             yield _Draft("forward-kl", said, partial(self._slope, loss), _text(place.alone))
 
-    def _turned(self, term: Expr) -> Iterator[Expr]:
+    def _other_way(self, term: Expr) -> Iterator[Expr]:
         """Yield c sum pi (log pi - log rho) for -c sum rho log pi, and the other way round."""
         for place, factor in enumerate(factors_of(term)):
             if not isinstance(factor, Sum) or factor.skip:

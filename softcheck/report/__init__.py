@@ -43,6 +43,11 @@ class Renderer:
 
     name: OutputFormat
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether it shows pictures, which are collected while a case is verified."""
+        return self.name == "html"
+
     def verification(self, report: Report, style: Style) -> str:
         """Render the report of `verify`."""
         rendered: str = self._module.verification(report, style)

@@ -2,7 +2,7 @@
 
 import re
 
-_URL = re.compile(r"(^|::)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL = re.compile(r"(^|::)[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # one letter is a drive
 _USER = re.compile(r"(?<=://)[^/?#]*@")
 _QUERY = re.compile(r"[?#](?:(?!::).)*", re.DOTALL)
 

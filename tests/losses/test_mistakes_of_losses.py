@@ -54,11 +54,15 @@ class State:
             self.tensors[region.name] = (left <= right).double().expand(ACTIONS)
 
     def _clip(self, seed):
-        """Take a ratio of policies far from 1, on either side, for either sign of an advantage."""
+        """Take a ratio of policies far from 1, on either side, for either sign of an advantage.
+
+        From the fourth seed on it is near 1.
+        """
+        far = 1.7 if seed < 4 else 0.1
         log_pi = torch.log_softmax(torch.tensor(self.theta), 0)[2]
         for given in self.made.variant.givens if self.made.policy.regions else ():
             if given.name.endswith("log_probs"):
-                value = log_pi + (1.7 if seed % 2 else -1.7)
+                value = log_pi + (far if seed % 2 else -far)
             elif given.name == "advantages":
                 value = (0.6 if seed // 2 % 2 else -0.6) * torch.ones((), dtype=torch.float64)
             else:
@@ -162,7 +166,51 @@ def _forward(theta, x):
     return -x["beta"] * (rho * _log(theta)).sum()
 
 
+def _min(x, y):
+    return torch.min(x, y)
+
+
+def _max(x, y):
+    return torch.max(x, y)
+
+
+def _clip(r, c):
+    return r.clamp(1 - c, 1 + c)
+
+
+def _surrogate(theta, x, *, least=_min, clip=_clip, inverted=False):
+    apart = _log(theta)[2] - x["old_log_probs"]
+    r, a = (-apart if inverted else apart).exp(), x["advantages"]
+    bonus = x["entropy_coef"] * (_pi(theta) * _log(theta)).sum()
+    return -least(r * a, clip(r, x["clip"]) * a) + bonus
+
+
+def _grpo(theta, x, *, k):
+    return _surrogate(theta, x) + x["beta"] * k(_log(theta)[2] - x["ref_log_probs"])
+
+
 MISTAKEN = [
+    ("ppo-clip-0", "clip-side", "min(", "", lambda t, x: _surrogate(t, x, least=_max)),
+    ("ppo-clip-0", "clip-side", "clip(", "",
+     lambda t, x: _surrogate(t, x, clip=lambda r, c: _max(_max(r, 1 - c), 1 + c))),
+    ("ppo-clip-0", "clip-side", "clip(", "",
+     lambda t, x: _surrogate(t, x, clip=lambda r, c: r.clamp(1 - c, 1 - c))),
+    ("ppo-clip-0", "clip-side", "max(", "",
+     lambda t, x: _surrogate(t, x, clip=lambda r, c: r.clamp(1 + c, 1 + c))),
+    ("ppo-clip-0", "clip-missing", "min(", "",
+     lambda t, x: _surrogate(t, x, clip=lambda r, c: r)),
+    ("ppo-clip-0", "clip-missing", "min(", "",
+     lambda t, x: _surrogate(t, x, least=lambda _, clipped: clipped)),
+    ("ppo-clip-0", "clip-missing", "max(", "",
+     lambda t, x: _surrogate(t, x, clip=lambda r, c: _min(r, 1 + c))),
+    ("ppo-clip-0", "clip-missing", "clip(", "",
+     lambda t, x: _surrogate(t, x, clip=lambda r, c: _max(r, 1 - c))),
+    ("ppo-clip-0", "ratio-inverted", "min(", "", lambda t, x: _surrogate(t, x, inverted=True)),
+    ("grpo-0", "forward-kl", "exp(m", "", lambda t, x: _grpo(t, x, k=lambda d: d.exp() - d - 1)),
+    ("grpo-0", "other-estimate", "exp(m", "", lambda t, x: _grpo(t, x, k=lambda d: d**2 / 2)),
+    ("grpo-0", "other-estimate", "exp(m", "", lambda t, x: _grpo(t, x, k=lambda d: d)),
+    ("grpo-0", "term-missing", "β exp(m", "0",
+     lambda t, x: _grpo(t, x, k=lambda d: (-d).detach().exp() + d - 1)),
     ("sac-0", "entropy-without-gradient", "", "0", lambda t, x: _sac(t, x, alpha=0.0)),
     ("sac-0", "entropy-sign-flipped", "", "−1", lambda t, x: _sac(t, x, alpha=-x["alpha"])),
     ("sac-0", "missing-alpha", "", "1 / α", lambda t, x: _sac(t, x, alpha=1.0)),
@@ -220,8 +268,8 @@ MISTAKEN = [
 
 @pytest.mark.parametrize(("key", "code", "term", "factor", "mistaken"), MISTAKEN)
 def test_a_mistake_has_the_gradient_of_the_mistaken_code(key, code, term, factor, mistaken):
-    state = State(VARIANTS[key])
-    autograd = state.autograd(lambda theta: mistaken(theta, state.tensors))
+    states = [State(VARIANTS[key], seed) for seed in range(8)]
+    autograd = [each.autograd(lambda theta, x=each.tensors: mistaken(theta, x)) for each in states]
     found = [
         wrong
         for wrong in LISTED[key]
@@ -229,7 +277,7 @@ def test_a_mistake_has_the_gradient_of_the_mistaken_code(key, code, term, factor
             (each.code, each.factor) == (code, factor) and term in each.term
             for each in _everything(wrong)
         )
-        and _near(state.of(wrong.slope), autograd)
+        and all(map(_near, [state.of(wrong.slope) for state in states], autograd))
     ]
     assert len(found) == 1
 
@@ -283,7 +331,7 @@ def _each_stop_is_known(made, listed):
 
 @pytest.mark.parametrize("key", VARIANTS)
 def test_no_mistake_is_the_right_gradient_and_no_two_are_the_same(key):
-    states = [State(VARIANTS[key], seed) for seed in range(4)]
+    states = [State(VARIANTS[key], seed) for seed in range(8)]
     right = np.stack([state.detached(None)[0] for state in states])
     made = [np.stack([state.of(w.slope) for state in states]) for w in LISTED[key]]
     for place, one in enumerate(made):

@@ -84,3 +84,78 @@ NO_BASELINE = Mistake(
     needs=_OF_A_FORMULA,
     planted=None,
 )
+
+CLIP_SIDE = Mistake(
+    code="clip-side",
+    phrase="a minimum, a maximum or a clip is on the wrong side",
+    what=(
+        "The gradient is that of the loss with a maximum for a minimum, or with a bound of the "
+        "other sign: other states are clipped than should be. The report says which."
+    ),
+    wrong="G = dL'/dtheta, L' the loss with the other one",
+    right="T = dL/dtheta",
+    wrong_line="loss = -torch.max(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
+    right_line="loss = -torch.min(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)
+
+CLIP_MISSING = Mistake(
+    code="clip-missing",
+    phrase="a minimum, a maximum or a clip is left out",
+    what=(
+        "The gradient is that of the loss with one side of a minimum, maximum or clip alone: it is "
+        "not clipped, on one side only, or always clipped, without the minimum that keeps a step "
+        "back possible. The report says which."
+    ),
+    wrong="G = dL'/dtheta, L' the loss with one side of the minimum",
+    right="T = dL/dtheta",
+    wrong_line="loss = -ratio.clamp(1 - eps, 1 + eps) * adv",
+    right_line="loss = -torch.min(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)
+
+RATIO_INVERTED = Mistake(
+    code="ratio-inverted",
+    phrase="a ratio of two policies is inverted",
+    what="The policy and the other one, such as that which acted, have changed places.",
+    wrong="G = dL'/dtheta, L' the loss with exp(log mu - log pi)",
+    right="T = dL/dtheta, L the loss with exp(log pi - log mu)",
+    wrong_line="ratio = (old_log_probs - log_probs).exp()",
+    right_line="ratio = (log_probs - old_log_probs).exp()",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)
+
+OTHER_ESTIMATE = Mistake(
+    code="other-estimate",
+    phrase="another estimate of the divergence was taken",
+    what=(
+        "From one action, the divergence can be estimated as k1 = d, k2 = d^2 / 2 or "
+        "k3 = exp(-d) - 1 + d, d = log pi - log rho. As losses they differ: the gradient of k1 "
+        "averages to 0, those of k2 and k3 to that of the reverse and the forward divergence."
+    ),
+    wrong="G has dk2/dtheta = d (e - p), e = 1 at the action",
+    right="T has dk3/dtheta = (1 - exp(-d)) (e - p)",
+    wrong_line="kl = 0.5 * (log_probs - ref_log_probs) ** 2",
+    right_line="d = ref_log_probs - log_probs; kl = d.exp() - d - 1",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)
+
+OTHER_LOSS = Mistake(
+    code="other-loss",
+    phrase="it is another of the losses that come with softcheck",
+    what=(
+        "The gradient, or the value of the loss, is that of another loss, made of the arrays that "
+        "are there. The report says which, and which array stands for which. If it is meant, say "
+        "so: --loss."
+    ),
+    wrong="G = dL'/dtheta, or the loss dumped is L'",
+    right="T = dL/dtheta",
+    wrong_line="loss = -advantages * log_probs  # said to be ppo-clip",
+    right_line="loss = -torch.min(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
+    needs=_OF_A_FORMULA,
+    planted=None,
+)

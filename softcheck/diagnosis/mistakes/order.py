@@ -6,8 +6,8 @@ from math import log2
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import of_whole, right, true_gradient, usual
-from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Need, Planted, Read
+from softcheck.diagnosis.mistakes.parts import planted, true_gradient
+from softcheck.diagnosis.mistakes.record import ANY_DATA, Mistake, Move, Need, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,32 +15,20 @@ if TYPE_CHECKING:
     import numpy as np
 
     from softcheck.diagnosis.mistakes.parts import Tables
-    from softcheck.diagnosis.mistakes.record import Parts
     from softcheck.diagnosis.view import Numbers, View
     from softcheck.gradient.policy import Entries
 
 _COMPARED = 2**21  # entries that may be compared to find the order of states
 
 
-def _with_rounding(whole: View) -> Tables:
-    made = right(whole)
-    return made.a, made.b, made.weight * (whole.rough_q + whole.rough_log)
-
-
-def _placed(view: View, tables: Callable[[View], Tables]) -> Parts:
-    """Return parts that have moved together with their rounding."""
-    a, b, rounding = of_whole(view, tables)
-    return usual(view, a, b, abs(rounding) / (view.rough_q + view.rough_log))
-
-
-def _swapped(whole: View) -> Tables:
+def _swapped(_: View, tables: Tables) -> Tables:
     """States and actions swapped, where there are as many of both."""
-    return tuple(table.T.copy() for table in _with_rounding(whole))
+    return tuple(table.T.copy() for table in tables)
 
 
-def _swapped_in_memory(whole: View) -> Tables:
+def _swapped_in_memory(_: View, tables: Tables) -> Tables:
     """Actions-first numbers that are read as states-first."""
-    return tuple(table.reshape(table.T.shape).T.copy() for table in _with_rounding(whole))
+    return tuple(table.reshape(table.T.shape).T.copy() for table in tables)
 
 
 TRANSPOSED = Mistake(
@@ -51,29 +39,24 @@ TRANSPOSED = Mistake(
     wrong_line="np.save('grad.npy', grad.T)",
     right_line="np.save('grad.npy', grad)",
     needs=SEVERAL_STATES,
-    formulas=(
-        Formula(
-            lambda view: _placed(view, _swapped),
-            applies=lambda view: view.shared.states == view.shared.actions,
-        ),
-        Formula(lambda view: _placed(view, _swapped_in_memory), "in memory"),
+    moves=(
+        Move(_swapped, applies=lambda view: view.shared.states == view.shared.actions, whole=True),
+        Move(_swapped_in_memory, "in memory", whole=True),
     ),
-    whole=True,
-    planted=Planted(in_parts=False),
+    every_loss=True,
+    planted=Planted(planted(_swapped_in_memory), in_parts=False),
 )
 
 
-def _shifted_actions(shift: int) -> Callable[[View], Parts]:
+def _shifted_actions(shift: int) -> Callable[[View, Tables], Tables]:
     """T(a - k): every action's number stands further on."""
 
-    def parts(view: View) -> Parts:
+    def of(_: View, tables: Tables) -> Tables:
         import numpy as np
 
-        made = right(view)
-        a, b, weight = (np.roll(x, shift, axis=0) for x in (made.a, made.b, view.p))
-        return usual(view, a, b, weight)
+        return tuple(np.roll(table, shift, axis=0) for table in tables)
 
-    return parts
+    return of
 
 
 SHIFTED_ACTIONS = Mistake(
@@ -87,21 +70,17 @@ SHIFTED_ACTIONS = Mistake(
     wrong_line="grad = grad.roll(1, -1)",
     right_line="dump q, logits and grad with one order of actions",
     needs=Need(ANY_DATA.words, lambda view: view.shared.actions > 1),
-    formulas=tuple(Formula(_shifted_actions(shift), f"by {shift:+d}") for shift in (1, -1, 2, -2)),
+    moves=tuple(Move(_shifted_actions(shift), f"by {shift:+d}") for shift in (1, -1, 2, -2)),
+    every_loss=True,
+    planted=Planted(planted(_shifted_actions(1))),
 )
 
 
-def _permuted(whole: View) -> Tables:
+def _permuted(whole: View, tables: Tables) -> Tables:
     """The states in another order: those of G and of the right gradient are matched by size."""
-    true, factor = true_gradient(whole), whole.e.factor
-    parts = _with_rounding(whole)
-    origin = _matched(true, whole.grad, abs(parts[2] * factor) + abs(true))
-    return tuple((part * factor)[:, origin] / factor for part in parts)
-
-
-def _permuted_states(view: View) -> Parts:
-    """T(order(s))."""
-    return _placed(view, _permuted)
+    true = sum(tables[:-1], start=0.0 * tables[0])
+    origin = _matched(true, whole.grad, tables[-1] + abs(true))
+    return tuple(table[:, origin] for table in tables)
 
 
 def _matched(true: Entries, grad: Entries, size: Entries) -> Numbers:
@@ -145,13 +124,47 @@ PERMUTED_STATES = Mistake(
     wrong_line="q, logits = dump(batch); grad = dump(shuffle(batch))",
     right_line="dump q, logits and grad of one batch, in one order",
     needs=SEVERAL_STATES,
-    formulas=(
-        Formula(
-            _permuted_states,
-            applies=lambda view: SEVERAL_STATES.met(view) and bool(view.e.factor.all()),
+    moves=(
+        Move(
+            _permuted,
             read=Read(bits=lambda view: view.wrong_states * log2(view.shared.states)),
+            whole=True,
         ),
     ),
-    whole=True,
+    every_loss=True,
     planted=Planted(_plant_permuted, in_parts=False),
+)
+
+_OF_LABELS = Need("it is looked for in losses of labels or actions", lambda _view: False)
+
+SHIFTED_LABELS = Mistake(
+    code="shifted-labels",
+    phrase="the labels, or actions, are those of other states",
+    what=(
+        "The gradient is right for the labels of the state before or behind: the shift between a "
+        "token and its next one was forgotten, or made twice. Or every label is one more or less: "
+        "they count from 1. At the edge, where the label is not in the data, it was read off the "
+        "gradient."
+    ),
+    wrong="G_i = T_i with the label of i - 1 or i + 1, or with j_i + 1 or j_i - 1",
+    right="G_i = T_i with the label j_i",
+    wrong_line="loss = F.cross_entropy(logits.flatten(0, 1), tokens.flatten())",
+    right_line="loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())",
+    needs=_OF_LABELS,
+    planted=None,
+)
+
+OTHER_LABELS = Mistake(
+    code="other-labels",
+    phrase="the labels, or actions, are others than those given",
+    what=(
+        "The gradient of each state is right for some label: which one was read off the gradient. "
+        "The batch was shuffled between two dumps, or actions were drawn again."
+    ),
+    wrong="G_i = T_i with another label",
+    right="G_i = T_i with the label j_i",
+    wrong_line="actions = dist.sample(); log_pi = dist.log_prob(dist.sample())",
+    right_line="actions = dist.sample(); log_pi = dist.log_prob(actions)",
+    needs=_OF_LABELS,
+    planted=None,
 )

@@ -5,6 +5,7 @@ With p = pi, l = log pi, J(w) = p (w - sum p w) and E the mean under p.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from softcheck.diagnosis.mistakes.record import Formula, Parts
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from softcheck.diagnosis.mistakes.record import Planter
+    from softcheck.diagnosis.mistakes.record import Move, Planter
     from softcheck.diagnosis.view import Laid, View
     from softcheck.gradient.policy import Entries, PerState
 
@@ -83,6 +84,42 @@ def at(x: float, y: float) -> Planter:
 
     def plant(view: View, _: np.random.Generator) -> Entries:
         return gradient(view, right(view), x, y)
+
+    return plant
+
+
+def of_move(move: Move) -> Formula:
+    """Return what a move makes of Eq. (6)."""
+
+    def parts(view: View) -> Parts:
+        import numpy as np
+
+        tables = _moved(move)
+        a, b, rounding = of_whole(view, tables) if move.whole else tables(view)
+        # What multiplies the loss of a state may have moved too, or be 0.
+        unit = view.shared.reduction
+        weight = abs(rounding) / (view.rough_q + view.rough_log) / unit
+        return Parts(a / unit, b / unit, weight, view, np.full_like(view.e.factor, unit))
+
+    return Formula(parts, move.variant, cost=move.cost, read=move.read)
+
+
+@cache
+def _moved(move: Move) -> Callable[[View], Tables]:
+    def tables(view: View) -> Tables:
+        made, factor = right(view), view.e.factor
+        rounding = made.weight * (view.rough_q + view.rough_log) * abs(factor)
+        return move.of(view, (made.a * factor, made.b * factor, rounding))
+
+    return tables
+
+
+def planted(of: Callable[[View, Tables], Tables]) -> Planter:
+    """Return what plants a move that takes nothing from the gradient."""
+
+    def plant(view: View, _: np.random.Generator) -> Entries:
+        true = true_gradient(view)
+        return of(view, (true, abs(true)))[0]
 
     return plant
 

@@ -6,13 +6,13 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import at, gradient, right, scaled, true_gradient
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read, Turn
+from softcheck.diagnosis.mistakes.parts import at, scaled, true_gradient
+from softcheck.diagnosis.mistakes.record import Mistake, Move, Planted, Read, Turn
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from softcheck.diagnosis.mistakes.record import Parts
+    from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries
 
@@ -79,15 +79,14 @@ LOSS_SCALED = Mistake(
 )
 
 
-def _clipped(view: View) -> Parts:
+def _clipped(view: View, tables: Tables) -> Tables:
     """T clipped to [-c, c], c the largest entry of G: `clip_grad_value_`."""
     import numpy as np
 
-    made = right(view)
-    true = np.abs(gradient(view, made))
+    true = np.abs(sum(tables[:-1], start=0.0 * tables[0]))
     kept = np.minimum(1.0, view.shared.largest / true)
     kept[true == 0.0] = 1.0
-    return made._replace(a=made.a * kept, b=made.b * kept, weight=made.weight * kept)
+    return tuple(table * kept for table in tables)
 
 
 def _plant_clipped(view: View, _: np.random.Generator) -> Entries:
@@ -108,8 +107,8 @@ CLIPPED_GRADIENT = Mistake(
     wrong="G = max(-c, min(c, T))",
     wrong_line="clip_grad_value_([logits], c); dump(grad=logits.grad)",
     right_line="dump(grad=logits.grad); clip_grad_value_(parameters, c)",
-    formulas=(
-        Formula(
+    moves=(
+        Move(
             _clipped,
             applies=lambda view: 0.0 < view.shared.largest < inf,
             cost=2.0,
@@ -117,15 +116,15 @@ CLIPPED_GRADIENT = Mistake(
         ),
     ),
     turn=Turn.READ,
+    every_loss=True,
     planted=Planted(_plant_clipped, in_parts=False),
 )
 
 
-def _scaled_by_state(view: View) -> Parts:
+def _scaled_by_state(view: View, tables: Tables) -> Tables:
     """s_i T_i, s_i read off G: weights that were not declared, states dropped or clipped."""
     import numpy as np
 
-    made = right(view)
     _, true, tolerance, _ = view.of_eq_6
     usable = np.isfinite(view.grad) & np.isfinite(tolerance) & (tolerance > 0)
     grad, true = np.where(usable, view.grad, 0.0), np.where(usable, true, 0.0)
@@ -133,7 +132,8 @@ def _scaled_by_state(view: View) -> Parts:
     true, grad = true * weight, grad * weight
     size = (true * true).sum(axis=0)
     scale = np.where(size > 0.0, (true * grad).sum(axis=0) / size, 1.0)
-    return made._replace(factor=view.e.factor * scale)
+    *parts, rounding = tables
+    return (*(part * scale for part in parts), rounding * np.abs(scale))
 
 
 def _plant_scaled_by_state(view: View, generator: np.random.Generator) -> Entries:
@@ -153,10 +153,11 @@ SCALED_BY_STATE = Mistake(
     wrong_line="loss = (weights * loss).mean(); dump(q, logits, grad)",
     right_line="dump(q, logits, grad, weights=weights)",
     needs=SEVERAL_STATES,
-    formulas=(
+    moves=(
         # One state may have a scale of its own too.
-        Formula(_scaled_by_state, applies=lambda _: True, cost=6.0, read=Read(numbers=1)),
+        Move(_scaled_by_state, applies=lambda _: True, cost=6.0, read=Read(numbers=1)),
     ),
     turn=Turn.READ,
+    every_loss=True,
     planted=Planted(_plant_scaled_by_state, in_parts=False),
 )

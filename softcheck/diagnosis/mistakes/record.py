@@ -131,6 +131,29 @@ class Formula:
     code: str = ""
 
 
+@dataclass(frozen=True)
+class Move:
+    """What a mistake makes of a right gradient, of whatever loss: other places, other weights.
+
+    Attributes
+    ----------
+    of : callable
+        From a view and tables of its states, (actions, rows) each, to what becomes of them. The
+        right gradient is the sum of all but the last, which is a bound on its rounding.
+    variant, applies, cost, read
+        As those of `Formula`.
+    whole : bool
+        Whether its view and tables are of the whole case.
+    """
+
+    of: Callable[[View, tuple[Entries, ...]], tuple[Entries, ...]]
+    variant: str = ""
+    applies: Callable[[View], bool] | None = None
+    cost: float = 1.0
+    read: Read = NOTHING
+    whole: bool = False
+
+
 class Shown(NamedTuple):
     """A quantity on the way to the gradient, and what the mistake makes of it.
 
@@ -167,7 +190,7 @@ class Mistake:
     """All that is known of one mistake.
 
     The sieve needs of it `scale`, `ratio` and `flips`, which make the named points of the family
-    G = x (-J(Q)) + y J(log pi), or `formulas` for what is outside of it.
+    G = x (-J(Q)) + y J(log pi), or `formulas` or `moves` for what is outside of it.
 
     Attributes
     ----------
@@ -191,8 +214,11 @@ class Mistake:
     flips : "scale", "ratio" or None
         Which number it turns around, beside what other mistakes do to it.
     formulas : sequence of Formula, or a callable that makes them from a view
+        Of Eq. (6) alone.
+    moves : sequence of Move, or a callable that makes them from a view
+        Of every loss.
     whole : bool
-        Whether it is told from the whole table at once.
+        Whether its formulas are told from the whole table at once.
     every_loss : bool
         Whether it is one of any loss: what is wrong is made of the right gradient alone.
     shows : sequence of Shown
@@ -215,6 +241,7 @@ class Mistake:
     ratio: Callable[[Shared, float], Iterable[float]] | None = None
     flips: Literal["scale", "ratio"] | None = None
     formulas: Sequence[Formula] | Callable[[View], Iterable[Formula]] = ()
+    moves: Sequence[Move] | Callable[[View], Iterable[Move]] = ()
     whole: bool = False
     every_loss: bool = False
     shows: Sequence[Shown] = ()

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES, WEIGHTS
-from softcheck.diagnosis.mistakes.parts import right, true_gradient
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read
+from softcheck.diagnosis.mistakes.parts import planted, right, true_gradient
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Move, Need, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
 
+    from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.mistakes.record import Parts
     from softcheck.diagnosis.view import Shared, View
     from softcheck.gradient.policy import Entries
@@ -92,29 +93,63 @@ WEIGHTS_IGNORED = Mistake(
 )
 
 
-def _kept(by: float) -> Callable[[View], Parts]:
+def _mean_of_means(whole: View, tables: Tables) -> Tables:
+    """T_i w_i / (C sum w) for T_i w_i / sum of all w, C sequences of the last axis of states."""
+    import numpy as np
+
+    weights = np.broadcast_to(whole.given["weights"], whole.states.shape)
+    of_each = weights.reshape(-1, whole.shared.shape[-1])
+    with np.errstate(divide="ignore"):
+        by = 1.0 / (len(of_each) * of_each.sum(axis=-1, keepdims=True)) / whole.shared.reduction
+    by = np.where(of_each != 0.0, by, 0.0).ravel()
+    *parts, rounding = tables
+    return (*(part * by for part in parts), rounding * abs(by))
+
+
+MEAN_OVER_SEQUENCES = Mistake(
+    code="mean-over-sequences",
+    phrase="the mean was taken of each sequence, and then over sequences",
+    what=(
+        "States are [sequence, position], and positions have weights: each sequence was averaged "
+        "by itself, so that a token of a short one counts for more. The mean over all tokens "
+        "divides by their number."
+    ),
+    wrong="G_i = T_i w_i / (C sum of w in its sequence), C sequences",
+    right="G_i = T_i w_i / sum w",
+    wrong_line="loss = ((loss * mask).sum(1) / mask.sum(1)).mean()",
+    right_line="loss = (loss * mask).sum() / mask.sum()",
+    seen="DAPO and Dr. GRPO on the loss of GRPO",
+    needs=Need(
+        "it needs weights and several axes of states",
+        lambda view: WEIGHTS.met(view) and len(view.shared.shape) > 1,
+    ),
+    moves=(Move(_mean_of_means, whole=True),),
+    every_loss=True,
+    planted=Planted(planted(_mean_of_means)),
+)
+
+
+def _kept(by: float) -> Callable[[View, Tables], Tables]:
     """T_i by a factor, and 0 in the states whose gradient is exactly 0."""
 
-    def parts(view: View) -> Parts:
-        import numpy as np
+    def of(view: View, tables: Tables) -> Tables:
+        kept = by * view.grad.any(axis=0)
+        return tuple(table * kept for table in tables)
 
-        kept = np.where(view.grad.any(axis=0), by, 0.0)
-        return right(view)._replace(factor=view.e.factor * kept)
-
-    return parts
+    return of
 
 
-def _states_left_out(view: View) -> Iterator[Formula]:
+def _states_left_out(view: View) -> Iterator[Move]:
     states, zero = view.shared.states, view.shared.zero
     missing = ~view.grad.any(axis=0) & view.wrong_rows
     if zero < states and missing.any():
         # Whether a state is left out is one bit of it.
         read = Read(bits=lambda view: float(view.wrong_states))
         said = f"{zero} of {states}"
-        yield Formula(_kept(1.0), said, read=read)
+        yield Move(_kept(1.0), said, read=read)
         if view.shared.reduction != 1.0:
             by = states / (states - zero)
-            yield Formula(_kept(by), f"{said}, and the mean is over the others", read=read)
+            yield Move(_kept(by), f"{said}, and the mean is over the others", read=read)
 
 
 def _plant_left_out(view: View, generator: np.random.Generator) -> Entries:
@@ -135,6 +170,7 @@ STATES_LEFT_OUT = Mistake(
     wrong_line="loss = loss[~done].mean()",
     right_line="loss = loss.mean()",
     needs=SEVERAL_STATES,
-    formulas=_states_left_out,
+    moves=_states_left_out,
+    every_loss=True,
     planted=Planted(_plant_left_out, in_parts=False),
 )
