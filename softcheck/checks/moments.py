@@ -19,6 +19,8 @@ from softcheck.gradient.policy import Array, Entries, PerState, States, sum_of_p
 from softcheck.gradient.tolerance import Precision
 
 Columns: TypeAlias = Array  # (columns, states)
+Pairs: TypeAlias = Array  # (pairs of terms, ...)
+Square: TypeAlias = Array  # (terms, terms, ...)
 Digits: TypeAlias = Array  # (terms, bins)
 Direction: TypeAlias = Array  # (terms,)
 Products: TypeAlias = Array  # (columns, columns)
@@ -64,7 +66,7 @@ class Layout:
         self.of_error, self.of_pairs, self.sizes, self.shared = map(slice, ends, ends[1:])
         self.moments = slice(ends[0], ends[2])
 
-    def square(self, of_pairs: Array) -> Array:
+    def square(self, of_pairs: Pairs) -> Square:
         """Return `of_pairs` as a symmetric matrix, `(terms, terms, ...)`."""
         terms = self.sizes.stop - self.sizes.start
         square = np.empty((terms, terms, *of_pairs.shape[1:]))
