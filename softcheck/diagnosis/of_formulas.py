@@ -138,19 +138,17 @@ def _explained(
     """Say the best explanation, and what these data cannot tell from it."""
     made, evidence = _as_anchored(explained[0][0], anchor), explained[0][1]
     wrong = profile.failed - profile.infinite
-    mended = f", {evidence.mended} of the {wrong} wrong ones among them"
-    message = f"{_said(made, view)}{say.in_part(case, profile) if made.in_part else ''}: "
-    message += say.reproduces("gradient", evidence.tally, mended)
+    grounds = say.explains(evidence, wrong)
     also = [each.said for each in _every(made)[1:]]
     others = [other for other, _ in explained[1:] if other.cost <= made.cost and other.is_named]
     if also:
-        message += f". No data tell it from: {_listed(also)}"
+        grounds += f". No data tell it from: {_listed(also)}"
     if others:
         beside = _listed([_said(other, view) for other in others])
-        message += f". This data cannot tell it from: {beside}"
-    message += _OF_VALUE[anchor]
+        grounds += f". This data cannot tell it from: {beside}"
+    grounds += _OF_VALUE[anchor]
     if profile.infinite:
-        message += f"; {profile.infinite} entries that are not finite were left out"
+        grounds += f"; {profile.infinite} entries that are not finite were left out"
     said: dict[str, object] = {
         **say.numbers(evidence.tally),
         "mended": evidence.mended,
@@ -168,7 +166,16 @@ def _explained(
         said["states"] = say.rows(case, profile)
     if anchor is not None:
         said["loss_is_right"] = anchor
-    return Diagnosis(code="+".join(made.names), message=message, evidence=said)
+    declare: dict[str, str] | None = {} if made.in_part else None
+    if made.coarse is not None:
+        declare = say.declare_coarse(made.coarse, view)
+    return Diagnosis(
+        code="+".join(made.names),
+        message=_said(made, view) + (say.in_part(case, profile) if made.in_part else ""),
+        grounds=grounds,
+        evidence=said,
+        remedies=say.remedies(made.names, declare),
+    )
 
 
 def _listed(said: Sequence[str]) -> str:
@@ -225,10 +232,10 @@ def _unexplained(
     """Say what can be said where no formula gives the numbers."""
     found, left = factors(on, terms)
     by_term = ", ".join(map(str, found))
-    message = (
-        f"{UNEXPLAINED.phrase}: {profile.failed} of {profile.entries} entries are wrong, in "
-        f"{profile.states} of {case.states} states; nearest is {by_term}, which leaves "
-        f"{100 * left:.2g} % of the gradient's size{_OF_VALUE[anchor]}"
+    grounds = (
+        f"{profile.failed} of {profile.entries} entries are wrong, in {profile.states} of "
+        f"{case.states} states; nearest is {by_term}, which leaves {100 * left:.2g} % of the "
+        f"gradient's size{_OF_VALUE[anchor]}"
     )
     evidence = say.where(case, profile) | {
         "factors": [each._asdict() for each in found],
@@ -236,7 +243,13 @@ def _unexplained(
     }
     if anchor is not None:
         evidence["loss_is_right"] = anchor
-    return Diagnosis(code=UNEXPLAINED.code, message=message, evidence=evidence)
+    return Diagnosis(
+        code=UNEXPLAINED.code,
+        message=UNEXPLAINED.phrase,
+        grounds=grounds,
+        evidence=evidence,
+        remedies=(),
+    )
 
 
 def _of_fit(moments: Moments, wrongs: Sequence[Wrong], summary: str) -> Diagnosis:
@@ -259,10 +272,7 @@ def _of_fit(moments: Moments, wrongs: Sequence[Wrong], summary: str) -> Diagnosi
             codes[_code(term, found, wrongs)] = None
             factors.append({"term": term, "factor": found.value})
     evidence |= factors[0] if len(factors) == 1 else {"factors": factors}
-    phrase = " and ".join(MISTAKES[code].phrase for code in codes)
-    message = f"{phrase}: every entry passes, all of them together do not: {summary}"
-    evidence["codes"] = [*codes]
-    return Diagnosis(code="+".join(codes), message=message, evidence=evidence)
+    return say.of_moments([*codes], summary, evidence)
 
 
 def _code(term: str, found: Parameter, wrongs: Sequence[Wrong]) -> str:
