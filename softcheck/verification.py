@@ -111,10 +111,10 @@ def verify_case(
             diagnosis = name.diagnose(*arguments)
         else:
             from softcheck.diagnosis import of_formulas
-            from softcheck.losses.mistakes import of_variant
+            from softcheck.losses.mistakes import across, of_variant
 
             mistakes, terms = of_variant(case.loss, case.variant)
-            known = (*mistakes, *beside), terms
+            known = (*mistakes, *beside), terms, across(case.loss, case.variant)
             diagnosis = of_formulas.diagnose(*arguments, known)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
         diagnosis = (*diagnosis, *by_value)

@@ -22,15 +22,17 @@ from softcheck.diagnosis.hypothesis import (
 from softcheck.diagnosis.labels import Relabelled, Relabelling, relabellings
 from softcheck.diagnosis.mistakes import moves
 from softcheck.diagnosis.mistakes.generated import TERM_SCALED
+from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES, OTHER_SCALE
 from softcheck.diagnosis.mistakes.record import NOTHING, Move
 from softcheck.diagnosis.mistakes.weights import WEIGHTS_IGNORED
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
+from softcheck.diagnosis.over_states import gradient as gradient_over_states
 from softcheck.diagnosis.points import Number, scales
 from softcheck.diagnosis.sieve import bits_of_choice, coarser, explains, has_marks, reproduces
 from softcheck.diagnosis.states import evaluated
 from softcheck.diagnosis.view import View, dot
-from softcheck.gradient.definition import Program, Term, Wrong
+from softcheck.gradient.definition import Across, Program, Term, Wrong
 from softcheck.gradient.policy import Array, Buffers, Entries
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import Settings
@@ -75,6 +77,8 @@ class Guess:
         What became of the right gradient, if that is the mistake; the parts are that then.
     labels : Relabelling or None
         Where other numbers of actions come from, if they are the mistake; the same.
+    over_states : bool
+        Whether the softmax runs over states; the same.
     """
 
     parts: Sequence[tuple[Program | None, float]]
@@ -88,11 +92,13 @@ class Guess:
     even: bool = False
     move: Move | None = None
     labels: Relabelling | None = None
+    over_states: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether it is a formula with its numbers, and no array has moved or was rounded."""
-        return self.coarse is None and self.move is None and self.labels is None
+        moved = self.move is not None or self.labels is not None or self.over_states
+        return self.coarse is None and not moved
 
     @property
     def read(self) -> Callable[[View], float]:
@@ -130,12 +136,16 @@ class Formulas:
     settings : Settings
     view : View
         With its `raw` block.
+    across : Across or None
+        What the gradient of the loss is made of before the softmax.
     """
 
-    def __init__(self, case: Case, settings: Settings, view: View) -> None:
+    def __init__(
+        self, case: Case, settings: Settings, view: View, across: Across | None = None
+    ) -> None:
         if view.raw is None:
             raise TypeError(view)
-        self.view, self.case = view, case
+        self.view, self.case, self.settings, self.across = view, case, settings, across
         self.relabelled = Relabelled(case, settings, view)
         loss = replace(case.variant, family=None)
         self._e = evaluated(case, settings, view.raw, Buffers(), view.shared, loss)
@@ -150,16 +160,16 @@ class Formulas:
         view = self.view
         value, tolerance = np.zeros_like(view.grad), np.zeros_like(view.grad)
         with np.errstate(all="ignore"):
-            if guess.move is not None:
-                value, tolerance = self.moved(guess.move)
-                value, tolerance = guess.factor * value, abs(guess.factor) * tolerance
+            if guess.move is not None or guess.over_states:
+                found = self.moved(guess.move) if guess.move is not None else self.over_states()
+                value, tolerance = guess.factor * found[0], abs(guess.factor) * found[1]
             elif guess.labels is not None:
                 value, tolerance = self.relabelled.gradient(guess.labels)
             for slope, times in guess.parts if guess.is_plain or guess.coarse else ():
                 e = self._on(slope, times, guess.coarse, even=guess.even)
-                found = sides(e, "gradient")
-                value += found.expected
-                tolerance += found.tolerance
+                right = sides(e, "gradient")
+                value += right.expected
+                tolerance += right.tolerance
             if guess.in_part:
                 _, expected, own, _ = view.of_eq_6
                 value = np.where(view.wrong_rows, value, expected)
@@ -174,6 +184,16 @@ class Formulas:
         with np.errstate(all="ignore"):
             value: Entries = e.gradient * e.factor
         return value
+
+    def over_states(self) -> Tables:
+        """Return the gradient with a softmax over states, and its tolerance."""
+        shared, across = self.view.shared, self.across
+        if across is None:
+            raise TypeError(across)
+        if across not in shared.tables:
+            whole = shared.whole[0]
+            shared.tables[across] = gradient_over_states(self.case, self.settings, whole, across)
+        return tuple(table[:, self.view.states] for table in shared.tables[across])
 
     def moved(self, move: Move) -> Tables:
         """Return what became of the right gradient, and its tolerance."""
@@ -276,6 +296,11 @@ def _suspects(on: Formulas, wrongs: Sequence[Wrong]) -> Iterator[Guess]:
             yield from _unweighted(on, named)
         for code, move in moves(view):
             yield from _moved(on, code, move, named)
+        if SOFTMAX_OVER_STATES.needs.met(view) and view.shared.whole and on.across is not None:
+            for scale, codes in _near(view, on.over_states()[0], named):
+                names = (SOFTMAX_OVER_STATES.code, *codes)
+                cost = NAMED * len(names)
+                yield Guess(((None, scale),), names, cost, over_states=True)
         for labels in relabellings(on.case, view):
             cost = FREE if labels.is_read else NAMED
             yield Guess(((None, 1.0),), (labels.code,), cost, labels=labels)

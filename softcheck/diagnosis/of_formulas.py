@@ -28,7 +28,7 @@ from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.states import part
 from softcheck.diagnosis.states import view as view_of
 from softcheck.diagnosis.view import View
-from softcheck.gradient.definition import Term, Wrong
+from softcheck.gradient.definition import Across, Term, Wrong
 from softcheck.gradient.policy import Buffers
 from softcheck.result import Diagnosis
 from softcheck.settings import Settings
@@ -58,7 +58,7 @@ def diagnose(
     moments: fit.Moments | None,
     masked: int,
     over_blocks: OverBlocks,
-    mistakes: tuple[Sequence[Wrong], Sequence[Term]],
+    mistakes: tuple[Sequence[Wrong], Sequence[Term], Across | None],
 ) -> tuple[Diagnosis, ...]:
     """Name the mistakes behind what failed; nothing where nothing that was dumped failed.
 
@@ -66,8 +66,8 @@ def diagnose(
     ----------
     case, settings, tallies, moments, masked, over_blocks
         As those of `name.diagnose`.
-    mistakes : (sequence of Wrong, sequence of Term)
-        Those of the loss, and its terms.
+    mistakes : (sequence of Wrong, sequence of Term, Across or None)
+        Those of the loss, its terms, and what its gradient is made of before the softmax.
     """
     failed = [name for name in (*DUMPS, "fit") if name in tallies and tallies[name].failed]
     said = list(first_wrong(case, settings, failed, tallies))
@@ -77,8 +77,9 @@ def diagnose(
         return tuple(said)
     spots = [spot for name in failed for spot in tallies[name].spots]
     view = part(case, settings, masked, {spot.state for spot in spots if spot.state is not None})
-    on = Formulas(case, settings, view)
-    tried = survivors(on, *mistakes)[:FEW]
+    wrongs, terms, across = mistakes
+    on = Formulas(case, settings, view, across)
+    tried = survivors(on, wrongs, terms)[:FEW]
 
     def work(raw: RawBlock, buffers: Buffers) -> _Found:
         states = np.arange(raw.start, raw.start + raw.rows)
@@ -86,7 +87,7 @@ def diagnose(
         profile = Profile.of(block)
         if not tried:
             return _Found(profile, [])
-        there = Formulas(case, settings, block)
+        there = Formulas(case, settings, block, across)
         judged = [weighed(block, made, there.predict(made)) for made in tried]
         return _Found(profile, judged)
 
@@ -95,7 +96,7 @@ def diagnose(
         first.merge(other)
     judged = list(zip(tried, first.evidence, strict=True))
     anchor = _anchor(tallies)
-    return (*said, *_of_gradient(case, on, mistakes[1], judged, first.profile, anchor))
+    return (*said, *_of_gradient(case, on, terms, judged, first.profile, anchor))
 
 
 def _of_gradient(
