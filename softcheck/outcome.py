@@ -30,12 +30,16 @@ def case_result(
     """Put the outcome of every check into records."""
     checks = tuple(_check_result(case, settings, *named) for named in tallies.items())
     doubts = _doubts(case, masking)
+    status = _worst(
+        *(check.status for check in checks),
+        *[Status.FAILED] * bool(settings.strict and doubts),
+    )
+    unmet = _unmet(status, settings, diagnosis)
+    if settings.expect is not None:
+        status = Status.FAILED if unmet else Status.PASSED
     return result.Case(
         name=case.name,
-        status=_worst(
-            *(check.status for check in checks),
-            *[Status.FAILED] * bool(settings.strict and doubts),
-        ),
+        status=status,
         loss=result.Loss(
             name=case.loss.name,
             formula=case.variant.formula,
@@ -58,7 +62,7 @@ def case_result(
             if spot.ratio > 1
         ),
         diagnosis=diagnosis,
-        notes=(*doubts, *_asked_for(case, settings), *_allowed(tallies)),
+        notes=(*unmet, *doubts, *_asked_for(case, settings), *_allowed(tallies)),
     )
 
 
@@ -96,6 +100,19 @@ def _dot(mark: Mark) -> dict[str, float]:
 
 def _worst(*statuses: Status) -> Status:
     return max(statuses, key=lambda status: status.severity)
+
+
+def _unmet(
+    status: Status, settings: Settings, diagnosis: tuple[result.Diagnosis, ...]
+) -> tuple[str, ...]:
+    """Return the note that a case did not fail as it must; nothing where it did, or need not."""
+    named = [code for found in diagnosis for code in found.code.split("+")]
+    if settings.expect is None or (status is Status.FAILED and settings.expect in named):
+        return ()
+    found = f"it {status.value}" if status is Status.PASSED else f"it is {status.value}"
+    if status is Status.FAILED:
+        found = f"its mistake was called {', '.join(dict.fromkeys(named)) or 'nothing'}"
+    return (f"it must fail with {settings.expect}, but {found}",)
 
 
 def _doubts(case: Case, masking: Masking) -> list[str]:

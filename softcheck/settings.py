@@ -54,6 +54,7 @@ Source: TypeAlias = Annotated[
     str,
     Meta(min_length=1, description='a loss such as "cross-entropy", "paper.tex::L" or a formula'),
 ]
+Code: TypeAlias = Annotated[str, Meta(min_length=1, description='a code such as "missing-alpha"')]
 Address: TypeAlias = Annotated[
     str, Meta(min_length=1, description='an address such as "tcp://127.0.0.1:8786"')
 ]
@@ -215,6 +216,10 @@ class Settings:
     require_gradient: Annotated[Switch, Option("Refuse a case without a gradient", "Verdict")] = (
         False
     )
+    expect: Annotated[
+        Code | None,
+        Option("The mistake that it must fail with, by its code", "Verdict", "CODE", flag=False),
+    ] = None
     max_findings: Annotated[
         Positive, Option("Findings listed for each check", "Report", "N", variable=True)
     ] = 5
@@ -245,6 +250,7 @@ class Choices(TypedDict, total=False):
     max_findings: int
     strict: bool
     require_gradient: bool
+    expect: str | None
 
 
 class General:

@@ -101,23 +101,19 @@ def verify_case(
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
         from softcheck.diagnosis import other_loss
+        from softcheck.diagnosis.name import diagnose
         from softcheck.losses.others import others
 
-        arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         beside = tuple(others(case.loss, case.variant))
-        if case.roles.is_soft:
-            from softcheck.diagnosis import name
-
-            diagnosis = name.diagnose(*arguments)
-        else:
-            from softcheck.diagnosis import of_formulas
+        mistakes = None
+        if not case.roles.is_soft:
             from softcheck.losses.mistakes import across, of_variant
 
-            mistakes, terms = of_variant(case.loss, case.variant)
-            known = (*mistakes, *beside), terms, across(case.loss, case.variant)
-            diagnosis = of_formulas.diagnose(*arguments, known)
+            wrongs, terms = of_variant(case.loss, case.variant)
+            mistakes = (*wrongs, *beside), terms, across(case.loss, case.variant)
+        arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
-        diagnosis = (*diagnosis, *by_value)
+        diagnosis = (*diagnose(*arguments, mistakes), *by_value)
     made = case_result(case, settings, tallies, masking, diagnosis)
     if context.frame is None or partial.picture is None:
         return made

@@ -60,7 +60,7 @@ def case(name, status, checks, **rest):
         "inputs": (*inputs, result.Input(
             role="alpha", path=None, key="--alpha", dtype="float64", shape=(), sha256=None
         )),
-        "settings": {"alpha": 0.2, "critics": "min", "reduction": "mean", "grad_dtype": None},
+        "settings": {"alpha": 0.2, "critics": "min", "reduction": "mean", "expect": None},
         "states": 3,
         "actions": 4,
         "entries": 12,

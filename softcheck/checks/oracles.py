@@ -14,6 +14,7 @@ from softcheck.gradient.policy import (
     Block,
     Buffers,
     Entries,
+    Number,
     States,
     sum_of_products,
     sum_over_actions,
@@ -73,19 +74,27 @@ def check_descent(e: Evaluation) -> Tally:
     `Kernel.change` says; and where G is off, so is the prediction.
     """
     gradient, bounds, kernel = e.gradient, e.bounds, e.kernel
-    eta = 1.0 / (16.0 * np.maximum(kernel.curvature, TINY))
+    eta = step_against(kernel.curvature)
     step = np.multiply(gradient, -eta, out=e.buffers("value", gradient.shape))
     fall = sum_of_products(gradient, step, e.buffers)
     change, rounding = kernel.change(step, eta * (bounds.slope + 2.0 * U * bounds.total))
-    peak = kernel.peak
-    return e.compare(
-        change,
-        fall,
-        U * rounding + TINY * (1.0 + bounds.size) - fall / 8.0,
-        # At least eta times the sum of scale^2.
-        eta * peak * peak - fall,
-        entries=eta.size,
-    )
+    tolerance, scale = of_fall(fall, eta, U * rounding, bounds.size, kernel.peak)
+    return e.compare(change, fall, tolerance, scale, entries=eta.size)
+
+
+def step_against(curvature: Number) -> Number:
+    """Return eta of `check_descent`."""
+    return 1.0 / (16.0 * np.maximum(curvature, TINY))
+
+
+def of_fall(
+    fall: Number, eta: Number, rounding: Number, size: Number, peak: Number
+) -> tuple[Number, Number]:
+    """Return how far a change may be from `fall`, and the scale of both.
+
+    The scale is at least eta times the sum of that of each entry squared.
+    """
+    return rounding + TINY * (1.0 + size) - fall / 8.0, eta * peak * peak - fall
 
 
 ORACLES: dict[str, Callable[[Evaluation], Tally]] = {

@@ -7,6 +7,7 @@ import numpy as np
 from softcheck.checks.dumps import Expected, dump_tolerance
 from softcheck.diagnosis.mistakes.parts import flat
 from softcheck.diagnosis.mistakes.policy import over_states
+from softcheck.diagnosis.mistakes.record import Move
 from softcheck.diagnosis.states import evaluated
 from softcheck.diagnosis.view import View
 from softcheck.gradient.composed.evaluate import evaluate, softmax_of
@@ -18,20 +19,19 @@ from softcheck.settings import Settings
 from softcheck.tables.case import Case
 
 
-def gradient(
+def move(case: Case, settings: Settings, across: Across) -> Move:
+    """Return what becomes of a gradient whose W, of each state, is `across`."""
+
+    def of(whole: View, _: tuple[Entries, ...]) -> tuple[Entries, ...]:
+        return _gradient(case, settings, whole, across)
+
+    return Move(of, whole=True)
+
+
+def _gradient(
     case: Case, settings: Settings, whole: View, across: Across
 ) -> tuple[Entries, Entries]:
-    """Return W - p sum W, the sum over the first axis of states, and its tolerance.
-
-    Parameters
-    ----------
-    case : Case
-    settings : Settings
-    whole : View
-        All states of the case, with their `raw` block.
-    across : Across
-        W, of each state.
-    """
+    """Return W - p sum W, the sum over the first axis of states, and its tolerance."""
     if whole.raw is None:
         raise TypeError(whole)
     loss = replace(case.variant, family=None)

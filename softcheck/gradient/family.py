@@ -18,6 +18,7 @@ from softcheck.gradient.policy import (
     Buffers,
     Entries,
     Indices,
+    Number,
     PerState,
     Policy,
     Rough,
@@ -38,6 +39,16 @@ from softcheck.gradient.tolerance import (
     scale,
     summation,
 )
+
+
+def of_change(n: float, total: Number, alpha: Number, loose: Number, longest: Number) -> Number:
+    """Return the rounding of a change of the loss, see `Family.change`."""
+    return 3.0 * longest * (total + n * alpha + (2.0 * n + 10.0) * loose)
+
+
+def curvature_of(slope: Number, total: Number, alpha: Number, square: Number) -> Number:
+    """Return at least the norm of the Hessian, see `Family.curvature`."""
+    return 3.0 * (slope + 2.0 * U * total) + alpha + square
 
 
 @dataclass(frozen=True)
@@ -122,8 +133,8 @@ class Family:
         logsumexp, whose errors may cancel in the gradient.
         """
         n, loose = summation(len(step)), self.bounds.of_y + self._size_of_square(1.0)
-        rounding = self.bounds.total + n * self._alpha + (2.0 * n + 10.0) * loose
-        return change(self.terms, step, self.buffers), 3.0 * longest * rounding
+        rounding = of_change(n, self.bounds.total, self._alpha, loose, longest)
+        return change(self.terms, step, self.buffers), rounding
 
     def homogeneous(self) -> Entries:
         """Return half of gradient(2 (q - alpha theta + c), 0, 2 y, 2 zeta), for some c.
@@ -163,8 +174,8 @@ class Family:
         pi^T. Three times the sum of the whole |gradient| also keeps a step of a sixteenth of its
         inverse below 1/48.
         """
-        slope = self.bounds.slope + 2.0 * U * self.bounds.total
-        curvature: States = 3.0 * slope + self._alpha + self._size_of_square(1.0)
+        bounds, square = self.bounds, self._size_of_square(1.0)
+        curvature: States = curvature_of(bounds.slope, bounds.total, self._alpha, square)
         return curvature
 
     def _size_of_square(self, beside: float) -> PerState:

@@ -32,10 +32,12 @@ from softcheck.gradient.policy import (
     Block,
     Buffers,
     Entries,
+    Number,
     PerState,
     Policy,
     States,
     Target,
+    fill,
     sum_of_products,
     sum_over_actions,
 )
@@ -107,20 +109,45 @@ def change(terms: Terms, t: Entries, buffers: Buffers) -> States:
     weight = np.expm1(t, out=buffers("scratch", t.shape))
     weight *= terms.p
     growth = sum_over_actions(weight, buffers)
-    of_log = np.log1p(growth)
-    changed: States = np.zeros_like(growth)
+    reward = entropy = None
     if terms.soft:
         reward = sum_of_products(weight, terms.u, buffers)
         weight += terms.p
         entropy = sum_of_products(weight, t, buffers)
-        quotient = (reward - terms.alpha * entropy) / (1.0 + growth)
-        changed -= quotient + terms.alpha * of_log
+    changed: States = change_of_all(
+        growth, reward, entropy, terms.alpha, terms.total, terms.zeta, terms.logsumexp
+    )
     if terms.target is not None:
-        changed += terms.total * of_log
         changed -= terms.target.sum_with(t, buffers)
-    if terms.zeta is not None:
-        changed += terms.zeta * of_log * (2.0 * terms.logsumexp + of_log)
     return changed
+
+
+def change_of_all(
+    growth: Number,
+    reward: Number | None,
+    entropy: Number | None,
+    alpha: Number,
+    total: Number,
+    zeta: Number | None,
+    logsumexp: Number,
+) -> Number:
+    """Return how much L changes when all logits of a state move by t, but for sum y t.
+
+    Parameters
+    ----------
+    growth, reward, entropy : Number
+        Of the state: sum p e, sum p e u and sum p (1 + e) t with e = exp(t) - 1; the latter two
+        are None where the loss has no q and no alpha.
+    alpha, total, zeta, logsumexp : Number
+        As those of `Terms`.
+    """
+    of_log = np.log1p(growth)
+    changed = total * of_log
+    if zeta is not None:
+        changed = changed + zeta * of_log * (2.0 * logsumexp + of_log)
+    if reward is None:
+        return changed
+    return changed - ((reward - alpha * entropy) / (1.0 + growth) + alpha * of_log)
 
 
 def moved(terms: Terms, t: float, out: Entries, buffers: Buffers) -> Entries:
@@ -130,56 +157,54 @@ def moved(terms: Terms, t: float, out: Entries, buffers: Buffers) -> Entries:
     ----------
     terms : Terms
     t : float
-        |t| <= 2^-24, so that log(1 + d) = d (1 + d (d/3 - 1/2)) to 2^-74 of itself.
+        |t| <= 2^-24.
     out : Entries
         Receives the result: entry (a, s) is that of state s after its logit a was moved.
     buffers : Buffers
     """
-    shape, p = out.shape, terms.p
-    d, scratch = buffers("loss.d", shape), buffers("scratch", shape)
-    np.multiply(p, expm1(t), out=d)
-    if terms.soft:
-        np.multiply(p, terms.alpha * (t * exp(t)), out=out)
-        out -= np.multiply(d, terms.u, out=scratch)
-        out /= np.add(d, 1.0, out=scratch)
-    # Both shares of the logarithm, that of alpha and of Y.
     shares = terms.total - terms.alpha
-    of_log = _logarithm(d, shares if terms.zeta is None else 1.0, scratch)
-    if terms.zeta is not None:
-        # The change of a square is the change times the sum.
-        weight = np.add(of_log, 2.0 * terms.logsumexp, out=d)
-        weight *= terms.zeta
-        weight += shares
-        of_log *= weight
-    if terms.soft:
-        out += of_log
-    else:
-        np.copyto(out, of_log)
+    u, logsumexp = terms.u if terms.soft else None, terms.logsumexp
+    growth, drift = expm1(t), terms.alpha * (t * exp(t))
+    fill(out, change_by_one, terms.p, u, shares, terms.zeta, logsumexp, growth, drift)
     if terms.target is not None:
         terms.target.add_to(out, -t, buffers)
     return out
 
 
-def _logarithm(d: Entries, times: PerState | float, out: Entries) -> Entries:
-    """Return log(1 + d) times a number in `out`, by three terms of its series."""
-    np.multiply(d, times / 3.0, out=out)
-    out -= times / 2.0
-    out *= d
-    out += times
-    out *= d
-    return out
+def change_by_one(
+    p: Number,
+    u: Number | None,
+    shares: Number,
+    zeta: Number | None,
+    logsumexp: Number,
+    growth: Number,
+    drift: Number,
+) -> Number:
+    """Return how much L changes when one logit moves by t, but for y t.
+
+    Parameters
+    ----------
+    p, u : Number
+        Of the entry; u is None where the loss has no q and no alpha.
+    shares : Number
+        Y - alpha, what log(1 + d) is multiplied by.
+    zeta : Number or None
+    logsumexp : Number
+    growth, drift : Number
+        exp(t) - 1, and alpha t exp(t). With |t| <= 2^-24, log(1 + d) is d (1 + d (d/3 - 1/2)) to
+        2^-74 of itself.
+    """
+    d = p * growth
+    of_log = ((d / 3.0 - 0.5) * d + 1.0) * d
+    # The change of a square is the change times the sum.
+    changed = (
+        of_log * shares if zeta is None else of_log * ((of_log + 2.0 * logsumexp) * zeta + shares)
+    )
+    return changed if u is None else (p * drift - d * u) / (d + 1.0) + changed
 
 
 def imaginary(terms: Terms, h: float, out: Entries, buffers: Buffers) -> Entries:
     """Return Im L / h when the logit of an entry moves by i h, one entry at a time.
-
-    Each operation on complex numbers is written as one on their real and one on their imaginary
-    parts, the latter in units of h. As exp(ih) is 1 + ih to 2^-81, d is i p h, and beside u and p
-    nothing real moves: with t = i h and c = p h,
-
-        d u - alpha t (p + d) = alpha h c + i (c u - alpha h p),
-        Im((a + ib) / (1 + ic)) = (b - a c) / (1 + c^2),
-        log(1 + ic) = c^2 / 2 + i c to 2^-81.
 
     Parameters
     ----------
@@ -190,28 +215,38 @@ def imaginary(terms: Terms, h: float, out: Entries, buffers: Buffers) -> Entries
         Receives the result, as that of `moved`.
     buffers : Buffers
     """
-    shape, p = out.shape, terms.p
-    square, scratch = buffers("loss.d", shape), buffers("scratch", shape)
-    np.multiply(p, p, out=square)
-    square *= h * h
-    if terms.soft:
-        quotient = np.multiply(p, terms.u, out=out)
-        quotient -= np.multiply(p, terms.alpha, out=scratch)
-        quotient -= np.multiply(square, terms.alpha, out=scratch)
-        quotient /= np.add(square, 1.0, out=scratch)
     shares = terms.total - terms.alpha
-    if terms.zeta is None:
-        of_log = np.multiply(p, shares, out=scratch)
-    else:
-        # The square of a complex number, whose real part counts twice.
-        of_log = np.add(square, 2.0 * terms.logsumexp, out=scratch)
-        of_log *= terms.zeta
-        of_log += shares
-        of_log *= p
-    if terms.soft:
-        np.subtract(of_log, quotient, out=out)
-    else:
-        np.copyto(out, of_log)
+    u, logsumexp = terms.u if terms.soft else None, terms.logsumexp
+    fill(out, imaginary_by_one, terms.p, u, terms.alpha, shares, terms.zeta, logsumexp, h)
     if terms.target is not None:
         terms.target.add_to(out, -1.0, buffers)
     return out
+
+
+def imaginary_by_one(
+    p: Number,
+    u: Number | None,
+    alpha: Number,
+    shares: Number,
+    zeta: Number | None,
+    logsumexp: Number,
+    h: float,
+) -> Number:
+    """Return Im L / h when one logit moves by i h, but for y.
+
+    Each operation on complex numbers is written as one on their real and one on their imaginary
+    parts, the latter in units of h. As exp(ih) is 1 + ih to 2^-81, d is i p h, and beside u and p
+    nothing real moves: with t = i h and c = p h,
+
+        d u - alpha t (p + d) = alpha h c + i (c u - alpha h p),
+        Im((a + ib) / (1 + ic)) = (b - a c) / (1 + c^2),
+        log(1 + ic) = c^2 / 2 + i c to 2^-81.
+
+    Parameters are those of `change_by_one`.
+    """
+    square = p * p * (h * h)
+    # The square of a complex number, whose real part counts twice.
+    of_log = p * shares if zeta is None else ((square + 2.0 * logsumexp) * zeta + shares) * p
+    if u is None:
+        return of_log
+    return of_log - (p * u - p * alpha - square * alpha) / (square + 1.0)

@@ -5,7 +5,7 @@ sum over actions adds contiguous rows. All arithmetic is float64.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ Entries: TypeAlias = Array  # (actions, rows)
 States: TypeAlias = Array  # (rows,)
 PerState: TypeAlias = Array  # (rows,), or (1,) where all states share it
 Quantity: TypeAlias = Array  # (actions, rows), or (rows,) for what is one number a state
+Number: TypeAlias = Any  # of one entry or state, or an array of them: a formula is written once
 Flags: TypeAlias = NDArray[np.bool_]  # (actions, rows)
 Counts: TypeAlias = NDArray[np.intp]  # (rows,)
 Indices: TypeAlias = NDArray[np.intp]  # of some rows
@@ -32,6 +33,9 @@ LONG = 256
 LINE = 8
 """So many numbers make a cache line. A processor takes a line at a time: where an array begins in
 the middle of one, much of it is read twice."""
+
+_PIECE = 8_192
+"""So many entries at a time go through a formula: what it makes on the way stays in the cache."""
 
 _RUN = 18  # so many terms are added one after the other
 _FEW = 4  # and so many runs of products
@@ -69,6 +73,25 @@ class Buffers:
         made = flat[:size].reshape(shape, order="F" if shape[0] >= LONG else "C")
         self._shaped[name, shape] = made
         return made
+
+
+def fill(out: Entries, formula: Callable[..., Number], *numbers: Number) -> Entries:
+    """Put in `out` what a formula makes of numbers, each `Entries`, `PerState` or one number."""
+    actions, rows = out.shape
+    wide = min(rows, _PIECE)
+    high = max(1, _PIECE // wide)
+
+    def piece(x: Number, of: slice, states: slice) -> Number:
+        if not isinstance(x, np.ndarray) or x.size == 1:
+            return x
+        return x[of, states] if x.ndim == 2 else x[states]
+
+    for left in range(0, rows, wide):
+        states = slice(left, left + wide)
+        for top in range(0, actions, high):
+            of = slice(top, top + high)
+            out[of, states] = formula(*(piece(x, of, states) for x in numbers))
+    return out
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from softcheck.gradient.policy import (
     Buffers,
     Entries,
     Indices,
+    Number,
     PerState,
     Policy,
     States,
@@ -237,21 +238,14 @@ def bounds(
     share = beside / size
     if terms.soft:
         total = sum_over_actions(rounding, buffers)
-        shared = np.maximum(np.abs(policy.value), np.abs(terms.mean))
-        shared *= 2.0 * n + (3.0 if r is None else 4.0)
-        shared += total
-        shared += alpha * (6.0 - 10.0 * reach + 8.0 * policy.log_Z)
-        if r is not None:
-            shared += err - reach * of_r
+        linear = (None, None) if r is None else (of_r, err)
+        shared = common(n, reach, total, policy.value, terms.mean, alpha, policy.log_Z, *linear)
         total += shared
         np.maximum(share, 1.0, out=share)
-        relative = shared + reach * beside
-        relative /= size
-        relative += reach + parts
+        rest = parts + reach
     else:
-        shared, total = err, (reach + log_A) * of_r + err
-        relative = (reach * of_r + err) / size + parts
-    relative += policy.depth * share
+        shared, total, rest = err, (reach + log_A) * of_r + err, parts
+    relative = over_scale(reach, rest, shared, beside, size, policy.depth, share)
     rounding += np.multiply(policy.pi, shared, out=buffers("scratch", shape))
 
     own_each, own_share = weighted, share
@@ -265,7 +259,7 @@ def bounds(
         total = total + parts * of_y
     underflow = np.zeros(1)
     if r is not None or not _is_far_from_underflow(policy, largest, size):
-        underflow = TINY / U * (1.0 + largest + size)
+        underflow = room_for_underflow(largest, size)
         rounding += underflow
         total = total + shape[0] * underflow
         relative += underflow * np.exp(policy.depth + policy.log_Z) / size
@@ -285,6 +279,59 @@ def bounds(
         underflow=underflow,
         own=Error(own_each, own_share),
     )
+
+
+def common(
+    n: float,
+    reach: float,
+    total: Number,
+    value: Number,
+    mean: Number,
+    alpha: Number,
+    log_normaliser: Number,
+    of_r: Number | None,
+    err: Number | None,
+) -> Number:
+    """Return what all entries of a state err by in units of pi U, where a loss has a q or an alpha.
+
+    It is the bracket of E_a in `bounds` without T_a, which `total` has the mean of with |z| + R in
+    place of it. `of_r` and `err` are None where the loss has no y and no zeta.
+    """
+    shared = np.maximum(np.abs(value), np.abs(mean)) * (2.0 * n + (3.0 if err is None else 4.0))
+    shared = shared + total + alpha * (6.0 - 10.0 * reach + 8.0 * log_normaliser)
+    return shared if of_r is None or err is None else shared + (err - reach * of_r)
+
+
+def over_scale(
+    reach: float,
+    parts: float,
+    shared: Number,
+    beside: Number,
+    size: Number,
+    depth: Number,
+    share: Number,
+) -> Number:
+    """Return a bound on E_a over the scale of an entry for all entries of a state, in units of U.
+
+    `share` is `beside` over `size`. Where a loss has a q or an alpha it is at least 1 and `parts`
+    are k + R, for the scale has D as T_a has it.
+    """
+    return (shared + reach * beside) / size + parts + depth * share
+
+
+def err_of_r(
+    n: float, log_actions: float, of_r: Number, of_y: Number, zeta: Number | None, logsumexp: Number
+) -> Number:
+    """Return err of `bounds`, with n_y Y1 in `of_y`."""
+    err = of_r + of_y
+    if zeta is None:
+        return err
+    return err + 2.0 * np.abs(zeta) * (n + 2.0 + 2.0 * (log_actions + np.abs(logsumexp)))
+
+
+def room_for_underflow(largest: Number, size: Number) -> Number:
+    """Return what underflow may take from any entry of a state, in units of U."""
+    return TINY / U * (1.0 + largest + size)
 
 
 class _Linear(NamedTuple):
@@ -312,17 +359,17 @@ def _linear(
         return _Linear(none, none, none, none, none)
     of_r = np.abs(r)
     of_y = of_square = own = none
-    err = of_r
+    summed: PerState = none
     if size_of_y is not None:
         of_y = size_of_y.total(buffers)
         added = 0.0 if size_of_y.uniform is None else 3.0
-        err = err + (added if size_of_y.dense is None else n) * of_y
+        summed = (added if size_of_y.dense is None else n) * of_y
         own = np.abs(terms.total)
     if zeta is not None:
         weight, logsumexp = np.abs(zeta), np.abs(terms.logsumexp)
         of_square = 2.0 * weight * (np.abs(policy.highest) + policy.log_Z)
-        err = err + 2.0 * weight * (n + 2.0 + 2.0 * (log_A + logsumexp))
         own = own + weight * (2.0 * logsumexp + 6.0)
+    err = err_of_r(n, log_A, of_r, summed, zeta, terms.logsumexp)
     return _Linear(of_r, of_y, of_square, err, own)
 
 

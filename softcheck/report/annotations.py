@@ -25,6 +25,7 @@ from softcheck.report.words import (
     noted,
     reservations,
     sentence,
+    undecided,
     without_gradient,
 )
 from softcheck.result import (
@@ -46,6 +47,7 @@ RULES = {
     "inconclusive": Status.INCONCLUSIVE.advice,
     "failed": Status.FAILED.advice,
     "strict": "There is a note, which --strict does not allow.",
+    "expected": "It must fail with a certain mistake, and did not.",
     "no-gradient": "No gradient was given, so none was verified.",
     "refuted": Verdict.REFUTED.advice,
     "unknown": Verdict.UNKNOWN.advice,
@@ -148,7 +150,7 @@ def _case(case: Case, error: str | None) -> Annotation:
     said += map(judged, wrong)
     said += map(finding, case.findings)
     said += [*map(noted, case.notes), loss_of(case)]
-    title = f"{names_of(wrong) or 'a note, under --strict:'} {case.status.value}{of_what}"
+    title = f"{names_of(wrong) or f'{undecided(case)}:'} {case.status.value}{of_what}"
     return Annotation("error", _rule(case), file, line, None, title, said, case.name)
 
 
@@ -156,7 +158,9 @@ def _rule(case: Case) -> str:
     """Return what a case breaks: the best explanation of its failure, or how it ended."""
     if case.diagnosis:
         return case.diagnosis[0].code
-    return case.status.value if deciding(case) else "strict"
+    if deciding(case):
+        return str(case.status.value)
+    return "expected" if case.settings["expect"] else "strict"
 
 
 def _origin(case: Case) -> tuple[str, int | None, str]:

@@ -13,6 +13,7 @@ from softcheck.report import Style
 from softcheck.report import derive_words as derived
 from softcheck.report import loss_words as losses
 from softcheck.report.words import (
+    as_expected,
     deciding,
     errors_of,
     explained,
@@ -21,6 +22,7 @@ from softcheck.report.words import (
     name,
     noted,
     sentence,
+    undecided,
     without_gradient,
 )
 from softcheck.result import (
@@ -93,7 +95,7 @@ def _suite(case: Case, error: str | None) -> TestSuite:
     for check in case.checks:
         said = [finding(found) for found in case.findings if found.check == check.name]
         reason = sentence(check.reason)
-        if check.status is Status.PASSED:
+        if check.status is Status.PASSED or as_expected(case):
             tests.append(_test(check.name))
         else:
             failure = Failure(reason, check.status.value)
@@ -101,8 +103,14 @@ def _suite(case: Case, error: str | None) -> TestSuite:
     if without_gradient(case):
         tests.append(_test("gradient", Skipped("no gradient was given")))
     if case.status is not Status.PASSED and not deciding(case):
-        failure = Failure("a note, under --strict", case.status.value)
-        tests.append(_test("strict", failure, *map(sentence, case.notes)))
+        failure = Failure(undecided(case), case.status.value)
+        tests.append(
+            _test(
+                "expected" if case.settings["expect"] else "strict",
+                failure,
+                *map(sentence, case.notes),
+            )
+        )
     notes = [*map(noted, case.notes)]
     return _made(name(case.name), tests, [grounds(case), *notes])
 

@@ -15,6 +15,7 @@ from softcheck.report import loss_words as losses
 from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
+    advice,
     by_severity,
     deciding,
     declared,
@@ -200,10 +201,10 @@ def _givens(report: Derivation) -> str:
 
 def _details(case: Case, error: str | None) -> str:
     """Return the section of a case: diagnosis, checks, why they did not pass, findings, notes."""
-    parts = [f"\n### {_code(name(case.name))}: {case.status.value}{reserved(case)}\n"]
+    parts = [f"\n### {_code(name(case.name))}: {case.status.value}{_text(reserved(case))}\n"]
     if error is not None:
         return f"{parts[0]}\n{_text(error)}\n"
-    parts.append(f"\n{declared(case)}. {case.status.advice}\n")
+    parts.append(f"\n{declared(case)}. {advice(case)}\n")
     parts += [f"\n{_code(line)}\n" for line in (*loss_lines(case), *dumped(case))]
     parts.append(_bullets([explained(diagnosis) for diagnosis in case.diagnosis], "diagnoses"))
     parts.append(_checks(case.checks))

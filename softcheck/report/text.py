@@ -14,6 +14,7 @@ from softcheck.report.console import console_on, print_line
 from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
+    advice,
     declared,
     dumped,
     explained,
@@ -134,7 +135,7 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
         return
     print_line(console, _verdict(case.status), f"  {name(case.name)}{reserved(case)}")
     if case.status is Status.ERROR:
-        print_line(console, f"  {case.status.advice}\n")
+        print_line(console, f"  {advice(case)}\n")
         return
     said = "\n".join(f"  {line}" for line in (declared(case), *loss_lines(case), *dumped(case)))
     print_line(console, said)
@@ -157,7 +158,7 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
         print_line(console, f"\n{explained(diagnosis)}.")
     for note in case.notes:
         print_line(console, f"\n{noted(note)}")
-    print_line(console, f"\n{case.status.advice}\n")
+    print_line(console, f"\n{advice(case)}\n")
 
 
 def _check_row(check: Check) -> tuple[Text | str, ...]:

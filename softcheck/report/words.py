@@ -122,6 +122,27 @@ def loss_lines(case: Case) -> tuple[str, ...]:
     )
 
 
+def advice(case: Case) -> str:
+    """Return what the verdict on a case means for its reader."""
+    return (
+        "It failed with the mistake that it must have."
+        if as_expected(case)
+        else (case.status.advice)
+    )
+
+
+def as_expected(case: Case) -> bool:
+    """Return whether a case passed because it failed with the mistake that was expected."""
+    return case.status is Status.PASSED and any(
+        check.status is Status.FAILED for check in case.checks
+    )
+
+
+def undecided(case: Case) -> str:
+    """Return why a case failed where no check of it did."""
+    return "not as expected" if case.settings["expect"] else "a note, under --strict"
+
+
 def dumped(case: Case) -> tuple[str, ...]:
     """Return which line of code dumped a case, where it says so."""
     origin = case.dumped_by
@@ -171,6 +192,8 @@ def reservations(case: Case) -> tuple[str, ...]:
     if case.status is not Status.PASSED:
         return ()
     said = []
+    if as_expected(case):
+        said.append(f"failed as expected: {name(case.settings['expect'])}")
     if without_gradient(case):
         under_test = {role.check for role in ROLES.values()}
         itself = (case.loss and case.loss.equation) or "the formula"
@@ -221,6 +244,7 @@ def tally(report: Report) -> str:
     passed = [case for case in report.cases if case.status is Status.PASSED]
     parts = {
         "passed": counts.passed,
+        "of these failed as expected": sum(map(as_expected, passed)),
         "of these without a gradient": sum(map(without_gradient, passed)),
         "of these blind in part": sum(1 for case in passed if blind_in_part(case)),
         "failed": counts.failed,

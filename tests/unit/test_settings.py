@@ -51,7 +51,7 @@ def test_a_report_shows_what_its_verdict_depends_on_in_the_order_of_version_1():
     (case,) = verify(**CASE, samples=3, strict=True).cases
     assert list(case.settings) == [
         "alpha", "critics", "action_axis", "reduction", "weights", "compute_dtype", "grad_dtype",
-        "tolerance_factor", "samples", "seed", "strict", "require_gradient",
+        "tolerance_factor", "samples", "seed", "strict", "require_gradient", "expect",
     ], "a setting under the heading Verdict is reported: write its name down here"  # fmt: skip
     shown = case.settings
     assert (shown["alpha"], shown["samples"], shown["strict"]) == (0.25, 3, True)

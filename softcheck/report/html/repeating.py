@@ -63,5 +63,5 @@ def _settings(case: Case, *numbers: str) -> Iterator[str]:
         yield from ("--action-axis", str(axis))
     for name, setting in settings_of(Settings).items():
         value = case.settings.get(name, setting.default)
-        if value != setting.default:
+        if value != setting.default and setting.option.flag:
             yield from [setting.flag] if setting.is_switch else [setting.flag, str(value)]

@@ -18,6 +18,7 @@ from softcheck.report.html import maths, page, plots, repeating
 from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
+    advice,
     by_severity,
     deciding,
     declared,
@@ -25,10 +26,10 @@ from softcheck.report.words import (
     errors_of,
     explained,
     finding_row,
-    grounds,
     index,
     judged,
     name,
+    names_of,
     noted,
     reservations,
     resolution,
@@ -82,8 +83,7 @@ def page_of(report: Report) -> str:
         (
             h.a(href=f"#case-{at}")[name(case.name)] if at < len(sections) else name(case.name),
             page.verdict(case.status),
-            h.code[case.diagnosis[0].code] if case.diagnosis else "",
-            grounds(case),
+            _gist(case),
         )
         for at, case in enumerate(cases[:_CASES])
     ]
@@ -91,12 +91,20 @@ def page_of(report: Report) -> str:
         f"{report.status.value}: {tally(report)}",
         report.tool,
         page.banner(report.status, f"{tally(report)}."),
-        page.table(("case", "verdict", "found", "grounds"), rows),
+        page.table(("case", "verdict", "grounds"), rows),
         page.left_out(max(0, len(cases) - _CASES), "cases"),
         sections,
         page.left_out(len(cases) - len(sections), "cases with their details"),
         _losses(cases[: len(sections)]),
     )
+
+
+def _gist(case: Case) -> str:
+    """Return what there is to say of a case in a row: its mistake, else what decided."""
+    if case.diagnosis:
+        return explained(case.diagnosis[0])
+    said = "; ".join(reservations(case)) or names_of(deciding(case))
+    return case.status.advice if case.status is Status.ERROR else said
 
 
 def _sections(cases: Sequence[Case], error_of: Mapping[int, str]) -> Iterator[Markup]:
@@ -121,7 +129,7 @@ def _about(case: Case) -> Iterator[str]:
     """Yield how much a case holds, what its verdict means, and what a pass does not cover."""
     if case.status is not Status.ERROR:
         yield f"{declared(case)}."
-    yield case.status.advice
+    yield advice(case)
     for origin in dumped(case):
         yield f"{origin}."
     for reservation in reservations(case):

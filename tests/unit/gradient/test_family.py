@@ -79,17 +79,16 @@ BY_ROUTE = {
     COMPLEX: (
         loss.imaginary,
         complex_step,
+        [("terms.total - terms.alpha", "terms.total"), ("add_to(out, -1.0", "add_to(out, 1.0")],
+        loss.imaginary_by_one,
         [
-            ("np.multiply(p, terms.u, out=out)", "np.multiply(p, np.abs(terms.u), out=out)"),
-            ("quotient -= np.multiply(p, terms.alpha", "quotient += np.multiply(p, terms.alpha"),
-            ("np.multiply(p, terms.alpha", "np.multiply(p, 0.999 * terms.alpha"),
-            ("np.add(square, 1.0", "np.add(square, 1.001"),
-            ("2.0 * terms.logsumexp", "1.0 * terms.logsumexp"),
-            ("terms.total - terms.alpha", "terms.total + terms.alpha"),
-            ("terms.total - terms.alpha", "terms.total"),
-            ("of_log *= terms.zeta", "of_log += terms.zeta"),
-            ("add_to(out, -1.0", "add_to(out, 1.0"),
-            ("np.subtract(of_log, quotient", "np.add(of_log, quotient"),
+            ("(p * u -", "(p * np.abs(u) -"),
+            ("- p * alpha", "+ p * alpha"),
+            ("p * alpha", "p * 0.999 * alpha"),
+            ("square + 1.0", "square + 1.001"),
+            ("2.0 * logsumexp", "1.0 * logsumexp"),
+            (") * zeta", ") + zeta"),
+            ("of_log - (", "of_log + ("),
         ],
     ),
     CENTRAL: (
@@ -97,23 +96,26 @@ BY_ROUTE = {
         central,
         [
             ("terms.alpha * (t * exp(t))", "terms.alpha * (1.001 * t * exp(t))"),
-            ("np.multiply(d, terms.u", "np.multiply(0.999 * d, terms.u"),
-            ("out -= np.multiply(d, terms.u", "out += np.multiply(d, terms.u"),
-            ("2.0 * terms.logsumexp", "1.0 * terms.logsumexp"),
-            ("terms.total - terms.alpha", "terms.total + terms.alpha"),
             ("terms.total - terms.alpha", "terms.total"),
-            ("weight *= terms.zeta", "weight += terms.zeta"),
             ("expm1(t)", "expm1(1.001 * t)"),
             ("add_to(out, -t", "add_to(out, t"),
-            ("np.multiply(p, terms.alpha", "np.multiply(d, terms.alpha"),
-            ("np.add(d, 1.0", "np.add(d, 1.001"),
-            ("_logarithm(d, ", "_logarithm(1.001 * d, "),
+        ],
+        loss.change_by_one,
+        [
+            ("d * u", "0.999 * d * u"),
+            ("- d * u", "+ d * u"),
+            ("2.0 * logsumexp", "1.0 * logsumexp"),
+            (") * zeta", ") + zeta"),
+            ("p * drift", "d * drift"),
+            ("(d + 1.0)", "(d + 1.001)"),
+            ("+ 1.0) * d\n", "+ 1.001) * d\n"),
         ],
     ),
 }
 PLANTED = [
     pytest.param(route, function, user, old, new, id=f"{route}: {new}")
-    for route, (function, user, changes) in BY_ROUTE.items()
+    for route, (method, user, changes, formula, more) in BY_ROUTE.items()
+    for function, user, changes in ((method, user, changes), (formula, loss, more))
     for old, new in changes
 ]
 
@@ -135,7 +137,7 @@ def test_a_numeric_route_that_is_wrong_is_blamed_alone(
         (analytic.gradient, "policy.value + r", "policy.value - r"),
         (analytic.gradient, "policy.value + r", "r"),
         (analytic.gradient, "add_to(out, -1.0", "add_to(out, 1.0"),
-        (analytic.gradient, "out *= policy.pi", "out *= policy.pi * 1.000001"),
+        (analytic.of_entry, ") * pi", ") * pi * 1.000001"),
         (analytic.linear, "2.0 * block.zeta", "block.zeta"),
         (analytic.linear, "policy.logsumexp", "policy.log_Z"),
     ],
