@@ -12,14 +12,14 @@ from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from softcheck.checks import fit
 from softcheck.checks.blocks import precisions
 from softcheck.checks.dumps import DUMPS, INTERMEDIATES
+from softcheck.checks.fit import fitted
 from softcheck.checks.merging import Merging, merged, side_by_side
+from softcheck.checks.moments import Moments
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import PRINTED, Evidence, Hypothesis, judge
-from softcheck.diagnosis.mistakes.where import FIRST_WRONG
 from softcheck.diagnosis.of_formulas import OfFormulas
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.sieve import STRAY, credible, is_but_for_rounding, of_fit, survivors
@@ -86,11 +86,11 @@ class _OfEq6:
     def unexplained(self, profile: Profile) -> Diagnosis:
         return say.unexplained(self.case, self.view, profile)
 
-    def of_fit(self, moments: fit.Moments) -> list[Hypothesis]:
-        return of_fit(fit.fitted(moments), self.view)
+    def of_fit(self, moments: Moments) -> list[Hypothesis]:
+        return of_fit(fitted(moments), self.view)
 
     def said_of_fit(
-        self, judged: Sequence[_Judged], _: fit.Moments, summary: str
+        self, judged: Sequence[_Judged], _: Moments, summary: str
     ) -> Iterator[Diagnosis]:
         usual = (made for made, evidence in judged if is_but_for_rounding(self.view, evidence))
         return say.of_fit(list(usual), summary)
@@ -101,7 +101,7 @@ def diagnose(
     case: Case,
     settings: Settings,
     tallies: Mapping[str, Tally],
-    moments: fit.Moments | None,
+    moments: Moments | None,
     masked: int,
     over_blocks: OverBlocks,
     mistakes: tuple[Sequence[Wrong], Sequence[Term], Across | None] | None = None,
@@ -180,12 +180,8 @@ def first_wrong(
     wrong = [name for name in failed if name in DUMPS]
     if not wrong or wrong[0] == "gradient":
         return
-    message = f"{wrong[0]} is the first wrong quantity in the order of computation: look there"
-    evidence: dict[str, object] = {"quantity": wrong[0], "then_wrong": wrong[1:]}
-    if _is_single(case, settings, wrong[0], tallies[wrong[0]]):
-        message += say.within_rounding(Precision.FLOAT32)
-        evidence["within_rounding_of"] = Precision.FLOAT32.value
-    yield Diagnosis(code=FIRST_WRONG.code, message=message, evidence=evidence)
+    is_single = _is_single(case, settings, wrong[0], tallies[wrong[0]])
+    yield say.first_wrong(wrong[0], wrong[1:], Precision.FLOAT32 if is_single else None)
 
 
 def _is_single(case: Case, settings: Settings, quantity: str, tally: Tally) -> bool:
