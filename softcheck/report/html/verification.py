@@ -3,8 +3,8 @@
 The page of a single case stays below 100 KB whatever the case holds, that of many below 2 MB.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from random import Random
 from typing import NamedTuple
 
 import htpy as h
@@ -196,7 +196,7 @@ def _losses(cases: Iterable[Case]) -> Node:
 def _pictures(case: PicturedCase, detail: _Detail) -> Node:
     """Return the pictures, and of how many entries they are."""
     every = case.picture.dots
-    some = every[:: math.ceil(len(every) / detail.dots)] if every else ()
+    some = tuple(Random(0).sample(every, min(detail.dots, len(every))))  # noqa: S311  no secret
     picture = structs.replace(case.picture, dots=some, worst=case.picture.worst[: detail.listed])
     sampled = f"{len(some)} of {case.entries} entries are drawn, chosen at random. "
     return h.section[
