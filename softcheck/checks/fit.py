@@ -432,7 +432,7 @@ def check(moments: Moments, alpha: float | None) -> Tally:
     tally = compare(
         actual, expected, tolerances, seen, Buffers(), entries=len(rows), start=0, limit=2
     )
-    tally.spots = [spot._replace(state=None, about=said[spot.state or 0]) for spot in tally.spots]
+    tally.relocate(lambda spot: spot._replace(state=None, about=said[spot.state or 0]))
     tally.summary = "; ".join(said)
     if moments.signed:
         tally.live = max(1, tally.live)

@@ -19,7 +19,6 @@ from softcheck.checks.merging import Merging, merged, side_by_side
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import PRINTED, Evidence, Hypothesis, judge
-from softcheck.diagnosis.mistakes.where import FIRST_WRONG
 from softcheck.diagnosis.of_formulas import OfFormulas
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.sieve import STRAY, credible, is_but_for_rounding, of_fit, survivors
@@ -180,12 +179,8 @@ def first_wrong(
     wrong = [name for name in failed if name in DUMPS]
     if not wrong or wrong[0] == "gradient":
         return
-    message = f"{wrong[0]} is the first wrong quantity in the order of computation: look there"
-    evidence: dict[str, object] = {"quantity": wrong[0], "then_wrong": wrong[1:]}
-    if _is_single(case, settings, wrong[0], tallies[wrong[0]]):
-        message += say.within_rounding(Precision.FLOAT32)
-        evidence["within_rounding_of"] = Precision.FLOAT32.value
-    yield Diagnosis(code=FIRST_WRONG.code, message=message, evidence=evidence)
+    is_single = _is_single(case, settings, wrong[0], tallies[wrong[0]])
+    yield say.first_wrong(wrong[0], wrong[1:], Precision.FLOAT32 if is_single else None)
 
 
 def _is_single(case: Case, settings: Settings, quantity: str, tally: Tally) -> bool:

@@ -36,6 +36,7 @@ from softcheck.report.words import (
     sentence,
     size,
     tally,
+    to_declare,
 )
 from softcheck.result import Case, Check, Diagnosis, Input, PicturedCase, Report, Status
 
@@ -156,6 +157,8 @@ def _found(diagnosis: Diagnosis) -> Node:
     mistakes = [MISTAKES[code] for code in diagnosis.code.split("+") if code in MISTAKES]
     return h.section[
         h.h2["Found: ", sentence(diagnosis.message), " ", h.code[diagnosis.code]],
+        h.p[f"{sentence(diagnosis.grounds)}."],
+        [h.p[said] for said in map(to_declare, diagnosis.remedies) if said],
         [
             [
                 h.p[mistake.what],
@@ -228,7 +231,7 @@ def _check(check: Check) -> Sequence[Node]:
         str(check.blind),
         "" if worst is None else size(worst.ratio),
         "" if worst is None else index(worst.location),
-        resolution(check.resolution),
+        *resolution(check.resolution),
     )
 
 
@@ -237,7 +240,7 @@ def _folded(case: Case, most: int) -> Iterator[Node]:
     findings = case.findings[:most]
     yield page.folded(
         "Findings",
-        page.table([*FINDING_COLUMNS], map(finding_row, findings), numbers=5),
+        page.table([*FINDING_COLUMNS], (finding_row(case, each) for each in findings), numbers=5),
         page.left_out(len(case.findings) - len(findings), "findings"),
     )
     others = case.diagnosis[1 : _EXPLAINED + 1]
