@@ -11,7 +11,7 @@ import numpy as np
 
 from softcheck import result
 from softcheck.checks import every
-from softcheck.checks.blocks import Masking, evaluation, reduction_of, rows_of_block
+from softcheck.checks.blocks import Masking, evaluation, loss_of, reduction_of, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.checks.frame import Frame
 from softcheck.checks.merging import Merging, merged
@@ -84,7 +84,7 @@ def verify_case(
         settings.seed,
         _sample(case, settings),
         reduction_of(case, settings),
-        case.variant,
+        loss_of(case),
         Frame.of(states, case.actions) if pictures else None,
     )
     engine = engine or Threads(settings.threads)
@@ -96,8 +96,7 @@ def verify_case(
         if progress is not None:
             progress("states", found.states, states)
     partial, masking = found.partial, found.masking
-    alpha = case.scalars.get("alpha")
-    tallies = every.outcome(partial, context, None if alpha is None else float(alpha))
+    tallies = every.outcome(partial, context, case.scalars)
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
         from softcheck.diagnosis import other_loss

@@ -240,7 +240,7 @@ def _fitted(on: Formulas, terms: Sequence[Term]) -> Iterator[Guess]:
     if round(power) in LOSS_SCALES and abs(power - round(power)) < _NEAR_POWER:
         yield Guess(((None, 2.0 ** round(power)),), (LOSS_SCALED.code,), NAMED)
     yield Guess(((None, scale),), (OTHER_SCALE.code,), FREE)
-    for term in terms if numbers >= 2 * _FEWEST else ():
+    for term in sorted(terms, key=lambda term: not term.is_outer) if numbers >= 2 * _FEWEST else ():
         part = view.weighed(on.value(term.slope))
         more = dot(grad - right, part) / (dot(part, part) or 1.0)
         if isfinite(more):

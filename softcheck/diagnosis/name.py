@@ -12,10 +12,11 @@ from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from softcheck.checks import fit
 from softcheck.checks.blocks import precisions
 from softcheck.checks.dumps import DUMPS, INTERMEDIATES
+from softcheck.checks.fit import fitted
 from softcheck.checks.merging import Merging, merged, side_by_side
+from softcheck.checks.moments import Moments
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import PRINTED, Evidence, Hypothesis, judge
@@ -85,11 +86,11 @@ class _OfEq6:
     def unexplained(self, profile: Profile) -> Diagnosis:
         return say.unexplained(self.case, self.view, profile)
 
-    def of_fit(self, moments: fit.Moments) -> list[Hypothesis]:
-        return of_fit(fit.fitted(moments), self.view)
+    def of_fit(self, moments: Moments) -> list[Hypothesis]:
+        return of_fit(fitted(moments), self.view)
 
     def said_of_fit(
-        self, judged: Sequence[_Judged], _: fit.Moments, summary: str
+        self, judged: Sequence[_Judged], _: Moments, summary: str
     ) -> Iterator[Diagnosis]:
         usual = (made for made, evidence in judged if is_but_for_rounding(self.view, evidence))
         return say.of_fit(list(usual), summary)
@@ -100,7 +101,7 @@ def diagnose(
     case: Case,
     settings: Settings,
     tallies: Mapping[str, Tally],
-    moments: fit.Moments | None,
+    moments: Moments | None,
     masked: int,
     over_blocks: OverBlocks,
     mistakes: tuple[Sequence[Wrong], Sequence[Term]] | None = None,

@@ -5,9 +5,11 @@ What a mistake leaves of the gradient is evaluated on the data.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import TypeAlias
 
-from softcheck.checks import fit
+from softcheck.checks.fit import SCALE, Factor, Parameter, fitted
+from softcheck.checks.moments import Moments
 from softcheck.checks.tally import Tally, mostly_blind
 from softcheck.diagnosis import say
 from softcheck.diagnosis.guesses import Formulas, factors, survivors
@@ -85,15 +87,15 @@ class OfFormulas:
         """Say what can be said where no formula gives the numbers."""
         return _unexplained(self.case, self.on, self.terms, profile, self.anchor)
 
-    def of_fit(self, _: fit.Moments) -> list[Guess]:
+    def of_fit(self, _: Moments) -> list[Guess]:
         """Return nothing that is to be judged: what the fit found is said as it is."""
         return []
 
     def said_of_fit(
-        self, _: Sequence[_Judged], moments: fit.Moments, summary: str
+        self, _: Sequence[_Judged], moments: Moments, summary: str
     ) -> Iterator[Diagnosis]:
         """Yield the numbers of a gradient whose entries all pass."""
-        yield _of_fit(moments, summary)
+        yield _of_fit(moments, self.wrongs, summary)
 
 
 def _every(made: Guess) -> tuple[Wrong, ...]:
@@ -250,15 +252,35 @@ def _unexplained(
     )
 
 
-def _of_fit(moments: fit.Moments, summary: str) -> Diagnosis:
-    """Say the scale of a gradient whose entries all pass, and the factor of its entropy."""
-    scale, ratio = fit.fitted(moments)
-    codes: list[str] = []
+def _of_fit(moments: Moments, wrongs: Sequence[Wrong], summary: str) -> Diagnosis:
+    """Say the factors that terms have in a gradient whose entries all pass."""
+    told = [(each, each.found) for each in fitted(moments) if each.found is not None]
+    sharpest = min((found for _, found in told), key=attrgetter("tolerance"))
+    if all(each.name != SCALE and found.is_near(sharpest.value) for each, found in told):
+        told = [(Factor(SCALE, (), sharpest), sharpest)]
+    codes: dict[str, None] = {}
     evidence: dict[str, object] = {}
-    if scale is not None and abs(scale.value - 1.0) > scale.tolerance:
-        codes.append(OTHER_SCALE.code)
-        evidence["scale"] = float(scale.value)
-    if ratio is not None and abs(ratio.value - 1.0) > ratio.tolerance:
-        codes.append(TERM_SCALED.code)
-        evidence |= {"term": moments.entropy, "factor": float(ratio.value)}
-    return say.of_moments(codes or [UNEXPLAINED.code], summary, evidence)
+    factors: list[dict[str, object]] = []
+    for each, found in told:
+        if found.is_near(1.0):
+            continue
+        if each.name == SCALE:
+            codes[OTHER_SCALE.code] = None
+            evidence["scale"] = found.value
+        else:
+            term = " and ".join(moments.summands[k].text for k in each.terms)
+            codes[_code(term, found, wrongs)] = None
+            factors.append({"term": term, "factor": found.value})
+    evidence |= factors[0] if len(factors) == 1 else {"factors": factors}
+    return say.of_moments([*codes], summary, evidence)
+
+
+def _code(term: str, found: Parameter, wrongs: Sequence[Wrong]) -> str:
+    """Return what a term with a factor of its own is called."""
+    named = {"0": 0.0, "−1": -1.0}
+    known = (
+        wrong.code
+        for wrong in wrongs
+        if wrong.term == term and wrong.factor in named and found.is_near(named[wrong.factor])
+    )
+    return next(known, TERM_SCALED.code)

@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from softcheck.checks.evaluation import Dump
-from softcheck.checks.fit import SIGMAS, Fitted, Parameter
+from softcheck.checks.fit import Factor, Parameter
+from softcheck.checks.moments import SIGMAS
 from softcheck.diagnosis.hypothesis import (
     NAMED,
     PRINTED,
@@ -451,17 +452,17 @@ def _surviving(view: View) -> list[Hypothesis]:
     ]
 
 
-def of_fit(found: Fitted, view: View) -> list[Hypothesis]:
+def of_fit(found: Sequence[Factor], view: View) -> list[Hypothesis]:
     """Return what gives the scale and temperature that all entries show together.
 
     The named points within the fit's own uncertainty, those of the fewest mistakes; else the
     numbers themselves.
     """
-    scale, ratio = found
+    scale, ratio = (factor.found for factor in found)
     x = 1.0 if scale is None else float(scale.value)
     of_alpha = 1.0 if ratio is None else float(ratio.value)
-    wrong_scale = scale is not None and bool(abs(x - 1.0) > scale.tolerance)
-    wrong_alpha = ratio is not None and bool(abs(of_alpha - 1.0) > ratio.tolerance)
+    wrong_scale = scale is not None and not scale.is_near(1.0)
+    wrong_alpha = ratio is not None and not ratio.is_near(1.0)
     unit = view.dump.computed.unit
     named = [
         Hypothesis.at(RIGHT, point)

@@ -11,6 +11,7 @@ from softcheck import Status
 from softcheck.checks import dumps, fit
 from softcheck.checks.blocks import Masking, evaluation
 from softcheck.checks.evaluation import Context
+from softcheck.checks.moments import Moments
 from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays, open_case
@@ -73,13 +74,13 @@ def checked(arrays):
     """Return the tallies of the checks of a dumped gradient, without those of Eq. (6)."""
     case = case_from_arrays(arrays)
     (raw,) = case.blocks(case.states)
-    context = Context(case.states * case.actions, 5, sample=())
+    context = Context(case.states * case.actions, 5, sample=(), loss=case.variant)
     e = evaluation(case, raw, Settings(), context, Buffers(), Masking())
     with np.errstate(all="ignore"):
         sides = dumps.sides(e, "gradient")
         gradient = dumps.compare_sides(e, sides)
-        moments = fit.Moments.of(e, sides, sides.ratio(np.empty_like(sides.expected)))
-    return gradient, fit.check(moments, float(case.scalars["alpha"]))
+        moments = Moments.of(e, sides, sides.ratio(np.empty_like(sides.expected)))
+    return gradient, fit.check(moments, case.scalars)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

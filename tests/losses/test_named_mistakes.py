@@ -270,7 +270,7 @@ def test_what_only_all_entries_together_show_is_said_by_its_number():
     loss.mean().backward()
     arrays = {"logits": table, "actions": actions, "advantages": advantages, "grad": logits.grad}
     (found,) = verified("reinforce", {**arrays, "entropy_coef": torch.tensor(0.2)}).diagnosis
-    assert (found.code, found.evidence["term"]) == ("term-scaled", "entropy_coef")
+    assert (found.code, found.evidence["term"]) == ("term-scaled", "β Σ_a π(a) log π(a)")
     assert found.evidence["factor"] == pytest.approx(1.00002, abs=2e-7)
 
 
