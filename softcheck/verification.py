@@ -106,10 +106,10 @@ def verify_case(
         beside = tuple(others(case.loss, case.variant))
         mistakes = None
         if not case.roles.is_soft:
-            from softcheck.losses.mistakes import of_variant
+            from softcheck.losses.mistakes import across, of_variant
 
             wrongs, terms = of_variant(case.loss, case.variant)
-            mistakes = (*wrongs, *beside), terms
+            mistakes = (*wrongs, *beside), terms, across(case.loss, case.variant)
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
         diagnosis = (*diagnose(*arguments, mistakes), *by_value)
