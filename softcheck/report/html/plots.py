@@ -162,7 +162,7 @@ def bar(ratio: float) -> Node:
         ".bar",
         role="img",
         aria_label=f"ratio {size(ratio)}, and 1 is the limit",
-        style=f"--part:{100.0 * share:.0f}%",
+        style=f"background-size:{100.0 * share:.0f}% 100%",
     )
 
 
