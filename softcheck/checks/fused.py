@@ -5,13 +5,17 @@ and without the interpreter's lock. What is out of the ordinary it leaves to Num
 of a failure has one origin.
 """
 
+import hashlib
+import os
+import tempfile
 from collections.abc import Callable
-from math import exp, expm1, log, prod
+from math import exp, expm1, prod
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
@@ -19,24 +23,61 @@ from softcheck.checks import oracles
 from softcheck.gradient import analytic, family, loss, tolerance
 from softcheck.gradient.numeric import central, complex_step
 from softcheck.gradient.policy import FLOOR
-from softcheck.gradient.tolerance import TINY, U
+from softcheck.gradient.tolerance import U
 
 LANES = 32
-RUN = 8
-LEVELS = 16
+"""States, or actions of one state, that are computed side by side: a tile of them stays in the
+cache."""
+
+RUN, LEVELS, SUMS = 8, 16, 5
+"""Rows that are added one after the other; how often sums of those are added in pairs, which is
+enough for 2^19 rows; and how many sums there are at once."""
 
 _LOG2E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
-_SHIFT = 1.5 * 2.0**52
-_LOWEST = -700.0
-_VANISHES = -746.0
+_SHIFT = 1.5 * 2.0**52  # added, it rounds to a whole number, which is then in the lowest bits
+_LOWEST, _VANISHES = -700.0, -746.0  # from here on exp is normal; below, it is 0
 
 _UP, _DOWN = expm1(central.STEP), expm1(-central.STEP)
 _UP_DRIFT, _DOWN_DRIFT = (t * exp(t) for t in (central.STEP, -central.STEP))
 
-_OPTIONS = {"nogil": True,  "fastmath": {"contract", "nsz"}, "error_model": "numpy"}
+# No other licence: reassociation would fold the reduction of exp away.
+_FAST: Any = {"contract", "nsz"}
 
-compiled = njit(**_OPTIONS)
-inlined = njit(**_OPTIONS, forceinline=True)
+
+def _sources() -> str:
+    """Return a digest of all that is compiled, for Numba looks at the date of this file alone."""
+    digest = hashlib.sha256()
+    for module in (analytic, family, loss, oracles, tolerance, central, complex_step):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> str | None:
+    """Return where compiled code is kept, or None where nothing can be written."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    folder = Path(home) / "softcheck" / _sources()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return str(folder)
+    except OSError:
+        return None
+
+
+def _kept(function: Callable[..., Any]) -> Any:
+    """Compile a function when it is called, and keep what was made of it where that can be."""
+    made = njit(nogil=True, fastmath=_FAST, error_model="numpy")(function)
+    if (folder := cache_folder()) is not None:
+        settings: Any = config
+        before, settings.CACHE_DIR = settings.CACHE_DIR, folder
+        try:
+            made.enable_caching()
+        finally:
+            settings.CACHE_DIR = before
+    return made
+
+
+inlined = njit(nogil=True, fastmath=_FAST, error_model="numpy", forceinline=True)
 
 for formula in (
     analytic.of_entry,
@@ -56,7 +97,7 @@ for formula in (
 
 
 @intrinsic
-def _bits(_context, x):
+def _bits(_context, _x):
     def code(_context, builder, _signature, arguments):
         return builder.bitcast(arguments[0], ir.IntType(64))
 
@@ -64,14 +105,14 @@ def _bits(_context, x):
 
 
 @intrinsic
-def _float(_context, x):
+def _float(_context, _x):
     def code(_context, builder, _signature, arguments):
         return builder.bitcast(arguments[0], ir.DoubleType())
 
     return types.float64(types.int64), code
 
 
-def _on_the_stack(*shape):
+def _on_the_stack(*shape: int) -> Any:
     """Return what makes an array on the stack: the compiler knows that no other overlaps it."""
 
     @intrinsic
@@ -98,7 +139,8 @@ def _on_the_stack(*shape):
 
 
 @inlined
-def _exp(x):
+def exponential(x):
+    """Return exp(x) for -700 <= x <= 0, to two roundings: exp(x - k log 2) by its series."""
     k = x * _LOG2E + _SHIFT
     n = k - _SHIFT
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
@@ -115,7 +157,7 @@ def _exp(x):
     p = p * r + 1.0 / 6.0
     p = p * r + 0.5
     p = p * r * r + r + 1.0
-    return p * _float((_bits(k) << 52) + (1023 << 52))
+    return p * _float((_bits(k) << 52) + (1023 << 52))  # type: ignore[call-arg]
 
 
 @inlined
@@ -140,8 +182,8 @@ def _expm1(t):
 ) = range(32)  # fmt: skip
 """What the states of a tile have; where the tile is one state, the same in each lane."""
 
-_state_of_lanes = _on_the_stack(32, LANES)
-_sums_of_lanes = _on_the_stack(5, LANES)
+_state_of_lanes: Any = _on_the_stack(32, LANES)
+_sums_of_lanes = _on_the_stack(SUMS, LANES)
 
 
 class Given(NamedTuple):
@@ -160,7 +202,7 @@ class Given(NamedTuple):
 
 
 class Where(NamedTuple):
-    """Where a tile lies: row k at `start` + k `stride`, each of `width` entries, the last of `last`."""
+    """Where a tile lies: row k at `start` + k `stride`, of `width` entries, the last of `last`."""
 
     first: int
     start: int
@@ -269,7 +311,7 @@ def _softmax(at, logits, z, pi, of, sums, stack):
         for j in range(_width(at, k)):
             below = logits[start + np.uintp(j)] - of[HIGHEST, j]
             is_live = below > _LOWEST
-            weight = _exp(below) if is_live else 0.0
+            weight = exponential(below) if is_live else 0.0
             z[k, j] = max(below, FLOOR)
             pi[k, j] = weight
             sums[0, j] += weight
@@ -289,8 +331,8 @@ def _softmax(at, logits, z, pi, of, sums, stack):
 
 
 @inlined
-def _weigh(at, logits, y, sizes, index, dense, uniform, chosen, of, sums, stack):
-    """Fill in y, its size, and the sums of both."""
+def _weigh(at, logits, y, sizes, index, dense, uniform, chosen):
+    """Fill in y, and its size."""
     for k in range(at.rows):
         start = np.uintp(at.start + k * at.stride)
         for j in range(_width(at, k)):
@@ -313,6 +355,11 @@ def _weigh(at, logits, y, sizes, index, dense, uniform, chosen, of, sums, stack)
             k, i = (action // LANES, action % LANES) if at.is_wide else (action, j)
             y[k, i] += part
             sizes[k, i] += abs(part)
+
+
+@inlined
+def _sum_y(at, y, sizes, sums, stack):
+    """Add up y, and its size."""
     _clear(sums, 2)
     for k in range(at.rows):
         for j in range(_width(at, k)):
@@ -391,7 +438,7 @@ def _sizes(at, reach, q, y, z, pi, u, gradient, of, sums, stack):
 
 
 @inlined
-def _bounds(given, reach, log_A, q, y, zeta, of, sums):
+def _bounds(given, reach, log_actions, q, y, zeta, of, sums):
     """What `tolerance.bounds` has by state; the sum of the gradient beside its identity."""
     n, parts = given.n, given.parts
     for j in range(LANES):
@@ -407,16 +454,27 @@ def _bounds(given, reach, log_A, q, y, zeta, of, sums):
             identity = 2.0 * of[ZETA, j] * of[LOGSUMEXP, j]
             own += weight * (2.0 * logsumexp + 6.0)
         err = tolerance.err_of_r(
-            n, log_A, of_r, given.roundings * of_y, None if zeta is None else of[ZETA, j], logsumexp
+            n,
+            log_actions,
+            of_r,
+            given.roundings * of_y,
+            None if zeta is None else of[ZETA, j],
+            logsumexp,
         )
         size = spread + alpha + of_y + of_square
         share = of[BESIDE, j] / size
         if q is None:
-            shared, total, rest = err, (reach + log_A) * of_r + err, 1.0 * parts
+            shared, total, rest = err, (reach + log_actions) * of_r + err, 1.0 * parts
         else:
             value, mean, log_Z = of[VALUE, j], of[MEAN, j], of[LOG_Z, j]
             shared = tolerance.common(
-                n, reach, sums[2, j], value, mean, alpha, log_Z,
+                n,
+                reach,
+                sums[2, j],
+                value,
+                mean,
+                alpha,
+                log_Z,
                 None if y is None and zeta is None else of_r,
                 None if y is None and zeta is None else err,
             )
@@ -426,7 +484,7 @@ def _bounds(given, reach, log_A, q, y, zeta, of, sums):
             share = max((5.0 * alpha + own) / size, 1.0)
         underflow = tolerance.room_for_underflow(of[LARGEST, j], size)
         total += parts * of_y + given.actions * underflow
-        relative += underflow * _exp(depth + of[LOG_Z, j]) / size
+        relative += underflow * exponential(depth + of[LOG_Z, j]) / size
         slope = spread + of_r + of_y
         eta = oracles.step_against(family.curvature_of(slope, total, alpha, loose))
         rounding = total + n * slope
@@ -466,7 +524,9 @@ def _entry(
         rounding += parts * size_of_y
         weighted += size_of_y
     difference = (up - down) * (0.5 / central.STEP)
-    return Entry(by_step, difference, homogeneous, rounding, weighted * central.ROUNDINGS + rounding)
+    return Entry(
+        by_step, difference, homogeneous, rounding, weighted * central.ROUNDINGS + rounding
+    )
 
 
 @inlined
@@ -493,13 +553,13 @@ def _routes(given, at, reach, q, y, zeta, z, pi, u, gradient, sizes, of, sums, s
             by_difference = abs(right - entry.central_difference) * routes
             by_identity = abs(right - entry.homogeneous) / entry.rounding
             most, where = best[0, j], place[0, j]
-            best[0, j] = by_step if by_step > most else most
+            best[0, j] = max(most, by_step)
             place[0, j] = row if by_step > most else where
             most, where = best[1, j], place[1, j]
-            best[1, j] = by_difference if by_difference > most else most
+            best[1, j] = max(most, by_difference)
             place[1, j] = row if by_difference > most else where
             most, where = best[2, j], place[2, j]
-            best[2, j] = by_identity if by_identity > most else most
+            best[2, j] = max(most, by_identity)
             place[2, j] = row if by_identity > most else where
             of[POISON, j] += by_step + by_difference + by_identity
         for j in range(_width(at, k)):
@@ -542,7 +602,7 @@ def _compare(at, of, c, worst, resolution):
         found, expected, within = of[FOUND, j], of[IDENTITY, j], of[TOLERANCE, j]
         ratio = abs(found - expected) / within
         of[POISON, j] += ratio
-        resolution[c, at.first + j] = within / of[SCALE, j]
+        resolution[c - 1, at.first + j] = within / of[SCALE, j]
         if ratio > worst[c, 0]:
             _note(worst, c, ratio, at.first + j, -1, found, expected, within)
 
@@ -583,7 +643,7 @@ def _worst(given, at, reach, q, y, zeta, z, pi, u, gradient, sizes, of, best, pl
             _note(worst, c, ratio, state, action, gradient[k, lane], expected, 2.0 * U * bound)
 
 
-@compiled
+@_kept
 def sweep(
     given, logits, q, alpha, zeta, index, dense, uniform, chosen,
     z, pi, u, gradient, y, sizes, stack, resolution, worst,
@@ -594,8 +654,8 @@ def sweep(
     """
     of, sums = _state_of_lanes(), _sums_of_lanes()
     best, place = _sums_of_lanes(), _sums_of_lanes()
-    log_A = np.log(given.actions)
-    reach = given.n + 8.0 + given.parts + log_A
+    log_actions = np.log(given.actions)
+    reach = given.n + 8.0 + given.parts + log_actions
     first, live, poison = 0, 0.0, 0.0
     while first < given.rows:
         if given.is_wide:
@@ -610,12 +670,13 @@ def sweep(
         if zeta is not None:
             _by_state(of, ZETA, zeta, at)
         if y is not None:
-            _weigh(at, logits, y, sizes, index, dense, uniform, chosen, of, sums, stack)
+            _weigh(at, logits, y, sizes, index, dense, uniform, chosen)
+            _sum_y(at, y, sizes, sums, stack)
         _linear(of, sums, y, zeta)
         _by_state(of, ALPHA, alpha, at)
         _soft(at, q, z, pi, u, gradient, of, sums, stack)
         _sizes(at, reach, q, y, z, pi, u, gradient, of, sums, stack)
-        _bounds(given, reach, log_A, q, y, zeta, of, sums)
+        _bounds(given, reach, log_actions, q, y, zeta, of, sums)
         _compare(at, of, 3, worst, resolution)
         _routes(
             given, at, reach, q, y, zeta, z, pi, u, gradient, sizes, of, sums, stack, best, place
