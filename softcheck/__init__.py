@@ -2,9 +2,9 @@
 
 TYPE_CHECKING = False  # what type checkers know to be true; typing takes 5 ms
 if TYPE_CHECKING:
-    from softcheck.api import assert_gradient, verify
+    from softcheck.api import Report, assert_gradient, verify
     from softcheck.errors import SoftcheckError
-    from softcheck.result import Report, Status
+    from softcheck.result import Status
     from softcheck.training.recording import capture
     from softcheck.training.saving import save_case
     from softcheck.version import __version__
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Report": "softcheck.result",
+    "Report": "softcheck.api",
     "SoftcheckError": "softcheck.errors",
     "Status": "softcheck.result",
     "__version__": "softcheck.version",

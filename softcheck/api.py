@@ -8,11 +8,13 @@ from typing import Any, Unpack
 
 from numpy.typing import ArrayLike
 
+from softcheck import result
 from softcheck.errors import SoftcheckError, UsageError
 from softcheck.gradient.definition import Loss
+from softcheck.report import FORMATS, Style
 from softcheck.report.assertion import render
-from softcheck.result import Report, Status
-from softcheck.settings import Choices, Reduction, Settings
+from softcheck.result import Status
+from softcheck.settings import Choices, OutputFormat, Reduction, Settings
 from softcheck.tables import origin
 from softcheck.tables.arrays import by_name
 from softcheck.tables.case import case_from_arrays
@@ -33,6 +35,30 @@ class Options(Arrays, Choices, total=False):
     """
 
     action_axis: int
+
+
+class Report(result.Report, frozen=True):
+    """The report of a call: true if all of it passed, and as text what the program prints.
+
+    A notebook shows it as a page with pictures.
+    """
+
+    def render(self, form: OutputFormat = "text") -> str:
+        """Return the report in a form of `--output-format`."""
+        return FORMATS[form].verification(self, Style())
+
+    def __str__(self) -> str:
+        """Return the report as text."""
+        return self.render()
+
+    def _repr_markdown_(self) -> str:
+        return self.render("markdown")
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame, so that its style is its own."""
+        from softcheck.report.html.page import framed
+
+        return framed(self.render("html"))
 
 
 def verify(
@@ -84,7 +110,8 @@ def verify(
     dumped_by = text_of(origin.KEY, given)
     arrays = by_name(q, logits=logits, alpha=alpha, grad=grad, **given)
     case = case_from_arrays(arrays, action_axis=axis, declared=said, dumped_by=dumped_by)
-    return summarise([verify_case(case, settings, pictures=True)])
+    made = summarise([verify_case(case, settings, pictures=True)])
+    return Report(**{name: getattr(made, name) for name in made.__struct_fields__})
 
 
 _SETTINGS = Settings.__dataclass_fields__.keys()

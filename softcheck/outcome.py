@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from softcheck import result
 from softcheck.checks.blocks import Masking, decimal_of
@@ -202,6 +203,8 @@ def _check_result(case: Case, settings: Settings, name: str, tally: Tally) -> re
         failed=tally.failed,
         blind=tally.blind,
         worst=_discrepancy(case, tally.spots[0]),
+        largest=tally.largest and _discrepancy(case, tally.largest),
+        decades=tuple(np.trim_zeros(tally.decades, "b").tolist()),
         resolution=resolution and result.Resolution(median=resolution[0], worst=resolution[1]),
         reason=reason,
     )

@@ -78,7 +78,12 @@ class Resolution(Record, frozen=True):
 
 
 class Check(Record, frozen=True):
-    """One check over a whole case. `failed` and `blind` count entries."""
+    """One check over a whole case. `failed` and `blind` count entries.
+
+    `worst` is where the ratio is largest, `largest` where the error of a failed entry is, of those
+    that are finite. `decades` counts what failed by its ratio: number k those above 10^k and not
+    above 10^(k + 1), the sixteenth all beyond; what would be zeros at the end is left out.
+    """
 
     name: str
     status: Status
@@ -86,16 +91,38 @@ class Check(Record, frozen=True):
     failed: int
     blind: int
     worst: Discrepancy | None
+    largest: Discrepancy | None
+    decades: tuple[int, ...]
     resolution: Resolution | None
     reason: str
 
 
+class Remedy(Record, frozen=True):
+    """What to do about a mistake.
+
+    `declare` holds the settings, by name, under which its numbers are the right ones, for where
+    that is what is meant. The lines are typical code, before and after.
+    """
+
+    code: str
+    declare: dict[str, str]
+    wrong_line: str
+    right_line: str
+
+
 class Diagnosis(Record, frozen=True):
-    """A named explanation of a failure and the numbers that support it."""
+    """A named explanation of a failure, and what to do.
+
+    `message` says what was found, `grounds` what that rests on, in sentences without the last full
+    stop, and `evidence` has the numbers. `code` is that of a mistake or of several joined by "+";
+    there is a remedy for each of them, or none where they only say where to look.
+    """
 
     code: str
     message: str
+    grounds: str
     evidence: dict[str, Any]
+    remedies: tuple[Remedy, ...]
 
 
 class Input(Record, frozen=True):

@@ -190,7 +190,7 @@ def _mistakes(case: Case) -> Iterator[_Mistake]:
     """Yield what can go wrong in a loss: first what has a name in any, or in that of Eq. (6)."""
     soft = case.roles.is_soft
     for code, known in MISTAKES.items():
-        if known.planted is not None and (soft or known.every_loss):
+        if known.planted is not None and (soft or known.every_loss or known.moves):
             places = tuple(PLACES) if known.planted.in_parts else (EVERYWHERE,)
             how = partial(_of_record, known)
             yield _Mistake(code, known.phrase, places, known.needs.words, how)
@@ -295,13 +295,13 @@ def _built_in(loss: Loss, variant: Variant) -> list[_Data]:
         arrays = {each.name: _drawn(each, shape, generator) for each in variant.givens}
         return {"logits": 2.0 * generator.normal(size=(*shape, _ACTIONS)), **arrays}
 
-    plain, masked, weighted = given(12, 9), given(_STATES), given(_STATES)
+    plain, masked, weighted = given(12, 9), given(_STATES), given(12, 8)
     masked["mask"] = generator.random((_STATES, _ACTIONS)) < 0.7
     masked["mask"][:, 0] = True
     for each in variant.givens:
         if each.kind is Kind.INDEX:
             masked["mask"][np.arange(_STATES), masked[each.name]] = True
-    weighted["weights"] = generator.random(_STATES) * (generator.random(_STATES) > 0.1)
+    weighted["weights"] = generator.random((12, 8)) * (generator.random((12, 8)) > 0.1)
     if declared.roles.has_critics:
         weighted["q1"] = weighted.pop("q")
         weighted["q2"] = weighted["q1"] + generator.normal(size=weighted["q1"].shape)

@@ -11,7 +11,7 @@ import numpy as np
 
 from softcheck import result
 from softcheck.checks import compiled, every
-from softcheck.checks.blocks import Masking, evaluation, reduction_of, rows_of_block
+from softcheck.checks.blocks import Masking, evaluation, loss_of, reduction_of, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.checks.frame import Frame
 from softcheck.checks.merging import Merging, merged
@@ -85,7 +85,7 @@ def verify_case(
         settings.seed,
         _sample(case, settings),
         reduction_of(case, settings),
-        case.variant,
+        loss_of(case),
         Frame.of(states, case.actions) if pictures else None,
         is_compiled,
     )
@@ -98,30 +98,24 @@ def verify_case(
         if progress is not None:
             progress("states", found.states, states)
     partial, masking = found.partial, found.masking
-    alpha = case.scalars.get("alpha")
-    tallies = every.outcome(partial, context, None if alpha is None else float(alpha))
+    tallies = every.outcome(partial, context, case.scalars)
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
         from softcheck.diagnosis import other_loss
+        from softcheck.diagnosis.name import diagnose
         from softcheck.losses.others import others
 
-        arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         beside = tuple(others(case.loss, case.variant))
-        if case.roles.is_soft:
-            from softcheck.diagnosis import name
+        mistakes = None
+        if not case.roles.is_soft:
+            from softcheck.losses.mistakes import across, of_variant
 
-            diagnosis = name.diagnose(*arguments)
-        else:
-            from softcheck.diagnosis import of_formulas
-            from softcheck.losses.mistakes import of_variant
-
-            mistakes, terms = of_variant(case.loss, case.variant)
-            known = (*mistakes, *beside), terms
-            diagnosis = of_formulas.diagnose(*arguments, known)
+            wrongs, terms = of_variant(case.loss, case.variant)
+            mistakes = (*wrongs, *beside), terms, across(case.loss, case.variant)
+        arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
-        diagnosis = (*diagnosis, *by_value)
-    ran = replace(settings, kernel="compiled" if is_compiled else "numpy")
-    made = case_result(case, ran, tallies, masking, diagnosis, failure)
+        diagnosis = (*diagnose(*arguments, mistakes), *by_value)
+    made = case_result(case, settings, tallies, masking, diagnosis)
     if context.frame is None or partial.picture is None:
         return made
     return pictured(case, made, partial.picture, context.frame)

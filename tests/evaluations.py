@@ -5,17 +5,21 @@ import numpy as np
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.gradient.policy import Block, Buffers
 from softcheck.gradient.tolerance import Precision
+from softcheck.shipped import stored
+
+(SAC,) = stored("sac").variants
 
 
 def evaluation(states, *, dumps=None, limit=100, samples=0, seed=0, start=0):
     """Lay states with equally many actions out as one block."""
     q = np.stack([state.q for state in states], axis=1)
     logits = np.stack([state.logits for state in states], axis=1)
-    block = Block(q, logits, np.array([state.alpha for state in states]))
-    return of_block(block, dumps=dumps, limit=limit, samples=samples, seed=seed, start=start)
+    of_q = Block(q, logits, np.zeros(1))
+    block = Block(q, logits, np.array([state.alpha for state in states]), summands=(of_q,))
+    return of_block(block, dumps, limit, samples, seed, start, loss=SAC)
 
 
-def of_block(block, *, dumps=None, limit=100, samples=0, seed=0, start=0, loss=None):
+def of_block(block, dumps=None, limit=100, samples=0, seed=0, start=0, *, loss=None):
     """Return the evaluation of a block."""
     legal = np.isfinite(block.logits)
     sample = [(start, place / 3) for place in range(3)]

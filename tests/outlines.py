@@ -1,5 +1,6 @@
 """A page as its reader hears it: a line for each block, and what its pictures are called."""
 
+import re
 from html.parser import HTMLParser
 
 INLINE = {"code", "strong", "a", "span", "math", "svg", "text", "i", "title"}
@@ -56,5 +57,5 @@ class Page(HTMLParser):
 
 
 def outline(text):
-    """Return a page as its reader hears it."""
-    return Page(text).outline
+    """Return a page as its reader hears it, but for the versions of what made it."""
+    return re.sub(r"(?<=, Python )\S+, NumPy \S+", "V, NumPy V", Page(text).outline)

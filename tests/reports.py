@@ -21,6 +21,8 @@ def check(name, status=Status.PASSED, *, entries=12, failed=0, blind=0, worst=No
         failed=failed,
         blind=blind,
         worst=worst,
+        largest=rest.get("largest"),
+        decades=rest.get("decades", ()),
         resolution=rest.get("resolution", result.Resolution(median=4.5e-15, worst=2.25e-14)),
         reason=rest.get("reason", ""),
     )
@@ -128,9 +130,11 @@ FAILED = case(
         check(
             "gradient",
             Status.FAILED,
-            failed=2,
+            failed=5,
             worst=MISSING,
-            reason="2 of 12 (16.7 %) differ by more than their tolerance",
+            largest=WRONG,
+            decades=(0, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1),
+            reason="5 of 12 (41.7 %) differ by more than their tolerance",
         ),
     ),
     entries=10,
@@ -143,8 +147,30 @@ FAILED = case(
     diagnosis=(
         result.Diagnosis(
             code="first-wrong",
-            message="value is the first wrong quantity in the order of computation: look there",
+            message="value is the first wrong quantity in the order of computation",
+            grounds="Look there: what follows may be wrong for its sake",
             evidence={"quantity": "value", "then_wrong": ["gradient"]},
+            remedies=(),
+        ),
+        result.Diagnosis(
+            code="mean-over-states+sign-flipped",
+            message="the mean over states was taken and the sign of the loss is flipped",
+            grounds="Explains all 5 wrong entries and changes no right one",
+            evidence={"codes": ["mean-over-states", "sign-flipped"]},
+            remedies=(
+                result.Remedy(
+                    code="mean-over-states",
+                    declare={"reduction": "mean"},
+                    wrong_line="loss = loss_of_state.mean()",
+                    right_line="loss = loss_of_state.sum()",
+                ),
+                result.Remedy(
+                    code="sign-flipped",
+                    declare={},
+                    wrong_line="loss = objective",
+                    right_line="loss = -objective",
+                ),
+            ),
         ),
     ),
 )

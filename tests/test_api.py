@@ -342,8 +342,9 @@ def suite(tmp_path):
 
 def test_pytest_prints_the_mistake_first_and_nothing_of_this_package(suite):
     printed = suite("pytest", "-p", "no:cacheprovider", "test_x.py", CI="1")
-    first = "AssertionError: log pi is not multiplied by alpha: this reproduces your gradient at 32"
-    assert f"E       {first} of 32 entries" in printed
+    first = "AssertionError: alpha is missing before log pi (missing-alpha). Explains all 32 wrong"
+    assert f"E       {first} entries" in printed
+    assert "E         + loss = (pi * (alpha * log_pi - q))" in printed
     assert "E         gradient[" in printed
     assert "softcheck/api.py" not in printed
     summary = printed.split("short test summary info")[1]
@@ -356,7 +357,7 @@ def test_pytest_prints_the_mistake_first_and_nothing_of_this_package(suite):
 
 def test_the_mistake_is_in_the_first_80_columns_of_the_summary(suite):
     printed = suite("pytest", "-p", "no:cacheprovider", "test_x.py", COLUMNS="80")
-    assert "test_x.py::test_actor - AssertionError: log pi is not multiplied" in printed
+    assert "test_x.py::test_actor - AssertionError: alpha is missing before" in printed
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """The command line as its users meet it: exit codes, streams, options, wrong input on purpose."""
 
 import json
+import platform
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, metadata, version
 
 import numpy as np
 import pytest
@@ -119,19 +121,55 @@ def test_verbose_trouble_shows_the_traceback(monkeypatch):
     assert "Traceback" in loud.err
 
 
-def test_help_and_version_are_quick_and_light():
-    heavy = {"numpy", "sympy", "rich", "mpmath", "h5py", "pyarrow", "torch", "scipy"}
+HEAVY = {"numpy", "sympy", "rich", "mpmath", "h5py", "pyarrow", "torch", "scipy", "distributed"}
+
+
+def of_version(*options):
+    """Return what --version prints with some options, and which modules that loads."""
     script = (
-        "import sys; sys.argv[1:] = ['--version']\n"
+        f"import sys; sys.argv[1:] = ['--version', *{options!r}]\n"
         "from softcheck.command.main import main\n"
         "try: main()\n"
         "except SystemExit as stop: assert stop.code == 0\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    version, modules = run.stdout.splitlines()
-    assert version == f"softcheck {package.__version__}"
-    assert heavy.isdisjoint(modules.split())
+    *said, modules = run.stdout.splitlines()
+    return said, modules.split()
+
+
+def test_help_and_version_are_quick_and_light():
+    said, modules = of_version()
+    assert said == [f"softcheck {package.__version__}"]
+    assert HEAVY.isdisjoint(modules)
+
+
+def test_a_verbose_version_says_what_a_bug_report_has_to_say():
+    said, modules = of_version("-v")
+    assert said[:3] == [
+        f"softcheck {package.__version__}",
+        f"Python {platform.python_version()} ({platform.python_implementation()})",
+        platform.platform(),
+    ]
+    assert f"numpy {np.__version__}" in said[3].split(", ")
+    extras = {line.partition(": ")[0]: line.partition(": ")[2].split(", ") for line in said[4:]}
+    assert extras.keys() == {*metadata("softcheck").get_all("Provides-Extra")} - {"all"}
+    assert f"torch {version('torch')}" in extras["torch"]
+    assert HEAVY.isdisjoint(modules)
+
+
+def test_a_package_that_is_missing_is_said_to_be(monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("softcheck.command.about.version", missing)
+    assert "zarr: zarr not installed" in softcheck("--version", "-v").out
+
+
+def test_verbose_before_a_command_is_refused():
+    outcome = softcheck("-v", "verify", GOOD)
+    assert outcome.code == 2
+    assert outcome.err.startswith("softcheck: -v: found it before a command, expected it behind")
 
 
 def test_verify_loads_no_format_it_does_not_read():

@@ -96,9 +96,10 @@ def test_the_report_is_that_of_the_local_engine_for_every_format_and_mistake(eng
     for fixture in walk(kind)[:: 1 if kind == "positive" else 4]:
         case, chosen = opened(fixture)
         settings = Settings(block_entries=1000, samples=10, **chosen)
-        assert text(verify_case(case, settings)) == text(
-            verify_case(case, settings, engine=engine)
-        ), fixture.path
+        local, dask = (
+            verify_case(case, settings, engine=each, pictures=True) for each in (None, engine)
+        )
+        assert text(local) == text(dask), fixture.path
 
 
 def test_the_report_is_the_same_for_any_number_of_workers():
@@ -107,8 +108,8 @@ def test_the_report_is_the_same_for_any_number_of_workers():
     arrays["grad"][1234] *= -1
     case, settings = case_from_arrays(arrays), Settings(block_entries=256, samples=5)
     with running(3) as client:
-        made = verify_case(case, settings, engine=Cluster(client, ""))
-    assert text(made) == text(verify_case(case, settings))
+        made = verify_case(case, settings, engine=Cluster(client, ""), pictures=True)
+    assert text(made) == text(verify_case(case, settings, pictures=True))
 
 
 def test_many_files_are_verified_by_the_workers_and_reported_in_their_order(engine, tmp_path):
@@ -121,7 +122,7 @@ def test_many_files_are_verified_by_the_workers_and_reported_in_their_order(engi
     large = write(tmp_path / "large", tables(50_000))
     folders.insert(3, large)
     cases = [(str(each), partial(open_case, str(each), {}), Settings()) for each in folders]
-    local, dask = (report(cases, engine=each) for each in (Threads(), engine))
+    local, dask = (report(cases, engine=each, pictures=True) for each in (Threads(), engine))
     assert msgspec.to_builtins(local) == msgspec.to_builtins(dask)
     assert len(dask.summary.errors) == 2
     ahead = engine.ahead(verify_case, [(opener, settings) for _, opener, settings in cases])

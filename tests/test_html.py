@@ -188,3 +188,19 @@ def test_the_sample_of_a_frame_is_spread_over_the_table():
     # Of so many drawn evenly, no tenth of the table has less than half of its share.
     counts = np.bincount(states * 10 // 10**9, minlength=10)
     assert counts.min() > SAMPLE / 20
+
+
+# In Python
+
+
+def test_a_report_in_python_is_the_text_and_in_a_notebook_a_page():
+    made = softcheck.verify(**soft_arrays(4, 3, wrong=-1.0))
+    assert isinstance(made, softcheck.Report)
+    assert not made
+    assert str(made) == made.render("text")
+    assert "FAILED" in str(made)
+    assert made._repr_markdown_() == made.render("markdown")
+    ((tag, attributes),) = Page(made._repr_html_()).elements
+    assert (tag, attributes["sandbox"]) == ("iframe", "")
+    assert attributes["srcdoc"] == made.render("html")
+    assert attributes["srcdoc"].count("<figure>") == 3

@@ -149,6 +149,38 @@ def test_a_job_goes_from_green_to_red_with_the_mistake_named(runner):
     assert any("missing-alpha" in failure.text for failure in failures)
 
 
+TRAIN = """
+import numpy as np
+
+import softcheck
+
+q, logits = np.random.default_rng(6).normal(size=(2, 50, 4))
+policy = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+g = q - np.log(policy)
+grad = -policy * (g - (policy * g).sum(axis=1, keepdims=True)) / len(q)
+softcheck.save_case(
+    "dumps/actor.npz", q=q, logits=logits, grad=grad, alpha=0.2, reduction="mean"
+)
+"""
+
+
+def test_the_annotation_of_a_job_lies_on_the_line_that_saved_the_case(runner):
+    dump(runner.workspace, alpha=0.2)
+    runner.uses()  # installs softcheck
+    committed(runner.workspace)
+    (runner.workspace / "agents").mkdir()
+    (runner.workspace / "agents" / "train.py").write_text(TRAIN)
+    python = Path(runner.env["SOFTCHECK"]).with_name("python")
+    run(str(python), "agents/train.py", cwd=runner.workspace)
+    done, summary = runner.uses(cases="dumps/actor.npz", options="--isolated")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (annotation,) = (line for line in done.stdout.splitlines() if line.startswith("::error "))
+    line = TRAIN.splitlines().index("softcheck.save_case(") + 1
+    assert annotation.startswith(f"::error file=agents/train.py,line={line},title=")
+    assert "missing-alpha" in annotation
+    assert f"dumped by agents/train.py:{line}" in summary
+
+
 def test_a_job_without_a_gradient_is_no_pass_unless_that_is_asked_for(runner):
     dump(runner.workspace, alpha=0.2, with_gradient=False)
     done, summary = runner.uses()

@@ -106,8 +106,12 @@ def test_json_keys_are_the_documented_ones():
     }  # fmt: skip
     assert set(case["inputs"][0]) == {"role", "path", "key", "dtype", "shape", "sha256"}
     assert set(case["checks"][0]) == {
-        "name", "status", "entries", "failed", "blind", "worst", "resolution", "reason",
+        "name", "status", "entries", "failed", "blind", "worst", "largest", "decades", "resolution",
+        "reason",
     }  # fmt: skip
+    assert set(case["diagnosis"][1]) == {"code", "message", "grounds", "evidence", "remedies"}
+    remedy = {"code", "declare", "wrong_line", "right_line"}
+    assert set(case["diagnosis"][1]["remedies"][0]) == remedy
     worst = {"location", "actual", "expected", "abs_error", "tolerance", "ratio"}
     assert set(case["checks"][1]["worst"]) == worst
     assert set(case["checks"][0]["resolution"]) == {"median", "worst"}

@@ -507,8 +507,9 @@ def test_a_failure_that_is_float32_rounding_says_so():
     made = softcheck.verify(**given)
     (diagnosis,) = made.cases[0].diagnosis
     assert diagnosis.code == "low-precision"
-    assert "--compute-dtype float32" in diagnosis.message
-    assert failed(softcheck.verify(**given, compute_dtype="float32")) == []
+    (remedy,) = diagnosis.remedies
+    assert remedy.declare == {"compute_dtype": "float32"}
+    assert failed(softcheck.verify(**given, **remedy.declare)) == []
     assert failed(softcheck.verify(**given, grad_dtype="float32")) == []
 
 
@@ -517,10 +518,11 @@ def test_an_intermediate_that_is_float32_rounding_says_so():
     given = {"q": Q, "logits": LOGITS, "alpha": ALPHA, "log_policy": log_policy}
     (diagnosis,) = softcheck.verify(**given).cases[0].diagnosis
     assert diagnosis.code == "first-wrong"
-    assert "say --compute-dtype float32" in diagnosis.message
-    assert failed(softcheck.verify(**given, compute_dtype="float32")) == []
+    (remedy,) = diagnosis.remedies
+    assert remedy.declare == {"compute_dtype": "float32"}
+    assert failed(softcheck.verify(**given, **remedy.declare)) == []
     (diagnosis,) = softcheck.verify(**given | {"log_policy": 1.001 * log_policy}).cases[0].diagnosis
-    assert "float32" not in diagnosis.message
+    assert not diagnosis.remedies
 
 
 def test_a_case_that_cannot_be_read_leaves_the_others_and_decides_the_verdict(tmp_path):

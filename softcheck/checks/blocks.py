@@ -1,7 +1,7 @@
 """Blocks of a case as the checks take them: givens checked, actions first, float64."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from operator import add
 from typing import Annotated, Any
@@ -76,6 +76,18 @@ def reduction_of(case: Case, settings: Settings) -> float:
         If it is the mean by weights that are not there.
     """
     return 1.0 / REDUCTIONS[settings.reduction](case)
+
+
+def loss_of(case: Case) -> Variant:
+    """Return the loss of a case with the terms that a gradient of it is fitted to.
+
+    That of an option that was not chosen is none.
+    """
+    loss, summands = case.variant, []
+    if "grad" in case.tables:
+        off = {each.name for each in loss.givens if each.default == 0} - {*case.tables}
+        summands = [each for each in loss.summands if off.isdisjoint(each.weights)]
+    return replace(loss, summands=tuple(summands) if len(summands) > 1 else ())
 
 
 def rows_of_block(settings: Settings, actions: int) -> int:

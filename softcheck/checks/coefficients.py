@@ -1,7 +1,7 @@
 """The arrays of a case to a block of its loss, with the coefficients that they make."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,28 +37,29 @@ def block_of(
     if loss.family is None:
         none = np.broadcast_to(0.0, logits.shape)
         return Block(none, logits, np.zeros(1), soft=False, data=data)
-    return _Made(loss.family, data, constant, logits, legal, buffers).block()
+    made = _Made(data, constant, logits, legal, buffers)
+    parts = [each.part for each in loss.summands[:-1] if isinstance(each.part, Coefficients)]
+    return replace(made.block(loss.family), summands=tuple(map(made.block, parts)))
 
 
 @dataclass(frozen=True)
 class _Made:
     """What the coefficients of the family are made of."""
 
-    family: Coefficients
     data: Mapping[str, Any]
     constant: Collection[str]
     logits: Entries
     legal: Flags | None
     buffers: Buffers
 
-    def block(self) -> Block:
-        """Return the block."""
-        family, shape = self.family, self.logits.shape
+    def block(self, family: Coefficients) -> Block:
+        """Return the block of some coefficients."""
+        shape = self.logits.shape
         q, rough_q = self._evaluated(family.q)
         alpha, rough_alpha = self._evaluated(family.alpha)
         zeta, rough_zeta = self._evaluated(family.zeta)
         rest, rough_rest = self._evaluated(family.rest)
-        target, rough_target = self._target()
+        target, rough_target = self._target(family)
         soft = q is not None or alpha is not None
         errors = (rough_q, rough_alpha, rough_target, rough_zeta, rough_rest)
         return Block(
@@ -72,9 +73,8 @@ class _Made:
             None if all(error is None for error in errors) else Rough(*errors),
         )
 
-    def _target(self) -> tuple[Target | None, Target | None]:
+    def _target(self, family: Coefficients) -> tuple[Target | None, Target | None]:
         """Return y and its error."""
-        family = self.family
         parts = (family.target, family.uniform, family.chosen)
         dense, uniform, chosen = (self._evaluated(part) for part in parts)
 

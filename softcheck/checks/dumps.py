@@ -314,5 +314,5 @@ class Total(Merging):
         tally = compare(
             actual, total.value, tolerance, seen, Buffers(), entries=1, start=0, limit=1
         )
-        tally.spots = [spot._replace(state=None) for spot in tally.spots]
+        tally.relocate(lambda spot: spot._replace(state=None))
         return tally

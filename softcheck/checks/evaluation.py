@@ -8,7 +8,7 @@ import numpy as np
 from softcheck.checks.frame import Frame
 from softcheck.checks.tally import Sight, Tally, compare, histogram, sight
 from softcheck.gradient.composed.kernel import Composed
-from softcheck.gradient.definition import Variant
+from softcheck.gradient.definition import Program, Variant
 from softcheck.gradient.family import Family
 from softcheck.gradient.kernel import Kernel, Once
 from softcheck.gradient.policy import (
@@ -93,25 +93,13 @@ class Context:
         """What the gradient is called."""
         return "Eq. (6)" if self.loss is None else self.loss.equation or "the formula"
 
-    @property
-    def entropy(self) -> str | None:
-        """The array that weighs the entropy, that alone, and beside something else; or None."""
-        if self.loss is None:
-            return "alpha"
-        family = self.loss.family
-        if family is None or family.alpha is None or len(family.alpha.operations) > 1:
-            return None
-        others = (family.q, family.target, family.uniform, family.chosen, family.zeta)
-        names = {name for other in others if other is not None for name in other.names}
-        (name,) = family.alpha.names or {""}
-        return name if names and name not in names else None
-
 
 def kernel_of(block: Block, loss: Variant | None, buffers: Buffers, units: float = 1.0) -> Kernel:
     """Return a loss on a block; for `units` see `Composed`."""
     if loss is None or loss.family is not None:
         return Family(block, buffers)
-    return Composed(loss.value, loss.slope, block, buffers, units)
+    summands = [each.part for each in loss.summands if isinstance(each.part, Program)]
+    return Composed(loss.value, loss.slope, block, buffers, units, summands)
 
 
 @dataclass(frozen=True)

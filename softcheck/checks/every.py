@@ -5,9 +5,10 @@ tolerance derived for the entry.
 """
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import add, attrgetter
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from softcheck.checks import compiled, fit
 from softcheck.checks.dumps import DUMPS, Total, check_dump, compare_sides, judged
 from softcheck.checks.evaluation import Context, Evaluation
 from softcheck.checks.merging import Merging, by_key, merged
+from softcheck.checks.moments import Moments
 from softcheck.checks.oracles import ORACLES, Suspect, check_exact
 from softcheck.checks.picture import Picture
 from softcheck.checks.table import CHECKS
@@ -44,8 +46,8 @@ class Partial(Merging):
     totals : dict of check to Total
         Of what was dumped as one number.
     suspects : dict of check to the worst entry it has seen
-    moments : fit.Moments or None
-        What the dumped gradient tells of its scale and temperature.
+    moments : Moments or None
+        What the dumped gradient tells of its terms.
     sample : list of Suspect
         The entries of the random sample.
     picture : Picture or None
@@ -54,7 +56,7 @@ class Partial(Merging):
 
     tallies: Annotated[dict[str, Tally], by_key(merged)] = field(default_factory=dict)
     totals: Annotated[dict[str, Total], by_key(merged)] = field(default_factory=dict)
-    moments: Annotated[fit.Moments | None, merged] = None
+    moments: Annotated[Moments | None, merged] = None
     suspects: Annotated[dict[str, Suspect], by_key(_worse)] = field(default_factory=dict)
     sample: Annotated[list[Suspect], add] = field(default_factory=list)
     picture: Annotated[Picture | None, merged] = None
@@ -80,7 +82,7 @@ def run(e: Evaluation) -> Partial:
             _record(partial, name, tally, e)
             if e.context.frame is not None:
                 partial.picture = Picture.of(e, e.context.frame, found, ratio, tally)
-            partial.moments = fit.Moments.of(e, found, ratio)
+            partial.moments = Moments.of(e, found, ratio)
         else:
             _record(partial, name, check(e, name), e)
     sample = e.context.sample
@@ -107,7 +109,7 @@ def _record(partial: Partial, name: str, tally: Tally, e: Evaluation) -> None:
     partial.suspects[name] = Suspect.of(e, worst.rank, row, action)
 
 
-def outcome(found: Partial, context: Context, alpha: float | None) -> dict[str, Tally]:
+def outcome(found: Partial, context: Context, numbers: Mapping[str, Any]) -> dict[str, Tally]:
     """Return the outcome of every check of a case, in the order of `CHECKS`.
 
     Parameters
@@ -115,11 +117,11 @@ def outcome(found: Partial, context: Context, alpha: float | None) -> dict[str, 
     found : Partial
         Of all blocks.
     context : Context
-    alpha : float or None
-        The temperature, or None if it differs by state.
+    numbers : mapping of name to number
+        What is one number for the whole case.
     """
     tallies = found.tallies | {name: total.tally() for name, total in found.totals.items()}
     tallies["exact"] = check_exact(found.suspects.values(), found.sample, context)
     if found.moments is not None:
-        tallies["fit"] = fit.check(found.moments, alpha)
+        tallies["fit"] = fit.check(found.moments, numbers)
     return {name: tallies[name] for name in sorted(tallies, key=[*CHECKS].index)}

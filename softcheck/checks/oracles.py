@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from softcheck.checks.evaluation import Context, Evaluation, kernel_of
-from softcheck.checks.tally import Tally
+from softcheck.checks.tally import Spot, Tally
 from softcheck.gradient.definition import Variant
 from softcheck.gradient.family import Family
 from softcheck.gradient.policy import (
@@ -176,11 +176,12 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
             tally.merge(
                 e.compare(value[at], truth, tolerance, e.scale[at], entries=truth.size, about=about)
             )
-    tally.spots = [
-        spot._replace(state=suspects[spot.state].state, action=suspects[spot.state].action)
-        for spot in tally.spots
-        if spot.state is not None
-    ]
+
+    def entry(spot: Spot) -> Spot:
+        suspect = suspects[spot.state or 0]
+        return spot._replace(state=suspect.state, action=suspect.action)
+
+    tally.relocate(entry)
     return tally
 
 

@@ -1,5 +1,6 @@
 """The outcome of a check over some entries; outcomes of disjoint entries merge in any order."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import add, attrgetter
 from typing import Annotated, NamedTuple, TypeAlias
@@ -19,6 +20,8 @@ _LOWEST = (1023 - 60) << _MANTISSA_BITS
 _BLIND = 1023 << _MANTISSA_BITS
 _BINS = _BLIND - _LOWEST + 1
 _RANK = attrgetter("rank")
+_LIMITS = 10.0 ** np.arange(16)
+"""Where the decades of ratios begin."""
 
 
 class Spot(NamedTuple):
@@ -40,8 +43,20 @@ class Spot(NamedTuple):
     @property
     def rank(self) -> tuple[float, int, int]:
         """The sort key."""
-        state = -1 if self.state is None else self.state
-        return -self.ratio, state, -1 if self.action is None else self.action
+        return -self.ratio, *self._order
+
+    @property
+    def by_error(self) -> tuple[float, int, int]:
+        """The sort key by which the largest error comes first."""
+        return -abs(self.actual - self.expected), *self._order
+
+    @property
+    def _order(self) -> tuple[int, int]:
+        return -1 if self.state is None else self.state, -1 if self.action is None else self.action
+
+
+def _larger(mine: Spot | None, other: Spot | None) -> Spot | None:
+    return min(filter(None, (mine, other)), key=attrgetter("by_error"), default=None)
 
 
 def _worst_first(mine: list[Spot], others: list[Spot]) -> list[Spot]:
@@ -65,6 +80,11 @@ class Tally(Merging):
         as their scale.
     spots : list of Spot
         The worst one, and further ones only as far as they failed; worst first.
+    largest : Spot or None
+        The failed one with the largest error, of those where both values are finite.
+    decades : Histogram
+        Of the ratios of what failed: entry k counts those above 10^k and not above 10^(k + 1), the
+        last one all that are beyond, the infinite ones too.
     histogram : Histogram
         Of the resolution of each state, the worst tolerance over scale of its live entries: bin 0
         holds the states without one, the last one those with a blind entry.
@@ -82,6 +102,10 @@ class Tally(Merging):
     live: Annotated[int, add] = 0
     blind: Annotated[int, add] = 0
     spots: Annotated[list[Spot], _worst_first] = field(default_factory=list)
+    largest: Annotated[Spot | None, _larger] = None
+    decades: Annotated[Histogram, add] = field(
+        default_factory=lambda: np.zeros(len(_LIMITS), np.int64)
+    )
     histogram: Annotated[Histogram, add] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
     needed: Annotated[Needed, _both] = NONE_NEEDED
     summary: Annotated[str, kept] = ""
@@ -99,6 +123,11 @@ class Tally(Merging):
         """Add the outcome over other entries."""
         super().merge(other)
         self.spots = _keep(self.spots, self.limit)
+
+    def relocate(self, where: Callable[[Spot], Spot]) -> None:
+        """Say of every spot where it is."""
+        self.spots = [*map(where, self.spots)]
+        self.largest = self.largest and where(self.largest)
 
 
 def _keep(spots: list[Spot], limit: int) -> list[Spot]:
@@ -215,19 +244,9 @@ def compare(
         actual, expected, tolerance = (x[np.newaxis] for x in (actual, expected, tolerance))
     if ratio is None:
         ratio = over_tolerance(actual, expected, tolerance, buffers("scratch.2", actual.shape))
-    failed = 0
-    # Along what lies side by side, for that is quickest.
-    across = 0 if len(ratio) > 1 and ratio.strides[0] == ratio.itemsize else 1
-    highest, lowest = ratio.max(axis=across), ratio.min(axis=across)
-    worst = max(highest.max(), -lowest.min())
-    if worst <= unit:  # not so if there is a NaN
-        places = [_first_place(ratio, highest, lowest, worst, across)]
-    else:
-        ratio = settled(ratio, actual, expected, tolerance)
-        failed = int(np.count_nonzero(ratio > unit))
-        places = _worst_places(ratio, max(1, min(failed, limit)))
-    spots = [
-        Spot(
+
+    def spot(row: int, action: int, ratio: Entries = ratio) -> Spot:
+        return Spot(
             abs(float(ratio[action, row])) / unit,
             start + row,
             action if by_action else None,
@@ -236,9 +255,28 @@ def compare(
             float(tolerance[action, row]) * unit,
             about,
         )
-        for row, action in places
-    ]
-    return Tally(limit, entries, failed, seen.live, seen.blind, spots, seen.histogram)
+
+    tally = Tally(limit, entries, live=seen.live, blind=seen.blind, histogram=seen.histogram)
+    # Along what lies side by side, for that is quickest.
+    across = 0 if len(ratio) > 1 and ratio.strides[0] == ratio.itemsize else 1
+    highest, lowest = ratio.max(axis=across), ratio.min(axis=across)
+    worst = max(highest.max(), -lowest.min())
+    if worst <= unit:  # not so if there is a NaN
+        tally.spots = [spot(*_first_place(ratio, highest, lowest, worst, across))]
+        return tally
+    size = settled(ratio, actual, expected, tolerance)
+    beyond = size > unit
+    tally.failed = int(np.count_nonzero(beyond))
+    places = _worst_places(size, max(1, min(tally.failed, limit)))
+    tally.spots = [spot(*place, size) for place in places]
+    if tally.failed:
+        found = np.searchsorted(_LIMITS, size[beyond] / unit) - 1
+        tally.decades = np.bincount(found, minlength=len(_LIMITS))
+        error = np.where(beyond, np.abs(actual - expected), -1.0)
+        error[~np.isfinite(error)] = -1.0
+        ((row, action),) = _worst_places(error, 1)
+        tally.largest = spot(row, action, size) if error[action, row] >= 0.0 else None
+    return tally
 
 
 def _first_place(

@@ -10,6 +10,7 @@ from softcheck.command import derive, explain, selftest, verify
 from softcheck.command.funnel import TROUBLE, ended
 from softcheck.command.options import Command, Group
 from softcheck.command.output import write
+from softcheck.errors import UsageError
 from softcheck.version import __version__
 
 app = typer.Typer(
@@ -27,18 +28,13 @@ def main() -> NoReturn:
     sys.exit(ended(partial(app, prog_name="softcheck", standalone_mode=False)))
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        write(f"softcheck {__version__}\n")
-        raise typer.Exit
-
-
 @app.callback()
 def _root(
     context: typer.Context,
-    _version: Annotated[
+    version: Annotated[bool, typer.Option("--version", help="Print the version")] = False,
+    verbose: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version"),
+        typer.Option("-v", "--verbose", help="With --version: all that a bug report has to say"),
     ] = False,
 ) -> None:
     """Check gradients at the logits of a softmax, and the derivations behind them.
@@ -46,6 +42,18 @@ def _root(
     Exit codes: 0 all passed, 1 failed or inconclusive, 2 nothing could be verified, 3 internal
     error.
     """
+    if verbose and not version:
+        raise UsageError(
+            "-v", "it before a command", "it behind one, or --version", "As in softcheck verify -v."
+        )
+    if version and verbose:
+        from softcheck.command.about import about
+
+        write(about())
+        raise typer.Exit
+    if version:
+        write(f"softcheck {__version__}\n")
+        raise typer.Exit
     if context.invoked_subcommand is None:
         write(f"{context.get_help()}\n")
         raise typer.Exit(TROUBLE)

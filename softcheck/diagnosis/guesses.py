@@ -1,7 +1,7 @@
 """Which mistakes of a loss that is a formula can have made a gradient, on a part of the states."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import inf, isfinite, log2
 from typing import NamedTuple, TypeAlias
 
@@ -15,23 +15,24 @@ from softcheck.diagnosis.hypothesis import (
     IN_SIXTEEN_BITS,
     NAMED,
     Coarse,
-    Evidence,
+    Guess,
     Prediction,
     weigh,
 )
-from softcheck.diagnosis.labels import Relabelled, Relabelling, relabellings
+from softcheck.diagnosis.labels import Relabelled, relabellings
 from softcheck.diagnosis.mistakes import moves
 from softcheck.diagnosis.mistakes.generated import TERM_SCALED
+from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES, OTHER_SCALE
-from softcheck.diagnosis.mistakes.record import NOTHING, Move
+from softcheck.diagnosis.mistakes.record import Move
 from softcheck.diagnosis.mistakes.weights import WEIGHTS_IGNORED
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.points import Number, scales
-from softcheck.diagnosis.sieve import bits_of_choice, coarser, explains, has_marks, reproduces
+from softcheck.diagnosis.sieve import coarser, credible, reproduces, simplest
 from softcheck.diagnosis.states import evaluated
 from softcheck.diagnosis.view import View, dot
 from softcheck.gradient.definition import Program, Term, Wrong
-from softcheck.gradient.policy import Array, Buffers, Entries
+from softcheck.gradient.policy import Buffers, Entries
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import Settings
 from softcheck.tables.case import Case
@@ -39,86 +40,9 @@ from softcheck.tables.case import Case
 Tables: TypeAlias = tuple[Entries, ...]
 
 _NEAR = 0.05  # of a scale
-_LITTLE = 0.01  # of squares
-_ALIKE = 0.5  # squared correlation
 _LARGE = 0.1  # of the largest entry of a state
 _NEAR_POWER = 0.02
 _FEWEST = 4.0  # entries that do not follow from others, for a number that is fitted
-_LIGHTEST = 2.0**-100  # of the largest tolerance
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What a gradient may be, in terms of the loss.
-
-    Attributes
-    ----------
-    parts : sequence of (Program or None, float)
-        Gradients and their coefficients, in units of what was declared; None is the right one.
-    names : tuple of str
-        The codes of the mistakes.
-    cost : float
-        How much has to be assumed; see `hypothesis.NAMED`.
-    wrong : Wrong or None
-        What the loss has for it.
-    term : Term or None
-        The one whose factor was fitted.
-    terms : sequence of Term
-        Those whose factors were all fitted, in the order of `parts`.
-    coarse : Coarse or None
-        What the gradient was rounded by, if that is the mistake.
-    in_part : bool
-        Whether that is so in the states with a wrong entry alone.
-    even : bool
-        Whether all states weigh the same; the parts are the right gradient then.
-    move : Move or None
-        What became of the right gradient, if that is the mistake; the parts are that then.
-    labels : Relabelling or None
-        Where other numbers of actions come from, if they are the mistake; the same.
-    """
-
-    parts: Sequence[tuple[Program | None, float]]
-    names: tuple[str, ...]
-    cost: float
-    wrong: Wrong | None = None
-    term: Term | None = None
-    terms: Sequence[Term] = ()
-    coarse: Coarse | None = None
-    in_part: bool = False
-    even: bool = False
-    move: Move | None = None
-    labels: Relabelling | None = None
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is a formula with its numbers, and no array has moved or was rounded."""
-        return self.coarse is None and self.move is None and self.labels is None
-
-    @property
-    def read(self) -> Callable[[View], float]:
-        """How many bits it takes from the gradient that it is to explain."""
-        if self.labels is not None:
-            return self.labels.bits
-        return NOTHING.bits if self.move is None else self.move.read.bits
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether nothing but rounding is predicted."""
-        return self.wrong is not None and self.wrong.is_zero
-
-    @property
-    def is_named(self) -> bool:
-        """Whether no number was fitted or read off, and nothing rounded."""
-        if self.move is not None and self.move.cost > NAMED:
-            return False
-        fitted = self.term is not None or self.terms or OTHER_SCALE.code in self.names
-        return self.coarse is None and not fitted
-
-    @property
-    def factor(self) -> float:
-        """The number that was named or fitted."""
-        one = self.term is not None and not self.term.is_number
-        return self.parts[-1][1] + (1.0 if one else 0.0)
 
 
 class Formulas:
@@ -215,57 +139,32 @@ class Formulas:
         return replace(e, factor=e.factor * times, dumps=dumps, context=context)
 
 
-def survivors(on: Formulas, wrongs: Sequence[Wrong], terms: Sequence[Term]) -> list[Guess]:
-    """Return what reproduces all entries of some states, the simplest first."""
+def survivors(
+    on: Formulas, wrongs: Sequence[Wrong], terms: Sequence[Term], across: Move | None
+) -> list[Guess]:
+    """Return what reproduces all entries of some states, the simplest first.
+
+    `across` is what becomes of the gradient where the softmax runs over states.
+    """
     found: list[Guess] = []
-    for guess in _suspects(on, wrongs):
+    for guess in _suspects(on, wrongs, across):
         # What holds in all states is not said of some.
         tried = (guess, *_in_part(on.view, guess))
         found += next(([made] for made in tried if _survives(on, made)), [])
     # A number that is fitted assumes more than a name does, and less than one for each state.
     if all(made.cost > FREE for made in found):
         found += [made for made in _fitted(on, terms) if _survives(on, made)]
-    kept: list[Guess] = []
-    for made in sorted(found, key=lambda made: made.cost):
-        # What a part of the mistakes explains needs no more of them.
-        if not any({*simpler.names} < {*made.names} for simpler in kept):
-            kept.append(made)
-    return kept
+    return simplest(found)
 
 
 def _survives(on: Formulas, guess: Guess) -> bool:
     prediction = on.predict(guess)
     if not reproduces(on.view, prediction):
         return False
-    return credible(on.view, guess, weighed(on.view, guess, prediction))
+    return credible(on.view, guess, weigh(on.view, guess, prediction))
 
 
-def weighed(view: View, guess: Guess, prediction: Prediction) -> Evidence:
-    """Compare a dumped gradient with what a guess predicts."""
-    numbers = 0 if guess.move is None else guess.move.read.numbers
-    return weigh(view, prediction, numbers, guess.coarse)
-
-
-def credible(view: View, guess: Guess, evidence: Evidence) -> bool:
-    """Whether what reproduces a gradient explains it, and is no chance or wide tolerance."""
-    if guess.coarse is not None:
-        return has_marks(view, guess.cost, guess.coarse, evidence)
-    if guess.is_zero and (evidence.left > _LITTLE * evidence.right or _follows(view)):
-        return False
-    bits = evidence.bits
-    bits -= guess.read(view)
-    if guess.in_part:
-        bits -= bits_of_choice(view.shared.states, view.wrong_states)
-    return explains(evidence, bits, guess.cost, is_zero=guess.is_zero)
-
-
-def _follows(view: View) -> bool:
-    """Whether a gradient goes with the right one: then it is no rounding."""
-    grad, expected = _weighed(view, view.grad), _weighed(view, view.of_eq_6.expected)
-    return dot(grad, expected) ** 2 > _ALIKE * dot(grad, grad) * dot(expected, expected)
-
-
-def _suspects(on: Formulas, wrongs: Sequence[Wrong]) -> Iterator[Guess]:
+def _suspects(on: Formulas, wrongs: Sequence[Wrong], across: Move | None) -> Iterator[Guess]:
     """Yield the mistakes at the named scales that a gradient may have, and coarse arithmetic."""
     view = on.view
     if (view.wrong & np.isfinite(view.grad)).any():
@@ -276,6 +175,8 @@ def _suspects(on: Formulas, wrongs: Sequence[Wrong]) -> Iterator[Guess]:
             yield from _unweighted(on, named)
         for code, move in moves(view):
             yield from _moved(on, code, move, named)
+        if across is not None and view.shared.whole and SOFTMAX_OVER_STATES.needs.met(view):
+            yield from _moved(on, SOFTMAX_OVER_STATES.code, across, named)
         for labels in relabellings(on.case, view):
             cost = FREE if labels.is_read else NAMED
             yield Guess(((None, 1.0),), (labels.code,), cost, labels=labels)
@@ -339,7 +240,7 @@ def _fitted(on: Formulas, terms: Sequence[Term]) -> Iterator[Guess]:
     """Yield one number that was fitted: the scale of the gradient, or the factor of a term."""
     view = on.view
     numbers = float(np.maximum(view.legal.sum(axis=0) - 1.0, 0.0).sum())
-    grad, right = _weighed(view, view.grad), _weighed(view, view.of_eq_6.expected)
+    grad, right = view.weighed(view.grad), view.weighed(view.of_eq_6.expected)
     scale = dot(grad, right) / (dot(right, right) or 1.0)
     if numbers < _FEWEST or not isfinite(scale):
         return
@@ -347,8 +248,8 @@ def _fitted(on: Formulas, terms: Sequence[Term]) -> Iterator[Guess]:
     if round(power) in LOSS_SCALES and abs(power - round(power)) < _NEAR_POWER:
         yield Guess(((None, 2.0 ** round(power)),), (LOSS_SCALED.code,), NAMED)
     yield Guess(((None, scale),), (OTHER_SCALE.code,), FREE)
-    for term in terms if numbers >= 2 * _FEWEST else ():
-        part = _weighed(view, on.value(term.slope))
+    for term in sorted(terms, key=lambda term: not term.is_outer) if numbers >= 2 * _FEWEST else ():
+        part = view.weighed(on.value(term.slope))
         more = dot(grad - right, part) / (dot(part, part) or 1.0)
         if isfinite(more):
             parts = ((None, 1.0), (term.slope, more))
@@ -376,8 +277,8 @@ def factors(on: Formulas, terms: Sequence[Term]) -> tuple[list[Factor], float]:
     """Return the factors of the terms by least squares, and what part of the gradient is left."""
     named: list[tuple[str, Program | None]]
     named = [(term.text, term.slope) for term in _outer(on, terms)] or [("the loss", None)]
-    grad = _weighed(on.view, on.view.grad).ravel()
-    columns = np.stack([_weighed(on.view, on.value(slope)).ravel() for _, slope in named], axis=1)
+    grad = on.view.weighed(on.view.grad).ravel()
+    columns = np.stack([on.view.weighed(on.value(slope)).ravel() for _, slope in named], axis=1)
     size = np.linalg.norm(columns, axis=0)
     columns /= np.where(size > 0, size, 1.0)
     found, *_ = np.linalg.lstsq(columns, grad, rcond=None)
@@ -394,12 +295,3 @@ def factors(on: Formulas, terms: Sequence[Term]) -> tuple[list[Factor], float]:
 def _outer(on: Formulas, terms: Sequence[Term]) -> list[Term]:
     """Return the terms that add up to the loss, but for those that have no gradient here."""
     return [term for term in terms if term.is_outer and on.value(term.slope).any()]
-
-
-def _weighed(view: View, x: Entries) -> Array:
-    """Return finite entries in units of the tolerance of the right gradient."""
-    tolerance = view.of_eq_6.tolerance
-    with np.errstate(all="ignore"):
-        usable = np.isfinite(view.grad) & np.isfinite(tolerance) & np.isfinite(x)
-        least = _LIGHTEST * tolerance.max(where=usable, initial=0.0)
-        return np.where(usable & (tolerance > least), x / tolerance, 0.0)

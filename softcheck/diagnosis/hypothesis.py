@@ -1,22 +1,25 @@
 """A mistake with its numbers: the gradient that it predicts, and whether a dump is that one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
 from operator import add
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from softcheck.checks.dumps import printed
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.tally import Tally
+from softcheck.diagnosis.labels import Relabelling
 from softcheck.diagnosis.mistakes.parts import factor_of, gradient
 from softcheck.diagnosis.mistakes.read_off import OTHER_ALPHA, OTHER_SCALE, Q_SCALED
-from softcheck.diagnosis.mistakes.record import Formula, Parts
+from softcheck.diagnosis.mistakes.record import NOTHING, Formula, Move, Parts, Read
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.points import Point
 from softcheck.diagnosis.view import View, dot
+from softcheck.gradient.definition import Program, Term, Wrong
 from softcheck.gradient.policy import Array, Entries, Indices, PerState, States
 from softcheck.gradient.tolerance import (
     Allowance,
@@ -108,6 +111,11 @@ class Hypothesis:
         return (*own, *self.codes, *free, *low)
 
     @property
+    def read(self) -> Read:
+        """What it takes from the gradient."""
+        return self.formula.read
+
+    @property
     def is_zero(self) -> bool:
         """Whether nothing but rounding is predicted."""
         return self.x == 0.0 and self.y == 0.0
@@ -117,6 +125,84 @@ class Hypothesis:
         if scale and ratio and abs(self.y - 1.0) < 1e-9:
             return (Q_SCALED.code,)
         return (OTHER_SCALE.code,) * scale + (OTHER_ALPHA.code,) * ratio
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a gradient may be, in terms of the loss.
+
+    Attributes
+    ----------
+    parts : sequence of (Program or None, float)
+        Gradients and their coefficients, in units of what was declared; None is the right one.
+    names : tuple of str
+        The codes of the mistakes.
+    cost : float
+        How much has to be assumed; see `NAMED`.
+    wrong : Wrong or None
+        What the loss has for it.
+    term : Term or None
+        The one whose factor was fitted.
+    terms : sequence of Term
+        Those whose factors were all fitted, in the order of `parts`.
+    coarse : Coarse or None
+        What the gradient was rounded by, if that is the mistake.
+    in_part : bool
+        Whether that is so in the states with a wrong entry alone.
+    even : bool
+        Whether all states weigh the same; the parts are the right gradient then.
+    move : Move or None
+        What became of the right gradient, if that is the mistake; the parts are that then.
+    labels : Relabelling or None
+        Where other numbers of actions come from, if they are the mistake; the same.
+    """
+
+    parts: Sequence[tuple[Program | None, float]]
+    names: tuple[str, ...]
+    cost: float
+    wrong: Wrong | None = None
+    term: Term | None = None
+    terms: Sequence[Term] = ()
+    coarse: Coarse | None = None
+    in_part: bool = False
+    even: bool = False
+    move: Move | None = None
+    labels: Relabelling | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a formula with its numbers, and no array has moved or was rounded."""
+        return self.coarse is None and self.move is None and self.labels is None
+
+    @property
+    def read(self) -> Read:
+        """What it takes from the gradient."""
+        if self.labels is not None:
+            return Read(bits=self.labels.bits)
+        return NOTHING if self.move is None else self.move.read
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether nothing but rounding is predicted."""
+        return self.wrong is not None and self.wrong.is_zero
+
+    @property
+    def is_named(self) -> bool:
+        """Whether no number was fitted or read off, and nothing rounded."""
+        if self.move is not None and self.move.cost > NAMED:
+            return False
+        fitted = self.term is not None or self.terms or OTHER_SCALE.code in self.names
+        return self.coarse is None and not fitted
+
+    @property
+    def factor(self) -> float:
+        """The number that was named or fitted."""
+        one = self.term is not None and not self.term.is_number
+        return self.parts[-1][1] + (1.0 if one else 0.0)
+
+
+Explanation: TypeAlias = Hypothesis | Guess
+"""What may explain a wrong gradient: of Eq. (6), or of a loss that is a formula."""
 
 
 class Prediction(NamedTuple):
@@ -269,24 +355,13 @@ class Evidence(Merging):
 
 def judge(view: View, hypothesis: Hypothesis) -> Evidence:
     """Compare a dumped gradient with what a hypothesis predicts, every place of some states."""
-    numbers = hypothesis.formula.read.numbers
-    return weigh(view, predict(view, hypothesis), numbers, hypothesis.coarse)
+    return weigh(view, hypothesis, predict(view, hypothesis))
 
 
-def weigh(
-    view: View, prediction: Prediction, numbers: int = 0, coarse: Coarse | None = None
-) -> Evidence:
-    """Compare a dumped gradient with a prediction, every place of some states.
+def weigh(view: View, made: Explanation, prediction: Prediction) -> Evidence:
+    """Compare a dumped gradient with what an explanation predicts, every place of some states.
 
-    Parameters
-    ----------
-    view : View
-    prediction : Prediction
-        Its tolerance is infinite where there is nothing to compare.
-    numbers : int
-        How many numbers it takes from each state of the gradient.
-    coarse : Coarse, optional
-        What the gradient was rounded by, if that is what is predicted.
+    The tolerance of a prediction is infinite where there is nothing to compare.
     """
     value, tolerance = prediction
     compared = int(np.count_nonzero(np.isfinite(tolerance)))
@@ -307,11 +382,11 @@ def weigh(
         grain = view.dump.stored.unit * np.abs(grad)
         usual = np.where(weight > 0, np.maximum(np.maximum(error, usual), grain), tolerance)
         hit = np.where(mended, np.log2(away / np.minimum(usual, tolerance)), 0.0)
-        marks = {} if coarse is None else _marks(view, coarse, grad)
+        marks = {} if made.coarse is None else _marks(view, made.coarse, grad)
         return Evidence(
             tally,
             mended=int(np.count_nonzero(mended)),
-            bits=_free_bits(view, numbers, np.clip(hit, 0.0, _MOST_BITS)),
+            bits=_free_bits(view, made.read.numbers, np.clip(hit, 0.0, _MOST_BITS)),
             left=left,
             right=_squares(away, weight),
             size=size,

@@ -7,23 +7,26 @@ formula gives the very numbers that were dumped.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol, TypeAlias, TypeVar
+from functools import partial
+from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from softcheck.checks import fit
 from softcheck.checks.blocks import precisions
 from softcheck.checks.dumps import DUMPS, INTERMEDIATES
+from softcheck.checks.fit import fitted
 from softcheck.checks.merging import Merging, merged, side_by_side
+from softcheck.checks.moments import Moments
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import PRINTED, Evidence, Hypothesis, judge
-from softcheck.diagnosis.mistakes.where import FIRST_WRONG
+from softcheck.diagnosis.of_formulas import OfFormulas
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.sieve import STRAY, credible, is_but_for_rounding, of_fit, survivors
 from softcheck.diagnosis.states import part
 from softcheck.diagnosis.states import view as view_of
 from softcheck.diagnosis.view import View
+from softcheck.gradient.definition import Across, Term, Wrong
 from softcheck.gradient.policy import Buffers
 from softcheck.gradient.tolerance import Precision
 from softcheck.result import Diagnosis
@@ -38,7 +41,7 @@ _FARTHER = 16.0  # in squares
 _OTHERS = 4  # entries are seen to be right for each that is wrong by itself
 
 _R = TypeVar("_R")
-_Judged: TypeAlias = tuple[Hypothesis, Evidence]
+_Judged: TypeAlias = tuple[Any, Evidence]
 
 
 class OverBlocks(Protocol):
@@ -57,14 +60,51 @@ class _Found(Merging):
     quantity: Annotated[list[Tally], side_by_side(merged)]
 
 
+class _OfEq6:
+    """What explains the gradient of Eq. (6); the methods are those of `OfFormulas`."""
+
+    def __init__(self, case: Case, view: View) -> None:
+        self.case, self.view = case, view
+
+    def survivors(self) -> list[Hypothesis]:
+        return survivors(self.view)
+
+    def judges(self, view: View) -> Callable[[Hypothesis], Evidence]:
+        return partial(judge, view)
+
+    def ordered(self, kept: Sequence[_Judged]) -> list[_Judged]:
+        """Return the simplest first, one for each set of names."""
+        kept = sorted(
+            kept, key=lambda pair: (pair[0].cost, int(4.0 * _worst(pair[1].tally)), -pair[1].mended)
+        )
+        named = {frozenset(made.names): (made, evidence) for made, evidence in reversed(kept)}
+        return list(reversed(named.values()))
+
+    def explained(self, explained: Sequence[_Judged], profile: Profile) -> Iterator[Diagnosis]:
+        return say.explanations(self.case, explained, self.view, profile)
+
+    def unexplained(self, profile: Profile) -> Diagnosis:
+        return say.unexplained(self.case, self.view, profile)
+
+    def of_fit(self, moments: Moments) -> list[Hypothesis]:
+        return of_fit(fitted(moments), self.view)
+
+    def said_of_fit(
+        self, judged: Sequence[_Judged], _: Moments, summary: str
+    ) -> Iterator[Diagnosis]:
+        usual = (made for made, evidence in judged if is_but_for_rounding(self.view, evidence))
+        return say.of_fit(list(usual), summary)
+
+
 @np.errstate(all="ignore")  # what overflows explains nothing
 def diagnose(
     case: Case,
     settings: Settings,
     tallies: Mapping[str, Tally],
-    moments: fit.Moments | None,
+    moments: Moments | None,
     masked: int,
     over_blocks: OverBlocks,
+    mistakes: tuple[Sequence[Wrong], Sequence[Term], Across | None] | None = None,
 ) -> tuple[Diagnosis, ...]:
     """Name the mistakes behind what failed; nothing where nothing that was dumped failed.
 
@@ -80,40 +120,49 @@ def diagnose(
         How many entries are masked.
     over_blocks : callable
         See `OverBlocks`.
+    mistakes : (sequence of Wrong, sequence of Term, Across or None), optional
+        Those of the loss, and its terms; by default it is that of Eq. (6).
     """
     failed = [name for name in (*DUMPS, "fit") if name in tallies and tallies[name].failed]
     if not failed:
         return ()
-    gradient = "gradient" in failed
+    gradient, only_fit = "gradient" in failed, failed == ["fit"]
     quantity = failed[0] if failed[0] in INTERMEDIATES else None
     spots = [spot for name in failed for spot in tallies[name].spots]
     view = part(case, settings, masked, {spot.state for spot in spots if spot.state is not None})
+    of: Any  # one of the two, with explanations of its own kind
+    if mistakes is None:
+        of = _OfEq6(case, view)
+    else:
+        of = OfFormulas(case, settings, view, mistakes, tallies)
     # A loss that was dumped as one number has no entries to compare.
     of_states = quantity is not None and tallies[quantity].spots[0].state is not None
-    causes = intermediates.rows(quantity, view) if quantity and of_states else []
-    tried = survivors(view)[:FEW] if gradient else []
-    if moments is not None and failed == ["fit"]:
-        tried = of_fit(fit.fitted(moments), view)
+    causes = []
+    if quantity is not None and of_states and mistakes is None:
+        causes = intermediates.rows(quantity, view)
+    tried = of.survivors()[:FEW] if gradient else []
+    if moments is not None and only_fit:
+        tried = of.of_fit(moments)
 
     def work(raw: RawBlock, buffers: Buffers) -> _Found:
         states = np.arange(raw.start, raw.start + raw.rows)
         block = view_of(case, settings, raw, states, buffers, view.shared)
         return _Found(
             Profile.of(block) if gradient else None,
-            [judge(block, made) for made in tried],
+            list(map(of.judges(block), tried)) if tried else [],
             [intermediates.judge(block, quantity or "", value) for _, value in causes],
         )
 
     said = list(first_wrong(case, settings, failed, tallies))
+    found = _Found(None, [], [])
     if tried or gradient or causes:
         found = _merged(over_blocks(work))
-        said += say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity)
-        judged = list(zip(tried, found.evidence, strict=True))
-        if found.profile is not None:
-            said += _of_gradient(case, view, judged, found.profile)
-        elif tried:
-            made = [made for made, evidence in judged if is_but_for_rounding(view, evidence)]
-            said += say.of_fit(made, tallies["fit"].summary)
+    said += say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity)
+    judged = list(zip(tried, found.evidence, strict=True))
+    if found.profile is not None:
+        said += _of_gradient(case, of, _kept(view, judged), found.profile)
+    elif moments is not None and only_fit:
+        said += of.said_of_fit(judged, moments, tallies["fit"].summary)
     return tuple(said)
 
 
@@ -131,12 +180,8 @@ def first_wrong(
     wrong = [name for name in failed if name in DUMPS]
     if not wrong or wrong[0] == "gradient":
         return
-    message = f"{wrong[0]} is the first wrong quantity in the order of computation: look there"
-    evidence: dict[str, object] = {"quantity": wrong[0], "then_wrong": wrong[1:]}
-    if _is_single(case, settings, wrong[0], tallies[wrong[0]]):
-        message += say.within_rounding(Precision.FLOAT32)
-        evidence["within_rounding_of"] = Precision.FLOAT32.value
-    yield Diagnosis(code=FIRST_WRONG.code, message=message, evidence=evidence)
+    is_single = _is_single(case, settings, wrong[0], tallies[wrong[0]])
+    yield say.first_wrong(wrong[0], wrong[1:], Precision.FLOAT32 if is_single else None)
 
 
 def _is_single(case: Case, settings: Settings, quantity: str, tally: Tally) -> bool:
@@ -153,7 +198,7 @@ def _is_float32(value: float) -> bool:
 
 
 def _of_gradient(
-    case: Case, view: View, judged: Sequence[_Judged], profile: Profile
+    case: Case, of: Any, kept: Sequence[_Judged], profile: Profile
 ) -> Iterator[Diagnosis]:
     """Yield the explanations of a wrong gradient, or say that there is none."""
     if profile.infinite == profile.behind_mask > 0 and profile.struck == profile.masked:
@@ -162,19 +207,19 @@ def _of_gradient(
             return
     elif profile.failed == profile.infinite:
         # What is finite is right: there is no other formula to look for.
-        yield (say.isolated if is_stray(profile) else say.not_finite)(case, profile)
+        yield (say.isolated if _is_stray(profile) else say.not_finite)(case, profile)
         return
-    explained = _ordered(view, judged)
-    if is_stray(profile) and (not explained or explained[0][0].cost >= 4.0):
+    explained = of.ordered(kept)
+    if _is_stray(profile) and (not explained or explained[0][0].cost >= 4.0):
         yield say.isolated(case, profile)
     elif explained:
-        yield from say.explanations(case, explained, view, profile)
+        yield from of.explained(explained, profile)
     else:
-        yield say.unexplained(case, view, profile)
+        yield of.unexplained(profile)
 
 
-def _ordered(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
-    """Return what reproduces the gradient, the simplest first, one for each set of names."""
+def _kept(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
+    """Return what reproduces the gradient, and is no farther from it than need be."""
     kept = [
         (made, evidence)
         for made, evidence in judged
@@ -182,17 +227,14 @@ def _ordered(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
     ]
     # Of two that are both within tolerance the one that is much nearer is meant.
     nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
-    kept = [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
-    kept.sort(key=lambda pair: (pair[0].cost, int(4.0 * _worst(pair[1].tally)), -pair[1].mended))
-    named = {frozenset(made.names): (made, evidence) for made, evidence in reversed(kept)}
-    return list(reversed(named.values()))
+    return [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
 
 
 def _worst(tally: Tally) -> float:
     return min(tally.spots[0].ratio, 1e6)
 
 
-def is_stray(profile: Profile) -> bool:
+def _is_stray(profile: Profile) -> bool:
     """Whether few entries, or those of few states, are wrong and the others seen to be right."""
     states = profile.entries / len(profile.by_action)
     few = profile.failed <= max(1.0, STRAY * profile.entries)

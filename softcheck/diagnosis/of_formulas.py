@@ -1,145 +1,102 @@
-"""From a failed verification of a loss that is a formula to the mistakes that explain it.
+"""The explanations of the gradient of a loss that is a formula, and what is said of them.
 
-A name is given as for Eq. (6): what the mistake leaves of the gradient, evaluated on the data,
-reproduces every entry within the tolerance of a pass. So every wrong entry is explained, and no
-right one is spoiled.
+What a mistake leaves of the gradient is evaluated on the data.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from typing import TypeAlias
 
-import numpy as np
-
-from softcheck.checks import fit
-from softcheck.checks.dumps import DUMPS
-from softcheck.checks.merging import Merging, merged, side_by_side
+from softcheck.checks.fit import SCALE, Factor, Parameter, fitted
+from softcheck.checks.moments import Moments
 from softcheck.checks.tally import Tally, mostly_blind
-from softcheck.diagnosis import say
-from softcheck.diagnosis.guesses import Formulas, Guess, credible, factors, survivors, weighed
-from softcheck.diagnosis.hypothesis import Evidence
+from softcheck.diagnosis import over_states, say
+from softcheck.diagnosis.guesses import Formulas, factors, survivors
+from softcheck.diagnosis.hypothesis import Evidence, Guess, weigh
 from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.generated import NO_BASELINE, STOP_GRADIENT, TERM_SCALED
 from softcheck.diagnosis.mistakes.read_off import OTHER_SCALE
 from softcheck.diagnosis.mistakes.terms import DIAGONAL_JACOBIAN
 from softcheck.diagnosis.mistakes.where import UNEXPLAINED
-from softcheck.diagnosis.name import FEW, OverBlocks, first_wrong, is_stray
 from softcheck.diagnosis.profile import Profile
-from softcheck.diagnosis.states import part
-from softcheck.diagnosis.states import view as view_of
 from softcheck.diagnosis.view import View
-from softcheck.gradient.definition import Term, Wrong
-from softcheck.gradient.policy import Buffers
+from softcheck.gradient.definition import Across, Term, Wrong
 from softcheck.result import Diagnosis
 from softcheck.settings import Settings
-from softcheck.tables.case import Case, RawBlock
+from softcheck.tables.case import Case
 
 _Judged: TypeAlias = tuple[Guess, Evidence]
 
-_FARTHER = 16.0  # in squares
 _LISTED = 3
 _BACKWARD = (STOP_GRADIENT.code, NO_BASELINE.code, DIAGONAL_JACOBIAN.code)
 """Mistakes that leave the value of a loss as it is."""
 
 
-@dataclass
-class _Found(Merging):
-    """What the pass over all states found of some of them."""
-
-    profile: Annotated[Profile, merged]
-    evidence: Annotated[list[Evidence], side_by_side(merged)]
-
-
-@np.errstate(all="ignore")  # what overflows explains nothing
-def diagnose(
-    case: Case,
-    settings: Settings,
-    tallies: Mapping[str, Tally],
-    moments: fit.Moments | None,
-    masked: int,
-    over_blocks: OverBlocks,
-    mistakes: tuple[Sequence[Wrong], Sequence[Term]],
-) -> tuple[Diagnosis, ...]:
-    """Name the mistakes behind what failed; nothing where nothing that was dumped failed.
+class OfFormulas:
+    """What explains the gradient of a loss that is a formula.
 
     Parameters
     ----------
-    case, settings, tallies, moments, masked, over_blocks
-        As those of `name.diagnose`.
-    mistakes : (sequence of Wrong, sequence of Term)
-        Those of the loss, and its terms.
+    case : Case
+    settings : Settings
+    view : View
+        A part of the states.
+    mistakes : (sequence of Wrong, sequence of Term, Across or None)
+        Those of the loss, its terms, and what its gradient is made of before the softmax.
+    tallies : mapping of check to Tally
     """
-    failed = [name for name in (*DUMPS, "fit") if name in tallies and tallies[name].failed]
-    said = list(first_wrong(case, settings, failed, tallies))
-    if "gradient" not in failed:
-        if failed == ["fit"] and moments is not None:
-            said.append(_of_fit(moments, tallies["fit"].summary))
-        return tuple(said)
-    spots = [spot for name in failed for spot in tallies[name].spots]
-    view = part(case, settings, masked, {spot.state for spot in spots if spot.state is not None})
-    on = Formulas(case, settings, view)
-    tried = survivors(on, *mistakes)[:FEW]
 
-    def work(raw: RawBlock, buffers: Buffers) -> _Found:
-        states = np.arange(raw.start, raw.start + raw.rows)
-        block = view_of(case, settings, raw, states, buffers, view.shared)
-        profile = Profile.of(block)
-        if not tried:
-            return _Found(profile, [])
-        there = Formulas(case, settings, block)
-        judged = [weighed(block, made, there.predict(made)) for made in tried]
-        return _Found(profile, judged)
+    def __init__(
+        self,
+        case: Case,
+        settings: Settings,
+        view: View,
+        mistakes: tuple[Sequence[Wrong], Sequence[Term], Across | None],
+        tallies: Mapping[str, Tally],
+    ) -> None:
+        self.case, self.settings = case, settings
+        self.wrongs, self.terms, across = mistakes
+        self.across = None if across is None else over_states.move(case, settings, across)
+        self.on = Formulas(case, settings, view)
+        self.anchor = _anchor(tallies)
 
-    first, *others = over_blocks(work)
-    for other in others:
-        first.merge(other)
-    judged = list(zip(tried, first.evidence, strict=True))
-    anchor = _anchor(tallies)
-    return (*said, *_of_gradient(case, on, mistakes[1], judged, first.profile, anchor))
+    def survivors(self) -> list[Guess]:
+        """Return what reproduces all entries of a part of the states."""
+        return survivors(self.on, self.wrongs, self.terms, self.across)
 
+    def judges(self, view: View) -> Callable[[Guess], Evidence]:
+        """Return what compares some states with what is predicted of them."""
+        there = Formulas(self.case, self.settings, view)
+        return lambda made: weigh(view, made, there.predict(made))
 
-def _of_gradient(
-    case: Case,
-    on: Formulas,
-    terms: Sequence[Term],
-    judged: Sequence[_Judged],
-    profile: Profile,
-    anchor: bool | None,
-) -> Iterator[Diagnosis]:
-    """Yield the explanations of a wrong gradient, or say that there is none."""
-    if profile.infinite == profile.behind_mask > 0 and profile.struck == profile.masked:
-        yield say.nan(case, profile)
-        if profile.failed == profile.infinite:
-            return
-    elif profile.failed == profile.infinite:
-        yield (say.isolated if is_stray(profile) else say.not_finite)(case, profile)
-        return
-    explained = _ordered(on.view, judged, anchor)
-    if is_stray(profile) and (not explained or explained[0][0].cost >= 4.0):
-        yield say.isolated(case, profile)
-    elif explained:
-        yield _explained(case, on.view, explained, profile, anchor)
-    else:
-        yield _unexplained(case, on, terms, profile, anchor)
+    def ordered(self, kept: Sequence[_Judged]) -> list[_Judged]:
+        """Return the simplest first: of equals the usual one."""
 
+        def rank(pair: _Judged) -> tuple[float, bool]:
+            made, _ = pair
+            backward = any(map(_is_backward, _every(made)))
+            return made.cost, self.anchor is not None and self.anchor != backward
 
-def _ordered(view: View, judged: Sequence[_Judged], anchor: bool | None) -> list[_Judged]:
-    """Return what reproduces the gradient, the simplest first."""
-    kept = [
-        (made, evidence)
-        for made, evidence in judged
-        if evidence.reproduces and credible(view, made, evidence)
-    ]
-    # Of two that are both within tolerance the one that is much nearer is meant.
-    nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
-    kept = [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
+        return sorted(kept, key=rank)
 
-    def rank(pair: _Judged) -> tuple[float, bool]:
-        made, _ = pair
-        unlikely = anchor is not None and anchor != any(map(_is_backward, _every(made)))
-        return made.cost, unlikely
+    def explained(self, explained: Sequence[_Judged], profile: Profile) -> Iterator[Diagnosis]:
+        """Yield the best explanation, with what these data cannot tell from it."""
+        yield _explained(self.case, self.on.view, explained, profile, self.anchor)
 
-    return sorted(kept, key=rank)  # of equals, the usual one
+    def unexplained(self, profile: Profile) -> Diagnosis:
+        """Say what can be said where no formula gives the numbers."""
+        return _unexplained(self.case, self.on, self.terms, profile, self.anchor)
+
+    def of_fit(self, _: Moments) -> list[Guess]:
+        """Return nothing that is to be judged: what the fit found is said as it is."""
+        return []
+
+    def said_of_fit(
+        self, _: Sequence[_Judged], moments: Moments, summary: str
+    ) -> Iterator[Diagnosis]:
+        """Yield the numbers of a gradient whose entries all pass."""
+        yield _of_fit(moments, self.wrongs, summary)
 
 
 def _every(made: Guess) -> tuple[Wrong, ...]:
@@ -182,19 +139,17 @@ def _explained(
     """Say the best explanation, and what these data cannot tell from it."""
     made, evidence = _as_anchored(explained[0][0], anchor), explained[0][1]
     wrong = profile.failed - profile.infinite
-    mended = f", {evidence.mended} of the {wrong} wrong ones among them"
-    message = f"{_said(made, view)}{say.in_part(case, profile) if made.in_part else ''}: "
-    message += say.reproduces("gradient", evidence.tally, mended)
+    grounds = say.explains(evidence, wrong)
     also = [each.said for each in _every(made)[1:]]
     others = [other for other, _ in explained[1:] if other.cost <= made.cost and other.is_named]
     if also:
-        message += f". No data tell it from: {_listed(also)}"
+        grounds += f". No data tell it from: {_listed(also)}"
     if others:
         beside = _listed([_said(other, view) for other in others])
-        message += f". This data cannot tell it from: {beside}"
-    message += _OF_VALUE[anchor]
+        grounds += f". This data cannot tell it from: {beside}"
+    grounds += _OF_VALUE[anchor]
     if profile.infinite:
-        message += f"; {profile.infinite} entries that are not finite were left out"
+        grounds += f"; {profile.infinite} entries that are not finite were left out"
     said: dict[str, object] = {
         **say.numbers(evidence.tally),
         "mended": evidence.mended,
@@ -212,7 +167,16 @@ def _explained(
         said["states"] = say.rows(case, profile)
     if anchor is not None:
         said["loss_is_right"] = anchor
-    return Diagnosis(code="+".join(made.names), message=message, evidence=said)
+    declare: dict[str, str] | None = {} if made.in_part else None
+    if made.coarse is not None:
+        declare = say.declare_coarse(made.coarse, view)
+    return Diagnosis(
+        code="+".join(made.names),
+        message=_said(made, view) + (say.in_part(case, profile) if made.in_part else ""),
+        grounds=grounds,
+        evidence=said,
+        remedies=say.remedies(made.names, declare),
+    )
 
 
 def _listed(said: Sequence[str]) -> str:
@@ -269,10 +233,10 @@ def _unexplained(
     """Say what can be said where no formula gives the numbers."""
     found, left = factors(on, terms)
     by_term = ", ".join(map(str, found))
-    message = (
-        f"{UNEXPLAINED.phrase}: {profile.failed} of {profile.entries} entries are wrong, in "
-        f"{profile.states} of {case.states} states; nearest is {by_term}, which leaves "
-        f"{100 * left:.2g} % of the gradient's size{_OF_VALUE[anchor]}"
+    grounds = (
+        f"{profile.failed} of {profile.entries} entries are wrong, in {profile.states} of "
+        f"{case.states} states; nearest is {by_term}, which leaves {100 * left:.2g} % of the "
+        f"gradient's size{_OF_VALUE[anchor]}"
     )
     evidence = say.where(case, profile) | {
         "factors": [each._asdict() for each in found],
@@ -280,22 +244,44 @@ def _unexplained(
     }
     if anchor is not None:
         evidence["loss_is_right"] = anchor
-    return Diagnosis(code=UNEXPLAINED.code, message=message, evidence=evidence)
+    return Diagnosis(
+        code=UNEXPLAINED.code,
+        message=UNEXPLAINED.phrase,
+        grounds=grounds,
+        evidence=evidence,
+        remedies=(),
+    )
 
 
-def _of_fit(moments: fit.Moments, summary: str) -> Diagnosis:
-    """Say the scale of a gradient whose entries all pass, and the factor of its entropy."""
-    scale, ratio = fit.fitted(moments)
-    codes: list[str] = []
-    evidence: dict[str, object] = {"codes": codes}
-    if scale is not None and abs(scale.value - 1.0) > scale.tolerance:
-        codes.append(OTHER_SCALE.code)
-        evidence["scale"] = float(scale.value)
-    if ratio is not None and abs(ratio.value - 1.0) > ratio.tolerance:
-        codes.append(TERM_SCALED.code)
-        evidence |= {"term": moments.entropy, "factor": float(ratio.value)}
-    if not codes:
-        codes.append(UNEXPLAINED.code)
-    phrase = " and ".join(MISTAKES[code].phrase for code in codes)
-    message = f"{phrase}: every entry passes, all of them together do not: {summary}"
-    return Diagnosis(code="+".join(codes), message=message, evidence=evidence)
+def _of_fit(moments: Moments, wrongs: Sequence[Wrong], summary: str) -> Diagnosis:
+    """Say the factors that terms have in a gradient whose entries all pass."""
+    told = [(each, each.found) for each in fitted(moments) if each.found is not None]
+    sharpest = min((found for _, found in told), key=attrgetter("tolerance"))
+    if all(each.name != SCALE and found.is_near(sharpest.value) for each, found in told):
+        told = [(Factor(SCALE, (), sharpest), sharpest)]
+    codes: dict[str, None] = {}
+    evidence: dict[str, object] = {}
+    factors: list[dict[str, object]] = []
+    for each, found in told:
+        if found.is_near(1.0):
+            continue
+        if each.name == SCALE:
+            codes[OTHER_SCALE.code] = None
+            evidence["scale"] = found.value
+        else:
+            term = " and ".join(moments.summands[k].text for k in each.terms)
+            codes[_code(term, found, wrongs)] = None
+            factors.append({"term": term, "factor": found.value})
+    evidence |= factors[0] if len(factors) == 1 else {"factors": factors}
+    return say.of_moments([*codes], summary, evidence)
+
+
+def _code(term: str, found: Parameter, wrongs: Sequence[Wrong]) -> str:
+    """Return what a term with a factor of its own is called."""
+    named = {"0": 0.0, "−1": -1.0}
+    known = (
+        wrong.code
+        for wrong in wrongs
+        if wrong.term == term and wrong.factor in named and found.is_near(named[wrong.factor])
+    )
+    return next(known, TERM_SCALED.code)

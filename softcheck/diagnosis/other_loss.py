@@ -73,9 +73,13 @@ def diagnose(
         tally = found.tally() if isinstance(found, Total) else found
         seen = not mostly_blind(tally.blind, tally.live)
         if seen and not tally.failed and _bits(right, tally) >= _BITS + log2(len(losses)):
-            message = f"{other.said}: {say.reproduces('loss', tally)}"
-            evidence = {**say.numbers(tally), "quantity": "loss", "formula": other.term}
-            yield Diagnosis(code=other.code, message=message, evidence=evidence)
+            yield Diagnosis(
+                code=other.code,
+                message=other.said,
+                grounds=say.makes_right("loss", tally),
+                evidence={**say.numbers(tally), "quantity": "loss", "formula": other.term},
+                remedies=say.remedies([other.code]),
+            )
             return
 
 

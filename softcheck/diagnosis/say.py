@@ -1,6 +1,6 @@
 """Diagnoses in words: what was found, by which numbers, and what would tell more."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from softcheck.diagnosis.mistakes.parts import right
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED
 from softcheck.diagnosis.mistakes.scale import SUMMED_OVER_AXIS, sums_over_axis
 from softcheck.diagnosis.mistakes.where import (
+    FIRST_WRONG,
     ISOLATED_ENTRIES,
+    LOW_PRECISION,
     NAN_FROM_MASK,
     NOT_FINITE,
     UNEXPLAINED,
@@ -21,7 +23,7 @@ from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.view import Shared, View
 from softcheck.gradient.policy import Array
 from softcheck.gradient.tolerance import Precision
-from softcheck.result import Diagnosis
+from softcheck.result import Diagnosis, Remedy
 from softcheck.tables.case import Case
 
 _BY_NUMBERS = 0.1  # of what is left by Eq. (6)
@@ -41,17 +43,47 @@ def of_quantity(
             seen.add(code)
             yield Diagnosis(
                 code=code,
-                message=f"{MISTAKES[code].phrase}: {reproduces(quantity, tally)}",
+                message=MISTAKES[code].phrase,
+                grounds=makes_right(quantity, tally),
                 evidence={"quantity": quantity} | numbers(tally),
+                remedies=remedies([code]),
             )
 
 
-def reproduces(what: str, tally: Tally, more: str = "") -> str:
-    """Say at how many entries an explanation gives the numbers that were dumped."""
-    return (
-        f"this reproduces your {what} at {tally.entries - tally.failed} of {tally.entries} "
-        f"entries{more}, worst ratio {tally.spots[0].ratio:.2g}"
+def makes_right(quantity: str, tally: Tally) -> str:
+    """Say that an explanation gives every number of a quantity."""
+    return f"This makes all {tally.entries} entries of the {quantity} right"
+
+
+def remedies(codes: Sequence[str], declare: Mapping[str, str] | None = None) -> tuple[Remedy, ...]:
+    """Return what to do about each of some mistakes.
+
+    Parameters
+    ----------
+    codes : sequence of str
+    declare : mapping of str to str, optional
+        Settings under which their numbers are right; by default those of the records.
+    """
+    return tuple(
+        Remedy(
+            code=code,
+            declare=dict(MISTAKES[code].declare if declare is None else declare),
+            wrong_line=MISTAKES[code].wrong_line,
+            right_line=MISTAKES[code].right_line,
+        )
+        for code in codes
     )
+
+
+def explains(evidence: Evidence, wrong: int) -> str:
+    """Say at how many of the wrong entries an explanation gives the numbers that were dumped.
+
+    It does so at every entry where it can be compared.
+    """
+    which = "all" if evidence.mended == wrong else f"{evidence.mended} of"
+    if wrong == 1:
+        return "Explains the wrong entry and changes no right one"
+    return f"Explains {which} {wrong} wrong entries and changes no right one"
 
 
 def numbers(tally: Tally) -> dict[str, float]:
@@ -87,16 +119,14 @@ def explanations(
     codes = ["+".join(made.names) for made, _ in listed]
     infinite, wrong = profile.infinite, profile.failed - profile.infinite
     for number, (made, evidence) in enumerate(listed):
-        mended = f", {evidence.mended} of the {wrong} wrong ones among them"
-        said = _said(made, view) + (in_part(case, profile) if made.in_part else "")
-        message = f"{said}: {reproduces('gradient', evidence.tally, mended)}"
+        grounds = explains(evidence, wrong)
         others = [code for code in codes if code != codes[number]]
         if others and number == 0:
-            message += _apart([made for made, _ in listed], others, view)
+            grounds += _apart([made for made, _ in listed], others, view)
         elif others:
-            message += f", as {codes[0]} does"
+            grounds += f", as {codes[0]} does"
         if infinite:
-            message += f"; {infinite} entries that are not finite were left out"
+            grounds += f"; {infinite} entries that are not finite were left out"
         of_case: dict[str, object] = numbers(evidence.tally) | {
             "mended": evidence.mended,
             "wrong": wrong,
@@ -107,7 +137,13 @@ def explanations(
         }
         if made.in_part:
             of_case["states"] = rows(case, profile)
-        yield Diagnosis(code=codes[number], message=message, evidence=of_case)
+        yield Diagnosis(
+            code=codes[number],
+            message=_said(made, view) + (in_part(case, profile) if made.in_part else ""),
+            grounds=grounds,
+            evidence=of_case,
+            remedies=remedies(made.names, _declare(made, view)),
+        )
 
 
 def rows(case: Case, profile: Profile) -> list[list[int]]:
@@ -150,9 +186,21 @@ def _said(made: Hypothesis, view: View) -> str:
 def of_coarse(coarse: Coarse, view: View) -> str:
     """Say what a gradient was rounded to."""
     computed, stored = coarse
-    if computed is view.dump.computed:
-        return f"stored as {stored.value}"
-    return f"{computed.value}; if that is meant, say --compute-dtype {computed.value}"
+    return f"stored as {stored.value}" if computed is view.dump.computed else computed.value
+
+
+def declare_coarse(coarse: Coarse, view: View) -> dict[str, str]:
+    """Return the settings under which a gradient that was so rounded is right."""
+    computed, stored = coarse
+    is_stored = computed is view.dump.computed
+    return {"grad_dtype": stored.value} if is_stored else {"compute_dtype": computed.value}
+
+
+def _declare(made: Hypothesis, view: View) -> Mapping[str, str] | None:
+    """Return the settings under which a gradient is right, None for those of the records."""
+    if made.coarse is not None:
+        return declare_coarse(made.coarse, view)
+    return {} if made.in_part or made.formula.variant else None
 
 
 def _phrases(codes: Sequence[str]) -> str:
@@ -174,11 +222,30 @@ def _apart(made: Sequence[Hypothesis], others: Sequence[str], view: View) -> str
     return f". This data cannot tell it from {beside}; {' and '.join(wanted)} would"
 
 
-def within_rounding(precision: Precision) -> str:
-    """Say that no difference is larger than the rounding of a precision."""
-    return (
-        f"; no difference is larger than the rounding of {precision.value}: if it was computed "
-        f"in that, say --compute-dtype {precision.value}"
+def first_wrong(quantity: str, others: Sequence[str], within: Precision | None) -> Diagnosis:
+    """Say which quantity is wrong first.
+
+    Parameters
+    ----------
+    quantity : str
+    others : sequence of str
+        What is wrong too, of what follows.
+    within : Precision or None
+        That whose rounding is as large as the differences, if there is one.
+    """
+    grounds = "Look there: what follows may be wrong for its sake"
+    evidence: dict[str, object] = {"quantity": quantity, "then_wrong": list(others)}
+    made: tuple[Remedy, ...] = ()
+    if within is not None:
+        grounds += f". No difference is larger than the rounding of {within.value}"
+        evidence["within_rounding_of"] = within.value
+        made = remedies([LOW_PRECISION.code], {"compute_dtype": within.value})
+    return Diagnosis(
+        code=FIRST_WRONG.code,
+        message=f"{quantity} is the first wrong quantity in the order of computation",
+        grounds=grounds,
+        evidence=evidence,
+        remedies=made,
     )
 
 
@@ -205,9 +272,11 @@ def isolated(case: Case, profile: Profile) -> Diagnosis:
     more = ", ..." if profile.failed > 5 else ""
     return Diagnosis(
         code=ISOLATED_ENTRIES.code,
-        message=f"{ISOLATED_ENTRIES.phrase}: {profile.failed} of {profile.entries}, in "
-        f"{profile.states} of {case.states} states, at {places}{more}",
+        message=ISOLATED_ENTRIES.phrase,
+        grounds=f"{profile.failed} of {profile.entries}, in {profile.states} of {case.states} "
+        f"states, at {places}{more}",
         evidence=where(case, profile),
+        remedies=(),
     )
 
 
@@ -215,9 +284,11 @@ def nan(case: Case, profile: Profile) -> Diagnosis:
     """Say that the mask made what is not finite."""
     return Diagnosis(
         code=NAN_FROM_MASK.code,
-        message=f"{NAN_FROM_MASK.phrase}: all {profile.infinite} entries that are not finite "
-        "are in states with a masked action",
+        message=NAN_FROM_MASK.phrase,
+        grounds=f"All {profile.infinite} entries that are not finite are in states with a masked "
+        "action",
         evidence=where(case, profile),
+        remedies=remedies([NAN_FROM_MASK.code]),
     )
 
 
@@ -225,9 +296,11 @@ def not_finite(case: Case, profile: Profile) -> Diagnosis:
     """Say that many entries are not finite, and all others right."""
     return Diagnosis(
         code=NOT_FINITE.code,
-        message=f"{NOT_FINITE.phrase}: {profile.infinite} of {profile.entries}, in "
-        f"{profile.states} of {case.states} states",
+        message=NOT_FINITE.phrase,
+        grounds=f"{profile.infinite} of {profile.entries}, in {profile.states} of {case.states} "
+        "states",
         evidence=where(case, profile),
+        remedies=remedies([NOT_FINITE.code]),
     )
 
 
@@ -237,7 +310,7 @@ def unexplained(case: Case, view: View, profile: Profile) -> Diagnosis:
     alpha = y / x * (1.0 if view.shared.alpha is None else view.shared.alpha) if x else None
     off, curve = _misfit(view, 1.0, 1.0), _curve(view)
     said = [
-        f"scale {x:.4g} of the declared, alpha "
+        f"Nearest is scale {x:.4g} of the declared, alpha "
         f"{'unknown' if alpha is None else format(alpha, '.4g')}, {100 * misfit:.2g} % of the "
         "gradient's size left over",
         f"{profile.sums_wrong} of {case.states} states do not sum to 0",
@@ -258,9 +331,11 @@ def unexplained(case: Case, view: View, profile: Profile) -> Diagnosis:
         )
     return Diagnosis(
         code=UNEXPLAINED.code,
-        message=f"{UNEXPLAINED.phrase}: {'; '.join(said)}",
+        message=UNEXPLAINED.phrase,
+        grounds="; ".join(said),
         evidence=where(case, profile)
         | {"scale": x, "alpha": alpha, "misfit": misfit, "curve": curve},
+        remedies=(),
     )
 
 
@@ -314,13 +389,20 @@ def of_fit(explained: Sequence[Hypothesis], summary: str) -> Iterator[Diagnosis]
     summary : str
         What the fit found.
     """
-    said = f"every entry passes, all of them together do not: {summary}"
     for made in explained:
         codes = list(made.names)
-        yield Diagnosis(
-            code="+".join(codes),
-            message=f"{_phrases(codes)}: {said}",
-            evidence={"codes": codes, "scale": made.x, "ratio": made.y / made.x},
-        )
+        yield of_moments(codes, summary, {"scale": made.x, "ratio": made.y / made.x})
     if not explained:
-        yield Diagnosis(code=UNEXPLAINED.code, message=f"{UNEXPLAINED.phrase}: {said}", evidence={})
+        yield of_moments([UNEXPLAINED.code], summary, {})
+
+
+def of_moments(codes: Sequence[str], summary: str, numbers: Mapping[str, object]) -> Diagnosis:
+    """Say what is wrong with a gradient whose entries all pass, by what was fitted to them."""
+    named = [code for code in codes if code != UNEXPLAINED.code]
+    return Diagnosis(
+        code="+".join(codes),
+        message=_phrases(codes),
+        grounds=f"Every entry passes, all of them together do not: {summary}",
+        evidence={"codes": named, **numbers},
+        remedies=remedies(named),
+    )

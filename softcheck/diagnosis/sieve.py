@@ -1,19 +1,22 @@
 """Which mistakes can have made a gradient: every row of the table, on a part of the states."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import isfinite, lgamma, log, log2, sqrt
-from typing import NamedTuple, TypeAlias
+from operator import attrgetter
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from softcheck.checks.evaluation import Dump
-from softcheck.checks.fit import SIGMAS, Fitted, Parameter
+from softcheck.checks.fit import Factor, Parameter
+from softcheck.checks.moments import SIGMAS
 from softcheck.diagnosis.hypothesis import (
     NAMED,
     PRINTED,
     Coarse,
     Evidence,
+    Explanation,
     Free,
     Hypothesis,
     Prediction,
@@ -28,10 +31,12 @@ from softcheck.diagnosis.mistakes.record import Formula, Parts
 from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY
 from softcheck.diagnosis.points import Point, points, scales
 from softcheck.diagnosis.view import View, dot
-from softcheck.gradient.policy import Array
+from softcheck.gradient.policy import Array, Entries
 from softcheck.gradient.tolerance import Precision
 
 Column: TypeAlias = Array  # (entries,): of some states, one after the other
+
+_E = TypeVar("_E", bound=Explanation)
 
 STRAY = 0.02
 """Up to this share of wrong entries a gradient counts as right but for them."""
@@ -45,7 +50,6 @@ _LEFT = 0.1  # the largest share of the gradient's squares that an explanation l
 _LITTLE = 0.25  # of the squares of the best prediction
 _BETTER = 0.25  # the largest share of what Eq. (6) leaves
 _BITS = 10.0  # of evidence for each unit of cost: the table is so long
-_ALIKE = 0.5  # squared correlation
 _NEAR_POWER = 0.02
 _COLLINEAR = 1e-4
 _SHARP = 0.05
@@ -261,12 +265,9 @@ def _where_collinear(
 
     There the points are tried by themselves, and the scale is fitted alone.
     """
-    actual, expected, tolerance, _ = view.of_eq_6
     factor = factor_of(view, parts)
-    with np.errstate(all="ignore"):
-        weight = np.where(np.isfinite(actual) & (tolerance > 0.0), 1.0 / tolerance, 0.0)
-        columns = (parts.a * factor, parts.b * factor, expected, np.nan_to_num(actual))
-        a, b, true, grad = (column * weight for column in columns)
+    columns = (parts.a * factor, parts.b * factor, view.of_eq_6.expected, view.grad)
+    a, b, true, grad = map(view.weighed, columns)
     if Normal.of(a, b).is_collinear:
         yield from _at_points(view, formula, parts, named)
         if _determined(view, formula):
@@ -360,30 +361,27 @@ def reproduces(view: View, prediction: Prediction) -> bool:
         return bool((~seen | (np.abs(view.grad - value) <= tolerance)).all())
 
 
-def credible(view: View, made: Hypothesis, evidence: Evidence) -> bool:
-    """Whether what reproduces a gradient explains it, and is no chance or wide tolerance."""
-    if made.coarse is not None:
-        return has_marks(view, made.cost, made.coarse, evidence)
-    if made.is_zero and evidence.size and not _is_rounding(view, evidence):
-        return False
-    bits = evidence.bits - made.formula.read.bits(view)
-    if made.in_part:
-        bits -= bits_of_choice(view.shared.states, view.wrong_states)
-    return explains(evidence, bits, made.cost, is_zero=made.is_zero)
+def credible(view: View, made: Explanation, evidence: Evidence) -> bool:
+    """Whether what reproduces a gradient explains it, and is no chance or wide tolerance.
 
-
-def explains(evidence: Evidence, bits: float, cost: float, *, is_zero: bool) -> bool:
-    """Whether a prediction leaves little of a gradient, and much less than the right one does.
-
-    What it mends is more than the assumptions that it makes could bring about.
+    It leaves little of the gradient, and much less than the right one does; what it mends is more
+    than the assumptions that it makes could bring about.
     """
+    if made.coarse is not None:
+        return _has_marks(view, made.cost, made.coarse, evidence)
     if not evidence.mended or evidence.left > _BETTER * evidence.right:
         return False
-    left = is_zero or evidence.left <= _LEFT * evidence.size
-    return left and bits >= _BITS * cost
+    if not made.is_zero and evidence.left > _LEFT * evidence.size:
+        return False
+    if made.is_zero and evidence.size and not _is_rounding(view, made, evidence):
+        return False
+    bits = evidence.bits - made.read.bits(view)
+    if made.in_part:
+        bits -= _bits_of_choice(view.shared.states, view.wrong_states)
+    return bits >= _BITS * made.cost
 
 
-def has_marks(view: View, cost: float, coarse: Coarse, evidence: Evidence) -> bool:
+def _has_marks(view: View, cost: float, coarse: Coarse, evidence: Evidence) -> bool:
     """Whether a gradient bears the marks of coarse arithmetic, and of nothing else.
 
     Every entry, right or wrong, has the digits of that arithmetic, no fewer, and none was set to 0;
@@ -400,30 +398,20 @@ def has_marks(view: View, cost: float, coarse: Coarse, evidence: Evidence) -> bo
     return exact and enough and whole and evidence.off <= _SMALL**2 * tally.live
 
 
-def bits_of_choice(count: int, chosen: int) -> float:
+def _bits_of_choice(count: int, chosen: int) -> float:
     """Return how many bits it takes to say which of so many states are chosen."""
     ways = lgamma(count + 1) - lgamma(chosen + 1) - lgamma(max(count - chosen, 0) + 1)
     return ways / log(2.0)
 
 
-def _is_rounding(view: View, evidence: Evidence) -> bool:
+def _is_rounding(view: View, made: Explanation, evidence: Evidence) -> bool:
     """Whether a gradient that should be 0 is small enough for rounding, and goes with nothing."""
-    return evidence.left <= _ROUNDING * evidence.right and not _follows(view)
-
-
-def _follows(view: View) -> bool:
-    """Whether a gradient goes with the right one, or a part of it: then it is no rounding."""
-    _, expected, tolerance, _ = view.of_eq_6
-    a, b = right(view)[:2]
-    with np.errstate(all="ignore"):
-        weight = np.where(np.isfinite(view.grad) & (tolerance > 0), 1.0 / tolerance, 0.0)
-        grad = np.where(weight > 0, view.grad, 0.0) * weight
-        for part in (expected, a * view.e.factor, b * view.e.factor):
-            weighed = np.where(weight > 0, part, 0.0) * weight
-            both = dot(grad, weighed) ** 2
-            if both > _ALIKE * dot(grad, grad) * dot(weighed, weighed):
-                return True
-    return False
+    parts: list[Entries] = []
+    if isinstance(made, Hypothesis):
+        with np.errstate(all="ignore"):
+            parts = [part * view.e.factor for part in right(view)[:2]]
+    small = evidence.left <= _ROUNDING * evidence.right
+    return small and not view.follows(view.of_eq_6.expected, *parts)
 
 
 def survivors(view: View) -> list[Hypothesis]:
@@ -443,10 +431,15 @@ def survivors(view: View) -> list[Hypothesis]:
             if made.coarse is None and made.formula.cost <= NAMED
         ]
         found += [made for made in partial if credible(view, made, judge(view, made))]
-    kept: list[Hypothesis] = []
-    for made in sorted(found, key=lambda made: made.cost):
-        # What a part of the mistakes explains needs no more of them.
-        if not any(set(simpler.names) < set(made.names) for simpler in kept):
+    return simplest(found)
+
+
+def simplest(found: Sequence[_E]) -> list[_E]:
+    """Return explanations, the simplest first, without those that need more mistakes than that."""
+    kept: list[_E] = []
+    ordered: list[_E] = sorted(found, key=attrgetter("cost"))
+    for made in ordered:
+        if not any({*simpler.names} < {*made.names} for simpler in kept):
             kept.append(made)
     return kept
 
@@ -459,17 +452,17 @@ def _surviving(view: View) -> list[Hypothesis]:
     ]
 
 
-def of_fit(found: Fitted, view: View) -> list[Hypothesis]:
+def of_fit(found: Sequence[Factor], view: View) -> list[Hypothesis]:
     """Return what gives the scale and temperature that all entries show together.
 
     The named points within the fit's own uncertainty, those of the fewest mistakes; else the
     numbers themselves.
     """
-    scale, ratio = found
+    scale, ratio = (factor.found for factor in found)
     x = 1.0 if scale is None else float(scale.value)
     of_alpha = 1.0 if ratio is None else float(ratio.value)
-    wrong_scale = scale is not None and bool(abs(x - 1.0) > scale.tolerance)
-    wrong_alpha = ratio is not None and bool(abs(of_alpha - 1.0) > ratio.tolerance)
+    wrong_scale = scale is not None and not scale.is_near(1.0)
+    wrong_alpha = ratio is not None and not ratio.is_near(1.0)
     unit = view.dump.computed.unit
     named = [
         Hypothesis.at(RIGHT, point)

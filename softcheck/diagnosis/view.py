@@ -25,6 +25,9 @@ from softcheck.settings import CriticChoice
 from softcheck.tables.case import RawBlock
 from softcheck.tables.roles import is_q
 
+_LIGHTEST = 2.0**-100  # of the largest tolerance
+_ALIKE = 0.5  # squared correlation
+
 Laid: TypeAlias = Array  # (*shape of the states, actions)
 Parallel: TypeAlias = Array  # of any shape, the same for all that go in
 Numbers: TypeAlias = NDArray[np.int64]  # (rows,): which states of the case
@@ -243,6 +246,21 @@ class View:
     def dump(self) -> Dump:
         """The dumped gradient with its precisions."""
         return self.e.dumps["gradient"]
+
+    def weighed(self, x: Entries) -> Entries:
+        """Return finite entries in units of the tolerance of the right gradient, 0 elsewhere."""
+        tolerance = self.of_eq_6.tolerance
+        with np.errstate(all="ignore"):
+            usable = np.isfinite(self.grad) & np.isfinite(tolerance) & np.isfinite(x)
+            least = _LIGHTEST * tolerance.max(where=usable, initial=0.0)
+            return np.where(usable & (tolerance > least), x / tolerance, 0.0)
+
+    def follows(self, *parts: Entries) -> bool:
+        """Whether the dumped gradient goes with one of these: then it is no rounding."""
+        grad = self.weighed(self.grad)
+        size = _ALIKE * dot(grad, grad)
+        weighed = map(self.weighed, parts)
+        return any(dot(grad, part) ** 2 > size * dot(part, part) for part in weighed)
 
     @property
     def digits(self) -> float:

@@ -139,6 +139,32 @@ class Coefficients:
     zeta: Program | None = None
     rest: Program | None = None
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The arrays that they take."""
+        programs = (self.q, self.alpha, self.target, self.uniform, self.chosen, self.zeta)
+        taken = [program.names for program in (*programs, self.rest) if program is not None]
+        return frozenset().union(*taken)
+
+
+@dataclass(frozen=True, slots=True)
+class Summand:
+    """One of the terms that add up to a loss.
+
+    Attributes
+    ----------
+    text : str
+        As it is printed.
+    weights : tuple of str
+        The arrays of one number that it is proportional to.
+    part : Coefficients or Program
+        Its own coefficients where the loss is one of the family, and else its gradient.
+    """
+
+    text: str
+    weights: tuple[str, ...]
+    part: Coefficients | Program
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -162,6 +188,8 @@ class Variant:
         The array that the logits are divided by before the softmax, if one does.
     equation : str
         What its gradient is called, such as "Eq. (6)"; empty where it has no name.
+    summands : tuple of Summand
+        Its terms, if it has several: their gradients add up to that of the loss.
     """
 
     givens: tuple[Given, ...]
@@ -175,6 +203,7 @@ class Variant:
     family: Coefficients | None
     temperature: str | None = None
     equation: str = ""
+    summands: tuple[Summand, ...] = ()
 
     @property
     def called(self) -> str:
@@ -234,6 +263,22 @@ class Wrong:
     is_zero: bool = False
     also: tuple["Wrong", ...] = ()
     value: Program | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """What the gradient of a loss is made of before the softmax.
+
+    Attributes
+    ----------
+    slope : Program
+        Its derivative by log pi of each action.
+    shift : Program or None
+        What logsumexp adds to the gradient, if it does.
+    """
+
+    slope: Program
+    shift: Program | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,19 +205,17 @@ class Family:
             zeta,
         )
 
-    @Once
-    def without_entropy(self) -> Entries | None:
-        """-J(q) + r pi - y, the gradient less alpha J(log pi)."""
-        if not self.block.soft:
-            return None
-        policy, out = self.policy, self.buffers("without_entropy", self.policy.pi.shape)
-        np.subtract(self._mean(self.block.q), self.block.q, out=out)
-        if self.r is not None:
-            out += self.r
-        out *= policy.pi
-        if self.block.target is not None:
-            self.block.target.add_to(out, -1.0, self.buffers)
-        return out
+    def summand(self, number: int, out: Entries) -> Entries:
+        """Return the gradient of a term: that of the family, with coefficients of its own."""
+        of, policy = self.block.summands[number], self.policy
+        g, value = of.q, np.zeros(of.rows)
+        if of.alpha.any():
+            g = np.subtract(of.q, of.alpha * policy.log_pi, out=out)
+        if of.soft:
+            value = self._mean(g)
+        policy = replace(policy, g=g, value=value)
+        r = analytic.linear(of, policy, self.buffers)
+        return analytic.gradient(policy, r, of.target, self.buffers, out)
 
     @property
     def _alpha(self) -> PerState:

@@ -107,9 +107,8 @@ class Kernel(Protocol):
         `actions` are legal and finite.
         """
 
-    @property
-    def without_entropy(self) -> Entries | None:
-        """The gradient less its entropy part alpha J(log pi); None where alpha is no part of it."""
+    def summand(self, number: int, out: Entries) -> Entries:
+        """Return the gradient of a term of the loss by itself in `out`; the last has no number."""
 
     # What right code elsewhere may lose beyond `bounds`, in units of its own U.
 

@@ -201,6 +201,8 @@ class Block:
     rough : Rough or None
     data : mapping of str to array
         For a loss of another form: its arrays by name, `Quantity` or the numbers of actions.
+    summands : tuple of Block
+        The terms of the loss by themselves, but for the last; a copy of some states has none.
     """
 
     q: Entries
@@ -212,6 +214,7 @@ class Block:
     rest: PerState | None = None
     rough: Rough | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    summands: "tuple[Block, ...]" = ()
 
     @property
     def rows(self) -> int:
@@ -237,7 +240,7 @@ class Block:
 
         made = {each.name: some(getattr(self, each.name)) for each in fields(self)}
         made["data"] = {name: some(array) for name, array in self.data.items()}
-        return Block(**made)
+        return Block(**made | {"summands": ()})
 
     @classmethod
     def joined(cls, blocks: "Sequence[Block]") -> "Block":

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from softcheck.derive.expr import (
@@ -25,13 +24,14 @@ from softcheck.derive.kernel.theorems import Facts, Proved
 from softcheck.derive.reading.defaults import DEFAULTS
 from softcheck.derive.spell import latex, unicode
 from softcheck.errors import UsageError
-from softcheck.gradient.definition import Coefficients, Given, Kind, Legal, Program, Variant
+from softcheck.gradient.definition import Given, Kind, Legal, Variant
 from softcheck.losses.cases import Cases, split
-from softcheck.losses.family import ACTION, Parts, parts
+from softcheck.losses.family import parts
 from softcheck.losses.headers import Array, Header
 from softcheck.losses.programs import compiled
 from softcheck.losses.settling import Policy, policies, settled, unfolded, with_softmaxes
 from softcheck.losses.slopes import gradient
+from softcheck.losses.summands import Terms, coefficients
 from softcheck.losses.trees import in_order, lettered, letters, quotient
 
 
@@ -155,6 +155,8 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
     if not policy.regions:  # what is decided at a tie would be a coefficient
         read = parts(value, policy, lambda x, y: _equal(divided, x, y))
     texts = lettered(printed), lettered(cases.shown(shown), (action,))
+    numbers = [given.symbol for given in givens if given.kind is Kind.NUMBER]
+    terms = Terms(policy, action, numbers, lambda x, y: _equal(divided, x, y))
     variant = Variant(
         givens=givens,
         formula=unicode(texts[0]),
@@ -164,9 +166,10 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
         proved=True,
         value=compiled(value, policy, names),
         slope=compiled(slope, policy, names, action),
-        family=None if read is None else _coefficients(read, policy, names),
+        family=None if read is None else coefficients(read, policy, names),
         temperature=None if tau is None else names[tau],
         equation=header.equation,
+        summands=terms.of(whole, slope, names, in_family=read is not None),
     )
     return Made(
         variant, symbol, lettered(whole), shown, value, slope, policy, facts, action, theorem
@@ -310,19 +313,3 @@ def name_of(symbol: str) -> str:
             words.append(_GREEK.get(letter) or unicodedata.normalize("NFKC", letter))
     name = "".join(word if word.isascii() else "_" for word in words)
     return "".join(letter if letter.isalnum() else "_" for letter in name)
-
-
-def _coefficients(read: Parts, policy: Policy, names: Mapping[str, str]) -> Coefficients:
-    def program(x: Expr, action: str | None = None) -> Program | None:
-        return None if x == ZERO else compiled(x, policy, names, action)
-
-    return Coefficients(
-        q=program(read.q, ACTION),
-        alpha=program(read.alpha),
-        target=program(read.target, ACTION),
-        uniform=program(read.uniform),
-        chosen=program(read.chosen),
-        index=None if read.index is None else names[read.index],
-        zeta=program(read.zeta),
-        rest=program(read.rest),
-    )

@@ -23,12 +23,15 @@ class Style:
         Columns; numbers are never cut to fit.
     wraps : bool
         Whether a sentence wider than that goes on in the next row; in a log it is one line.
+    calls : bool
+        Whether its reader calls softcheck from Python, where a setting is an argument.
     """
 
     verbosity: int = 0
     color: bool = False
     width: int = 100
     wraps: bool = False
+    calls: bool = False
 
 
 @dataclass(frozen=True)

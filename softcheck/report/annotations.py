@@ -16,8 +16,8 @@ from softcheck.report.words import (
     by_severity,
     deciding,
     errors_of,
-    explained,
     finding,
+    found_lines,
     judged,
     loss_of,
     name,
@@ -146,9 +146,8 @@ def _case(case: Case, error: str | None) -> Annotation:
         title = f"no gradient{of_what}"
         return Annotation("warning", "no-gradient", file, line, None, title, said, case.name)
     wrong = deciding(case)
-    said = [*map(explained, case.diagnosis)]
-    said += map(judged, wrong)
-    said += map(finding, case.findings)
+    said = [*found_lines(case), *map(judged, wrong)]
+    said += [finding(case, found) for found in case.findings]
     said += [*map(noted, case.notes), loss_of(case)]
     title = f"{names_of(wrong) or f'{undecided(case)}:'} {case.status.value}{of_what}"
     return Annotation("error", _rule(case), file, line, None, title, said, case.name)

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterator
 
-from softcheck.report.words import declared, explained, finding, judged, loss_of, noted
+from softcheck.report.words import (
+    argument,
+    declared,
+    finding,
+    found_lines,
+    judged,
+    loss_of,
+    noted,
+)
 from softcheck.result import Case, Status
 
 
@@ -18,16 +26,13 @@ def render(case: Case) -> str:
 
 
 def _lines(case: Case) -> Iterator[str]:
-    for diagnosis in case.diagnosis:
-        yield explained(diagnosis)
+    yield from found_lines(case, argument)
     for check in case.checks:
         if check.status is not Status.PASSED:
             yield judged(check)
     for found in case.findings:
-        yield finding(found)
+        yield finding(case, found)
     for note in case.notes:
         yield noted(note)
     yield f"{declared(case)}, reduction {case.settings['reduction']}"
     yield loss_of(case)
-    if case.diagnosis:
-        yield f"softcheck explain {case.diagnosis[0].code}"

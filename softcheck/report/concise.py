@@ -6,13 +6,14 @@ from softcheck.report import Style
 from softcheck.report import derive_words as derived
 from softcheck.report import loss_words as losses
 from softcheck.report.words import (
-    explained,
     finding,
+    found_in_a_line,
     grounds,
     judged,
     name,
     noted,
-    resolution,
+    sight,
+    tally,
 )
 from softcheck.result import (
     Case,
@@ -27,8 +28,11 @@ from softcheck.result import (
 
 
 def verification(report: Report, style: Style) -> str:
-    """Return one line a finding, then one line a case with its verdict and the grounds for it."""
-    return _joined(line for case in report.cases for line in _case(case, style.verbosity))
+    """Return the mistakes, one line a finding, a verdict a case and its grounds, and the totals."""
+    lines = [line for case in report.cases for line in _case(case, style.verbosity)]
+    if len(report.cases) > 1 and style.verbosity >= 0:
+        lines.append(f"{report.status.value}: {tally(report)}")
+    return _joined(lines)
 
 
 def derivation(report: Derivation, document: str, style: Style) -> str:
@@ -77,16 +81,17 @@ def _joined(lines: Iterable[str]) -> str:
 
 def _case(case: Case, verbosity: int) -> Iterator[str]:
     title = name(case.name)
+    for line in found_in_a_line(case):
+        yield f"{title}: {line}"
     for found in case.findings:
-        yield f"{title}: {finding(found)}"
+        yield f"{title}: {finding(case, found)}"
     if verbosity < 0:
         return
     for check in case.checks:
         if check.status is not Status.PASSED or verbosity > 0:
-            seen = f"{check.entries} entries, resolution {resolution(check.resolution)}"
-            yield f"{title}: {judged(check, seen)}"
-    for diagnosis in case.diagnosis:
-        yield f"{title}: {explained(diagnosis)}"
+            yield f"{title}: {judged(check, f'{check.entries} entries')}"
+            if verbosity > 0 and (said := sight(check)):
+                yield f"{title}: {said}"
     for note in case.notes:
         yield f"{title}: {noted(note)}"
     yield f"{title}: {case.status.value}: {grounds(case)}"

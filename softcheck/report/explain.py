@@ -6,7 +6,7 @@ from textwrap import fill
 
 from softcheck.checks.table import CHECKS
 from softcheck.diagnosis.mistakes import MISTAKES
-from softcheck.report.words import COLUMNS
+from softcheck.report.words import COLUMNS, flag
 
 LETTERS = (
     "G is the gradient found, T the right one; p = pi, l = log pi, J(w) = p (w - sum p w); "
@@ -60,6 +60,9 @@ def _of_mistake(code: str) -> str:
         f"  - {mistake.wrong_line}",
         f"  + {mistake.right_line}",
     ]
+    if mistake.declare:
+        options = " ".join(flag(*each) for each in mistake.declare.items())
+        lines += ["", f"If that is meant, declare it: {options}"]
     if mistake.seen:
         lines += ["", f"Seen: {mistake.seen}"]
     return "\n".join(lines) + "\n"

@@ -16,10 +16,12 @@ from softcheck.report.words import (
     as_expected,
     deciding,
     errors_of,
-    explained,
     finding,
+    found_lines,
     grounds,
+    judged,
     name,
+    named,
     noted,
     sentence,
     undecided,
@@ -90,16 +92,16 @@ def _suite(case: Case, error: str | None) -> TestSuite:
     """Return a case."""
     if error is not None:
         return _unread(case.name, error)
-    diagnoses = [*map(explained, case.diagnosis)]
+    diagnoses = [*found_lines(case)]
     tests = []
     for check in case.checks:
-        said = [finding(found) for found in case.findings if found.check == check.name]
+        said = [finding(case, found) for found in case.findings if found.check == check.name]
         reason = sentence(check.reason)
         if check.status is Status.PASSED or as_expected(case):
             tests.append(_test(check.name))
         else:
-            failure = Failure(reason, check.status.value)
-            tests.append(_test(check.name, failure, reason, *said, *diagnoses))
+            failure = Failure("; ".join([*map(named, case.diagnosis), reason]), check.status.value)
+            tests.append(_test(check.name, failure, *diagnoses, judged(check), *said))
     if without_gradient(case):
         tests.append(_test("gradient", Skipped("no gradient was given")))
     if case.status is not Status.PASSED and not deciding(case):

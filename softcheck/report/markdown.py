@@ -6,7 +6,7 @@ which every character that could have one is escaped.
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from softcheck.errors import printable
 from softcheck.report import Style
@@ -21,24 +21,29 @@ from softcheck.report.words import (
     declared,
     dumped,
     errors_of,
-    explained,
     finding_row,
+    found_in,
     grounds,
     index,
+    judged,
     loss_lines,
     name,
+    named,
     reserved,
     resolution,
     sentence,
     size,
     tally,
+    to_change,
+    to_declare,
+    to_learn,
 )
 from softcheck.result import (
     Case,
     Check,
     Derivation,
     Derivations,
-    Finding,
+    Diagnosis,
     LossReading,
     OnData,
     Report,
@@ -204,14 +209,14 @@ def _details(case: Case, error: str | None) -> str:
     parts = [f"\n### {_code(name(case.name))}: {case.status.value}{_text(reserved(case))}\n"]
     if error is not None:
         return f"{parts[0]}\n{_text(error)}\n"
+    parts += [_found(*each) for each in islice(found_in(case), _LISTED)]
+    parts.append(_left_out(len(case.diagnosis) - _LISTED, "diagnoses"))
     parts.append(f"\n{declared(case)}. {advice(case)}\n")
     parts += [f"\n{_code(line)}\n" for line in (*loss_lines(case), *dumped(case))]
-    parts.append(_bullets([explained(diagnosis) for diagnosis in case.diagnosis], "diagnoses"))
     parts.append(_checks(case.checks))
-    reasons = [f"{check.name} {check.status.value}: {check.reason}" for check in deciding(case)]
-    parts.append(_bullets(reasons, "reasons"))
+    parts.append(_bullets([*map(judged, deciding(case))], "reasons"))
     if case.findings:
-        parts.append(_findings(case.findings))
+        parts.append(_findings(case))
     parts.append(_bullets([f"note: {note}" for note in case.notes], "notes"))
     return "".join(parts)
 
@@ -224,12 +229,26 @@ def _checks(checks: Sequence[Check]) -> str:
         at = "" if worst is None else _code(index(worst.location))
         counts = (str(check.entries), str(check.blind))
         verdict = _verdict(check.status)
-        rows.append((check.name, verdict, *counts, ratio, at, resolution(check.resolution)))
+        rows.append((check.name, verdict, *counts, ratio, at, *resolution(check.resolution)))
     return _table(CHECK_COLUMNS, rows)
 
 
-def _findings(findings: Sequence[Finding]) -> str:
-    shown = map(finding_row, findings[:_LISTED])
+def _found(diagnosis: Diagnosis, is_said: bool) -> str:
+    """Return what the mistake is, and what to do about it."""
+    parts = [f"\n**Found: {_text(named(diagnosis))}.** {_text(diagnosis.grounds)}.\n"]
+    if not is_said:
+        return parts[0]
+    for remedy in diagnosis.remedies:
+        if said := to_declare(remedy):
+            parts.append(f"\n{_text(said)}\n")
+        parts.append("\n```diff\n" + "".join(f"{line}\n" for line in to_change(remedy)) + "```\n")
+    parts.append(f"\n{_code(to_learn(diagnosis))}\n")
+    return "".join(parts)
+
+
+def _findings(case: Case) -> str:
+    findings = case.findings
+    shown = (finding_row(case, found) for found in findings[:_LISTED])
     rows = [(check, _code(at), *numbers) for check, at, *numbers in shown]
     return _table(FINDING_COLUMNS, rows) + _left_out(len(findings) - len(rows), "findings")
 

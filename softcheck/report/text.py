@@ -14,27 +14,34 @@ from softcheck.report.console import console_on, print_line
 from softcheck.report.words import (
     CHECK_COLUMNS,
     FINDING_COLUMNS,
+    Spelling,
     advice,
+    argument,
     declared,
     dumped,
-    explained,
     finding_row,
+    flag,
     index,
     judged,
     loss_lines,
     name,
+    named,
     noted,
+    picture,
     reserved,
     resolution,
+    sentence,
+    sight,
     size,
     tally,
+    to_do,
+    under_test,
 )
 from softcheck.result import (
     Case,
     Check,
     Derivation,
     Derivations,
-    Finding,
     LossReading,
     OnData,
     Report,
@@ -61,7 +68,7 @@ def verification(report: Report, style: Style) -> str:
     out = io.StringIO()
     console = console_on(out, style)
     for case in report.cases:
-        _case(console, case, style.verbosity)
+        _case(console, case, style.verbosity, argument if style.calls else flag)
     if len(report.cases) > 1 and style.verbosity >= 0:
         print_line(console, _verdict(report.status), f"  {tally(report)}")
     # Rich fills a table's last column up with blanks.
@@ -127,13 +134,15 @@ def _unread(document: str, style: Style) -> str:
     return out.getvalue()
 
 
-def _case(console: Console, case: Case, verbosity: int) -> None:
+def _case(console: Console, case: Case, verbosity: int, spelling: Spelling) -> None:
     if verbosity < 0:
         if case.findings:
             print_line(console, name(case.name))
-            _findings(console, case.findings)
+            _found(console, case, spelling)
+            _findings(console, case)
         return
     print_line(console, _verdict(case.status), f"  {name(case.name)}{reserved(case)}")
+    _found(console, case, spelling)
     if case.status is Status.ERROR:
         print_line(console, f"  {advice(case)}\n")
         return
@@ -141,24 +150,30 @@ def _case(console: Console, case: Case, verbosity: int) -> None:
     print_line(console, said)
     if verbosity > 0:
         _givens(console, case)
+    _checks(console, case, verbosity)
+    for note in case.notes:
+        print_line(console, f"\n{noted(note)}")
+    print_line(console, f"\n{advice(case)}\n")
+
+
+def _checks(console: Console, case: Case, verbosity: int) -> None:
     console.print()
     _grid(
         console,
         CHECK_COLUMNS,
         [*map(_check_row, case.checks)],
-        right={"entries", "blind", "ratio"},
+        right={"entries", "blind", "ratio", "resolution", "worst"},
     )
     for check in case.checks:
         if check.reason and (check.status is not Status.PASSED or verbosity > 0):
             print_line(console, f"\n{judged(check)}.")
+            if check.failed > sum(1 for found in case.findings if found.check == check.name):
+                print_line(console, f"  {picture(check)}")
     if case.findings:
         console.print()
-        _findings(console, case.findings)
-    for diagnosis in case.diagnosis:
-        print_line(console, f"\n{explained(diagnosis)}.")
-    for note in case.notes:
-        print_line(console, f"\n{noted(note)}")
-    print_line(console, f"\n{advice(case)}\n")
+        _findings(console, case)
+    if said := "\n".join(f"{line}." for line in map(sight, under_test(case)) if line):
+        print_line(console, f"\n{said}")
 
 
 def _check_row(check: Check) -> tuple[Text | str, ...]:
@@ -170,18 +185,28 @@ def _check_row(check: Check) -> tuple[Text | str, ...]:
         str(check.blind or ""),
         "-" if worst is None else size(worst.ratio),
         "-" if worst is None else index(worst.location),
-        resolution(check.resolution),
+        *resolution(check.resolution),
     )
 
 
-def _findings(console: Console, findings: Sequence[Finding]) -> None:
-    if findings:
-        _grid(
-            console,
-            FINDING_COLUMNS,
-            [*map(finding_row, findings)],
-            right={"found", "expected", "error", "tolerance", "ratio"},
-        )
+def _found(console: Console, case: Case, spelling: Spelling) -> None:
+    """Print what the mistake is and what to do, for that is what a reader looks for."""
+    for diagnosis, lines in to_do(case, spelling):
+        said = f" {sentence(diagnosis.grounds)}."
+        print_line(console, Text(f"Found: {named(diagnosis)}.", "bold"), said)
+        for line in lines:
+            print_line(console, f"  {line}")
+    if case.diagnosis:
+        console.print()
+
+
+def _findings(console: Console, case: Case) -> None:
+    _grid(
+        console,
+        FINDING_COLUMNS,
+        [finding_row(case, found) for found in case.findings],
+        right={"found", "expected", "error", "tolerance", "ratio"},
+    )
 
 
 def _givens(console: Console, case: Case) -> None:

@@ -1,17 +1,28 @@
 """How places, numbers and names are written in the formats for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
+from math import frexp, isfinite, ldexp
+from typing import TypeAlias
 
 from softcheck.errors import printable
-from softcheck.result import Case, Check, Diagnosis, Finding, Report, Resolution, Status
+from softcheck.result import (
+    Case,
+    Check,
+    Diagnosis,
+    Finding,
+    Remedy,
+    Report,
+    Resolution,
+    Status,
+)
 from softcheck.tables.roles import ROLES
 
 _DECLARED = ("critics", "action_axis", "reduction")
 _NAME = 200
 _SENTENCE = 2_000
 
-CHECK_COLUMNS = ("check", "verdict", "entries", "blind", "ratio", "at", "resolution")
+CHECK_COLUMNS = ("check", "verdict", "entries", "blind", "ratio", "at", "resolution", "worst")
 FINDING_COLUMNS = ("finding", "at", "found", "expected", "error", "tolerance", "ratio")
 COLUMNS = {
     "check": "What was compared: softcheck explain has a page for each check.",
@@ -28,12 +39,10 @@ COLUMNS = {
     "at": (
         "Where that is: the index in your own array, state first and action last, and their labels."
     ),
-    "resolution": (
-        "The smallest relative error that would have been caught: at half of the entries, and at "
-        "all of them."
-    ),
+    "resolution": "The smallest relative error that would have been caught at half of the states.",
+    "worst": "The one that would have been caught at every state.",
     "finding": "The check that found an entry to be wrong; the worst ones are listed.",
-    "found": "The number that is under test, with every digit it has.",
+    "found": "The number that is under test, with every digit that its dtype has.",
     "expected": "What it should be.",
     "error": "How far apart the two are.",
     "tolerance": "How far apart rounding alone may put them; it is derived for this entry.",
@@ -41,9 +50,39 @@ COLUMNS = {
 """What each column says."""
 
 
+_BARS = "·▁▂▃▄▅▆▇█"
+_BEYOND = 16
+"""Decades that are counted: the last one holds all that is beyond."""
+
+_MORE = 3
+"""Digits that what is expected has beyond those of a dump."""
+
+
 def number(value: float) -> str:
-    """Return a value under test with every digit it has; a zero has no sign."""
+    """Return a number with every digit it has; a zero has no sign."""
     return repr(value + 0.0)
+
+
+def found_and_expected(case: Case, found: Finding) -> tuple[str, str]:
+    """Return the two values of a finding: as the dtype of the dump has them, and a little finer."""
+    from softcheck.gradient.tolerance import Precision
+
+    dtypes = {ROLES[given.role].check: given.dtype for given in case.inputs if given.role in ROLES}
+    dtype = dtypes.get(found.check)
+    coarse = next((each for each in Precision if each.value == dtype), Precision.FLOAT64)
+    if coarse is Precision.FLOAT64:
+        return number(found.actual), number(found.expected)
+    digits = len(f"{1 / coarse.unit:.0f}") + _MORE
+    return _shortest(found.actual, coarse.unit), f"{found.expected + 0.0:.{digits}g}"
+
+
+def _shortest(value: float, unit: float) -> str:
+    """Return the fewest digits that no other number with this unit roundoff is nearer to."""
+    if not isfinite(value):
+        return number(value)
+    nearest = ldexp(unit, frexp(value)[1] - 1)
+    texts = (f"{value + 0.0:.{digits}g}" for digits in range(1, 18))
+    return next(text for text in texts if abs(float(text) - value) <= nearest / 2)
 
 
 def size(value: float) -> str:
@@ -61,14 +100,90 @@ def sentence(text: str) -> str:
     return printable(text, _SENTENCE)
 
 
-def explained(diagnosis: Diagnosis) -> str:
-    """Return a diagnosis with the code that `softcheck explain` takes."""
+def named(diagnosis: Diagnosis) -> str:
+    """Return what was found, with the code that `softcheck explain` takes."""
     return f"{sentence(diagnosis.message)} ({diagnosis.code})"
+
+
+def explained(diagnosis: Diagnosis) -> str:
+    """Return what was found and what that rests on."""
+    return f"{named(diagnosis)}. {sentence(diagnosis.grounds)}."
+
+
+def flag(setting: str, value: str) -> str:
+    """Return a setting as an option of the command line."""
+    return f"--{setting.replace('_', '-')} {value}"
+
+
+def argument(setting: str, value: str) -> str:
+    """Return a setting as an argument of a call."""
+    return f'{setting}="{value}"'
+
+
+Spelling: TypeAlias = Callable[[str, str], str]
+"""From a setting and its value to how the reader of a report would write it."""
+
+
+def to_declare(remedy: Remedy, spelling: Spelling = flag) -> str:
+    """Return what to declare where the numbers are meant; nothing where no setting says that."""
+    said = " ".join(spelling(*each) for each in remedy.declare.items())
+    return f"If that is meant, declare it: {said}" if said else ""
+
+
+def to_change(remedy: Remedy) -> tuple[str, str]:
+    """Return typical code before and after, as lines of a difference."""
+    return f"- {sentence(remedy.wrong_line)}", f"+ {sentence(remedy.right_line)}"
+
+
+def to_learn(diagnosis: Diagnosis) -> str:
+    """Return the command that says more."""
+    return f"softcheck explain {diagnosis.code}"
+
+
+def found_in(case: Case) -> Iterator[tuple[Diagnosis, bool]]:
+    """Yield each diagnosis of a case, and whether to say there what is to be done about it.
+
+    That is said once for each code, and of what only says where to look if nothing else is known.
+    """
+    for number, diagnosis in enumerate(case.diagnosis, 1):
+        later = [each.code for each in case.diagnosis[number:]]
+        yield diagnosis, diagnosis.code not in later and bool(diagnosis.remedies or not later)
+
+
+def to_do(case: Case, spelling: Spelling = flag) -> Iterator[tuple[Diagnosis, tuple[str, ...]]]:
+    """Yield each diagnosis of a case and what to do about it, a line for each thing."""
+    for diagnosis, is_said in found_in(case):
+        lines = [
+            line
+            for remedy in diagnosis.remedies
+            for line in (to_declare(remedy, spelling), *to_change(remedy))
+        ]
+        yield diagnosis, (*filter(None, lines), to_learn(diagnosis)) if is_said else ()
+
+
+def found_lines(case: Case, spelling: Spelling = flag) -> Iterator[str]:
+    """Yield what is wrong with a case and what to do, as lines of plain text."""
+    for diagnosis, lines in to_do(case, spelling):
+        yield explained(diagnosis)
+        yield from lines
+
+
+def found_in_a_line(case: Case) -> Iterator[str]:
+    """Yield what is wrong with a case, and the one thing that is mostly to be done, a line each."""
+    for diagnosis, is_said in found_in(case):
+        yield f"found: {explained(diagnosis)}"
+        if is_said:
+            said = [
+                to_declare(each) or f"Write it as in: {each.right_line}"
+                for each in diagnosis.remedies
+            ]
+            yield f"to do: {'. '.join([*said, to_learn(diagnosis)])}"
 
 
 def judged(check: Check, otherwise: str = "") -> str:
     """Return the verdict of a check and the reason for it; `otherwise` where there is none."""
-    return f"{check.name} {check.status.value}: {sentence(check.reason) or otherwise}"
+    said = "; ".join(filter(None, (sentence(check.reason), extent(check)))) or otherwise
+    return f"{check.name} {check.status.value}: {said}"
 
 
 def noted(note: str) -> str:
@@ -88,9 +203,38 @@ def place(finding: Finding) -> str:
     return f"{spelled} ({', '.join(labels)})" if labels else spelled
 
 
-def resolution(seen: Resolution | None) -> str:
-    """Return the median resolution of a check and its worst."""
-    return "-" if seen is None else f"{seen.median:.2g} .. {seen.worst:.2g}"
+def resolution(seen: Resolution | None) -> tuple[str, str]:
+    """Return the median resolution of a check and its worst, as cells."""
+    return ("-", "-") if seen is None else (f"{seen.median:.2g}", f"{seen.worst:.2g}")
+
+
+def sight(check: Check) -> str:
+    """Return what a check would have seen; nothing where that was nothing."""
+    seen = check.resolution
+    if seen is None or not isfinite(seen.median):
+        return ""
+    half = f"a relative error of {seen.median:.2g} would have been seen at half of the states"
+    at_all = f"one of {seen.worst:.2g} at all" if isfinite(seen.worst) else "none at some"
+    return f"{check.name}: {half}, {at_all}"
+
+
+def extent(check: Check) -> str:
+    """Return how large the largest error of what failed is, and where."""
+    if check.largest is None or not check.largest.location:
+        return ""
+    return (
+        f"the largest error is {size(check.largest.abs_error)} at {index(check.largest.location)}"
+    )
+
+
+def picture(check: Check) -> str:
+    """Return how many entries failed by how much: a bar for each decade of their ratios."""
+    counts = check.decades
+    if not counts:
+        return ""
+    bars = "".join(_BARS[-(-8 * count // max(counts))] for count in counts)
+    end = "beyond" if len(counts) == _BEYOND else f"1e{len(counts)}"
+    return f"ratios of what failed, by decade: 1 |{bars}| {end}"
 
 
 def shape_of(case: Case) -> str:
@@ -157,27 +301,28 @@ def numbers_of(case: Case) -> str:
     )
 
 
-def finding(found: Finding) -> str:
-    """Return a finding on one line."""
+def finding(case: Case, found: Finding) -> str:
+    """Return a finding of a case on one line."""
+    actual, expected = found_and_expected(case, found)
     return (
-        f"{found.check}{place(found)}: found {number(found.actual)}, "
-        f"expected {number(found.expected)}, error {size(found.abs_error)}, "
-        f"tolerance {size(found.tolerance)}, ratio {size(found.ratio)}"
+        f"{found.check}{place(found)}: found {actual}, expected {expected}, error "
+        f"{size(found.abs_error)}, tolerance {size(found.tolerance)}, ratio {size(found.ratio)}"
     )
 
 
-def finding_row(found: Finding) -> tuple[str, ...]:
-    """Return the cells of a finding, below `FINDING_COLUMNS`."""
+def finding_row(case: Case, found: Finding) -> tuple[str, ...]:
+    """Return the cells of a finding of a case, below `FINDING_COLUMNS`."""
     errors = map(size, (found.abs_error, found.tolerance, found.ratio))
-    return found.check, place(found), number(found.actual), number(found.expected), *errors
+    return found.check, place(found), *found_and_expected(case, found), *errors
 
 
 def grounds(case: Case) -> str:
     """Return what the verdict on a case rests on, and first what a pass does not cover."""
     if case.status is Status.ERROR:
         return case.status.advice
+    codes = ", ".join(each.code for each in case.diagnosis)
     checks = names_of(deciding(case) or case.checks)
-    said = (*reservations(case), shape_of(case), checks, loss_of(case), *dumped(case))
+    said = (codes, *reservations(case), shape_of(case), checks, loss_of(case), *dumped(case))
     return "; ".join(filter(None, said))
 
 
@@ -195,14 +340,19 @@ def reservations(case: Case) -> tuple[str, ...]:
     if as_expected(case):
         said.append(f"failed as expected: {name(case.settings['expect'])}")
     if without_gradient(case):
-        under_test = {role.check for role in ROLES.values()}
         itself = (case.loss and case.loss.equation) or "the formula"
-        verified = (itself, *(each.name for each in case.checks if each.name in under_test))
+        verified = (itself, *(each.name for each in under_test(case)))
         said.append(f"only {', '.join(verified)}: no gradient was given")
     if blind := blind_in_part(case):
         counts = (f"{check.name} {check.blind} of {check.entries}" for check in blind)
         said.append(f"blind in part: {', '.join(counts)}")
     return tuple(said)
+
+
+def under_test(case: Case) -> list[Check]:
+    """Return the checks of what was dumped."""
+    roles = {role.check for role in ROLES.values()}
+    return [check for check in case.checks if check.name in roles]
 
 
 def without_gradient(case: Case) -> bool:

@@ -20,6 +20,7 @@ from softcheck.gradient.definition import (
     Loss,
     Operation,
     Program,
+    Summand,
     Variant,
 )
 
@@ -75,7 +76,6 @@ def written(loss: Loss) -> str:
 
 
 def _plain_variant(variant: Variant) -> dict[str, Any]:
-    family = variant.family
     return {
         "givens": [
             [g.symbol, g.name, g.kind.name, g.legal, _text(g.default), g.about]
@@ -85,10 +85,23 @@ def _plain_variant(variant: Variant) -> dict[str, Any]:
         "proved": variant.proved,
         "value": _plain_program(variant.value),
         "slope": _plain_program(variant.slope),
-        "family": family
-        and {name: _plain_program(getattr(family, name)) for name in _COEFFICIENTS}
-        | {"index": family.index},
+        "family": variant.family and _plain_coefficients(variant.family),
+        "summands": [
+            {
+                "text": summand.text,
+                "weights": [*summand.weights],
+                "part": _plain_program(summand.part)
+                if isinstance(summand.part, Program)
+                else _plain_coefficients(summand.part),
+            }
+            for summand in variant.summands
+        ],
     }
+
+
+def _plain_coefficients(family: Coefficients) -> dict[str, Any]:
+    programs = {name: _plain_program(getattr(family, name)) for name in _COEFFICIENTS}
+    return programs | {"index": family.index}
 
 
 def _plain_program(program: Program | None) -> list[list[Any]] | None:
@@ -116,7 +129,6 @@ def _loss(plain: dict[str, Any]) -> Loss:
 
 
 def _variant(plain: dict[str, Any]) -> Variant:
-    family = plain["family"]
     return Variant(
         givens=tuple(
             Given(symbol, name, Kind[kind], legal, None if x is None else Fraction(x), about)
@@ -126,14 +138,25 @@ def _variant(plain: dict[str, Any]) -> Variant:
         proved=plain["proved"],
         value=Program(_operations(plain["value"])),
         slope=Program(_operations(plain["slope"])),
-        family=family
-        and Coefficients(
-            index=family["index"],
-            **{
-                name: None if family[name] is None else Program(_operations(family[name]))
-                for name in _COEFFICIENTS
-            },
+        family=plain["family"] and _coefficients(plain["family"]),
+        summands=tuple(
+            Summand(each["text"], tuple(each["weights"]), _part(each["part"]))
+            for each in plain["summands"]
         ),
+    )
+
+
+def _part(plain: Any) -> Coefficients | Program:
+    return _coefficients(plain) if isinstance(plain, dict) else Program(_operations(plain))
+
+
+def _coefficients(plain: dict[str, Any]) -> Coefficients:
+    return Coefficients(
+        index=plain["index"],
+        **{
+            name: None if plain[name] is None else Program(_operations(plain[name]))
+            for name in _COEFFICIENTS
+        },
     )
 
 

@@ -42,7 +42,8 @@ class Kernel:
         self.of_logits = of_logits
         self.case = case_from_arrays(arrays | {"alpha": 0.2})
         self.settings = Settings(**settings)
-        self.context = Context(self.case.states * self.case.actions, 5)
+        places = self.case.states * self.case.actions
+        self.context = Context(places, 5, loss=self.case.variant)
         self.engine = Threads(threads)
 
     def block(self, raw, buffers):

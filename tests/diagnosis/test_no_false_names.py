@@ -52,7 +52,7 @@ def test_many_entries_that_are_not_finite_leave_no_formula_to_name():
     given["grad"][::3] = np.nan
     (diagnosis,) = diagnoses(given)
     assert diagnosis.code == "not-finite"
-    assert "70 of 200, in 14 of 40 states" in diagnosis.message
+    assert "70 of 200, in 14 of 40 states" in diagnosis.grounds
 
 
 def test_nan_in_one_masked_state_of_many_is_not_from_the_mask():
@@ -90,7 +90,7 @@ def test_an_explanation_says_how_many_wrong_entries_it_mends():
     (diagnosis,) = diagnoses(given)
     assert diagnosis.code == "clipped-gradient"
     assert diagnosis.evidence["mended"] == diagnosis.evidence["wrong"] == 40
-    assert "40 of the 40 wrong ones among them" in diagnosis.message
+    assert diagnosis.grounds == "Explains all 40 wrong entries and changes no right one"
 
 
 def test_undeclared_weights_are_named_where_a_state_has_enough_entries():
@@ -109,8 +109,8 @@ def test_relative_noise_is_not_called_low_precision(dtype):
         (diagnosis,) = diagnoses(given)
         assert diagnosis.code == "unexplained"
         # A hint that, followed, hides the noise behind wide tolerances is none.
-        assert "rounding" not in diagnosis.message
-        assert "--" not in diagnosis.message
+        assert "rounding" not in diagnosis.grounds
+        assert not diagnosis.remedies
 
 
 def test_a_wrong_baseline_is_not_called_rounding_of_bfloat16():
@@ -121,7 +121,7 @@ def test_a_wrong_baseline_is_not_called_rounding_of_bfloat16():
         given["grad"] = -policy * (g - np.median(g, axis=-1, keepdims=True))
         (diagnosis,) = diagnoses(given)
         assert diagnosis.code == "unexplained"
-        assert "rounding" not in diagnosis.message
+        assert "rounding" not in diagnosis.grounds
 
 
 def test_float32_in_a_float64_table_is_low_precision_and_says_what_to_declare():
@@ -130,7 +130,7 @@ def test_float32_in_a_float64_table_is_low_precision_and_says_what_to_declare():
     }
     (diagnosis,) = diagnoses(given)
     assert diagnosis.code == "low-precision"
-    assert "--compute-dtype float32" in diagnosis.message
+    assert [each.declare for each in diagnosis.remedies] == [{"compute_dtype": "float32"}]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -190,18 +190,18 @@ def moved(given, size):
 def test_stale_logits_are_a_remark_where_they_can_be(size, is_said):
     (diagnosis,) = diagnoses(moved(right(10), size))
     assert diagnosis.code == "unexplained"
-    assert (ANOTHER_STEP in diagnosis.message) is is_said
+    assert (ANOTHER_STEP in diagnosis.grounds) is is_said
 
 
 def test_a_gradient_behind_the_mask_is_not_of_another_step():
     mask = np.random.default_rng(3).random((40, 5)) < 0.7
     mask[:, 0] = True
     given = moved(masked(right(11), mask), 1e-3)
-    assert ANOTHER_STEP in diagnoses(given)[0].message
+    assert ANOTHER_STEP in diagnoses(given)[0].grounds
     state, action = np.argwhere(~mask)[0]
     given["grad"][state, action] += 1e-3
     given["grad"][state, 0] -= 1e-3
-    assert ANOTHER_STEP not in diagnoses(given)[0].message
+    assert ANOTHER_STEP not in diagnoses(given)[0].grounds
 
 
 def test_what_is_a_curve_over_pi_is_not_of_another_step():
@@ -211,8 +211,8 @@ def test_what_is_a_curve_over_pi_is_not_of_another_step():
     (pi * (0.25 * (pi + 0.0037).log() - torch.tensor(given["q"]))).sum().backward()
     (diagnosis,) = diagnoses(given | {"grad": leaf.grad.numpy()})
     assert diagnosis.code == "unexplained"
-    assert "is a curve over pi" in diagnosis.message
-    assert ANOTHER_STEP not in diagnosis.message
+    assert "is a curve over pi" in diagnosis.grounds
+    assert ANOTHER_STEP not in diagnosis.grounds
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -222,7 +222,8 @@ def test_coarse_arithmetic_is_named_with_its_precision(dtype):
         wider = {name: np.asarray(table, dtype=np.float32) for name, table in given.items()}
         (diagnosis,) = diagnoses(wider)
         assert diagnosis.code == "low-precision"
-        assert f"({dtype}; if that is meant, say --compute-dtype {dtype})" in diagnosis.message
+        assert f"({dtype})" in diagnosis.message
+        assert [each.declare for each in diagnosis.remedies] == [{"compute_dtype": dtype}]
 
 
 def changed_after(grad, how, generator):
@@ -243,7 +244,7 @@ def test_what_was_done_to_a_gradient_is_not_hidden_by_coarse_tolerances(dtype, h
         wider["grad"] = changed_after(wider["grad"], how, np.random.default_rng(seed))
         (diagnosis,) = diagnoses(wider)
         assert diagnosis.code == "unexplained"
-        assert "--" not in diagnosis.message
+        assert not diagnosis.remedies
 
 
 @pytest.mark.parametrize("digits", [4, 6, 8])
@@ -301,7 +302,9 @@ def test_the_masked_mean_of_most_code_is_the_weighted_mean_and_no_padding():
     given = right(15, weights=kept / kept.sum()) | {"weights": kept}
     made = softcheck.verify(**given, reduction="mean").cases[0]
     assert [diagnosis.code for diagnosis in made.diagnosis] == ["weights-normalised"]
-    assert "which --reduction weighted-mean declares" in made.diagnosis[0].message
+    (remedy,) = made.diagnosis[0].remedies
+    assert remedy.declare == {"reduction": "weighted-mean"}
+    assert softcheck.verify(**given, **remedy.declare)
 
 
 def test_the_axis_that_was_summed_is_said():
@@ -319,11 +322,12 @@ def test_an_intermediate_is_said_to_be_float32_only_if_its_numbers_are():
     shifted = given["logits"] - given["logits"].max(-1, keepdims=True)
     policy = np.exp(shifted) / np.exp(shifted).sum(-1, keepdims=True)
     single = diagnoses(given | {"policy": policy.astype("float32").astype("float64")})
-    assert "if it was computed in that, say --compute-dtype float32" in single[0].message
+    assert "the rounding of float32" in single[0].grounds
+    assert [each.declare for each in single[0].remedies] == [{"compute_dtype": "float32"}]
     noise = np.random.default_rng(17).normal(size=policy.shape)
     (diagnosis,) = diagnoses(given | {"policy": policy * (1.0 + 1e-8 * noise)})
     assert diagnosis.code == "first-wrong"
-    assert "--" not in diagnosis.message
+    assert not diagnosis.remedies
 
 
 def test_a_scale_from_the_fit_is_no_name_for_what_it_does_not_give():

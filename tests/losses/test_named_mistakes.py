@@ -183,7 +183,7 @@ def test_states_that_weigh_nothing_are_no_exception():
     case = _case(lambda x, j: _cross_entropy(x, j, z=0.0) * weights, weights=lambda arrays: weights)
     (found,) = case.diagnosis
     assert found.code == "term-missing"
-    assert found.message.startswith("the term ζ · (log (Σ_a exp(θ(a))))² has no gradient: ")
+    assert found.message == "the term ζ · (log (Σ_a exp(θ(a))))² has no gradient"
 
 
 def test_weights_that_are_not_used():
@@ -199,7 +199,7 @@ def test_what_data_cannot_tell_apart_is_said_beside_the_simplest():
     assert (found.code, found.evidence["factor"]) == ("term-missing", "0")
     assert set(found.evidence["instead_of"]) == {"term-scaled"}
     (other,) = [each for each in found.evidence["alternatives"] if each["factor"] == "1 / n"]
-    assert f"This data cannot tell it from: {other['said']}" in found.message
+    assert f"This data cannot tell it from: {other['said']}" in found.grounds
 
 
 FORMULAS = {
@@ -270,7 +270,7 @@ def test_what_only_all_entries_together_show_is_said_by_its_number():
     loss.mean().backward()
     arrays = {"logits": table, "actions": actions, "advantages": advantages, "grad": logits.grad}
     (found,) = verified("reinforce", {**arrays, "entropy_coef": torch.tensor(0.2)}).diagnosis
-    assert (found.code, found.evidence["term"]) == ("term-scaled", "entropy_coef")
+    assert (found.code, found.evidence["term"]) == ("term-scaled", "β Σ_a π(a) log π(a)")
     assert found.evidence["factor"] == pytest.approx(1.00002, abs=2e-7)
 
 
@@ -332,7 +332,7 @@ def test_a_right_value_of_the_loss_says_that_it_is_the_backward_pass():
     (found,) = _case(code, loss=_values()).diagnosis
     assert found.code == "stop-gradient"
     assert found.evidence["loss_is_right"] is True
-    assert "backward pass" in found.message
+    assert "backward pass" in found.grounds
     assert found.evidence["also"] == ["the term ζ · (log (Σ_a exp(θ(a))))² has no gradient"]
 
 
@@ -341,7 +341,7 @@ def test_a_wrong_value_of_the_loss_says_that_it_is_another_loss():
     assert first.code == "first-wrong"
     assert found.code == "term-missing"
     assert found.evidence["loss_is_right"] is False
-    assert "another loss" in found.message
+    assert "another loss" in found.grounds
 
 
 @pytest.mark.parametrize("name", ["cross-entropy", "distillation", "kl-regularised"])

@@ -76,13 +76,14 @@ def _cross_entropy(theta, x):
     return (1 - smoothing) * fit - smoothing * log_pi.mean(0) + x["z_coef"] * z**2
 
 
-def _distillation(theta, x):
+def _teacher(x):
     given = x["teacher_logits"] if "teacher_logits" in x else x["teacher_log_probs"]
-    if "temperature" in x:
-        teacher = _log_softmax(given / x["temperature"])
-        log_pi = _log_softmax(theta / x["temperature"])
-    else:  # as they are, also where they add up to something else than 1
-        teacher, log_pi = given, _log_softmax(theta)
+    # Without a temperature as they are, also where they add up to something else than 1.
+    return _log_softmax(given / x["temperature"]) if "temperature" in x else given
+
+
+def _distillation(theta, x):
+    teacher, log_pi = _teacher(x), _log_softmax(theta / x.get("temperature", 1.0))
     forward = -(teacher.exp() * log_pi).sum(0)
     if "beta" not in x:
         return forward
@@ -189,6 +190,57 @@ def test_coefficients_of_the_family_agree_with_autograd(name, number):
     made = family_gradient(variant.family, divided, arrays) / scale
     np.testing.assert_allclose(made, gradient, atol=1e-13)
     np.testing.assert_allclose(family_loss(variant.family, divided, arrays), value, atol=1e-12)
+
+
+def _smooth(log_pi, x, fit):
+    smoothing, z = x["label_smoothing"], x["z_coef"] * torch.logsumexp(x["theta"], 0) ** 2
+    return [-(1 - smoothing) * fit, -smoothing * log_pi.mean(0), z]
+
+
+def _summands(name, log_pi, x):
+    """Return the terms of a loss, as people call them apart."""
+    pi = log_pi.exp()
+    entropy = (pi * log_pi).sum(0)
+    chosen = {index: log_pi.gather(0, x[index][None])[0] for index in {"labels", "actions"} & {*x}}
+    match name:
+        case "sac":
+            return [-(pi * x["q"]).sum(0), x["alpha"] * entropy]
+        case "reverse-kl":
+            return [x["beta"] * entropy, -x["beta"] * (pi * _reference(x)).sum(0)]
+        case "kl-regularised":
+            kl = x["beta"] * (pi * (log_pi - _reference(x))).sum(0)
+            return [-(pi * x["q"]).sum(0), kl, x["alpha"] * entropy]
+        case "cross-entropy":
+            fit = chosen["labels"] if "labels" in x else (x["targets"] * log_pi).sum(0)
+            return _smooth(log_pi, x, fit)
+        case "distillation" if "beta" in x:
+            teacher = _teacher(x)
+            kl = x["beta"] * (pi * (log_pi - teacher)).sum(0)
+            return [-(1 - x["beta"]) * (teacher.exp() * log_pi).sum(0), kl]
+        case "reinforce":
+            return [-x["advantages"] * chosen["actions"], x["entropy_coef"] * entropy]
+        case "ppo-clip" | "grpo":
+            without = x | {"entropy_coef": 0.0, "beta": 0.0}
+            found = [_ppo_clip(log_pi, without), x["entropy_coef"] * entropy]
+            if name == "grpo":
+                found.insert(
+                    1, _grpo(log_pi, without | {"beta": x["beta"], "advantages": 0 * pi[0]})
+                )
+            return found
+    return []
+
+
+@pytest.mark.parametrize(("name", "number"), VARIANTS)
+def test_the_terms_of_a_loss_are_those_that_people_call_so(name, number):
+    variant, arrays, divided, *_ = _case(name, number)
+    theta = torch.tensor(divided, requires_grad=True)
+    x = {key: torch.tensor(array) for key, array in arrays.items()} | {"theta": theta}
+    terms = _summands(name, _log_softmax(theta), x)
+    assert len(variant.summands) == len(terms)
+    for summand, term in zip(variant.summands, terms, strict=True):
+        (expected,) = torch.autograd.grad(term.sum(), theta, retain_graph=True)
+        plain = evaluate if variant.family is None else family_gradient
+        np.testing.assert_allclose(plain(summand.part, divided, arrays), expected, atol=1e-13)
 
 
 @pytest.mark.parametrize(("name", "number"), VARIANTS)

@@ -49,12 +49,13 @@ FIRST_CRITIC = Mistake(
     phrase="one critic alone is used",
     what=(
         "The loss took a single critic where the smaller of the two is declared. If that is meant, "
-        "declare it: --critics first."
+        "declare it."
     ),
     wrong="G = T with Q1 for min(Q1, Q2)",
     wrong_line="q = qf1(obs)",
     right_line="q = torch.min(qf1(obs), qf2(obs))",
     seen="RLlib (old stack), ML-Agents",
+    declare={"critics": "first"},
     needs=TWO_CRITICS,
     formulas=(
         Formula(_critic(lambda critics: critics[0]), applies=_undeclared("first")),
@@ -65,14 +66,12 @@ FIRST_CRITIC = Mistake(
 MEAN_CRITIC = Mistake(
     code="mean-critic",
     phrase="the mean of the critics is used",
-    what=(
-        "The loss took the mean where another choice is declared. If that is meant, declare it: "
-        "--critics mean."
-    ),
+    what=("The loss took the mean where another choice is declared. If that is meant, declare it."),
     wrong="G = T with (Q1 + Q2) / 2 for min(Q1, Q2)",
     wrong_line="q = (qf1(obs) + qf2(obs)) / 2",
     right_line="q = torch.min(qf1(obs), qf2(obs))",
     seen="SLM-Lab, Revisiting-SAC",
+    declare={"critics": "mean"},
     needs=TWO_CRITICS,
     formulas=(Formula(_critic(_mean), applies=_undeclared("mean")),),
 )

@@ -33,7 +33,7 @@ def _one(alpha: PerState) -> PerState:
 
 MISSING_ALPHA = Mistake(
     code="missing-alpha",
-    phrase="log pi is not multiplied by alpha",
+    phrase="alpha is missing before log pi",
     what="The entropy has the weight 1 instead of alpha. With alpha = 1 nobody notices.",
     wrong="G = -J(Q) + J(l)",
     wrong_line="loss = (pi * (log_pi - q)).sum(-1).mean()",

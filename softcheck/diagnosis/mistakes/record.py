@@ -6,12 +6,12 @@ use it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
 
@@ -205,6 +205,9 @@ class Mistake:
         Typical PyTorch, with log_pi of shape [B, A].
     seen : str
         Public code and threads, repository#number; empty where there are none.
+    declare : mapping of str to str
+        Settings under which the gradient that is left is the right one, by name. No setting stands
+        for a variant.
     needs : Need
     scale : callable or None
         The values of x that it leads to, in units of what was declared.
@@ -236,6 +239,7 @@ class Mistake:
     right_line: str
     right: str = EQ_6
     seen: str = ""
+    declare: Mapping[str, str] = field(default_factory=dict)
     needs: Need = ANY_DATA
     scale: Callable[[Shared], Iterable[float]] | None = None
     ratio: Callable[[Shared, float], Iterable[float]] | None = None

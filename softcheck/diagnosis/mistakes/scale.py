@@ -15,12 +15,13 @@ MEAN_OVER_STATES = Mistake(
     phrase="the mean over states was taken",
     what=(
         "The loss was averaged over the batch where its sum is declared. Most code bases do this "
-        "on purpose: then declare it, --reduction mean."
+        "on purpose: then declare it."
     ),
     wrong="G = T / B",
-    wrong_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
-    right_line="loss = (pi * (alpha * log_pi - q)).sum()",
+    wrong_line="loss = loss_of_state.mean()",
+    right_line="loss = loss_of_state.sum()",
     seen="most code bases; right where it is declared",
+    declare={"reduction": "mean"},
     needs=Need("it is what is declared, or there is one state"),
     scale=lambda shared: (1.0 / shared.states / shared.reduction,),
     every_loss=True,
@@ -36,8 +37,9 @@ MEAN_OVER_STATES_AND_ACTIONS = Mistake(
         "times more slowly, and the entropy target no longer fits."
     ),
     wrong="G = T / (B A)",
-    wrong_line="loss = (pi * (alpha * log_pi - q)).mean()",
-    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    wrong_line="loss = loss_of_entry.mean()  # loss_of_entry has shape [B, A]",
+    right_line="loss = loss_of_entry.sum(-1).mean()",
+    declare={"reduction": "mean-all"},
     seen="CleanRL sac_atari, MORL-Baselines, Pearl; p-christ#54, #58; toshikwa/sac-discrete#2, #7",
     needs=UNDECLARED,
     scale=lambda shared: (1.0 / shared.places / shared.reduction,),
@@ -49,8 +51,8 @@ MEAN_OVER_ACTIONS = Mistake(
     phrase="the mean over actions was taken",
     what="The sum over actions under pi became a mean: pi is already the weight of each action.",
     wrong="G = T / A",
-    wrong_line="loss = (pi * (alpha * log_pi - q)).mean(-1).sum()",
-    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).sum()",
+    wrong_line="loss = loss_of_entry.mean(-1).sum()  # loss_of_entry has shape [B, A]",
+    right_line="loss = loss_of_entry.sum(-1).sum()",
     seen="multi-discrete variants, which divide by the number of heads",
     needs=Need("there is one action"),
     scale=lambda shared: (1.0 / shared.actions / shared.reduction,),
@@ -66,9 +68,10 @@ SUMMED_OVER_STATES = Mistake(
         "batch."
     ),
     wrong="G = B T",
-    wrong_line="loss = (pi * (alpha * log_pi - q)).sum()",
-    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    wrong_line="loss = loss_of_state.sum()",
+    right_line="loss = loss_of_state.mean()",
     seen="p-christ before 9cf68ff",
+    declare={"reduction": "sum"},
     needs=UNDECLARED,
     scale=lambda shared: (1.0 / shared.reduction,),
     every_loss=True,
@@ -105,8 +108,8 @@ SIGN_FLIPPED = Mistake(
         "many. The policy runs away from the good actions."
     ),
     wrong="G = -T",
-    wrong_line="loss = (pi * (q - alpha * log_pi)).sum(-1).mean()",
-    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    wrong_line="loss = objective  # which is to grow",
+    right_line="loss = -objective",
     seen="safe-grid-agents#28, Truxify#11885",
     flips="scale",
     every_loss=True,

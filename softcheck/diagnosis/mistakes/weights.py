@@ -54,20 +54,17 @@ def _normalised(shared: Shared) -> tuple[float, ...]:
 
 WEIGHTS_NORMALISED = Mistake(
     code="weights-normalised",
-    phrase=(
-        "the weighted losses are divided by the sum of the weights, which --reduction "
-        "weighted-mean declares"
-    ),
+    phrase="the weighted losses are divided by the sum of the weights",
     what=(
         "A weighted mean where the mean of weighted losses is declared. It is the masked mean of "
-        "most code bases, and torchrl's convention for priorities: if it is meant, declare it, "
-        "--reduction weighted-mean."
+        "most code bases, and torchrl's convention for priorities: if it is meant, declare it."
     ),
     wrong="G_i = T_i w_i / sum w",
     right="G_i = T_i w_i / B",
     wrong_line="loss = (weights * loss).sum() / weights.sum()",
     right_line="loss = (weights * loss).mean()",
     seen="torchrl 0.14.1",
+    declare={"reduction": "weighted-mean"},
     needs=WEIGHTS,
     scale=_normalised,
     every_loss=True,

@@ -42,6 +42,8 @@ class Composed:
     buffers : Buffers
     units : float
         What a dump may be off in units of its running error in float64: see `Running`.
+    summands : sequence of Program
+        The gradients of the terms of the loss.
     """
 
     loss: Program
@@ -49,6 +51,7 @@ class Composed:
     block: Block
     buffers: Buffers
     units: float = 1.0
+    summands: Sequence[Program] = ()
 
     @Once
     def policy(self) -> Policy:
@@ -192,10 +195,11 @@ class Composed:
         """See `exact.gradient`."""
         return exact.gradient(self.loss, self.block, actions)
 
-    @property
-    def without_entropy(self) -> None:
-        """No temperature is told apart."""
-        return
+    def summand(self, number: int, out: Entries) -> Entries:
+        """Return the value of one of `summands`."""
+        found = self._steps(self.summands[number], self._near)[-1]
+        np.copyto(out, self._finished(self.slope, found).value)
+        return out
 
     @property
     def dump_rounding(self) -> Entries:

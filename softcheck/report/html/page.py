@@ -6,7 +6,9 @@ first line also tells the browser. Whatever comes from a file is text: htpy esca
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
+from platform import python_version
 
 import htpy as h
 from htpy import Node
@@ -14,6 +16,7 @@ from markupsafe import Markup
 
 from softcheck.result import Status, Tool, Verdict
 
+_FRAME = "width: 100%; height: 46rem; border: 0"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -26,8 +29,15 @@ def document(title: str, tool: Tool, *parts: Node) -> str:
         h.title[title],
         h.style[_style()],
     ]
-    footer = h.footer[f"{tool.name} {tool.version}"]
+    versions = f"Python {python_version()}, NumPy {version('numpy')}"
+    footer = h.footer[f"{tool.name} {tool.version}, {versions}"]
     return f"{h.html(lang='en')[head, h.body[h.main[parts], footer]]}\n"
+
+
+def framed(text: str) -> str:
+    """Return a page as an element of another page, neither of which touches the other."""
+    frame = h.iframe(srcdoc=text, sandbox="", title="softcheck", style=_FRAME)
+    return str(frame)
 
 
 @cache

@@ -73,7 +73,7 @@ def test_what_is_one_number_is_compared_under_its_own_name(name):
     for value, wrong in ((total, 0), (total + 1e-12, 1)):
         dump = (value, Precision.FLOAT64)
         e = evaluations.evaluation(states, dumps={name: dump})
-        found = every.outcome(every.run(e), e.context, 0.0)
+        found = every.outcome(every.run(e), e.context, {})
         assert found[name].failed == wrong
         assert found[name].spots[0].state is None
 
@@ -124,7 +124,7 @@ def test_the_loss_of_a_label_is_compared(off, wrong):
 def test_a_loss_that_is_made_of_nothing_is_zero(value, wrong):
     nothing = replace(COIN, target=Target(2, index=np.array([0]), chosen=np.zeros(1)))
     e = evaluations.of_block(nothing, dumps={"loss": (value, Precision.FLOAT64)})
-    assert every.outcome(every.run(e), e.context, None)["loss"].failed == wrong
+    assert every.outcome(every.run(e), e.context, {})["loss"].failed == wrong
 
 
 def test_the_loss_of_a_label_that_the_policy_excludes_is_its_distance():

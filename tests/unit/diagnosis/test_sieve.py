@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from softcheck.checks.fit import Fitted, Parameter
+from softcheck.checks.fit import Factor, Parameter
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import sieve
 from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis
@@ -174,6 +174,11 @@ def test_coarse_arithmetic_is_known_by_its_marks(changed, is_credible):
     assert sieve.credible(view(x=2.0), coarse, marks) is is_credible
 
 
+def factors(scale, alpha):
+    """Return what a fit of SAC finds."""
+    return [Factor("scale", (0,), scale), Factor("alpha", (1,), alpha)]
+
+
 def found_in(computed, scale=None, ratio=None):
     """Return the names for a scale and a ratio of (value, standard error, tolerance)."""
     dtype = {Precision.FLOAT32: np.float32, Precision.BFLOAT16: ml_dtypes.bfloat16}[computed]
@@ -186,7 +191,7 @@ def found_in(computed, scale=None, ratio=None):
         value, error, tolerance = number
         return Parameter(value, tolerance, error)
 
-    found = sieve.of_fit(Fitted(parameter(scale), parameter(ratio)), made)
+    found = sieve.of_fit(factors(parameter(scale), parameter(ratio)), made)
     return ["+".join(each.names) for each in found]
 
 
@@ -204,7 +209,7 @@ def test_a_rounded_alpha_is_within_the_standard_error_of_the_fit():
     arrays = {"q": Q, "logits": LOGITS, "alpha": np.array(0.3), "grad": Q.astype(np.float32)}
     made = part(case_from_arrays(arrays), Settings(), 0, ())
     near, far = (
-        Fitted(Parameter(*one[::2], 1e-7), Parameter(x, 1e-4, 1e-7)) for x in (alpha, 0.9981)
+        factors(Parameter(*one[::2], 1e-7), Parameter(x, 1e-4, 1e-7)) for x in (alpha, 0.9981)
     )
     assert [each.names for each in sieve.of_fit(near, made)] == [("alpha-rounded",)]
     assert [each.names for each in sieve.of_fit(far, made)] == [("other-alpha",)]

@@ -1,0 +1,348 @@
+"""What a dumped gradient tells of the terms of its loss: moments over states, for their fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import combinations_with_replacement
+from math import log, sqrt
+from operator import add, itemgetter, or_
+from typing import Annotated, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softcheck.checks.dumps import Sides, coarse_factor, largest_logit, underflow
+from softcheck.checks.evaluation import Evaluation
+from softcheck.checks.merging import Merging, kept, merged
+from softcheck.gradient.definition import Summand
+from softcheck.gradient.policy import Array, Entries, PerState, States, sum_of_products
+from softcheck.gradient.tolerance import Precision
+
+Columns: TypeAlias = Array  # (columns, states)
+Pairs: TypeAlias = Array  # (pairs of terms, ...)
+Square: TypeAlias = Array  # (terms, terms, ...)
+Digits: TypeAlias = Array  # (terms, bins)
+Direction: TypeAlias = Array  # (terms,)
+Products: TypeAlias = Array  # (columns, columns)
+Bins: TypeAlias = NDArray[np.bool_]  # (bins,)
+
+SIGMAS = 6.0
+"""How many standard errors are no error."""
+
+_GROUP = 512
+_BITS = 14
+_SIGNED = 0.5  # of its tolerance: if the gradient is no larger anywhere, its sign is no matter
+_FLUSHED = 2.0**-20  # of a tolerance: less is no matter
+_ALIKE = 1.0  # logits that differ by less have a logsumexp that other states may have too
+_STEP, _CLIPPED = 2.0**-20, 2.0**8  # of what is at most 1 where the terms do not cancel
+_HASH = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Layout:
+    """Where the columns of a state are: 1, and sums over its actions.
+
+    With x_k the gradient of a term by itself and r the error of the whole, both in units of the
+    tolerance of an entry:
+
+    Attributes
+    ----------
+    of_error : slice
+        sum x_k r.
+    of_pairs : slice
+        sum x_k x_m, for each of `pairs`.
+    sizes : slice
+        Bounds on sum |x_k|.
+    shared : slice
+        How far sum x_k r may move in a direction that other states share.
+    moments : slice
+        `of_error` and `of_pairs`.
+    pairs : sequence of (int, int)
+        The terms k and m, k <= m.
+    """
+
+    def __init__(self, terms: int) -> None:
+        self.pairs = [*combinations_with_replacement(range(terms), 2)]
+        ends = np.cumsum([1, terms, len(self.pairs), terms, terms]).tolist()
+        self.of_error, self.of_pairs, self.sizes, self.shared = map(slice, ends, ends[1:])
+        self.moments = slice(ends[0], ends[2])
+
+    def square(self, of_pairs: Pairs) -> Square:
+        """Return `of_pairs` as a symmetric matrix, `(terms, terms, ...)`."""
+        terms = self.sizes.stop - self.sizes.start
+        square = np.empty((terms, terms, *of_pairs.shape[1:]))
+        for (k, m), products in zip(self.pairs, of_pairs, strict=True):
+            square[k, m] = square[m, k] = products
+        return square
+
+
+@dataclass
+class Sums:
+    """Sums over states of products of their columns, the same whatever blocks the states come in.
+
+    States are added up in groups of 512 counted from the first state of the case, and groups in
+    pairs, these in pairs again and so on: a sum waits until its sibling is there.
+
+    Attributes
+    ----------
+    tree : dict of (level, number) to Products
+        The sums over 2^level groups.
+    parts : dict of group to Columns
+        Groups that are not whole, 0 where a state is missing.
+    """
+
+    tree: dict[tuple[int, int], Products] = field(default_factory=dict)
+    parts: dict[int, Columns] = field(default_factory=dict)
+
+    def add(self, start: int, columns: Columns) -> None:
+        """Add the columns of the states from `start` on."""
+        stop = start + columns.shape[1]
+        first = min(-(-start // _GROUP) * _GROUP, stop)
+        last = max(stop // _GROUP * _GROUP, first)
+        for low, high in ((start, first), (last, stop)):
+            if low < high:
+                part = np.zeros((len(columns), _GROUP))
+                begin = low % _GROUP
+                part[:, begin : begin + high - low] = columns[:, low - start : high - start]
+                self._add_part(low // _GROUP, part)
+        self._add_groups(first // _GROUP, columns[:, first - start : last - start])
+
+    def _add_part(self, group: int, part: Columns) -> None:
+        part = part + self.parts.pop(group, 0.0)
+        if part[0].all():
+            self._add_groups(group, part)
+        else:
+            self.parts[group] = part
+
+    def _add_groups(self, first: int, columns: Columns) -> None:
+        for group, products in enumerate(_products(columns), first):
+            self._add_products(0, group, products)
+
+    def _add_products(self, level: int, number: int, products: Products) -> None:
+        while (sibling := self.tree.pop((level, number ^ 1), None)) is not None:
+            level, number, products = level + 1, number // 2, products + sibling
+        self.tree[level, number] = products
+
+    @np.errstate(all="ignore")  # what overflows cannot be told
+    def merge(self, other: "Sums") -> None:
+        """Add the sums over other states: not field by field, for groups become whole."""
+        for (level, number), products in other.tree.items():
+            self._add_products(level, number, products)
+        for group, part in other.parts.items():
+            self._add_part(group, part)
+
+    def total(self) -> Products:
+        """Return the sums over all states, at least one; the last group need not be whole."""
+        sums = [products for _, products in sorted(self.tree.items(), key=itemgetter(0))]
+        parts = [_products(part)[0] for _, part in sorted(self.parts.items(), key=itemgetter(0))]
+        total: Products = np.zeros_like([*sums, *parts][0])
+        for products in (*sums, *parts):
+            total += products
+        return total
+
+
+def _products(columns: Columns) -> Array:
+    """Return of each group the sums of the products of each two columns."""
+    groups = columns.reshape(len(columns), -1, _GROUP).swapaxes(0, 1)
+    products: Array = groups @ groups.swapaxes(1, 2)
+    return products
+
+
+@dataclass
+class Moments(Merging):
+    """The weighted moments of G against the terms of the loss over some states.
+
+    They merge in any order.
+
+    Attributes
+    ----------
+    computed, stored : Precision
+        What the gradient was computed in, and what it was rounded to.
+    summands : tuple of Summand
+        The terms; none where the loss as a whole is the only one.
+    sums : Sums
+    skipped : int
+        Entries that are not finite and took no part.
+    signed : bool
+        Whether some entry would not be right with the opposite sign.
+    states : int
+        States that took part.
+    seen : Bins
+        Which bins the hashes of states fall in: how many states differ (a table often repeats
+        them).
+    by_digits : Digits
+        Where values were stored in less than they were computed in: U_s sum x r of the entries
+        whose stored values begin with the same digits, in whole numbers of `_STEP`.
+    """
+
+    computed: Annotated[Precision, kept]
+    stored: Annotated[Precision, kept]
+    summands: Annotated[tuple[Summand, ...], kept] = ()
+    sums: Annotated[Sums, merged] = field(default_factory=Sums)
+    skipped: Annotated[int, add] = 0
+    signed: Annotated[bool, or_] = False
+    states: Annotated[int, add] = 0
+    seen: Annotated[Bins, or_] = field(default_factory=lambda: np.zeros(1 << _BITS, np.bool_))
+    by_digits: Annotated[Digits, add] = field(default_factory=lambda: np.zeros((1, 0)))
+
+    @classmethod
+    def of(cls, e: Evaluation, gradient: Sides, r: Entries) -> "Moments":
+        """Return the moments of one block.
+
+        An entry weighs with its tolerance; where that is 0 or infinite it takes no part.
+
+        Parameters
+        ----------
+        e : Evaluation
+        gradient : Sides
+        r : Entries
+            Their ratio.
+        """
+        dump = e.dumps["gradient"]
+        actual, expected, tolerance, _ = gradient
+        terms, skipped = _terms(e, tolerance), 0
+        *_, whole = terms
+        signed = bool((whole > _SIGNED).any() or (whole < -_SIGNED).any())
+        for x in terms[:-1]:
+            whole -= x  # the last term is what the others leave
+
+        def product(x: Entries, y: Entries) -> States:
+            return sum_of_products(x, y, e.buffers)
+
+        of_error = [product(x, r) for x in terms]
+        if not np.isfinite(of_error).all():
+            finite, r = np.isfinite(actual - expected), r.copy()
+            skipped = int(np.count_nonzero(~finite))
+            unused = ~finite | ~(tolerance > 0.0) | np.isinf(tolerance)
+            for x in (*terms, r):
+                np.copyto(x, 0.0, where=unused)
+            of_error = [product(x, r) for x in terms]
+        pairs = Layout(len(terms)).pairs
+        sums = np.array([*of_error, *(product(terms[k], terms[m]) for k, m in pairs)])
+        made = cls.of_sums(e, sums, _flushed(e, terms, tolerance), signed=signed)
+        made.skipped = skipped
+        if dump.stored.unit > dump.computed.unit:
+            of_digits = [_by_digits(actual, dump.stored.unit * (x * r)) for x in terms]
+            made.by_digits = np.array(of_digits)
+        return made
+
+    @classmethod
+    def of_sums(cls, e: Evaluation, sums: Columns, flushed: Columns, *, signed: bool) -> "Moments":
+        """Return the moments of one block from sums over the actions of its states.
+
+        Parameters
+        ----------
+        e : Evaluation
+        sums : Columns
+            `Layout.moments`.
+        flushed : Columns
+            How far each of `Layout.of_error` may move where entries become 0.
+        signed : bool
+        """
+        dump, loss = e.dumps["gradient"], e.context.loss
+        summands = () if loss is None else loss.summands
+        layout = Layout(len(flushed))
+        of_pairs = sums[len(flushed) :]
+        square = layout.square(of_pairs)
+        squares = np.einsum("kks->ks", square)
+        # No sum of magnitudes is larger, by the inequality of Cauchy and Schwarz.
+        sizes = np.sqrt(e.policy.live * squares)
+        # Logits so large that they have few digits have few logsumexp, which round alike.
+        coarsest = max(dump.stored.unit, dump.computed.unit)
+        alike = np.minimum(coarsest * largest_logit(e), 1.0) / dump.computed.factor
+        shared = flushed + alike * sizes + _of_all(e) * np.abs(square.sum(axis=0))
+        made = cls(dump.computed, dump.stored, summands, signed=signed)
+        made.by_digits = np.zeros((len(flushed), 0))
+        ones = np.ones((1, e.block.rows))
+        made.sums.add(e.start, np.concatenate([ones, sums, sizes, shared]))
+        weighed = squares.sum(axis=0)
+        weighed = weighed[weighed > 0.0]
+        made.states = weighed.size
+        bins = (weighed.view(np.uint64) * _HASH) >> np.uint64(64 - _BITS)
+        made.seen[bins.view(np.int64)] = True  # NumPy takes these for indices as they are
+        return made
+
+    def different(self) -> float:
+        """Return about how many states differ from one another, at most 160,000.
+
+        Of n bins, k states leave n exp(-k / n) empty (Whang et al., *A linear-time probabilistic
+        counting algorithm for database applications*, 1990). More states than can be counted
+        make standard errors look larger, but these are below the floor long before.
+        """
+        empty = max(1, self.seen.size - int(self.seen.sum()))
+        return self.seen.size * log(self.seen.size / empty)
+
+    def stored_alike(self, along: Direction) -> float:
+        """Return by how much sum_k along[k] sum x_k r may be off by what was stored.
+
+        Values of the same digits may all be rounded alike, others are not: where signs are random,
+        sums S add up to more than t sqrt(sum S^2) with a chance of at most 2 exp(-t^2 / 2), however
+        few they are and however they differ (Efron, *Student's t-test under symmetry conditions*,
+        1969).
+        """
+        parts = along @ self.by_digits
+        return SIGMAS * sqrt(float(parts @ parts)) * _STEP / self.stored.unit
+
+
+def _terms(e: Evaluation, tolerance: Entries) -> list[Entries]:
+    """Return the gradients of all terms but the last and of the whole, in units of a tolerance."""
+    scaled = bool((e.factor != 1.0).any())
+    count = len(e.context.loss.summands) if e.context.loss is not None else 0
+    found: list[Entries] = []
+    for number in range(count - 1):
+        out = e.buffers("scratch" if not number else f"term.{number}", tolerance.shape)
+        found.append(np.divide(e.kernel.summand(number, out), tolerance, out=out))
+    out = e.buffers("scratch.2", tolerance.shape)
+    found.append(np.divide(e.gradient, tolerance, out=out))
+    if scaled:
+        found = [np.multiply(x, e.factor, out=x) for x in found]
+    return found
+
+
+def _of_all(e: Evaluation) -> PerState:
+    """Return how far the entries of a state may be off as those of other states, over themselves.
+
+    A reduction that has few digits is the same in all states. So is what logsumexp rounds where the
+    logits of each are much alike, and K of 16 bits is too small for `COHERENT` to hold that. A
+    label's entries are nearly the same in many states, and so are the parts they are added from.
+    """
+    dump, scale = e.dumps["gradient"], coarse_factor(e)
+    if dump.computed.unit > Precision.FLOAT32.unit:
+        alike = e.policy.depth < _ALIKE
+        shared = np.minimum(dump.computed.unit * np.abs(e.policy.logsumexp), 1.0)
+        scale = scale + np.where(alike, shared, 0.0)
+    linear = e.block.target is None and not e.block.data
+    return scale if linear else scale + dump.stored.unit
+
+
+def _by_digits(stored: Entries, x: Entries) -> Array:
+    """Return the sums of x over the entries that begin with the same digits, signs aside.
+
+    They are whole numbers, which add up to the same in any order.
+    """
+    digits = (stored.ravel().view(np.int64) >> (52 - _BITS)) & ((1 << _BITS) - 1)
+    whole = np.rint(np.clip(x.ravel(), -_CLIPPED, _CLIPPED) / _STEP)
+    return np.bincount(digits, weights=whole, minlength=1 << _BITS).astype(np.float64)
+
+
+def _flushed(e: Evaluation, terms: Sequence[Entries], tolerance: Entries) -> Columns:
+    """Return how far sum x r of each term and state may move where entries become 0.
+
+    An entry that is larger than the room for underflow rounds in either direction. Where it is
+    stored in less than it was computed in, each of its parts may have been stored by itself.
+    """
+    room = underflow(e)
+    if not (room > _FLUSHED * tolerance.min(axis=0)).any():
+        return np.zeros((len(terms), e.block.rows))
+    dump = e.dumps["gradient"]
+    size = _below(reduce(np.add, terms), tolerance, room)
+    if dump.stored.unit > dump.computed.unit:
+        for part in terms:
+            size += _below(part, tolerance, room)
+    return np.array([sum_of_products(np.abs(x), size, e.buffers) for x in terms])
+
+
+def _below(part: Entries, tolerance: Entries, room: States) -> Entries:
+    """Return the size of what underflow may have made 0, and 0 elsewhere."""
+    size = np.abs(part)
+    np.copyto(size, 0.0, where=~(size * tolerance <= room))
+    return size

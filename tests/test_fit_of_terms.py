@@ -1,0 +1,170 @@
+"""The factors of the terms of a loss, beside least squares on gradients of those by PyTorch."""
+
+from dataclasses import dataclass, field
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+from fits import of_case
+
+from softcheck.checks import fit
+from softcheck.losses import load
+from softcheck.result import Status
+from softcheck.settings import Settings
+from softcheck.tables.case import case_from_arrays
+from softcheck.tables.declared import Declared
+from softcheck.verification import verify_case
+
+STATES, ACTIONS = 500, 12
+TWO_REWARDS = r"-\sum_a \pi(a) Q(a) - \sum_a \pi(a) R(a)"
+
+
+def numpy(x):
+    """Return a tensor as an array of the same numbers and type."""
+    if x.dtype is torch.bfloat16:
+        return x.float().numpy().astype(ml_dtypes.bfloat16)
+    return x.numpy()
+
+
+@dataclass
+class Drawn:
+    """Arrays of a case, and the terms of its loss as people write them in PyTorch."""
+
+    loss: str
+    given: dict
+    terms: list
+    theta: torch.Tensor = field(init=False)
+
+    def __post_init__(self):
+        self.theta = self.given.pop("theta")
+
+    def gradient(self, *factors):
+        """Return the gradient of the terms times their factors."""
+        factors = factors or (1.0,) * len(self.terms)
+        total = sum(x * term.sum() for x, term in zip(factors, self.terms, strict=True))
+        (found,) = torch.autograd.grad(total, self.theta, retain_graph=True)
+        return numpy(found)
+
+    def case(self, grad):
+        arrays = {name: numpy(x) if torch.is_tensor(x) else x for name, x in self.given.items()}
+        arrays |= {"logits": numpy(self.theta.detach()), "grad": grad}
+        return case_from_arrays(arrays, declared=Declared(load(self.loss)))
+
+    def checked(self, *factors):
+        """Return what the report says of the fit, and the diagnosis."""
+        made = verify_case(self.case(self.gradient(*factors)), Settings())
+        (check,) = [each for each in made.checks if each.name == "fit"]
+        return check, made
+
+
+def drawn(loss, dtype=torch.float32, seed=0):
+    """Draw a loss of several terms, with its coefficients as people set them."""
+    r = np.random.default_rng(seed)
+
+    def table(size=1.0):
+        return torch.tensor(size * r.normal(size=(STATES, ACTIONS)), dtype=dtype)
+
+    theta = table().requires_grad_()
+    log_pi = torch.log_softmax(theta, -1)
+    pi = log_pi.exp()
+    entropy, index = (pi * log_pi).sum(-1), torch.tensor(r.integers(ACTIONS, size=STATES))
+    chosen = log_pi.gather(-1, index[:, None]).squeeze(-1)
+    advantages = torch.tensor(r.normal(size=STATES), dtype=dtype)
+    match loss:
+        case "cross-entropy":
+            given = {"labels": index, "label_smoothing": 0.125, "z_coef": 2.0**-10}
+            z = 2.0**-10 * torch.logsumexp(theta, -1) ** 2
+            terms = [-0.875 * chosen, -0.125 * log_pi.mean(-1), z]
+        case "kl-regularised":
+            ref = torch.log_softmax(table(), -1)
+            given = {"q": table(), "ref_log_probs": ref, "beta": 0.125, "alpha": 2.0**-6}
+            kl = 0.125 * (pi * (log_pi - ref)).sum(-1)
+            terms = [-(pi * given["q"]).sum(-1), kl, 2.0**-6 * entropy]
+        case "distillation":
+            teacher = torch.log_softmax(table(), -1)
+            given = {"teacher_log_probs": teacher, "beta": 0.25}
+            reverse = 0.25 * (pi * (log_pi - teacher)).sum(-1)
+            terms = [-0.75 * (teacher.exp() * log_pi).sum(-1), reverse]
+        case "reverse-kl":
+            ref = torch.log_softmax(table(), -1)
+            given = {"ref_log_probs": ref, "beta": 0.25}
+            terms = [0.25 * entropy, -0.25 * (pi * ref).sum(-1)]
+        case "grpo":
+            old, apart = (chosen.detach() + x * table()[:, 0] for x in (0.1, 0.3))
+            given = {
+                "actions": index, "advantages": advantages, "old_log_probs": old, "clip": 0.25,
+                "ref_log_probs": apart, "beta": 0.0625, "entropy_coef": 2.0**-7,
+            }  # fmt: skip
+            ratio, k = (chosen - old).exp(), apart - chosen
+            least = torch.min(ratio * advantages, ratio.clamp(0.75, 1.25) * advantages)
+            terms = [-least, 0.0625 * (k.exp() - k - 1), 2.0**-7 * entropy]
+        case _:
+            given = {"q": table(), "R": table()}
+            terms = [-(pi * given["q"]).sum(-1), -(pi * given["R"]).sum(-1)]
+    return Drawn(loss, given | {"theta": theta}, terms)
+
+
+LOSSES = ["cross-entropy", "kl-regularised", "distillation", "reverse-kl", "grpo", TWO_REWARDS]
+SCALED = {"kl-regularised", "grpo"}
+"""Losses whose terms have a number of their own, but for one: they have a scale."""
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_factors_are_those_of_weighted_least_squares(loss):
+    it = drawn(loss, torch.float64)
+    count = len(it.terms)
+    factors = [1.5, -0.5, 3.0][:count]
+    noise = 1e-4 * np.random.default_rng(1).normal(size=(STATES, ACTIONS))
+    grad = it.gradient(*factors) * (1.0 + noise)
+    total, tolerance = of_case(it.case(grad))
+    columns = np.stack([it.gradient(*row) for row in np.eye(count)], axis=-1) / tolerance[..., None]
+    flat, right = columns.reshape(-1, count), (grad / tolerance).ravel()
+    expected = np.linalg.lstsq(flat, right)[0]
+    bread = np.linalg.inv(flat.T @ flat)
+    scores = np.einsum("sak,sa->sk", columns, grad / tolerance - columns @ expected)
+    covariance = bread @ scores.T @ scores @ bread
+    found = [factor.found for factor in fit.fitted(total)]
+    values, errors = expected.copy(), np.sqrt(np.diag(covariance))
+    if loss in SCALED:
+        values[1:] /= values[0]
+        for k in range(1, count):
+            of = np.eye(count)[k] - values[k] * np.eye(count)[0]
+            errors[k] = np.sqrt(of @ covariance @ of) / abs(values[0])
+    known = np.sqrt(max(1.0, total.states / total.different()))
+    np.testing.assert_allclose([each.value for each in found], values, rtol=1e-8)
+    np.testing.assert_allclose([each.error for each in found], errors * known, rtol=1e-3)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_the_factors_of_a_right_gradient_are_1(loss, dtype):
+    for seed in range(3):
+        check, _ = drawn(loss, getattr(torch, dtype), seed).checked()
+        assert check.failed == 0, check.reason
+        assert (
+            check.entries == check.reason.count(" fitted ") == len(load(loss).variants[0].summands)
+        )
+
+
+PLANTED = {
+    "one part in a thousand too much": 1.001,
+    "one part in a thousand too little": 0.999,
+    "without gradient": 0.0,
+    "the sign flipped": -1.0,
+    "counted twice": 2.0,
+    "without its 2": 0.5,
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("factor", PLANTED.values(), ids=PLANTED)
+def test_a_factor_of_one_term_is_seen_and_the_others_are_not_blamed(loss, factor):
+    for at in range(1 if loss in SCALED else 0, len(drawn(loss).terms)):
+        it = drawn(loss)
+        factors = [1.0] * len(it.terms)
+        factors[at] = factor
+        check, made = it.checked(*factors)
+        assert (check.status, check.failed) == (Status.FAILED, 1), check.reason
+        (found, *_) = made.diagnosis
+        assert found.evidence["term"] == it.case(it.gradient()).variant.summands[at].text
