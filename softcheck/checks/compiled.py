@@ -77,7 +77,7 @@ def _tally(
     ratio, state, action, actual, expected, tolerance = spot.tolist()
     where = e.start + int(state), None if action < 0 else int(action)
     worst = Spot(ratio, *where, actual, expected, tolerance, about)
-    return Tally(e.context.limit, entries, 0, live, 0, [worst], counts)
+    return Tally(e.context.limit, entries=entries, live=live, spots=[worst], histogram=counts)
 
 
 def _swept(fused: Any, block: Block) -> tuple[int, bool, Any, Any]:
