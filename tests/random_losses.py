@@ -3,14 +3,15 @@
     nice python tests/random_losses.py [COUNT] [SEED]
 
 The gradient that autograd has of a loss must pass, in float64 and in float32, and one whose term is
-off by 1 % must fail wherever that can be seen. Prints each loss of which this is not so, and those
-that were refused.
+off by 1 % must fail wherever that can be seen. One with a stop-gradient on a place where the policy
+stands must fail and be named, or change nothing. Prints each loss of which this is not so, and
+those that were refused.
 """
 
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -54,6 +55,30 @@ class Values:
 
     def total(self, table):
         return (table * self.legal).sum(-1)
+
+
+@dataclass(frozen=True)
+class Held(Values):
+    """The same, where the policy has no gradient at one of the places that read it."""
+
+    place: int
+    read: list = field(default_factory=list)
+
+    def _held(self, value):
+        self.read.append(value)
+        return value.detach() if len(self.read) == self.place + 1 else value
+
+    @property
+    def log_pi(self):
+        return self._held(super().log_pi)
+
+    @property
+    def pi(self):
+        return self._held(super().log_pi.exp() * self.legal)
+
+    @property
+    def normaliser(self):
+        return self._held(super().normaliser)
 
 
 @dataclass(frozen=True)
@@ -250,6 +275,15 @@ class RandomLoss:
         loss = sign * piece.of(Values(leaf, torch.tensor(self.numbers["legal"]), has))
         return torch.autograd.grad(loss.sum(), leaf)[0]
 
+    def stopped(self, place, dtype):
+        """Return the gradient with a stop-gradient at a place, and how many places there are."""
+        leaf = torch.tensor(self.numbers["logits"], dtype=dtype, requires_grad=True)
+        has = {name: self._tensor(name, dtype) for _, piece in self.terms for name in piece.takes}
+        held = Held(leaf, torch.tensor(self.numbers["legal"]), has, place)
+        loss = sum(sign * piece.of(held) for sign, piece in self.terms)
+        # What is left may not depend on the logits at all.
+        return torch.autograd.grad(loss.sum() + 0.0 * leaf.sum(), leaf)[0], len(held.read)
+
     def _tensor(self, name, dtype):
         number = np.asarray(self.numbers[name])
         return torch.tensor(number, dtype=None if name == "j" else dtype)
@@ -310,6 +344,26 @@ def judged(loss):
     return found
 
 
+def stopped(loss, number):
+    """Return what became of a stop-gradient at a place that is drawn: a word, and a line of it."""
+    r = np.random.default_rng([19, number])
+    right, places = loss.stopped(-1, torch.float64)
+    wrong, _ = loss.stopped(int(r.integers(places)), torch.float64)
+    if float((wrong - right).abs().max()) <= 1e-9 * float(right.abs().max()):
+        return "a stop-gradient that changes nothing", ""
+    (case,) = softcheck.verify(grad=wrong, **loss.given(torch.float64)).cases
+    if case.status is not Status.FAILED:
+        return "wrong", f"a stop-gradient: {case.status.value}"
+    said = [one.message for one in case.diagnosis]
+    said += [text for one in case.diagnosis for text in one.evidence.get("also", ())]
+    said += [
+        other["said"] for one in case.diagnosis for other in one.evidence.get("alternatives", ())
+    ]
+    if any("stop-gradient" in text for text in said):
+        return "a stop-gradient that was named", ""
+    return "a stop-gradient of another name, or of none", f"a stop-gradient: {said}"
+
+
 def _said(case):
     return "; ".join(
         f"{check.name} {check.status.value}, worst {check.worst.ratio:.3g}: {check.reason}"
@@ -324,6 +378,11 @@ def main(count=500, seed=0):
         loss = drawn(number)
         try:
             found = judged(loss)
+            what, line = stopped(loss, number)
+            counts[what] += 1
+            found += [line] if what == "wrong" else []
+            if line and what != "wrong":
+                print(f"{number}: {loss.text}: {line}", flush=True)
         except SoftcheckError as error:
             print(f"{number}: refused: {loss.text}: {error}", flush=True)
             counts[f"refused, with {' '.join(sorted(set(loss.kinds)))}"] += 1

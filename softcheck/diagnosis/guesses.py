@@ -22,6 +22,7 @@ from softcheck.diagnosis.hypothesis import (
 from softcheck.diagnosis.labels import Relabelled, relabellings
 from softcheck.diagnosis.mistakes import moves
 from softcheck.diagnosis.mistakes.generated import TERM_SCALED
+from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES, OTHER_SCALE
 from softcheck.diagnosis.mistakes.record import Move
 from softcheck.diagnosis.mistakes.weights import WEIGHTS_IGNORED
@@ -138,10 +139,15 @@ class Formulas:
         return replace(e, factor=e.factor * times, dumps=dumps, context=context)
 
 
-def survivors(on: Formulas, wrongs: Sequence[Wrong], terms: Sequence[Term]) -> list[Guess]:
-    """Return what reproduces all entries of some states, the simplest first."""
+def survivors(
+    on: Formulas, wrongs: Sequence[Wrong], terms: Sequence[Term], across: Move | None
+) -> list[Guess]:
+    """Return what reproduces all entries of some states, the simplest first.
+
+    `across` is what becomes of the gradient where the softmax runs over states.
+    """
     found: list[Guess] = []
-    for guess in _suspects(on, wrongs):
+    for guess in _suspects(on, wrongs, across):
         # What holds in all states is not said of some.
         tried = (guess, *_in_part(on.view, guess))
         found += next(([made] for made in tried if _survives(on, made)), [])
@@ -158,7 +164,7 @@ def _survives(on: Formulas, guess: Guess) -> bool:
     return credible(on.view, guess, weigh(on.view, guess, prediction))
 
 
-def _suspects(on: Formulas, wrongs: Sequence[Wrong]) -> Iterator[Guess]:
+def _suspects(on: Formulas, wrongs: Sequence[Wrong], across: Move | None) -> Iterator[Guess]:
     """Yield the mistakes at the named scales that a gradient may have, and coarse arithmetic."""
     view = on.view
     if (view.wrong & np.isfinite(view.grad)).any():
@@ -169,6 +175,8 @@ def _suspects(on: Formulas, wrongs: Sequence[Wrong]) -> Iterator[Guess]:
             yield from _unweighted(on, named)
         for code, move in moves(view):
             yield from _moved(on, code, move, named)
+        if across is not None and view.shared.whole and SOFTMAX_OVER_STATES.needs.met(view):
+            yield from _moved(on, SOFTMAX_OVER_STATES.code, across, named)
         for labels in relabellings(on.case, view):
             cost = FREE if labels.is_read else NAMED
             yield Guess(((None, 1.0),), (labels.code,), cost, labels=labels)

@@ -26,7 +26,7 @@ from softcheck.diagnosis.sieve import STRAY, credible, is_but_for_rounding, of_f
 from softcheck.diagnosis.states import part
 from softcheck.diagnosis.states import view as view_of
 from softcheck.diagnosis.view import View
-from softcheck.gradient.definition import Term, Wrong
+from softcheck.gradient.definition import Across, Term, Wrong
 from softcheck.gradient.policy import Buffers
 from softcheck.gradient.tolerance import Precision
 from softcheck.result import Diagnosis
@@ -104,7 +104,7 @@ def diagnose(
     moments: Moments | None,
     masked: int,
     over_blocks: OverBlocks,
-    mistakes: tuple[Sequence[Wrong], Sequence[Term]] | None = None,
+    mistakes: tuple[Sequence[Wrong], Sequence[Term], Across | None] | None = None,
 ) -> tuple[Diagnosis, ...]:
     """Name the mistakes behind what failed; nothing where nothing that was dumped failed.
 
@@ -120,7 +120,7 @@ def diagnose(
         How many entries are masked.
     over_blocks : callable
         See `OverBlocks`.
-    mistakes : (sequence of Wrong, sequence of Term), optional
+    mistakes : (sequence of Wrong, sequence of Term, Across or None), optional
         Those of the loss, and its terms; by default it is that of Eq. (6).
     """
     failed = [name for name in (*DUMPS, "fit") if name in tallies and tallies[name].failed]

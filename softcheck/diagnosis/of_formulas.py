@@ -11,7 +11,7 @@ from typing import TypeAlias
 from softcheck.checks.fit import SCALE, Factor, Parameter, fitted
 from softcheck.checks.moments import Moments
 from softcheck.checks.tally import Tally, mostly_blind
-from softcheck.diagnosis import say
+from softcheck.diagnosis import over_states, say
 from softcheck.diagnosis.guesses import Formulas, factors, survivors
 from softcheck.diagnosis.hypothesis import Evidence, Guess, weigh
 from softcheck.diagnosis.mistakes import MISTAKES
@@ -21,7 +21,7 @@ from softcheck.diagnosis.mistakes.terms import DIAGONAL_JACOBIAN
 from softcheck.diagnosis.mistakes.where import UNEXPLAINED
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.view import View
-from softcheck.gradient.definition import Term, Wrong
+from softcheck.gradient.definition import Across, Term, Wrong
 from softcheck.result import Diagnosis
 from softcheck.settings import Settings
 from softcheck.tables.case import Case
@@ -42,8 +42,8 @@ class OfFormulas:
     settings : Settings
     view : View
         A part of the states.
-    mistakes : (sequence of Wrong, sequence of Term)
-        Those of the loss, and its terms.
+    mistakes : (sequence of Wrong, sequence of Term, Across or None)
+        Those of the loss, its terms, and what its gradient is made of before the softmax.
     tallies : mapping of check to Tally
     """
 
@@ -52,17 +52,18 @@ class OfFormulas:
         case: Case,
         settings: Settings,
         view: View,
-        mistakes: tuple[Sequence[Wrong], Sequence[Term]],
+        mistakes: tuple[Sequence[Wrong], Sequence[Term], Across | None],
         tallies: Mapping[str, Tally],
     ) -> None:
         self.case, self.settings = case, settings
-        self.wrongs, self.terms = mistakes
+        self.wrongs, self.terms, across = mistakes
+        self.across = None if across is None else over_states.move(case, settings, across)
         self.on = Formulas(case, settings, view)
         self.anchor = _anchor(tallies)
 
     def survivors(self) -> list[Guess]:
         """Return what reproduces all entries of a part of the states."""
-        return survivors(self.on, self.wrongs, self.terms)
+        return survivors(self.on, self.wrongs, self.terms, self.across)
 
     def judges(self, view: View) -> Callable[[Guess], Evidence]:
         """Return what compares some states with what is predicted of them."""

@@ -266,6 +266,22 @@ class Wrong:
 
 
 @dataclass(frozen=True, slots=True)
+class Across:
+    """What the gradient of a loss is made of before the softmax.
+
+    Attributes
+    ----------
+    slope : Program
+        Its derivative by log pi of each action.
+    shift : Program or None
+        What logsumexp adds to the gradient, if it does.
+    """
+
+    slope: Program
+    shift: Program | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Term:
     """A term of a loss by itself, or a number of which its gradient is a linear function.
 

@@ -36,7 +36,7 @@ from softcheck.derive.points.evaluate import Evaluator, NoValueError
 from softcheck.derive.points.jets import Arithmetic
 from softcheck.derive.spell import unicode
 from softcheck.errors import SoftcheckError
-from softcheck.gradient.definition import Kind, Loss, Program, Term, Variant, Wrong
+from softcheck.gradient.definition import Across, Kind, Loss, Program, Term, Variant, Wrong
 from softcheck.losses import read
 from softcheck.losses.cases import Cases, regrouped
 from softcheck.losses.making import Made
@@ -103,6 +103,16 @@ def of_variant(loss: Loss, variant: Variant) -> tuple[tuple[Wrong, ...], tuple[T
     except SoftcheckError:
         found = []
     return (mistakes(found[0]), terms(found[0])) if found else ((), ())
+
+
+@lru_cache(16)
+def across(loss: Loss, variant: Variant) -> Across | None:
+    """Return what the gradient of a loss is made of before the softmax, as far as it is known."""
+    try:
+        found = [made for made in read(loss.name).variants if made.variant == variant]
+        return _Maker(found[0]).across() if found else None
+    except (SoftcheckError, OutsideError):
+        return None
 
 
 def mistakes(made: Made) -> tuple[Wrong, ...]:
@@ -427,6 +437,13 @@ class _Maker:
         yield _Draft("double-softmax", "probabilities are taken for logits", self._twice)
         if policy.temperature is not None:
             yield from self._of_temperature(Sym(policy.temperature))
+
+    def across(self) -> Across:
+        """Return the derivative by log pi, and what logsumexp adds to the gradient."""
+        settled = self._settled(self.whole)
+        slope, _, shift = by_log_policy(settled, self.policy, self.action)
+        rest = product((shift, self.policy.at(self.action)))
+        return Across(self.program(slope), None if rest == ZERO else self.program(rest))
 
     def _of_temperature(self, tau: Sym) -> Iterator[_Draft]:
         """Yield what comes of a temperature that stands in one place and not in another."""

@@ -1,7 +1,10 @@
-"""Losses from random formulas: a right gradient passes, and an error of 1 % in a term is found."""
+"""Losses from random formulas: a right gradient passes, and an error of 1 % in a term is found.
+
+A stop-gradient is named, or it changes nothing.
+"""
 
 import pytest
-from random_losses import drawn, judged
+from random_losses import drawn, judged, stopped
 
 from softcheck.errors import SoftcheckError
 
@@ -19,3 +22,9 @@ def test_a_random_loss_is_proved_and_verified(seed):
         except SoftcheckError as error:
             refused.append((number, loss.text, error))
     assert len(refused) <= 1, refused
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_stop_gradient_in_a_random_loss_is_named_or_changes_nothing(number):
+    what, line = stopped(drawn(number), number)
+    assert what in {"a stop-gradient that was named", "a stop-gradient that changes nothing"}, line

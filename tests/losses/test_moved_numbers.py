@@ -58,7 +58,7 @@ def _clipped(grad):
                 lambda each: (each * torch.linspace(0.2, 2, STATES)).mean().backward()
             ),
             "scaled-by-state",
-            "a scale of its own: ",
+            "a scale of its own",
         ),
         (
             lambda: _gradient(lambda each: each.sum().backward()).T.reshape(STATES, ACTIONS),
@@ -68,12 +68,12 @@ def _clipped(grad):
         (
             lambda: _gradient(_mean, labels=lambda j: j.roll(1)),
             "shifted-labels",
-            "labels are those of the state before: ",
+            "labels are those of the state before",
         ),
         (
             lambda: _gradient(_mean, labels=lambda j: torch.cat([j[1:], j[:1] * 0 + 7])),
             "shifted-labels",
-            "labels are those of the next state: ",
+            "labels are those of the next state",
         ),
         (
             lambda: _gradient(_mean, labels=lambda j: (j + 1) % ACTIONS),

@@ -64,7 +64,7 @@ def _parts_over_states(whole: View) -> Tables:
 
     from softcheck.gradient.tolerance import summation
 
-    policy, log_policy = _over_states(whole)
+    policy, log_policy = over_states(whole)
     factor, alpha = (
         whole.in_order(np.broadcast_to(x, whole.p.shape)) for x in (whole.e.factor, whole.alpha)
     )
@@ -100,7 +100,7 @@ def _jacobian_over_states(
     return policy * D, policy * (rounding + mean(rounding + len(w) * np.abs(D)))
 
 
-def _over_states(whole: View) -> tuple[Laid, Laid]:
+def over_states(whole: View) -> tuple[Laid, Laid]:
     """Return the softmax over the first axis of states, and its logarithm."""
     import numpy as np
 
@@ -113,7 +113,7 @@ def _over_states(whole: View) -> tuple[Laid, Laid]:
 
 
 def _flat_over_states(whole: View) -> Tables:
-    return tuple(map(flat, _over_states(whole)))
+    return tuple(map(flat, over_states(whole)))
 
 
 SOFTMAX_OVER_STATES = Mistake(

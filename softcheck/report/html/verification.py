@@ -3,8 +3,8 @@
 The page of a single case stays below 100 KB whatever the case holds, that of many below 2 MB.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from random import Random
 from typing import NamedTuple
 
 import htpy as h
@@ -29,6 +29,7 @@ from softcheck.report.words import (
     index,
     judged,
     name,
+    named,
     names_of,
     noted,
     reservations,
@@ -36,9 +37,11 @@ from softcheck.report.words import (
     sentence,
     size,
     tally,
+    to_change,
     to_declare,
+    to_learn,
 )
-from softcheck.result import Case, Check, Diagnosis, Input, PicturedCase, Report, Status
+from softcheck.result import Case, Check, Diagnosis, Input, PicturedCase, Remedy, Report, Status
 
 _BYTES = 1_900_000
 """What the cases of a page may add up to."""
@@ -103,7 +106,7 @@ def page_of(report: Report) -> str:
 def _gist(case: Case) -> str:
     """Return what there is to say of a case in a row: its mistake, else what decided."""
     if case.diagnosis:
-        return explained(case.diagnosis[0])
+        return "; ".join(map(named, _leading(case)))
     said = "; ".join(reservations(case)) or names_of(deciding(case))
     return case.status.advice if case.status is Status.ERROR else said
 
@@ -141,8 +144,7 @@ def _parts(case: Case, detail: _Detail, loss: Node = None) -> Iterator[Node]:
     """Yield what there is to say of a case, `loss` of its loss."""
     if case.status is Status.ERROR:
         return
-    for diagnosis in case.diagnosis[:1]:
-        yield _found(diagnosis)
+    yield from map(_found, _leading(case))
     yield loss
     if detail.dots and isinstance(case, PicturedCase):
         yield _pictures(case, detail)
@@ -152,27 +154,36 @@ def _parts(case: Case, detail: _Detail, loss: Node = None) -> Iterator[Node]:
     yield from _folded(case, detail.listed)
 
 
+def _leading(case: Case) -> Sequence[Diagnosis]:
+    """Return the diagnoses up to the first that says what to do, or the first."""
+    told = next((at for at, each in enumerate(case.diagnosis) if each.remedies), 0)
+    return case.diagnosis[: told + 1]
+
+
 def _found(diagnosis: Diagnosis) -> Node:
     """Return a mistake: its name and sentence, what to change, and its formula beside the right."""
-    mistakes = [MISTAKES[code] for code in diagnosis.code.split("+") if code in MISTAKES]
     return h.section[
         h.h2["Found: ", sentence(diagnosis.message), " ", h.code[diagnosis.code]],
         h.p[f"{sentence(diagnosis.grounds)}."],
-        [h.p[said] for said in map(to_declare, diagnosis.remedies) if said],
-        [
-            [
-                h.p[mistake.what],
-                h.pre(".diff")[
-                    h.del_[f"- {mistake.wrong_line}"], h.ins[f"+ {mistake.right_line}"]
-                ] if mistake.wrong_line else None,
-                page.facts([
-                    ("wrong", page.formula(maths.plain(mistake.wrong))),
-                    ("right", page.formula(maths.plain(mistake.right))),
-                ]),
-            ]
-            for mistake in mistakes
-        ],
-        h.p(".quiet")[LETTERS] if mistakes else None,
+        map(_remedy, diagnosis.remedies),
+        h.p(".quiet")[LETTERS, " More: ", h.code[to_learn(diagnosis)]]
+        if diagnosis.remedies
+        else None,
+    ]
+
+
+def _remedy(remedy: Remedy) -> Node:
+    """Return what to do about a mistake, and its formula beside the right one."""
+    mistake = MISTAKES[remedy.code]
+    before, after = to_change(remedy)
+    return [
+        h.p[mistake.what],
+        h.p[to_declare(remedy)] if remedy.declare else None,
+        h.pre(".diff")[h.del_[before], h.ins[after]],
+        page.facts([
+            ("wrong", page.formula(maths.plain(mistake.wrong))),
+            ("right", page.formula(maths.plain(mistake.right))),
+        ]),
     ]  # fmt: skip
 
 
@@ -199,7 +210,7 @@ def _losses(cases: Iterable[Case]) -> Node:
 def _pictures(case: PicturedCase, detail: _Detail) -> Node:
     """Return the pictures, and of how many entries they are."""
     every = case.picture.dots
-    some = every[:: math.ceil(len(every) / detail.dots)] if every else ()
+    some = tuple(Random(0).sample(every, min(detail.dots, len(every))))  # noqa: S311  no secret
     picture = structs.replace(case.picture, dots=some, worst=case.picture.worst[: detail.listed])
     sampled = f"{len(some)} of {case.entries} entries are drawn, chosen at random. "
     return h.section[
@@ -243,7 +254,7 @@ def _folded(case: Case, most: int) -> Iterator[Node]:
         page.table([*FINDING_COLUMNS], (finding_row(case, each) for each in findings), numbers=5),
         page.left_out(len(case.findings) - len(findings), "findings"),
     )
-    others = case.diagnosis[1 : _EXPLAINED + 1]
+    others = case.diagnosis[len(_leading(case)) :][:_EXPLAINED]
     yield page.folded("Other explanations", *(h.p[explained(each)] for each in others))
     yield page.folded("Notes", *(h.p[noted(note)] for note in case.notes[:most]))
     yield page.folded("Inputs", page.table(
