@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import NO_MASK, SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import entropy, flat, gradient, of_whole, usual
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Parts, Planted, Shown, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import numpy as np
 
     from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.view import Laid, View
@@ -60,8 +59,6 @@ DOUBLE_SOFTMAX = Mistake(
 
 
 def _parts_over_states(whole: View) -> Tables:
-    import numpy as np
-
     from softcheck.gradient.tolerance import summation
 
     policy, log_policy = over_states(whole)
@@ -78,8 +75,6 @@ def _parts_over_states(whole: View) -> Tables:
 
 def _softmax_over_states(view: View) -> Parts:
     """-p (g - sum p g), sums and softmax along the first axis."""
-    import numpy as np
-
     a, b, rounding = of_whole(view, _parts_over_states)
     weight = rounding / (view.rough_q + view.rough_log)
     return Parts(a, b, weight, view, factor=np.ones_like(view.e.factor))
@@ -89,7 +84,6 @@ def _jacobian_over_states(
     policy: Laid, w: Laid, error: Laid | float, spread: Laid
 ) -> tuple[Laid, Laid]:
     """Return p (w - sum p w) along the first axis and its rounding, where w rounds by `error`."""
-    import numpy as np
 
     def mean(x: Laid) -> Laid:
         total: Laid = (policy * x).sum(axis=0, keepdims=True)
@@ -102,8 +96,6 @@ def _jacobian_over_states(
 
 def over_states(whole: View) -> tuple[Laid, Laid]:
     """Return the softmax over the first axis of states, and its logarithm."""
-    import numpy as np
-
     from softcheck.gradient.policy import FLOOR
 
     logits = whole.in_order(np.maximum(whole.e.block.logits, -1e300))
@@ -139,8 +131,6 @@ SOFTMAX_OVER_STATES = Mistake(
 
 def _log_moved(view: View, epsilon: float) -> Entries:
     """Log(p + e)."""
-    import numpy as np
-
     made: Entries = np.log(view.p + epsilon)
     return made
 
@@ -188,8 +178,6 @@ def _clamped_policy(low: float, high: float) -> Callable[[View], Parts]:
     """P clamped before the log: outside, the log is constant."""
 
     def slope(view: View) -> Entries:
-        import numpy as np
-
         inside = (view.p >= low) & (view.p <= high)
         return view.J(np.where(inside, view.log_p, np.log(np.clip(view.p, low, high))) + inside)
 
@@ -201,8 +189,6 @@ def _shown_clamped(least: float) -> tuple[Shown, ...]:
         return view.p.clip(least)
 
     def log_policy(view: View) -> Entries:
-        import numpy as np
-
         made: Entries = np.log(policy(view))
         return made
 
@@ -240,8 +226,6 @@ def _leaking(more: float, largest: bool, by_hand: bool) -> Callable[[View], Part
     """
 
     def parts(view: View) -> Parts:
-        import numpy as np
-
         log_Z = view.e.policy.log_Z
         shift = 0.0 if largest else view.e.policy.highest
         log_share = -np.log1p(more * np.exp(-log_Z - shift))

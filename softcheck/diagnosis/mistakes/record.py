@@ -1,8 +1,4 @@
-"""What a mistake is: one record, by which it is explained, recognised, shown and planted.
-
-A module below this folder is loaded to explain a code too: NumPy is imported by the functions that
-use it.
-"""
+"""What a mistake is: one record, by which it is explained, recognised, shown and planted."""
 
 from __future__ import annotations
 

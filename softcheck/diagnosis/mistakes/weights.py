@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES, WEIGHTS
 from softcheck.diagnosis.mistakes.parts import planted, right, true_gradient
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Move, Need, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import numpy as np
 
     from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.mistakes.record import Parts
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 def _alike(view: View, weight: float) -> Parts:
     """Return T_i with one weight for every state."""
-    import numpy as np
-
     factor = np.full_like(view.e.factor, weight * view.shared.reduction)
     return right(view)._replace(factor=factor)
 
@@ -92,8 +89,6 @@ WEIGHTS_IGNORED = Mistake(
 
 def _mean_of_means(whole: View, tables: Tables) -> Tables:
     """T_i w_i / (C sum w) for T_i w_i / sum of all w, C sequences of the last axis of states."""
-    import numpy as np
-
     weights = np.broadcast_to(whole.given["weights"], whole.states.shape)
     of_each = weights.reshape(-1, whole.shared.shape[-1])
     with np.errstate(divide="ignore"):
