@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import ModuleType
 
 import compiled_kernel
 import numpy as np
@@ -78,12 +79,17 @@ def test_a_report_names_the_kernel_that_ran():
     ("broken", "said"),
     [
         ("absent", "pip install 'softcheck[fast]'"),
+        ("old", "Numba cannot be imported (cannot import name 'config' from 'numba'"),
         ("failing", "Numba cannot compile it (ValueError: no such type)"),
     ],
 )
 def test_without_numba_numpy_verifies_with_a_note(monkeypatch, broken, said):
     if broken == "absent":
         monkeypatch.setitem(sys.modules, "softcheck.checks.fused", None)
+        monkeypatch.delattr("softcheck.checks.fused")
+    elif broken == "old":
+        monkeypatch.setitem(sys.modules, "numba", ModuleType("numba"))
+        monkeypatch.delitem(sys.modules, "softcheck.checks.fused")
         monkeypatch.delattr("softcheck.checks.fused")
     else:
 
