@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from softcheck.gradient.policy import Entries
 
 
-def _gradient_of_log_policy(view: View) -> Parts:
-    """-p (g - alpha): the hook sat on log pi."""
-    return usual(view, -view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
-
-
 GRADIENT_OF_LOG_POLICY = Mistake(
     code="gradient-of-log-policy",
     phrase="the gradient was taken at log pi, not at the logits",
@@ -39,7 +34,11 @@ GRADIENT_OF_LOG_POLICY = Mistake(
     wrong="G = -p (g - alpha)",
     wrong_line="log_pi.register_hook(save)",
     right_line="logits.register_hook(save)",
-    formulas=(Formula(_gradient_of_log_policy),),
+    formulas=(
+        Formula(
+            lambda view: usual(view, -view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
+        ),
+    ),
     turn=Turn.OF_TERMS,
 )
 

@@ -42,7 +42,6 @@ TRANSPOSED = Mistake(
         Move(_swapped, applies=lambda view: view.shared.states == view.shared.actions, whole=True),
         Move(_swapped_in_memory, "in memory", whole=True),
     ),
-    every_loss=True,
     planted=Planted(planted(_swapped_in_memory), in_parts=False),
 )
 
@@ -68,7 +67,6 @@ SHIFTED_ACTIONS = Mistake(
     right_line="dump q, logits and grad with one order of actions",
     needs=Need(ANY_DATA.words, lambda view: view.shared.actions > 1),
     moves=tuple(Move(_shifted_actions(shift), f"by {shift:+d}") for shift in (1, -1, 2, -2)),
-    every_loss=True,
     planted=Planted(planted(_shifted_actions(1))),
 )
 
@@ -104,10 +102,6 @@ def _matched(true: Entries, grad: Entries, size: Entries) -> Numbers:
     return origin
 
 
-def _plant_permuted(view: View, generator: np.random.Generator) -> Entries:
-    return true_gradient(view)[:, generator.permutation(view.p.shape[1])]
-
-
 PERMUTED_STATES = Mistake(
     code="permuted-states",
     phrase="the rows stand at other states",
@@ -126,8 +120,10 @@ PERMUTED_STATES = Mistake(
             whole=True,
         ),
     ),
-    every_loss=True,
-    planted=Planted(_plant_permuted, in_parts=False),
+    planted=Planted(
+        lambda view, generator: true_gradient(view)[:, generator.permutation(view.p.shape[1])],
+        in_parts=False,
+    ),
 )
 
 SHIFTED_LABELS = Mistake(

@@ -129,28 +129,22 @@ SOFTMAX_OVER_STATES = Mistake(
 )
 
 
-def _log_moved(view: View, epsilon: float) -> Entries:
-    """Log(p + e)."""
-    made: Entries = np.log(view.p + epsilon)
-    return made
-
-
 def _log_epsilon(e: float) -> Callable[[View], Parts]:
     """-J(Q - alpha (log(p + e) + p / (p + e)))."""
-    return entropy(lambda view: view.J(_log_moved(view, e) + view.p / (view.p + e)))
+    return entropy(lambda view: view.J(np.log(view.p + e) + view.p / (view.p + e)))
 
 
 def _log_epsilon_by_hand(e: float) -> Callable[[View], Parts]:
     """-J(Q - alpha log(p + e)): Eq. (6) as printed, with that logarithm."""
-    return entropy(lambda view: view.J(_log_moved(view, e)))
+    return entropy(lambda view: view.J(np.log(view.p + e)))
 
 
 def _shown_with_epsilon(e: float) -> tuple[Shown, ...]:
     return (
         Shown("policy", lambda view: view.p + e),
-        Shown("log_policy", lambda view: _log_moved(view, e)),
-        Shown("entropy", lambda view: -view.e.mean(_log_moved(view, e))),
-        Shown("g", lambda view: view.q - view.alpha * _log_moved(view, e)),
+        Shown("log_policy", lambda view: np.log(view.p + e)),
+        Shown("entropy", lambda view: -view.e.mean(np.log(view.p + e))),
+        Shown("g", lambda view: view.q - view.alpha * np.log(view.p + e)),
     )
 
 
@@ -185,14 +179,10 @@ def _clamped_policy(low: float, high: float) -> Callable[[View], Parts]:
 
 
 def _shown_clamped(least: float) -> tuple[Shown, ...]:
-    def policy(view: View) -> Entries:
-        return view.p.clip(least)
-
-    def log_policy(view: View) -> Entries:
-        made: Entries = np.log(policy(view))
-        return made
-
-    return Shown("policy", policy), Shown("log_policy", log_policy)
+    return (
+        Shown("policy", lambda view: view.p.clip(least)),
+        Shown("log_policy", lambda view: np.log(view.p.clip(least))),
+    )
 
 
 CLAMPED_POLICY = Mistake(
@@ -254,10 +244,6 @@ def _leaks(view: View) -> Iterator[Formula]:
             yield Formula(_leaking(float(count), False, by_hand), said)
 
 
-def _plant_leak(view: View, _: np.random.Generator) -> Entries:
-    return gradient(view, _leaking(1e-3, True, False)(view))
-
-
 POLICY_NOT_NORMALISED = Mistake(
     code="policy-not-normalised",
     phrase="pi does not sum to 1",
@@ -270,5 +256,5 @@ POLICY_NOT_NORMALISED = Mistake(
     right_line="pi = torch.softmax(logits, -1)",
     formulas=_leaks,
     turn=Turn.GUESSED,
-    planted=Planted(_plant_leak),
+    planted=Planted(lambda view, _: gradient(view, _leaking(1e-3, True, False)(view))),
 )

@@ -111,7 +111,6 @@ CLIPPED_GRADIENT = Mistake(
         ),
     ),
     turn=Turn.READ,
-    every_loss=True,
     planted=Planted(_plant_clipped, in_parts=False),
 )
 
@@ -127,11 +126,6 @@ def _scaled_by_state(view: View, tables: Tables) -> Tables:
     scale = np.where(size > 0.0, (true * grad).sum(axis=0) / size, 1.0)
     *parts, rounding = tables
     return (*(part * scale for part in parts), rounding * np.abs(scale))
-
-
-def _plant_scaled_by_state(view: View, generator: np.random.Generator) -> Entries:
-    grad: Entries = true_gradient(view) * generator.uniform(0.2, 0.9, view.p.shape[1])
-    return grad
 
 
 SCALED_BY_STATE = Mistake(
@@ -151,6 +145,8 @@ SCALED_BY_STATE = Mistake(
         Move(_scaled_by_state, applies=lambda _: True, cost=6.0, read=Read(numbers=1)),
     ),
     turn=Turn.READ,
-    every_loss=True,
-    planted=Planted(_plant_scaled_by_state, in_parts=False),
+    planted=Planted(
+        lambda view, generator: true_gradient(view) * generator.uniform(0.2, 0.9, view.p.shape[1]),
+        in_parts=False,
+    ),
 )

@@ -219,7 +219,8 @@ class Mistake:
     whole : bool
         Whether its formulas are told from the whole table at once.
     every_loss : bool
-        Whether it is one of any loss: what is wrong is made of the right gradient alone.
+        Whether it is one of any loss: what is wrong is made of the right gradient alone. What has
+        moves always is.
     shows : sequence of Shown
         Whatever the data need for the gradient to show it.
     turn : Turn

@@ -18,15 +18,10 @@ if TYPE_CHECKING:
     from softcheck.gradient.policy import Entries
 
 
-def _alike(view: View, weight: float) -> Parts:
-    """Return T_i with one weight for every state."""
+def _alike(view: View, weight: float = 1.0) -> Parts:
+    """T_i with one weight for every state."""
     factor = np.full_like(view.e.factor, weight * view.shared.reduction)
     return right(view)._replace(factor=factor)
-
-
-def _broadcast_weights(view: View) -> Parts:
-    """T_i mean(w) / B for T_i w_i / B."""
-    return _alike(view, view.shared.weight_sum / view.shared.states)
 
 
 BROADCAST_WEIGHTS = Mistake(
@@ -39,7 +34,7 @@ BROADCAST_WEIGHTS = Mistake(
     right_line="loss = (weights * loss).mean()",
     seen="tf2rl, torchrl#1243, tianshou#40",
     needs=WEIGHTS,
-    formulas=(Formula(_broadcast_weights),),
+    formulas=(Formula(lambda view: _alike(view, view.shared.weight_sum / view.shared.states)),),
 )
 
 
@@ -68,11 +63,6 @@ WEIGHTS_NORMALISED = Mistake(
 )
 
 
-def _weights_ignored(view: View) -> Parts:
-    """T_i / B for T_i w_i / B."""
-    return _alike(view, 1.0)
-
-
 WEIGHTS_IGNORED = Mistake(
     code="weights-ignored",
     phrase="the weights of the states are not used",
@@ -82,7 +72,7 @@ WEIGHTS_IGNORED = Mistake(
     wrong_line="loss = loss.mean()",
     right_line="loss = (weights * loss).mean()",
     needs=WEIGHTS,
-    formulas=(Formula(_weights_ignored),),
+    formulas=(Formula(_alike),),
     every_loss=True,
 )
 
@@ -116,7 +106,6 @@ MEAN_OVER_SEQUENCES = Mistake(
         lambda view: WEIGHTS.met(view) and len(view.shared.shape) > 1,
     ),
     moves=(Move(_mean_of_means, whole=True),),
-    every_loss=True,
     planted=Planted(planted(_mean_of_means)),
 )
 
@@ -163,6 +152,5 @@ STATES_LEFT_OUT = Mistake(
     right_line="loss = loss.mean()",
     needs=SEVERAL_STATES,
     moves=_states_left_out,
-    every_loss=True,
     planted=Planted(_plant_left_out, in_parts=False),
 )
