@@ -27,8 +27,12 @@ def case_result(
     tallies: Mapping[str, Tally],
     masking: Masking,
     diagnosis: tuple[result.Diagnosis, ...] = (),
+    not_compiled: str = "",
 ) -> result.Case:
-    """Put the outcome of every check into records."""
+    """Put the outcome of every check into records.
+
+    `settings` say which kernel ran; `not_compiled` is why it is not the one that was asked for.
+    """
     checks = tuple(_check_result(case, settings, *named) for named in tallies.items())
     doubts = _doubts(case, masking)
     status = _worst(
@@ -63,7 +67,7 @@ def case_result(
             if spot.ratio > 1
         ),
         diagnosis=diagnosis,
-        notes=(*unmet, *doubts, *_asked_for(case, settings), *_allowed(tallies)),
+        notes=(*unmet, *doubts, *_asked_for(case, settings, not_compiled), *_allowed(tallies)),
     )
 
 
@@ -130,13 +134,15 @@ def _doubts(case: Case, masking: Masking) -> list[str]:
     return doubts
 
 
-def _asked_for(case: Case, settings: Settings) -> list[str]:
+def _asked_for(case: Case, settings: Settings, not_compiled: str) -> list[str]:
     """Return the notes on what was asked for, said to whoever reads the report; no doubts."""
     notes = [
         f"{role} is printed with {table.decimals} decimals, and compared to that precision"
         for role, table in case.tables.items()
         if case.roles[role].check and decimal_of(case, role, settings)
     ]
+    if not_compiled:
+        notes.append(f"verified by NumPy, not compiled: {not_compiled}")
     if settings.tolerance_factor == 1.0 or not case.tables.keys() & {"grad", *DUMPS}:
         return notes
     return [
@@ -177,6 +183,8 @@ def _settings_of(case: Case, settings: Settings) -> dict[str, Any]:
     for name, setting in settings_of(Settings).items():
         if setting.option.reported:
             shown[name] = getattr(settings, name)
+    if settings.kernel == "compiled":
+        shown["kernel"] = settings.kernel
     first = [*numbers, *_FIRST]
     return {name: shown[name] for name in first if name in shown} | shown
 

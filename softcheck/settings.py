@@ -28,6 +28,7 @@ from softcheck.errors import UsageError, did_you_mean, printable
 Reduction: TypeAlias = Literal["sum", "none", "mean", "mean-all", "weighted-mean"]
 CriticChoice: TypeAlias = Literal["min", "mean", "first"]
 Dtype: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
+KernelChoice: TypeAlias = Literal["auto", "numpy", "compiled"]
 EngineName: TypeAlias = Literal["local", "dask"]
 OutputFormat: TypeAlias = Literal[
     "text", "concise", "json", "junit", "github", "gitlab", "sarif", "markdown", "html"
@@ -227,6 +228,9 @@ class Settings:
         ThreadCount | None,
         Option("Threads to work on", "Run", "N", "one for each core", variable=True),
     ] = None
+    kernel: Annotated[
+        KernelChoice, Option("Compile the checks where it pays, or not", "Run", variable=True)
+    ] = "auto"
     block_entries: int = BLOCK_ENTRIES
 
     def __post_init__(self) -> None:
@@ -247,6 +251,7 @@ class Choices(TypedDict, total=False):
     samples: int
     seed: int
     threads: int | None
+    kernel: KernelChoice
     max_findings: int
     strict: bool
     require_gradient: bool

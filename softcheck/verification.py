@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 
 from softcheck import result
-from softcheck.checks import every
+from softcheck.checks import compiled, every
 from softcheck.checks.blocks import Masking, evaluation, loss_of, reduction_of, rows_of_block
 from softcheck.checks.evaluation import Context
 from softcheck.checks.frame import Frame
@@ -77,6 +77,7 @@ def verify_case(
             "Dump it too, or give --grad.",
         )
     places = states * case.actions
+    is_compiled, failure = compiled.is_chosen(settings.kernel, places)
     context = Context(
         places,
         settings.max_findings,
@@ -86,6 +87,7 @@ def verify_case(
         reduction_of(case, settings),
         loss_of(case),
         Frame.of(states, case.actions) if pictures else None,
+        is_compiled,
     )
     engine = engine or Threads(settings.threads)
     rows = rows_of_block(settings, case.actions)
@@ -113,7 +115,8 @@ def verify_case(
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
         diagnosis = (*diagnose(*arguments, mistakes), *by_value)
-    made = case_result(case, settings, tallies, masking, diagnosis)
+    ran = replace(settings, kernel="compiled" if is_compiled else "numpy")
+    made = case_result(case, ran, tallies, masking, diagnosis, failure)
     if context.frame is None or partial.picture is None:
         return made
     return pictured(case, made, partial.picture, context.frame)

@@ -86,7 +86,9 @@ def test_the_action_says_which_formats_need_extras(form, extra):
     ).groups()
     without = {f".{name}" for name in re.findall(r"\w+", without.replace(" and ", " "))}
     told = set(extras.split(", "))
-    assert told == EXTRAS.keys() - {"all", "dask"}, "the input `extras` in action.yml lists others"
+    assert told == EXTRAS.keys() - {"all", "dask", "fast"}, (
+        "the input `extras` in action.yml lists others"
+    )
     if extra is not None:
         assert extra in told
         assert not without & set(form.suffixes), f"action.yml: {form.suffixes[0]} needs {extra}"
@@ -95,8 +97,8 @@ def test_the_action_says_which_formats_need_extras(form, extra):
 
 
 def test_every_extra_is_asked_for():
-    """That of Dask is asked for where a cluster is started."""
-    asked = {extra for _, _, extra in loaded()} | {"dask"}
+    """That of Dask where a cluster is started, that of Numba where a loop is compiled."""
+    asked = {extra for _, _, extra in loaded()} | {"dask", "fast"}
     assert asked == EXTRAS.keys() - {"all"}, "pyproject.toml has other extras than are asked for"
     (everything,) = EXTRAS["all"]
     assert set(re.findall(r"\w+", everything.partition("[")[2])) == EXTRAS.keys() - {"all"}

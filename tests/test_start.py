@@ -18,7 +18,9 @@ finally:
     print(*sys.modules, sep="\\n", file=sys.stderr)
 """
 
-EXTRAS = {"fsspec", "h5py", "ml_dtypes", "pyarrow", "safetensors", "torch", "zarr"}
+EXTRAS = {
+    "fsspec", "h5py", "llvmlite", "ml_dtypes", "numba", "pyarrow", "safetensors", "torch", "zarr"
+}  # fmt: skip
 UNUSED = EXTRAS | {
     "asyncio", "email", "http", "junitparser", "multiprocessing", "pydantic", "rich", "xml"
 }  # fmt: skip

@@ -74,6 +74,8 @@ class Context:
         None is discrete SAC.
     frame : Frame or None
         What of the gradient is to be drawn; None if nothing is.
+    is_compiled : bool
+        Whether ordinary blocks go through the compiled loop.
     """
 
     places: int
@@ -84,6 +86,7 @@ class Context:
     reduction: float = 1.0
     loss: Variant | None = None
     frame: Frame | None = None
+    is_compiled: bool = False
 
     @property
     def equation(self) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from softcheck.checks import fit
+from softcheck.checks import compiled, fit
 from softcheck.checks.dumps import DUMPS, Total, check_dump, compare_sides, judged
 from softcheck.checks.evaluation import Context, Evaluation
 from softcheck.checks.merging import Merging, by_key, merged
@@ -66,10 +66,11 @@ class Partial(Merging):
 def run(e: Evaluation) -> Partial:
     """Run every check of one block but the exact one, and set entries aside for that."""
     partial = Partial()
+    known = compiled.tallies(e)
     for name in ORACLES:
         # An expectation under the policy is what a loss has of q and alpha.
         if name != "sampled" or (e.context.samples and e.block.soft):
-            _record(partial, name, check(e, name), e)
+            _record(partial, name, known.get(name) or check(e, name), e)
     for name, dump in e.dumps.items():
         if dump.values.ndim == 0:
             partial.totals[name] = Total.of(e, name)

@@ -61,15 +61,17 @@ class Frame:
         across, along = self.shape
         return -(-action_cell * self.actions // across), -(-state_cell * self.states // along)
 
-    def largest(self, values: Entries, start: int) -> Cells:
-        """Return the largest value in each cell, of states from `start` on; else 0."""
+    def largest(self, ratio: Entries, start: int) -> Cells:
+        """Return the largest size in each cell, of states from `start` on; else 0."""
         across, along = self.shape
-        count = values.shape[1]
-        action_cells = np.arange(self.actions) * across // self.actions
-        state_cells = np.arange(start, start + count) * along // self.states
-        cells, begins = np.unique(state_cells, return_index=True)
-        by_state = np.maximum.reduceat(values, begins, axis=1)
-        _, begins = np.unique(action_cells, return_index=True)
+        actions = np.arange(self.actions) * across // self.actions
+        states = np.arange(start, start + ratio.shape[1]) * along // self.states
+        _, firsts = np.unique(actions, return_index=True)
+        cells, begins = np.unique(states, return_index=True)
         grid = np.zeros(self.shape)
-        grid[:, cells] = np.maximum.reduceat(by_state, begins, axis=0)
+        for cell, begin, end in zip(cells, begins, [*begins[1:], states.size], strict=True):
+            part = ratio[:, begin:end]
+            grid[:, cell] = np.maximum.reduceat(
+                np.maximum(part.max(axis=1), -part.min(axis=1)), firsts
+            )
         return grid

@@ -21,6 +21,9 @@ from softcheck.gradient.policy import (
 )
 from softcheck.gradient.tolerance import TINY, Error, U
 
+TWICE = "gradient(2 (Q - alpha theta + c), 0) = 2 gradient(Q, alpha)"
+"""The identity that a gradient with a q or an alpha is compared by, see `Family.homogeneous`."""
+
 
 def check_complex_step(e: Evaluation) -> Tally:
     """The gradient against the complex-step derivative of the loss, every logit."""
@@ -50,16 +53,19 @@ def check_invariants(e: Evaluation) -> Tally:
     if isinstance(e.kernel, Family) and e.block.soft:
         # The rounding of u is that of g, and pi is the same.
         value, error = e.kernel.homogeneous(), e.bounds.rounding
-        about = "gradient(2 (Q - alpha theta + c), 0) = 2 gradient(Q, alpha)"
-        tally.merge(e.compare_gradient(value, error, about))
+        tally.merge(e.compare_gradient(value, error, TWICE))
     return tally
 
 
 def _sum(e: Evaluation) -> Tally:
     """The gradient of a state sums to 0, or to what a shift of its logits does to the loss."""
     total, (value, rounding, scale) = sum_over_actions(e.gradient, e.buffers), e.kernel.row_sum
-    about = "the sum over actions is " + ("dL/dlogsumexp" if e.shifts else "0")
-    return e.compare(total, value, U * rounding, scale, entries=total.size, about=about)
+    return e.compare(total, value, U * rounding, scale, entries=total.size, about=about_sum(e))
+
+
+def about_sum(e: Evaluation) -> str:
+    """Return what the sum over the actions is compared with, in words."""
+    return "the sum over actions is " + ("dL/dlogsumexp" if e.shifts else "0")
 
 
 def check_descent(e: Evaluation) -> Tally:

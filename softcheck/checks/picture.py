@@ -71,9 +71,10 @@ class Picture(Merging):
         tally : Tally
             Theirs.
         """
-        size = np.abs(ratio)
-        if not np.isfinite(size.sum()):
-            size = settled(ratio, found.actual, found.expected, found.tolerance)
+        grid = frame.largest(ratio, e.start)
+        if not np.isfinite(grid).all():
+            ratio = settled(ratio, found.actual, found.expected, found.tolerance)
+            grid = frame.largest(ratio, e.start)
         start, stop = e.start, e.start + e.block.rows
         actions, states = frame.between(start, stop)
         if e.legal is not None:
@@ -83,15 +84,15 @@ class Picture(Merging):
         failed = [spot for spot in tally.spots if spot.ratio > 1.0]
         return cls(
             tally.limit,
-            _marks(e, found, size, actions, states),
+            _marks(e, found, ratio, actions, states),
             _marks(
                 e,
                 found,
-                size,
+                ratio,
                 np.array([spot.action for spot in failed], np.intp),
                 np.array([spot.state for spot in failed], np.intp),
             ),
-            frame.largest(size, start),
+            grid,
         )
 
     def merge(self, other: Self) -> None:
@@ -101,11 +102,13 @@ class Picture(Merging):
 
 
 def _marks(
-    e: Evaluation, found: Sides, size: Entries, actions: Indices, states: Indices
+    e: Evaluation, found: Sides, ratio: Entries, actions: Indices, states: Indices
 ) -> list[Mark]:
     """Return entries of a block as marks."""
     rows = states - e.start
     weight = np.broadcast_to(np.abs(e.factor), (e.block.rows,))[rows]
-    of_entries = (found.actual, found.expected, size, e.policy.pi)
-    columns = (states, actions, *(each[actions, rows] for each in of_entries), weight)
+    actual, expected, over, pi = (
+        each[actions, rows] for each in (found.actual, found.expected, ratio, e.policy.pi)
+    )
+    columns = (states, actions, actual, expected, np.abs(over), pi, weight)
     return [Mark(*each) for each in zip(*(column.tolist() for column in columns), strict=True)]

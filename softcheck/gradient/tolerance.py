@@ -319,6 +319,12 @@ def over_scale(
     return (shared + reach * beside) / size + parts + depth * share
 
 
+def of_sum(target: Target, n: float) -> float:
+    """Return n_y, what sum y rounds by in units of Y1."""
+    added = 0.0 if target.uniform is None else 3.0
+    return added if target.dense is None else n
+
+
 def err_of_r(
     n: float, log_actions: float, of_r: Number, of_y: Number, zeta: Number | None, logsumexp: Number
 ) -> Number:
@@ -362,8 +368,7 @@ def _linear(
     summed: PerState = none
     if size_of_y is not None:
         of_y = size_of_y.total(buffers)
-        added = 0.0 if size_of_y.uniform is None else 3.0
-        summed = (added if size_of_y.dense is None else n) * of_y
+        summed = of_sum(size_of_y, n) * of_y
         own = np.abs(terms.total)
     if zeta is not None:
         weight, logsumexp = np.abs(zeta), np.abs(terms.logsumexp)
