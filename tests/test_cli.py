@@ -63,7 +63,8 @@ def test_two_dumps_of_what_should_be_one_gradient_are_a_case_each(tmp_path):
     assert run.code == 1
     lines = run.out.splitlines()
     assert lines[0].startswith(f"{GOOD}: passed")
-    assert lines[-1].startswith(f"{wrong}: failed")
+    assert sum(line.startswith(f"{wrong}: failed") for line in lines) == 1
+    assert lines[-1] == "failed: 2 cases: 1 passed, 1 failed"
     assert any("(sign-flipped)" in line for line in lines)
 
 
@@ -92,7 +93,9 @@ def test_wrong_use_is_one_line_on_stderr_and_exit_2(arguments, says):
 
 def test_quiet_and_verbose():
     assert softcheck("verify", BAD, "-qq").out == ""
-    findings = softcheck("verify", BAD, "-q", "--max-findings=3").out.splitlines()
+    name, remedy, *findings = softcheck("verify", BAD, "-q", "--max-findings=3").out.splitlines()
+    assert "found: alpha is missing" in name
+    assert "to do: " in remedy
     assert sum("gradient[" in line for line in findings) == 3
     assert all(": found " in line for line in findings)
     assert "complex-step passed" in softcheck("verify", GOOD, "-v").out

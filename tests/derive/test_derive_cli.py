@@ -55,7 +55,9 @@ def test_json_has_the_keys_of_the_design(paper):
         "number", "from", "relation", "to", "source_line", "conditions", "status", "needs", "gap",
         "counterexample", "difference", "reason",
     ]  # fmt: skip
-    assert list(made["lines"][0]) == ["number", "source_line", "latex", "reading"]
+    assert list(made["lines"][0]) == [
+        "number", "source_line", "source_column", "latex", "reading",
+    ]  # fmt: skip
     found = made["steps"][0]["counterexample"]
     low, high = found["difference"]
     assert low * high > 0

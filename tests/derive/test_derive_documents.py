@@ -56,13 +56,20 @@ def test_exit_zero_does_not_hide_what_could_not_be_read():
     assert derive("empty", "right", zero="--exit-zero").code == 2
 
 
-@pytest.mark.parametrize("output_format", FORMATS)
+@pytest.mark.parametrize("output_format", sorted({*FORMATS} - {"gitlab", "sarif"}))
 def test_every_document_is_reported_whatever_became_of_the_others(output_format):
     outcome = derive("empty", "wrong", "right", form=f"--output-format={output_format}")
     for name in ("empty", "wrong", "right"):
         assert f"paper/{name}.tex" in outcome.out
     (error,) = outcome.err.splitlines()
     assert error.startswith("softcheck: paper/empty.tex: found no formula")
+
+
+@pytest.mark.parametrize("output_format", ["gitlab", "sarif"])
+def test_what_lists_problems_alone_lists_each_document_that_has_one(output_format):
+    outcome = derive("empty", "wrong", "right", form=f"--output-format={output_format}")
+    assert all(f"paper/{name}.tex" in outcome.out for name in ("empty", "wrong"))
+    assert "paper/right.tex" not in outcome.out
 
 
 def test_in_json_each_has_its_own_report_under_one_verdict():

@@ -1,7 +1,6 @@
 """A smaller run of the campaign of `wrong_gradients.py`: names that are earned, and no others."""
 
 import pytest
-import wrong_gradients as campaign
 from wrong_gradients import of_the_table, outside, random_wrong, run
 
 
@@ -17,4 +16,3 @@ def test_the_campaign_sees_a_name_that_was_not_earned(monkeypatch):
     monkeypatch.setattr("softcheck.diagnosis.sieve.reproduces", lambda *_: True)
     found = [what for _, what in run(random_wrong, 1, seed=3, stride=4) if what]
     assert any("called" in what for what in found)
-    assert campaign.HINT.findall("say --compute-dtype float32") == [("compute-dtype", "float32")]
