@@ -4,13 +4,15 @@ python tests/compiled_kernel.py COUNT SEED
 """
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
 
 import evaluations
 import numpy as np
 from states import make
 
-from softcheck.checks import every
+from softcheck.checks import compiled as loop
+from softcheck.checks import every, fused
+from softcheck.checks.evaluation import Evaluation
 from softcheck.gradient.tolerance import U
 
 
@@ -41,6 +43,40 @@ def _laid_out(x, actions):
     return np.asarray(x, order="F" if actions >= 256 else "C")
 
 
+@dataclass(frozen=True)
+class Watched(Evaluation):
+    """An evaluation that keeps the resolutions of what each state has one number of."""
+
+    seen: list = field(default_factory=list)
+
+    def compare(self, actual, expected, tolerance, scale, **options):
+        """Keep and compare."""
+        self.seen.append(tolerance / scale)
+        return super().compare(actual, expected, tolerance, scale, **options)
+
+
+def resolutions(e):
+    """Return the resolutions by NumPy of each state, as `sweep` fills them in."""
+    watched = Watched(**{each.name: getattr(e, each.name) for each in fields(e)})
+    every.check(watched, "invariants")
+    every.check(watched, "descent")
+    of_entries = e.bounds.rounding.relative, e.kernel.complex_step()[1].relative
+    return np.array([*(2.0 * U * relative for relative in of_entries), *watched.seen])
+
+
+def room(e):
+    """Return how far the resolutions of a state may be apart, each in units of itself.
+
+    A bound is computed from what it bounds. With d = 2 U sum of the bounds of a state, by which the
+    sum |G| of two kernels may differ, the size of the terms moves by d and what is linear in |G| or
+    |G|^2 by up to three times d / |G|; the rest, 1e-12, is the rounding of the bounds themselves.
+    """
+    d = 2.0 * U * e.bounds.total
+    norm = np.sqrt((e.gradient * e.gradient).sum(axis=0))
+    of_size, of_gradient = d / e.bounds.size, 3.0 * d / (norm + d)
+    return 1e-12 + np.array([of_size, of_size, of_size, of_gradient])
+
+
 def compiled(e):
     """Return the evaluation for the compiled loop."""
     return replace(e, context=replace(e.context, is_compiled=True))
@@ -56,14 +92,17 @@ def agree(e):
             "complex-step": e.kernel.complex_step,
             "central-difference": e.kernel.central_difference,
         }
+        if by_loop:
+            expected = resolutions(e)
+            *_, found, _ = loop._swept(fused, e.block)
+            found[:2] *= 2.0 * U
+            assert (np.abs(found - expected) <= room(e) * expected).all()
         for name, found in by_loop.items():
             other, spot = theirs[name], found.spots[0]
             assert (found.entries, found.failed, found.live, found.blind) == (
                 other.entries, other.failed, other.live, other.blind,
             )  # fmt: skip
             assert found.histogram.sum() == other.histogram.sum()
-            moved = np.abs(np.cumsum(found.histogram - other.histogram)).sum()
-            assert moved <= 0.01 * other.histogram.sum() + 1  # a bin's edge may lie in between
             assert spot.ratio <= 1.0
             if name in sides and spot.action is not None:
                 value, error = sides[name]()

@@ -4,8 +4,10 @@
 """
 
 import json
+import re
 from pathlib import Path
 
+import ml_dtypes
 import msgspec
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from outlines import outline
 from reports import EVERY
 
 import softcheck
-from softcheck.report import FORMATS, Style
+from softcheck.report import FORMATS, Style, words
 
 GOLDEN = Path(__file__).parent / "golden"
 STYLES = {
@@ -86,6 +88,23 @@ def test_no_width_cuts_a_number(width):
         assert repr(finding.actual) in rendered
         assert repr(finding.expected) in rendered
     assert "complex-step" in rendered
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_a_number_is_found_with_the_digits_of_its_dtype_and_expected_with_more(dtype):
+    kind = np.dtype(getattr(ml_dtypes, dtype, dtype))
+    grad = np.random.default_rng(3).normal(size=(40, 4)).astype(kind)
+    q = np.random.default_rng(4).normal(size=(40, 4))
+    (case,) = softcheck.verify(q=q, logits=q * 0.1, alpha=0.5, grad=grad, max_findings=99).cases
+    seen = [each for each in case.findings if each.check == "gradient"]
+    assert len(seen) == 99
+    for each in seen:
+        found, expected = words.found_and_expected(case, each)
+        assert kind.type(float(found)) == kind.type(each.actual)
+        digits = len(re.sub(r"e.*|\D", "", found).lstrip("0"))
+        shorter = f"{each.actual:.{max(1, digits - 1)}g}"
+        assert digits == 1 or kind.type(float(shorter)) != kind.type(each.actual)
+        assert abs(float(expected) - each.expected) <= each.tolerance
 
 
 def test_json_is_strict_and_spells_what_json_lacks():

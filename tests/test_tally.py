@@ -179,3 +179,52 @@ def test_sums_over_actions_do_not_depend_on_how_many_states_are_summed_at_once(a
         part = slice(start, start + rows)
         np.testing.assert_array_equal(sum_over_actions(a, Buffers()), total[part])
         np.testing.assert_array_equal(sum_of_products(a, b, Buffers()), of_products[part])
+
+
+def spread(seed=5, states=200, actions=3):
+    """Return two sides whose ratios span 25 decades, some of them not finite."""
+    generator = np.random.default_rng(seed)
+    expected = generator.normal(size=(actions, states))
+    tolerance = 10.0 ** generator.uniform(-20, -1, size=expected.shape)
+    ratio = 10.0 ** generator.uniform(-3, 22, size=expected.shape)
+    actual = expected + ratio * tolerance
+    actual[generator.random(actual.shape) < 0.05] = np.nan
+    return actual, expected, tolerance
+
+
+def test_what_failed_is_counted_by_the_decade_of_its_ratio():
+    actual, expected, tolerance = spread()
+    counts = [0] * 16
+    for a, e, t in zip(actual.ravel(), expected.ravel(), tolerance.ravel(), strict=True):
+        ratio = abs(a - e) / t
+        if not ratio <= 1.0:
+            beyond = next((k for k in range(15) if ratio <= 10.0 ** (k + 1)), 15)
+            counts[beyond] += 1
+    found = tally(actual, expected, tolerance)
+    assert found.decades.tolist() == counts
+    assert found.failed == sum(counts) > 400
+    assert tally(expected, expected, tolerance).decades.sum() == 0
+
+
+def test_the_limit_of_a_decade_belongs_to_the_one_below():
+    ratios = np.array([[1.0, 10.0, 10.5, 100.0, 1e15, 1.1e15]])
+    found = tally(ratios, np.zeros_like(ratios), np.ones_like(ratios))
+    assert found.decades.tolist() == [1, 2, *[0] * 12, 1, 1]
+
+
+def test_the_largest_error_is_that_of_a_failed_finite_entry_however_blocks_are_cut():
+    actual, expected, tolerance = spread()
+    tolerance[0, 7], actual[0, 7] = 1e6, expected[0, 7] + 1e5  # far off, and right
+    error = np.where(np.abs(actual - expected) > tolerance, np.abs(actual - expected), -1.0)
+    action, state = np.unravel_index(np.nanargmax(error), error.shape)
+    whole = tally(actual, expected, tolerance)
+    assert (whole.largest.state, whole.largest.action) == (state, action)
+    first, *others = (
+        tally(*(x[:, start : start + 50] for x in (actual, expected, tolerance)), start=start)
+        for start in range(0, 200, 50)
+    )
+    for other in others:
+        first.merge(other)
+    assert first.largest == whole.largest
+    assert first.decades.tolist() == whole.decades.tolist()
+    assert tally(np.full((1, 2), np.nan), np.ones((1, 2)), np.ones((1, 2))).largest is None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.checks.merging import Merging, by_key, either
+from softcheck.checks.merging import Merging, by_key
 from softcheck.diagnosis.view import View
 
 LISTED = 20
@@ -17,10 +17,6 @@ _NEAR = 0.5  # of its tolerance
 
 Span: TypeAlias = tuple[float, float]
 ByAction: TypeAlias = NDArray[np.intp]  # (actions,)
-
-
-def _later(mine: int | None, other: int | None) -> int | None:
-    return mine if other is None else other
 
 
 def _first_few(mine: list[Any], other: list[Any]) -> list[Any]:
@@ -49,8 +45,6 @@ class Profile(Merging):
         States with a masked action, and those of them with an entry that is not finite.
     sums_wrong : int
         States whose gradient does not sum to 0.
-    first, last : int or None
-        The first and the last state with a wrong entry.
     leaks : int
         Masked entries that are wrong.
     places : list of (state, action)
@@ -73,8 +67,6 @@ class Profile(Merging):
     struck: Annotated[int, add] = 0
     sums_wrong: Annotated[int, add] = 0
     leaks: Annotated[int, add] = 0
-    first: Annotated[int | None, either] = None
-    last: Annotated[int | None, _later] = None
     places: Annotated[list[tuple[int, int]], _first_few] = field(default_factory=list)
     rows: Annotated[list[int], _first_few] = field(default_factory=list)
     ranges: Annotated[dict[str, Span], by_key(_both)] = field(default_factory=dict)
@@ -95,7 +87,6 @@ class Profile(Merging):
         rows = np.flatnonzero(wrong.any(axis=0))
         made.states = rows.size
         made.rows = view.states[rows[:LISTED]].tolist()
-        made.first, made.last = int(view.states[rows[0]]), int(view.states[rows[-1]])
         where = np.argwhere(wrong.T)[:LISTED]
         made.places = [(int(view.states[row]), int(action)) for row, action in where]
         infinite = ~np.isfinite(actual)

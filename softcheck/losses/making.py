@@ -15,6 +15,7 @@ from softcheck.derive.expr import (
     children,
     free_indices,
     symbols,
+    walk,
 )
 from softcheck.derive.givens import Basis
 from softcheck.derive.glyphs import ACCENT_NAMES, GREEK
@@ -130,6 +131,8 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
     known = replace(known, definitions=definitions)
     policy = replace(policy, regions=tuple(cases.regions(policy)))
     whole = unfolded(symbol, known.definitions, policy.name)
+    if Sym(policy.logits) in walk(whole):
+        raise OutsideError(f"{policy.logits} without an action, for {policy.logits}(a)")
     if not symbols(whole) & policy.symbols:
         raise OutsideError(f"{unicode(symbol)} does not depend on the logits")
     value = settled(policy.divided(whole), policy)

@@ -84,9 +84,11 @@ def _shortest(value: float, unit: float) -> str:
     """Return the fewest digits that no other number with this unit roundoff is nearer to."""
     if not isfinite(value):
         return number(value)
-    nearest = ldexp(unit, frexp(value)[1] - 1)
+    fraction, exponent = frexp(value)
+    # Below a power of two the next number is nearer than above it.
+    half_way = ldexp(unit, exponent - 1 - (abs(fraction) == 0.5))
     texts = (f"{value + 0.0:.{digits}g}" for digits in range(1, 18))
-    return next(text for text in texts if abs(float(text) - value) <= nearest / 2)
+    return next((text for text in texts if abs(float(text) - value) < half_way), number(value))
 
 
 def size(value: float) -> str:

@@ -235,6 +235,8 @@ REFUSED = {
     r"\frac{\partial \pi(j)}{\partial \theta_j}": "a derivative",
     r"\pi(a": "cannot be read",
     "a + b": "names no policy",
+    r"\theta": "θ without an action, for θ(a)",
+    r"-\log \sum_a \exp(\theta)": "θ without an action, for θ(a)",
     r"\left(\sum_a \pi(a) Q(a) + \log \pi(j) + \alpha\right)^{24}": "more than 20000 products",
     r"\sum_a \pi(a)": "is 0 everywhere",
     r"\sum_a \sum_b \pi(a) \pi(b) \log (\pi(a) + \pi(b))": "a logarithm of a sum of several terms",

@@ -98,7 +98,7 @@ def outcome(**found):
 
 
 def diagnosis(code, message="", **evidence):
-    return Diagnosis(code=code, message=message, evidence=evidence)
+    return Diagnosis(code=code, message=message, grounds="", evidence=evidence, remedies=())
 
 
 def named(said, code, words="", *, alone=True):

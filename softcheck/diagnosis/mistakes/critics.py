@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import TWO_CRITICS
 from softcheck.diagnosis.mistakes.parts import right
 from softcheck.diagnosis.mistakes.record import Formula, Mistake
@@ -28,20 +29,6 @@ def _critic(choose: Callable[[Sequence[Entries]], Entries]) -> Callable[[View], 
 
 def _undeclared(choice: CriticChoice) -> Callable[[View], bool]:
     return lambda view: TWO_CRITICS.met(view) and view.shared.choice != choice
-
-
-def _mean(critics: Sequence[Entries]) -> Entries:
-    import numpy as np
-
-    made: Entries = np.mean(critics, axis=0)
-    return made
-
-
-def _max(critics: Sequence[Entries]) -> Entries:
-    import numpy as np
-
-    made: Entries = np.maximum.reduce(critics)
-    return made
 
 
 FIRST_CRITIC = Mistake(
@@ -73,7 +60,9 @@ MEAN_CRITIC = Mistake(
     seen="SLM-Lab, Revisiting-SAC",
     declare={"critics": "mean"},
     needs=TWO_CRITICS,
-    formulas=(Formula(_critic(_mean), applies=_undeclared("mean")),),
+    formulas=(
+        Formula(_critic(lambda critics: np.mean(critics, axis=0)), applies=_undeclared("mean")),
+    ),
 )
 
 MAX_CRITIC = Mistake(
@@ -84,5 +73,5 @@ MAX_CRITIC = Mistake(
     wrong_line="q = torch.max(qf1(obs), qf2(obs))",
     right_line="q = torch.min(qf1(obs), qf2(obs))",
     needs=TWO_CRITICS,
-    formulas=(Formula(_critic(_max)),),
+    formulas=(Formula(_critic(lambda critics: np.max(critics, axis=0))),),
 )

@@ -5,9 +5,7 @@ Which of them made a gradient is found by `softcheck.diagnosis.of_formulas`.
 
 from __future__ import annotations
 
-from softcheck.diagnosis.mistakes.record import Mistake, Need
-
-_OF_A_FORMULA = Need("it is looked for in losses other than Eq. (6)", lambda _view: False)
+from softcheck.diagnosis.mistakes.record import Mistake
 
 TERM_MISSING = Mistake(
     code="term-missing",
@@ -21,7 +19,6 @@ TERM_MISSING = Mistake(
     wrong_line="loss = nll + z_coef * z_loss.detach()",
     right_line="loss = nll + z_coef * z_loss",
     seen="trl#6625, trl#5595, PAPO#20 (entropy)",
-    needs=_OF_A_FORMULA,
     planted=None,
 )
 
@@ -34,7 +31,6 @@ TERM_SIGN = Mistake(
     wrong_line="loss = policy_loss - beta * kl",
     right_line="loss = policy_loss + beta * kl",
     seen="open_spiel#962, SB3#127, garage#628 (entropy)",
-    needs=_OF_A_FORMULA,
     planted=None,
 )
 
@@ -50,7 +46,6 @@ TERM_SCALED = Mistake(
     right="T = dL/dtheta, L = L_1 + ... + L_m",
     wrong_line="dlogits += z_coef * lse * pi",
     right_line="dlogits += 2 * z_coef * lse * pi",
-    needs=_OF_A_FORMULA,
     planted=None,
 )
 
@@ -66,7 +61,6 @@ STOP_GRADIENT = Mistake(
     right="T = dL/dtheta",
     wrong_line="kl = (ref - log_pi).detach().exp() - (ref - log_pi) - 1",
     right_line="kl = (ref - log_pi).exp() - (ref - log_pi) - 1",
-    needs=_OF_A_FORMULA,
     planted=None,
 )
 
@@ -81,7 +75,6 @@ NO_BASELINE = Mistake(
     right="T = W - p sum W",
     wrong_line="dlogits = -target",
     right_line="dlogits = pi * target.sum(-1, keepdim=True) - target",
-    needs=_OF_A_FORMULA,
     planted=None,
 )
 
@@ -96,7 +89,6 @@ CLIP_SIDE = Mistake(
     right="T = dL/dtheta",
     wrong_line="loss = -torch.max(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
     right_line="loss = -torch.min(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
-    needs=_OF_A_FORMULA,
     planted=None,
 )
 
@@ -112,7 +104,6 @@ CLIP_MISSING = Mistake(
     right="T = dL/dtheta",
     wrong_line="loss = -ratio.clamp(1 - eps, 1 + eps) * adv",
     right_line="loss = -torch.min(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
-    needs=_OF_A_FORMULA,
     planted=None,
 )
 
@@ -124,7 +115,6 @@ RATIO_INVERTED = Mistake(
     right="T = dL/dtheta, L the loss with exp(log pi - log mu)",
     wrong_line="ratio = (old_log_probs - log_probs).exp()",
     right_line="ratio = (log_probs - old_log_probs).exp()",
-    needs=_OF_A_FORMULA,
     planted=None,
 )
 
@@ -140,7 +130,6 @@ OTHER_ESTIMATE = Mistake(
     right="T has dk3/dtheta = (1 - exp(-d)) (e - p)",
     wrong_line="kl = 0.5 * (log_probs - ref_log_probs) ** 2",
     right_line="d = ref_log_probs - log_probs; kl = d.exp() - d - 1",
-    needs=_OF_A_FORMULA,
     planted=None,
 )
 
@@ -156,6 +145,5 @@ OTHER_LOSS = Mistake(
     right="T = dL/dtheta",
     wrong_line="loss = -advantages * log_probs  # said to be ppo-clip",
     right_line="loss = -torch.min(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
-    needs=_OF_A_FORMULA,
     planted=None,
 )

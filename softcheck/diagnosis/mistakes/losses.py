@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import log, log2, sqrt
 from typing import TYPE_CHECKING
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import flat, of_whole, right, usual
 from softcheck.diagnosis.mistakes.record import (
@@ -21,16 +22,9 @@ from softcheck.diagnosis.mistakes.record import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy as np
-
     from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries
-
-
-def _gradient_of_log_policy(view: View) -> Parts:
-    """-p (g - alpha): the hook sat on log pi."""
-    return usual(view, -view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
 
 
 GRADIENT_OF_LOG_POLICY = Mistake(
@@ -40,21 +34,21 @@ GRADIENT_OF_LOG_POLICY = Mistake(
     wrong="G = -p (g - alpha)",
     wrong_line="log_pi.register_hook(save)",
     right_line="logits.register_hook(save)",
-    formulas=(Formula(_gradient_of_log_policy),),
+    formulas=(
+        Formula(
+            lambda view: usual(view, -view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
+        ),
+    ),
     turn=Turn.OF_TERMS,
 )
 
 
 def _next_policy(whole: View) -> Tables:
-    import numpy as np
-
     return (flat(np.roll(whole.in_order(whole.p), -1, axis=0)),)
 
 
 def _next_state_policy(view: View) -> Parts:
     """Alpha (p' - p) with the policy p' of the next step; that after the last is read off G."""
-    import numpy as np
-
     (successor,) = of_whole(view, _next_policy)
     last = view.states >= view.shared.states - _steps(view)
     size = view.alpha * np.abs(view.e.factor)
@@ -162,8 +156,6 @@ TEMPERATURE_IN_POLICY = Mistake(
 
 def _forward_kl(view: View) -> Parts:
     """P - softmax(Q / alpha)."""
-    import numpy as np
-
     logits = np.where(view.legal > 0, view.q / view.alpha, -np.inf)
     target = view.at(logits=logits)
     a = view.p - target.p
@@ -200,8 +192,6 @@ def _one_of_others(view: View, left: Entries) -> tuple[Entries, Entries]:
 
     Over -p, it is c at every action but the drawn one.
     """
-    import numpy as np
-
     live = view.p > 0.0
     over = np.where(live, left / -view.p, np.nan)
     c = np.where(live.any(axis=0), np.nanmedian(over, axis=0), 0.0)
@@ -210,8 +200,6 @@ def _one_of_others(view: View, left: Entries) -> tuple[Entries, Entries]:
 
 def _largest(made: Entries) -> Entries:
     """Return 1 at the largest entry of each state, 0 elsewhere."""
-    import numpy as np
-
     chosen = np.zeros_like(made)
     chosen[made.argmax(axis=0), np.arange(made.shape[1])] = 1.0
     return chosen
@@ -219,8 +207,6 @@ def _largest(made: Entries) -> Entries:
 
 def _less_q(view: View) -> Entries:
     """G + J(Q), 0 where G is not finite."""
-    import numpy as np
-
     made = view.grad / view.e.factor + view.J(view.q)
     left: Entries = np.where(np.isfinite(made), made, 0.0)
     return left
@@ -228,8 +214,6 @@ def _less_q(view: View) -> Entries:
 
 def _sampled_entropy(view: View) -> Parts:
     """-J(Q) + alpha (e_a' - p): log pi of one action a' drawn, read off G."""
-    import numpy as np
-
     left = _less_q(view) + view.alpha * view.p
     drawn = _largest(np.where(view.legal > 0, left, -np.inf))
     b = view.alpha * (drawn - view.p)
@@ -238,8 +222,6 @@ def _sampled_entropy(view: View) -> Parts:
 
 def _sampled_entropy_weighted(view: View) -> Parts:
     """-J(Q) + alpha p_a' (1 + l_a') (e_a' - p): p log p of one action a' drawn, read off G."""
-    import numpy as np
-
     drawn, _ = _one_of_others(view, _less_q(view))
     slope = (drawn * view.p * (1.0 + view.log_p)).sum(axis=0)
     b = view.alpha * slope * (drawn - view.p)
@@ -247,8 +229,6 @@ def _sampled_entropy_weighted(view: View) -> Parts:
 
 
 def _draw(view: View, generator: np.random.Generator) -> Entries:
-    import numpy as np
-
     drawn = (view.p.cumsum(axis=0) > generator.random(view.p.shape[1])).argmax(axis=0)
     chosen = np.zeros_like(view.p)
     chosen[drawn, np.arange(drawn.size)] = 1.0
@@ -282,8 +262,6 @@ SAMPLED_ENTROPY = Mistake(
 
 def _sampled_gradient(view: View) -> Parts:
     """C (e_a' - p): the drawn action a' and the number c of each state are read off G."""
-    import numpy as np
-
     grad = np.where(np.isfinite(view.grad), view.grad, 0.0) / view.e.factor
     drawn, c = _one_of_others(view, grad)
     others = (view.p * (1.0 - drawn)).sum(axis=0)  # 1 - p, without the digits that it loses

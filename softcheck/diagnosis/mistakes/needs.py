@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.record import Need
-
-if TYPE_CHECKING:
-    from softcheck.diagnosis.view import View
-
-
-def _open_mask(view: View) -> bool:
-    import numpy as np
-
-    return view.e.legal is not None and bool(np.isfinite(view.given["logits"]).all())
-
 
 SEVERAL_STATES = Need("it needs several states", lambda view: view.shared.states > 1)
 TWO_CRITICS = Need("it needs two critics", lambda view: len(view.critics) > 1)
 WEIGHTS = Need("it needs weights", lambda view: "weights" in view.given)
 MASK = Need("it needs masked actions", lambda view: view.e.legal is not None)
 NO_MASK = Need("it is tried without masked actions only", lambda view: view.e.legal is None)
-OPEN_MASK = Need("it needs masked actions with finite logits", _open_mask)
+OPEN_MASK = Need(
+    "it needs masked actions with finite logits",
+    lambda view: MASK.met(view) and bool(np.isfinite(view.given["logits"]).all()),
+)
 UNDECLARED = Need("it is what is declared")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from math import log2
 from typing import TYPE_CHECKING
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import planted, true_gradient
 from softcheck.diagnosis.mistakes.record import ANY_DATA, Mistake, Move, Need, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
 
     from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.view import Numbers, View
@@ -43,7 +42,6 @@ TRANSPOSED = Mistake(
         Move(_swapped, applies=lambda view: view.shared.states == view.shared.actions, whole=True),
         Move(_swapped_in_memory, "in memory", whole=True),
     ),
-    every_loss=True,
     planted=Planted(planted(_swapped_in_memory), in_parts=False),
 )
 
@@ -52,8 +50,6 @@ def _shifted_actions(shift: int) -> Callable[[View, Tables], Tables]:
     """T(a - k): every action's number stands further on."""
 
     def of(_: View, tables: Tables) -> Tables:
-        import numpy as np
-
         return tuple(np.roll(table, shift, axis=0) for table in tables)
 
     return of
@@ -71,7 +67,6 @@ SHIFTED_ACTIONS = Mistake(
     right_line="dump q, logits and grad with one order of actions",
     needs=Need(ANY_DATA.words, lambda view: view.shared.actions > 1),
     moves=tuple(Move(_shifted_actions(shift), f"by {shift:+d}") for shift in (1, -1, 2, -2)),
-    every_loss=True,
     planted=Planted(planted(_shifted_actions(1))),
 )
 
@@ -89,8 +84,6 @@ def _matched(true: Entries, grad: Entries, size: Entries) -> Numbers:
     States are sorted by one random combination of their entries; rounding, which goes with
     `size`, may exchange near ones.
     """
-    import numpy as np
-
     probe = np.random.default_rng(0).normal(size=len(true))
     order = np.argsort(probe @ true, kind="stable")
     place = np.argsort(probe @ grad, kind="stable")
@@ -107,10 +100,6 @@ def _matched(true: Entries, grad: Entries, size: Entries) -> Numbers:
     origin = np.empty_like(nearest)
     origin[place] = nearest
     return origin
-
-
-def _plant_permuted(view: View, generator: np.random.Generator) -> Entries:
-    return true_gradient(view)[:, generator.permutation(view.p.shape[1])]
 
 
 PERMUTED_STATES = Mistake(
@@ -131,11 +120,11 @@ PERMUTED_STATES = Mistake(
             whole=True,
         ),
     ),
-    every_loss=True,
-    planted=Planted(_plant_permuted, in_parts=False),
+    planted=Planted(
+        lambda view, generator: true_gradient(view)[:, generator.permutation(view.p.shape[1])],
+        in_parts=False,
+    ),
 )
-
-_OF_LABELS = Need("it is looked for in losses of labels or actions", lambda _view: False)
 
 SHIFTED_LABELS = Mistake(
     code="shifted-labels",
@@ -150,7 +139,6 @@ SHIFTED_LABELS = Mistake(
     right="G_i = T_i with the label j_i",
     wrong_line="loss = F.cross_entropy(logits.flatten(0, 1), tokens.flatten())",
     right_line="loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())",
-    needs=_OF_LABELS,
     planted=None,
 )
 
@@ -165,6 +153,5 @@ OTHER_LABELS = Mistake(
     right="G_i = T_i with the label j_i",
     wrong_line="actions = dist.sample(); log_pi = dist.log_prob(dist.sample())",
     right_line="actions = dist.sample(); log_pi = dist.log_prob(actions)",
-    needs=_OF_LABELS,
     planted=None,
 )

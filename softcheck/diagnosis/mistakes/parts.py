@@ -8,12 +8,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.record import Formula, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
 
     from softcheck.diagnosis.mistakes.record import Move, Planter
     from softcheck.diagnosis.view import Laid, View
@@ -92,8 +91,6 @@ def of_move(move: Move) -> Formula:
     """Return what a move makes of Eq. (6)."""
 
     def parts(view: View) -> Parts:
-        import numpy as np
-
         tables = _moved(move)
         a, b, rounding = of_whole(view, tables) if move.whole else tables(view)
         # What multiplies the loss of a state may have moved too, or be 0.

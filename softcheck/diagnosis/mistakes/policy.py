@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import NO_MASK, SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import entropy, flat, gradient, of_whole, usual
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Parts, Planted, Shown, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import numpy as np
 
     from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.view import Laid, View
@@ -60,8 +59,6 @@ DOUBLE_SOFTMAX = Mistake(
 
 
 def _parts_over_states(whole: View) -> Tables:
-    import numpy as np
-
     from softcheck.gradient.tolerance import summation
 
     policy, log_policy = over_states(whole)
@@ -78,8 +75,6 @@ def _parts_over_states(whole: View) -> Tables:
 
 def _softmax_over_states(view: View) -> Parts:
     """-p (g - sum p g), sums and softmax along the first axis."""
-    import numpy as np
-
     a, b, rounding = of_whole(view, _parts_over_states)
     weight = rounding / (view.rough_q + view.rough_log)
     return Parts(a, b, weight, view, factor=np.ones_like(view.e.factor))
@@ -89,7 +84,6 @@ def _jacobian_over_states(
     policy: Laid, w: Laid, error: Laid | float, spread: Laid
 ) -> tuple[Laid, Laid]:
     """Return p (w - sum p w) along the first axis and its rounding, where w rounds by `error`."""
-    import numpy as np
 
     def mean(x: Laid) -> Laid:
         total: Laid = (policy * x).sum(axis=0, keepdims=True)
@@ -102,8 +96,6 @@ def _jacobian_over_states(
 
 def over_states(whole: View) -> tuple[Laid, Laid]:
     """Return the softmax over the first axis of states, and its logarithm."""
-    import numpy as np
-
     from softcheck.gradient.policy import FLOOR
 
     logits = whole.in_order(np.maximum(whole.e.block.logits, -1e300))
@@ -137,30 +129,22 @@ SOFTMAX_OVER_STATES = Mistake(
 )
 
 
-def _log_moved(view: View, epsilon: float) -> Entries:
-    """Log(p + e)."""
-    import numpy as np
-
-    made: Entries = np.log(view.p + epsilon)
-    return made
-
-
 def _log_epsilon(e: float) -> Callable[[View], Parts]:
     """-J(Q - alpha (log(p + e) + p / (p + e)))."""
-    return entropy(lambda view: view.J(_log_moved(view, e) + view.p / (view.p + e)))
+    return entropy(lambda view: view.J(np.log(view.p + e) + view.p / (view.p + e)))
 
 
 def _log_epsilon_by_hand(e: float) -> Callable[[View], Parts]:
     """-J(Q - alpha log(p + e)): Eq. (6) as printed, with that logarithm."""
-    return entropy(lambda view: view.J(_log_moved(view, e)))
+    return entropy(lambda view: view.J(np.log(view.p + e)))
 
 
 def _shown_with_epsilon(e: float) -> tuple[Shown, ...]:
     return (
         Shown("policy", lambda view: view.p + e),
-        Shown("log_policy", lambda view: _log_moved(view, e)),
-        Shown("entropy", lambda view: -view.e.mean(_log_moved(view, e))),
-        Shown("g", lambda view: view.q - view.alpha * _log_moved(view, e)),
+        Shown("log_policy", lambda view: np.log(view.p + e)),
+        Shown("entropy", lambda view: -view.e.mean(np.log(view.p + e))),
+        Shown("g", lambda view: view.q - view.alpha * np.log(view.p + e)),
     )
 
 
@@ -188,8 +172,6 @@ def _clamped_policy(low: float, high: float) -> Callable[[View], Parts]:
     """P clamped before the log: outside, the log is constant."""
 
     def slope(view: View) -> Entries:
-        import numpy as np
-
         inside = (view.p >= low) & (view.p <= high)
         return view.J(np.where(inside, view.log_p, np.log(np.clip(view.p, low, high))) + inside)
 
@@ -197,16 +179,10 @@ def _clamped_policy(low: float, high: float) -> Callable[[View], Parts]:
 
 
 def _shown_clamped(least: float) -> tuple[Shown, ...]:
-    def policy(view: View) -> Entries:
-        return view.p.clip(least)
-
-    def log_policy(view: View) -> Entries:
-        import numpy as np
-
-        made: Entries = np.log(policy(view))
-        return made
-
-    return Shown("policy", policy), Shown("log_policy", log_policy)
+    return (
+        Shown("policy", lambda view: view.p.clip(least)),
+        Shown("log_policy", lambda view: np.log(view.p.clip(least))),
+    )
 
 
 CLAMPED_POLICY = Mistake(
@@ -240,8 +216,6 @@ def _leaking(more: float, largest: bool, by_hand: bool) -> Callable[[View], Part
     """
 
     def parts(view: View) -> Parts:
-        import numpy as np
-
         log_Z = view.e.policy.log_Z
         shift = 0.0 if largest else view.e.policy.highest
         log_share = -np.log1p(more * np.exp(-log_Z - shift))
@@ -270,10 +244,6 @@ def _leaks(view: View) -> Iterator[Formula]:
             yield Formula(_leaking(float(count), False, by_hand), said)
 
 
-def _plant_leak(view: View, _: np.random.Generator) -> Entries:
-    return gradient(view, _leaking(1e-3, True, False)(view))
-
-
 POLICY_NOT_NORMALISED = Mistake(
     code="policy-not-normalised",
     phrase="pi does not sum to 1",
@@ -286,5 +256,5 @@ POLICY_NOT_NORMALISED = Mistake(
     right_line="pi = torch.softmax(logits, -1)",
     formulas=_leaks,
     turn=Turn.GUESSED,
-    planted=Planted(_plant_leak),
+    planted=Planted(lambda view, _: gradient(view, _leaking(1e-3, True, False)(view))),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.parts import right
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Shown, Turn
 
@@ -27,10 +28,6 @@ def _by_state(change: Callable[[PerState], PerState]) -> tuple[Formula]:
     return (Formula(parts, applies=lambda view: not view.shared.alpha),)
 
 
-def _one(alpha: PerState) -> PerState:
-    return 0.0 * alpha + 1.0
-
-
 MISSING_ALPHA = Mistake(
     code="missing-alpha",
     phrase="alpha is missing before log pi",
@@ -40,7 +37,7 @@ MISSING_ALPHA = Mistake(
     right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
     seen="p-christ#21, sweetice#36",
     ratio=lambda shared, _: (1.0 / shared.alpha,) if shared.alpha else (),
-    formulas=_by_state(_one),
+    formulas=_by_state(lambda alpha: 0.0 * alpha + 1.0),
     shows=(
         Shown("g", lambda view: view.q - view.log_p),
         Shown("value", lambda view: view.e.mean(view.q - view.log_p)),
@@ -118,8 +115,6 @@ LOG_BASE_2 = Mistake(
 
 
 def _log(alpha: PerState) -> PerState:
-    import numpy as np
-
     made: PerState = np.log(alpha)
     return made
 
@@ -143,8 +138,6 @@ LOG_ALPHA_AS_ALPHA = Mistake(
 
 def _rounded(shared: Shared, unit: float) -> list[float]:
     """Return alpha in the precisions coarser than `unit`, in units of itself."""
-    import numpy as np
-
     from softcheck.gradient.tolerance import Precision
 
     alpha = shared.alpha
@@ -163,12 +156,6 @@ def _rounded(shared: Shared, unit: float) -> list[float]:
     return [value / alpha for precision, value in rounded.items() if precision.unit > unit]
 
 
-def _single(alpha: PerState) -> PerState:
-    import numpy as np
-
-    return alpha.astype(np.float32).astype(np.float64)
-
-
 ALPHA_ROUNDED = Mistake(
     code="alpha-rounded",
     phrase="alpha was rounded to a lower precision",
@@ -181,7 +168,7 @@ ALPHA_ROUNDED = Mistake(
     right_line="alpha = log_alpha.double().exp()",
     seen="a float32 log_alpha.exp() beside a float64 table",
     ratio=_rounded,
-    formulas=_by_state(_single),
+    formulas=_by_state(lambda alpha: alpha.astype(np.float32).astype(np.float64)),
     turn=Turn.OF_ALPHA,
 )
 

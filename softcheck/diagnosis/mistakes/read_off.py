@@ -5,13 +5,12 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import at, scaled, true_gradient
 from softcheck.diagnosis.mistakes.record import Mistake, Move, Planted, Read, Turn
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries
@@ -81,8 +80,6 @@ LOSS_SCALED = Mistake(
 
 def _clipped(view: View, tables: Tables) -> Tables:
     """T clipped to [-c, c], c the largest entry of G: `clip_grad_value_`."""
-    import numpy as np
-
     true = np.abs(sum(tables[:-1], start=0.0 * tables[0]))
     kept = np.minimum(1.0, view.shared.largest / true)
     kept[true == 0.0] = 1.0
@@ -90,8 +87,6 @@ def _clipped(view: View, tables: Tables) -> Tables:
 
 
 def _plant_clipped(view: View, _: np.random.Generator) -> Entries:
-    import numpy as np
-
     grad = true_gradient(view)
     bound = np.quantile(np.abs(grad), 0.8)
     return grad.clip(-bound, bound)
@@ -116,15 +111,12 @@ CLIPPED_GRADIENT = Mistake(
         ),
     ),
     turn=Turn.READ,
-    every_loss=True,
     planted=Planted(_plant_clipped, in_parts=False),
 )
 
 
 def _scaled_by_state(view: View, tables: Tables) -> Tables:
     """s_i T_i, s_i read off G: weights that were not declared, states dropped or clipped."""
-    import numpy as np
-
     _, true, tolerance, _ = view.of_eq_6
     usable = np.isfinite(view.grad) & np.isfinite(tolerance) & (tolerance > 0)
     grad, true = np.where(usable, view.grad, 0.0), np.where(usable, true, 0.0)
@@ -134,11 +126,6 @@ def _scaled_by_state(view: View, tables: Tables) -> Tables:
     scale = np.where(size > 0.0, (true * grad).sum(axis=0) / size, 1.0)
     *parts, rounding = tables
     return (*(part * scale for part in parts), rounding * np.abs(scale))
-
-
-def _plant_scaled_by_state(view: View, generator: np.random.Generator) -> Entries:
-    grad: Entries = true_gradient(view) * generator.uniform(0.2, 0.9, view.p.shape[1])
-    return grad
 
 
 SCALED_BY_STATE = Mistake(
@@ -158,6 +145,8 @@ SCALED_BY_STATE = Mistake(
         Move(_scaled_by_state, applies=lambda _: True, cost=6.0, read=Read(numbers=1)),
     ),
     turn=Turn.READ,
-    every_loss=True,
-    planted=Planted(_plant_scaled_by_state, in_parts=False),
+    planted=Planted(
+        lambda view, generator: true_gradient(view) * generator.uniform(0.2, 0.9, view.p.shape[1]),
+        in_parts=False,
+    ),
 )

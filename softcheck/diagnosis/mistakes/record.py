@@ -1,8 +1,4 @@
-"""What a mistake is: one record, by which it is explained, recognised, shown and planted.
-
-A module below this folder is loaded to explain a code too: NumPy is imported by the functions that
-use it.
-"""
+"""What a mistake is: one record, by which it is explained, recognised, shown and planted."""
 
 from __future__ import annotations
 
@@ -223,7 +219,8 @@ class Mistake:
     whole : bool
         Whether its formulas are told from the whole table at once.
     every_loss : bool
-        Whether it is one of any loss: what is wrong is made of the right gradient alone.
+        Whether it is one of any loss: what is wrong is made of the right gradient alone. What has
+        moves always is.
     shows : sequence of Shown
         Whatever the data need for the gradient to show it.
     turn : Turn

@@ -108,17 +108,8 @@ MISSING_POLICY_WEIGHT = Mistake(
 )
 
 
-def _unweighted_sum(view: View) -> Parts:
-    """Alpha (1 - A p): no Q in it."""
-    return _unweighted(view, view.legal.sum(axis=0))
-
-
-def _unweighted_sum_of_all(view: View) -> Parts:
-    """The same where A counts the masked actions too."""
-    return _unweighted(view, float(len(view.legal)))
-
-
 def _unweighted(view: View, actions: States | float) -> Parts:
+    """Alpha (1 - A p): no Q in it."""
     legal = view.legal
     b = legal * view.alpha * (1.0 - actions * view.p)
     return usual(view, 0.0 * legal, b, legal * actions)
@@ -136,8 +127,12 @@ UNWEIGHTED_SUM = Mistake(
     right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
     seen="spinningup#22",
     formulas=(
-        Formula(_unweighted_sum),
-        Formula(_unweighted_sum_of_all, "masked actions counted", OPEN_MASK.met),
+        Formula(lambda view: _unweighted(view, view.legal.sum(axis=0))),
+        Formula(
+            lambda view: _unweighted(view, float(len(view.legal))),
+            "masked actions counted",
+            OPEN_MASK.met,
+        ),
     ),
     shows=(Shown("value", lambda view: (view.legal * view.e.policy.g).sum(axis=0)),),
     turn=Turn.OF_TERMS,

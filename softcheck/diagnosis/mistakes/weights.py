@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES, WEIGHTS
 from softcheck.diagnosis.mistakes.parts import planted, right, true_gradient
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Move, Need, Planted, Read
@@ -11,25 +12,16 @@ from softcheck.diagnosis.mistakes.record import Formula, Mistake, Move, Need, Pl
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy as np
-
     from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.mistakes.record import Parts
     from softcheck.diagnosis.view import Shared, View
     from softcheck.gradient.policy import Entries
 
 
-def _alike(view: View, weight: float) -> Parts:
-    """Return T_i with one weight for every state."""
-    import numpy as np
-
+def _alike(view: View, weight: float = 1.0) -> Parts:
+    """T_i with one weight for every state."""
     factor = np.full_like(view.e.factor, weight * view.shared.reduction)
     return right(view)._replace(factor=factor)
-
-
-def _broadcast_weights(view: View) -> Parts:
-    """T_i mean(w) / B for T_i w_i / B."""
-    return _alike(view, view.shared.weight_sum / view.shared.states)
 
 
 BROADCAST_WEIGHTS = Mistake(
@@ -42,7 +34,7 @@ BROADCAST_WEIGHTS = Mistake(
     right_line="loss = (weights * loss).mean()",
     seen="tf2rl, torchrl#1243, tianshou#40",
     needs=WEIGHTS,
-    formulas=(Formula(_broadcast_weights),),
+    formulas=(Formula(lambda view: _alike(view, view.shared.weight_sum / view.shared.states)),),
 )
 
 
@@ -71,11 +63,6 @@ WEIGHTS_NORMALISED = Mistake(
 )
 
 
-def _weights_ignored(view: View) -> Parts:
-    """T_i / B for T_i w_i / B."""
-    return _alike(view, 1.0)
-
-
 WEIGHTS_IGNORED = Mistake(
     code="weights-ignored",
     phrase="the weights of the states are not used",
@@ -85,15 +72,13 @@ WEIGHTS_IGNORED = Mistake(
     wrong_line="loss = loss.mean()",
     right_line="loss = (weights * loss).mean()",
     needs=WEIGHTS,
-    formulas=(Formula(_weights_ignored),),
+    formulas=(Formula(_alike),),
     every_loss=True,
 )
 
 
 def _mean_of_means(whole: View, tables: Tables) -> Tables:
     """T_i w_i / (C sum w) for T_i w_i / sum of all w, C sequences of the last axis of states."""
-    import numpy as np
-
     weights = np.broadcast_to(whole.given["weights"], whole.states.shape)
     of_each = weights.reshape(-1, whole.shared.shape[-1])
     with np.errstate(divide="ignore"):
@@ -121,7 +106,6 @@ MEAN_OVER_SEQUENCES = Mistake(
         lambda view: WEIGHTS.met(view) and len(view.shared.shape) > 1,
     ),
     moves=(Move(_mean_of_means, whole=True),),
-    every_loss=True,
     planted=Planted(planted(_mean_of_means)),
 )
 
@@ -168,6 +152,5 @@ STATES_LEFT_OUT = Mistake(
     right_line="loss = loss.mean()",
     needs=SEVERAL_STATES,
     moves=_states_left_out,
-    every_loss=True,
     planted=Planted(_plant_left_out, in_parts=False),
 )

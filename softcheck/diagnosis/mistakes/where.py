@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import MASK, SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import right, true_gradient
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    import numpy as np
 
     from softcheck.diagnosis.mistakes.record import Parts
     from softcheck.diagnosis.view import View
@@ -26,8 +25,6 @@ _READ = Read(numbers=1)
 
 def _plant_low_precision(view: View, _: np.random.Generator) -> Entries:
     """T of logits in float32, stored so too."""
-    import numpy as np
-
     logits = view.e.block.logits.astype(np.float32).astype(np.float64)
     single = true_gradient(view.at(logits=logits)).astype(np.float32)
     grad: Entries = single.astype(np.float64)
@@ -36,8 +33,6 @@ def _plant_low_precision(view: View, _: np.random.Generator) -> Entries:
 
 def _rounded(x: States, precision: Precision) -> States:
     """Return numbers as a precision keeps them, whatever their size."""
-    import numpy as np
-
     fraction, exponent = np.frexp(x)
     made: States = np.ldexp(np.round(fraction / precision.unit) * precision.unit, exponent)
     return made
@@ -51,8 +46,6 @@ def _in_one_sum(value: Callable[[View], tuple[Entries, PerState]], precision: Pr
     """
 
     def parts(view: View) -> Parts:
-        import numpy as np
-
         made = right(view)
         v, by = value(view)
         true, size = view.e.mean(v), view.e.mean(np.abs(v))
@@ -70,19 +63,13 @@ def _sums_differ(view: View) -> bool:
 
 
 _SUMS: Sequence[Callable[[View], tuple[Entries, PerState]]] = (
-    lambda view: (_finite_logits(view), -view.alpha),
+    lambda view: (np.where(view.p > 0.0, view.e.block.logits, 0.0), -view.alpha),
     lambda view: (view.e.policy.z, -view.alpha),
     lambda view: (view.log_p, -view.alpha),
     lambda view: (view.q, view.alpha**0.0),
     lambda view: (view.e.policy.g, view.alpha**0.0),
 )
 """What is summed under p, and what the sum is multiplied by in the gradient."""
-
-
-def _finite_logits(view: View) -> Entries:
-    import numpy as np
-
-    return np.where(view.p > 0.0, view.e.block.logits, 0.0)
 
 
 def _in_sums(view: View) -> Iterator[Formula]:
@@ -122,8 +109,6 @@ class _Digits(NamedTuple):
 
 def _printed(view: View) -> Iterator[_Digits]:
     """Yield in how few digits a gradient may have been printed, fixed or in scientific notation."""
-    import numpy as np
-
     size = np.abs(np.where(np.isfinite(view.grad), view.grad, 0.0))
     if not size.any():
         return
@@ -150,8 +135,6 @@ def _as_printed(digits: _Digits) -> Callable[[View], Parts]:
     """T in so many digits: the number printed, wherever T is within half of its last digit."""
 
     def parts(view: View) -> Parts:
-        import numpy as np
-
         _, true, tolerance, _ = view.of_eq_6
         is_near = np.abs(view.grad - true) <= 0.5 * digits.unit + tolerance
         a = np.where(is_near, view.grad, np.round(true / digits.unit) * digits.unit)
@@ -163,8 +146,6 @@ def _as_printed(digits: _Digits) -> Callable[[View], Parts]:
 
 
 def _printed_digits(view: View) -> Iterator[Formula]:
-    import numpy as np
-
     scale = view.of_eq_6.scale
     for digits in _printed(view):
         # Of what is smaller than the last digit nothing is left to tell.
@@ -173,8 +154,6 @@ def _printed_digits(view: View) -> Iterator[Formula]:
 
 
 def _plant_printed(view: View, _: np.random.Generator) -> Entries:
-    import numpy as np
-
     true = true_gradient(view)
     return true.round(3 - int(np.floor(np.log10(np.abs(true).max()))))
 
@@ -195,8 +174,6 @@ PRINTED_DIGITS = Mistake(
 
 
 def _plant_isolated(view: View, _: np.random.Generator) -> Entries:
-    import numpy as np
-
     grad = true_gradient(view)
     action, state = np.unravel_index(np.argsort(np.abs(grad), axis=None)[-2], grad.shape)
     grad[action, state] *= -1.0
@@ -221,8 +198,6 @@ ISOLATED_ENTRIES = Mistake(
 
 
 def _plant_nan(view: View, _: np.random.Generator) -> Entries:
-    import numpy as np
-
     legal = view.legal > 0
     return np.where(legal & ~legal.all(axis=0), np.nan, true_gradient(view))
 
@@ -248,8 +223,6 @@ NAN_FROM_MASK = Mistake(
 
 
 def _plant_not_finite(view: View, _: np.random.Generator) -> Entries:
-    import numpy as np
-
     grad = true_gradient(view)
     grad[:, ::2] = np.inf
     return grad
@@ -287,8 +260,6 @@ FIRST_WRONG = Mistake(
 
 def _plant_other_step(view: View, _: np.random.Generator) -> Entries:
     """T of the logits after a step: of other data, which no formula has."""
-    import numpy as np
-
     true = true_gradient(view)
     step = 0.01 * true / np.abs(true).max(initial=1e-300)
     logits = view.e.block.logits - step

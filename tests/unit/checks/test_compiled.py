@@ -1,10 +1,14 @@
 """The compiled loop beside NumPy, and without Numba."""
 
+import json
 import sys
+from types import ModuleType
 
 import compiled_kernel
 import numpy as np
 import pytest
+from fixture_cases import walk
+from run import softcheck
 
 from softcheck.api import verify
 from softcheck.checks import compiled, every, fused
@@ -15,6 +19,27 @@ CASE = {"q": [[1.0, 2.0, 0.5]], "logits": [[0.0, 1.0, -1.0]], "alpha": 0.25}
 def test_both_kernels_agree():
     done = [compiled_kernel.agree(e) for e in compiled_kernel.blocks(150, 3)]
     assert sum(done) > len(done) / 2
+
+
+def said(fixture, kernel):
+    """Return the exit code and all that a report says, but for how well what passed did."""
+    options = "--output-format=json", f"--kernel={kernel}", *fixture.options
+    run = softcheck("verify", fixture.path, *options)
+    (case,) = json.loads(run.out)["cases"]
+    assert case["settings"].pop("kernel", "numpy") == kernel
+    for check in case["checks"]:
+        if check["status"] != "failed":
+            del check["worst"], check["resolution"]
+        if check["name"] == "exact":  # it looks at the worst entry of each check
+            del check["entries"]
+    return run.code, case
+
+
+@pytest.mark.parametrize(
+    "fixture", [*walk("positive")[::12], *walk("negative")[::20]], ids=lambda each: each.path.name
+)
+def test_both_kernels_say_the_same(fixture):
+    assert said(fixture, "compiled") == said(fixture, "numpy")
 
 
 def test_a_formula_that_is_wrong_fails_by_numpy_s_words(monkeypatch):
@@ -54,12 +79,17 @@ def test_a_report_names_the_kernel_that_ran():
     ("broken", "said"),
     [
         ("absent", "pip install 'softcheck[fast]'"),
+        ("old", "Numba cannot be imported (cannot import name 'config' from 'numba'"),
         ("failing", "Numba cannot compile it (ValueError: no such type)"),
     ],
 )
 def test_without_numba_numpy_verifies_with_a_note(monkeypatch, broken, said):
     if broken == "absent":
         monkeypatch.setitem(sys.modules, "softcheck.checks.fused", None)
+        monkeypatch.delattr("softcheck.checks.fused")
+    elif broken == "old":
+        monkeypatch.setitem(sys.modules, "numba", ModuleType("numba"))
+        monkeypatch.delitem(sys.modules, "softcheck.checks.fused")
         monkeypatch.delattr("softcheck.checks.fused")
     else:
 
