@@ -14,7 +14,7 @@ from softcheck.gradient.definition import Loss
 from softcheck.report import FORMATS, Style
 from softcheck.report.assertion import render
 from softcheck.result import Status
-from softcheck.settings import Choices, OutputFormat, Reduction, Settings
+from softcheck.settings import Choices, General, OutputFormat, Reduction, Settings, settings_of
 from softcheck.tables import origin
 from softcheck.tables.arrays import by_name
 from softcheck.tables.case import case_from_arrays
@@ -44,8 +44,15 @@ class Report(result.Report, frozen=True):
     """
 
     def render(self, form: OutputFormat = "text") -> str:
-        """Return the report in a form of `--output-format`."""
-        return FORMATS[form].verification(self, Style())
+        """Return the report in a form of `--output-format`.
+
+        Raises
+        ------
+        UsageError
+            If there is no such form.
+        """
+        chosen = settings_of(General)["output_format"].read(form, "form")
+        return FORMATS[chosen].verification(self, Style(calls=True))
 
     def __str__(self) -> str:
         """Return the report as text."""

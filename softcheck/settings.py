@@ -176,7 +176,9 @@ class Setting:
         UsageError
             If it is not one of the allowed values.
         """
-        plain = getattr(value, "item", lambda: value)()  # NumPy's numbers as Python's
+        plain: Any = value
+        if hasattr(value, "item") and not isinstance(value, type):  # a number of NumPy's
+            plain = value.item()
         if text and self.is_table:
             plain = _named_values(plain, where)
         try:
@@ -237,7 +239,7 @@ class Settings:
         for setting in settings_of(Settings).values():
             value = getattr(self, setting.name)
             if value is not None or setting.default is not None:
-                object.__setattr__(self, setting.name, setting.read(value, setting.flag))
+                object.__setattr__(self, setting.name, setting.read(value, setting.name))
 
 
 class Choices(TypedDict, total=False):

@@ -18,6 +18,7 @@ from run import softcheck as program
 
 import softcheck
 from softcheck.errors import InputError, OutputError, SoftcheckError, UsageError
+from softcheck.report import FORMATS
 from softcheck.tables.case import open_case
 
 SUFFIXES = (".npz", ".safetensors")
@@ -401,6 +402,46 @@ def test_a_gradient_can_be_required():
     assert softcheck.verify(**arrays, require_gradient=False)
     with pytest.raises(SoftcheckError, match="no gradient, expected grad or gradient"):
         softcheck.verify(**arrays, require_gradient=True)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "said"),
+    [
+        ("reduction", "avg", 'reduction: found "avg", expected one of sum, none, mean'),
+        ("samples", 1.5, "samples: found 1.5, expected a whole number"),
+        ("compute_dtype", np.float32, "compute_dtype: found <class 'numpy.float32'>, expected one"),
+        ("action_axis", "last", "found last, expected an axis of q"),
+        ("action_axis", 1.0, "found 1.0, expected an axis of q"),
+        ("arrays", [1, 2], "arrays: found a list, expected arrays by their names"),
+    ],
+)
+def test_an_argument_that_is_none_is_refused_by_its_name(argument, value, said):
+    with pytest.raises(UsageError) as error:
+        softcheck.verify(q=Q, logits=LOGITS, alpha=ALPHA, grad=GRAD, **{argument: value})
+    assert str(error.value).removeprefix("--action-axis: ").startswith(said)
+
+
+def test_a_report_has_the_forms_of_the_program_and_speaks_of_arguments():
+    made = softcheck.verify(q=Q, logits=LOGITS, alpha=ALPHA, grad=GRAD)
+    assert 'declare it: reduction="mean"' in str(made)
+    with pytest.raises(UsageError, match='form: found "pdf", expected one of text, concise'):
+        made.render("pdf")
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e12, 1e300])
+@pytest.mark.parametrize("of_q", [1.0, 1e-305])
+def test_numbers_of_any_size_are_reported_in_every_form(scale, of_q):
+    for grad in (GRAD * scale, np.where(np.arange(4) == 1, scale, GRAD)):
+        made = softcheck.verify(q=Q * of_q, logits=LOGITS, alpha=ALPHA, grad=grad)
+        assert all(map(made.render, FORMATS))
+
+
+def test_a_scale_that_no_number_can_hold_has_no_name():
+    weights = np.random.default_rng(0).random(8) * 1e265
+    made = softcheck.verify(
+        q=Q * 1e12, logits=LOGITS, alpha=ALPHA, grad=GRAD * 1e131, weights=weights
+    )
+    assert "loss-scaled" not in str(made)
 
 
 # The package.

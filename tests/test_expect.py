@@ -94,3 +94,10 @@ def test_mistakes_are_planted_in_a_case_whatever_is_expected_of_it():
     found = outcomes(case, Settings(expect="missing-alpha"))
     first = next(each for each in found if isinstance(each, Outcome) and each.visible)
     assert first.caught
+
+
+def test_what_fails_for_want_of_its_mistake_is_not_said_to_be_wrong(verify):
+    made = verify(RIGHT, "missing-alpha", "--output-format=text")
+    assert made.code == 1
+    assert "It must fail with a certain mistake, and did not." in made.out
+    assert "At least one entry differs" not in made.out

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from math import isfinite, lgamma, log, log2, sqrt
+from math import inf, isfinite, lgamma, log, log2, sqrt
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -338,7 +338,7 @@ def _free(view: View, formula: Formula, found: Fit, hidden: bool) -> Iterator[Hy
 def _loss_scaled(view: View, formula: Formula, found: float) -> Iterator[Hypothesis]:
     """Yield a formula at a named scale times a large power of two, near to the scale found."""
     for scale, codes in scales(view):
-        power = log2(found / scale) if found / scale > 1.0 else 0.0
+        power = log2(found / scale) if 1.0 < found / scale < inf else 0.0
         if round(power) in LOSS_SCALES and abs(power - round(power)) < _NEAR_POWER:
             x = scale * 2.0 ** round(power)
             yield Hypothesis(formula, x, x, (*codes, LOSS_SCALED.code))

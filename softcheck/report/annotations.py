@@ -13,6 +13,8 @@ from typing import Literal
 from softcheck.errors import printable
 from softcheck.report import derive_words as derived
 from softcheck.report.words import (
+    NOT_EXPECTED,
+    STRICT,
     by_severity,
     deciding,
     errors_of,
@@ -46,8 +48,8 @@ RULES = {
     "unreadable": Status.ERROR.advice,
     "inconclusive": Status.INCONCLUSIVE.advice,
     "failed": Status.FAILED.advice,
-    "strict": "There is a note, which --strict does not allow.",
-    "expected": "It must fail with a certain mistake, and did not.",
+    "strict": STRICT,
+    "expected": NOT_EXPECTED,
     "no-gradient": "No gradient was given, so none was verified.",
     "refuted": Verdict.REFUTED.advice,
     "unknown": Verdict.UNKNOWN.advice,

@@ -50,6 +50,10 @@ COLUMNS = {
 """What each column says."""
 
 
+NOT_EXPECTED = "It must fail with a certain mistake, and did not."
+STRICT = "There is a note, which --strict does not allow."
+"""Why a case failed where no check of it did."""
+
 _BARS = "·▁▂▃▄▅▆▇█"
 _BEYOND = 16
 """Decades that are counted: the last one holds all that is beyond."""
@@ -270,11 +274,11 @@ def loss_lines(case: Case) -> tuple[str, ...]:
 
 def advice(case: Case) -> str:
     """Return what the verdict on a case means for its reader."""
-    return (
-        "It failed with the mistake that it must have."
-        if as_expected(case)
-        else (case.status.advice)
-    )
+    if as_expected(case):
+        return "It failed with the mistake that it must have."
+    if case.status is Status.FAILED and not deciding(case):
+        return NOT_EXPECTED if case.settings["expect"] else STRICT
+    return case.status.advice
 
 
 def as_expected(case: Case) -> bool:

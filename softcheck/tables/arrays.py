@@ -1,6 +1,7 @@
 """Arrays in memory: how those of any library become NumPy's."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,14 @@ def by_name(q: object = None, **others: object) -> dict[str, AsGiven]:
     given = {"q": q}
     if isinstance(q, tuple):
         given = {f"q{number}": critic for number, critic in enumerate(q, start=1)}
-    more: Any = others.pop("arrays", None) or {}
+    more = others.pop("arrays", None) or {}
+    if not isinstance(more, Mapping):
+        raise UsageError(
+            "arrays",
+            f"a {type(more).__name__}",
+            "arrays by their names",
+            'As in arrays={"beta": 0.1}.',
+        )
     for name, value in (*others.items(), *more.items()):
         if given.get(name) is not None and value is not None:
             raise UsageError(

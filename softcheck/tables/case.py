@@ -664,7 +664,7 @@ def _normalised(action_axis: int, first: Table) -> int:
             "an array with an axis of actions",
             "Save one number for each action.",
         )
-    if not -dimensions <= action_axis < dimensions:
+    if not (isinstance(action_axis, int) and -dimensions <= action_axis < dimensions):
         raise UsageError(
             "--action-axis",
             f"{action_axis}",

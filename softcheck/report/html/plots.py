@@ -24,7 +24,7 @@ Place: TypeAlias = Callable[[Dot], tuple[float, float]]
 
 _WIDTH, _HEIGHT = 360, 310
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 26, 42
-_FARTHEST = 1e150  # what is larger stands at the end of its axis
+_FARTHEST = 1e140  # what is larger stands at the end of its axis; a product of two is a number
 _NEAREST = 1e-290
 _GROW = 0.04  # of a range on either side, so that nothing lies on the frame
 _TICKS = 5
@@ -87,7 +87,7 @@ def error_against_pi(picture: Picture) -> Node:
     least = min(-1, math.floor(min(math.log10(dot.pi) for dot in (*dots, *worst))))
     decades = range(0, least - 1, -max(1, round(-least / _TICKS)))
     unit = _unit((*dots, *worst))
-    low, high = _range([math.asinh(_error_over_pi(dot) / unit) for dot in (*dots, *worst)])
+    low, high = _range([_beyond(unit, dot) for dot in (*dots, *worst)])
     marks = [(float(each), f"1e{each}" if each else "1") for each in decades]
     across = _across(least, 0.0, "π", marks)
     upward = _upward(low, high, "error / π", _ticks_beyond(unit, low, high))
@@ -98,7 +98,7 @@ def error_against_pi(picture: Picture) -> Node:
         dots,
         worst,
         (across, upward, f"M{across.begin} {upward.at(0.0)}H{across.end}"),
-        lambda dot: (math.log10(dot.pi), math.asinh(_error_over_pi(dot) / unit)),
+        lambda dot: (math.log10(dot.pi), _beyond(unit, dot)),
     )
 
 
@@ -257,7 +257,16 @@ def _unit(dots: Sequence[Dot]) -> float:
         (abs(each) for each in map(_error_over_pi, dots) if math.isfinite(each)), default=0
     )
     usual = median(abs(dot.expected / dot.pi / dot.weight) for dot in dots)
-    return min(usual or largest, largest) or 1.0
+    return min(max(min(usual or largest, largest), _NEAREST), _FARTHEST) if largest else 1.0
+
+
+def _beyond(unit: float, dot: Dot) -> float:
+    """Return where an error over pi stands: in units up to one unit, and by its logarithm beyond.
+
+    What is infinite stands farther than what is not.
+    """
+    share = _error_over_pi(dot) / unit
+    return math.asinh(min(max(share, -_FARTHEST), _FARTHEST)) if math.isfinite(share) else share
 
 
 def _ticks_beyond(unit: float, low: float, high: float) -> list[tuple[float, str]]:
