@@ -225,11 +225,12 @@ def _in_part(view: View, guess: Guess) -> Iterator[Guess]:
 def _near(view: View, value: Entries, named: Sequence[Number]) -> Iterator[Number]:
     """Yield the scales that a gradient nearly has where it is wrong, by the median of its entries.
 
-    Small entries, which rounding may have moved by more, do not count.
+    Small entries, which rounding may have moved by more, do not count. Where it ought to be 0
+    wherever it is wrong, as in states that were left out, the other states tell.
     """
-    rows = view.wrong_rows
-    grad, value = view.grad[:, rows], value[:, rows]
-    size = np.where(np.isfinite(value) & np.isfinite(grad), np.abs(value), 0.0)
+    size = np.where(np.isfinite(value) & np.isfinite(view.grad), np.abs(value), 0.0)
+    rows = view.wrong_rows if size[:, view.wrong_rows].any() else slice(None)
+    grad, value, size = view.grad[:, rows], value[:, rows], size[:, rows]
     large = size > _LARGE * size.max(axis=0)
     if large.any():
         seen = float(np.median(grad[large] / value[large]))

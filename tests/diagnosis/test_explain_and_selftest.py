@@ -99,7 +99,7 @@ def test_selftest_catches_what_it_plants():
     assert "not named" not in run.out
     assert "caught 3 of 3" in run.out
     shown = {
-        line.split()[0] for line in run.out.splitlines() if re.search("  caught [13] of", line)
+        line.split()[0] for line in run.out.splitlines() if re.search("  caught [1-3] of", line)
     }
     assert shown == {code for code, mistake in MISTAKES.items() if mistake.planted}
     said = dict(line.split(maxsplit=1) for line in run.out.splitlines() if " at step " in line)
