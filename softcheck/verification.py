@@ -77,7 +77,7 @@ def verify_case(
             "Dump it too, or give --grad.",
         )
     places = states * case.actions
-    is_compiled, failure = compiled.is_chosen(settings.kernel, places)
+    is_compiled, failure = compiled.is_chosen(settings.kernel, places, case.variant)
     context = Context(
         places,
         settings.max_findings,

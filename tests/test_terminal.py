@@ -289,10 +289,13 @@ def test_a_place_that_takes_no_output_is_no_crash(redirection, arguments, code):
     assert "internal error" not in run.stderr
 
 
-def test_letters_that_the_terminal_lacks_are_escaped():
-    run = process("derive", env=environment(PYTHONIOENCODING="ascii"))
+def test_letters_that_the_terminal_lacks_are_spelled():
+    ascii_alone = environment(PYTHONIOENCODING="ascii")
+    run = process("derive", "--loss=cross-entropy", "--output-format=text", env=ascii_alone)
     assert run.code == 0
-    assert r"\u03b1" in run.out
+    assert "L = -(1 - epsilon) log pi(j) - (epsilon / n) sum_a log pi(a)" in run.out
+    assert "\\u" not in run.out
+    assert "\\u65e5" in process("verify", "日.npz", env=ascii_alone).err
 
 
 # Signals.

@@ -8,6 +8,7 @@ import numpy as np
 from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.oracles import TWICE, about_sum
 from softcheck.checks.tally import Spot, Tally, histogram
+from softcheck.gradient.definition import Variant
 from softcheck.gradient.family import Family
 from softcheck.gradient.policy import LONG, Block, Entries
 from softcheck.gradient.tolerance import U, of_sum, summation
@@ -17,11 +18,14 @@ PAYS = 2**25
 """From so many entries on: to load Numba and a compiled loop takes as long as NumPy for these."""
 
 
-def is_chosen(kernel: KernelChoice, entries: int) -> tuple[bool, str]:
+def is_chosen(kernel: KernelChoice, entries: int, variant: Variant) -> tuple[bool, str]:
     """Return whether a case of so many entries is verified compiled, and why it is not if asked."""
     if kernel == "numpy" or (kernel == "auto" and entries < PAYS):
         return False, ""
-    _, failure = _loop()
+    if variant.family is None:
+        failure = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
+    else:
+        _, failure = _loop()
     return not failure, failure if kernel == "compiled" else ""
 
 

@@ -1,9 +1,11 @@
 """Where a report goes, and how it may look there: terminal, pipe, log or file."""
 
+import codecs
 import io
 import os
 import shutil
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,18 +18,46 @@ from softcheck.report import FORMATS, Renderer, Style
 from softcheck.settings import OutputFormat
 
 _PIPE_WIDTH = 120
+_SPELLED = "softcheck.spelled"
+_ASCII = {
+    "−": "-",
+    "·": ".",
+    "Σ": "sum",
+    "²": "^2",
+    "≥": ">=",
+    "≤": "<=",
+    "≠": "!=",
+    "∂": "d",
+    **dict(zip("▁▂▃▄▅▆▇█", "---===##", strict=True)),
+}
 _SILENT = 2
 """How often -q silences everything."""
 
 
 def prepare() -> None:
     """Make stdout and stderr take whatever is written, also where they are closed or ASCII."""
+    codecs.register_error(_SPELLED, _spelled)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115  as long as sys is
         elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_SPELLED)
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """Return in ASCII what an encoding lacks: `pi` for a Greek letter, else its number."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(map(_in_ascii, lacking)), error.end
+
+
+def _in_ascii(letter: str) -> str:
+    name = unicodedata.name(unicodedata.normalize("NFKC", letter)[0], "")
+    if letter not in _ASCII and name.startswith("GREEK SMALL LETTER "):
+        return name.split()[3].lower()
+    return _ASCII.get(letter) or letter.encode("ascii", "backslashreplace").decode()
 
 
 def format_on_stdout(chosen: OutputFormat | None) -> Renderer:
