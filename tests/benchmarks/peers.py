@@ -1,13 +1,13 @@
-"""Gradient checkers side by side on one loss: time a logit, bugs caught, false alarms.
+"""Gradient checkers side by side on two losses: time a logit, bugs caught, false alarms.
 
 python tests/benchmarks/peers.py [--limit SECONDS]
 
 Every checker gets the loss as code and a gradient that was computed elsewhere, and says whether
 they belong together: as its documentation shows, at its default tolerances, and in rows of their
 own at tighter ones. It is stopped after the limit; that is an answer too. Only right tables of 1000
-states have 10 minutes, so that the slow ones are timed there too; where even that is not enough, a
-number after ~ follows the growth between the two sizes before it, which is less than comes. Needs
-the dependency group `benchmark`.
+states of 18 actions, and of one of 32,000, have 10 minutes, so that the slow ones are timed there
+too; where even that is not enough, a number after ~ follows the growth between the two sizes before
+it, which is less than comes. Needs the dependency group `benchmark`.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import platform
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -28,97 +29,203 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-ACTIONS, ALPHA = 18, 0.2
-SIZES = (10, 100, 1000, 10_000, 100_000, 1_000_000)
-BORNE = (1000, 100, 10)
-"""Numbers of states for planted bugs: a checker is judged at the first that it can bear."""
+ALPHA, SMOOTHING = 0.2, 0.1
 
-MANY = 100_000
-COMPARED, PATIENCE = 1000, 600.0
-"""At this number of states every checker is timed, if that takes no more than so many seconds."""
+
+def sac(log_pi, exp, q):
+    """Return the soft policy loss, summed over states, in any library's arrays."""
+    return (exp(log_pi) * (ALPHA * log_pi - q)).sum()
+
+
+def eq6(log_pi, q, alpha=ALPHA):
+    """Return the gradient of each state's loss, in the dtype of the tables."""
+    pi, g = np.exp(log_pi), q - q.dtype.type(alpha) * log_pi
+    return -pi * (g - (pi * g).sum(-1, keepdims=True))
+
+
+def cross_entropy(log_pi, _exp, rows, labels):
+    """Return the cross-entropy with smoothed labels, summed over tokens."""
+    return -(1.0 - SMOOTHING) * log_pi[rows, labels].sum() - SMOOTHING * log_pi.mean(-1).sum()
+
+
+def policy_less_target(log_pi, rows, labels, smoothing=SMOOTHING):
+    """Return the gradient of each token's cross-entropy, in the dtype of the logits."""
+    grad = np.exp(log_pi) - log_pi.dtype.type(smoothing / log_pi.shape[-1])
+    grad[rows, labels] -= log_pi.dtype.type(1.0 - smoothing)
+    return grad
+
+
+def flip_all(grad, _log_pi, *_given):
+    return -grad
+
+
+def flip_one(grad, _log_pi, *_given):
+    grad[len(grad) // 2] *= -1
+    return grad
+
+
+def leave_out_alpha(_grad, log_pi, q):
+    return eq6(log_pi, q, 1.0)
+
+
+def shift_one_entry(grad, _log_pi, *_given):
+    grad[len(grad) // 2, grad.shape[-1] // 2] += 1e-6
+    return grad
+
+
+def drop_softmax(grad, log_pi, *_given):
+    return grad - np.exp(log_pi)
+
+
+def shift_labels(_grad, log_pi, rows, labels):
+    return policy_less_target(log_pi, rows, (labels + 1) % log_pi.shape[-1])
+
+
+def leave_out_smoothing(_grad, log_pi, rows, labels):
+    return policy_less_target(log_pi, rows, labels, 0.0)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A loss, what it is tried on, and what can be wrong with its gradient.
+
+    Attributes
+    ----------
+    name : str
+    actions : int
+    sizes : tuple of int
+        Numbers of states.
+    borne : tuple of int
+        Those for planted bugs: a checker is judged at the first that it can bear.
+    compared : int
+        Where every checker is timed, if that takes no more than `PATIENCE`.
+    loss, gradient : function of log pi and what is given
+    given : function of (generator, states, actions)
+        Return that.
+    options : function of what is given
+        Return what softcheck is told beside logits and gradient.
+    bugs : dict of name to (reduction, what makes the gradient wrong, number of states or None)
+    """
+
+    name: str
+    actions: int
+    sizes: tuple[int, ...]
+    borne: tuple[int, ...]
+    compared: int
+    loss: Callable
+    gradient: Callable
+    given: Callable
+    options: Callable
+    bugs: dict
+
+
+def _tokens(generator, states, actions):
+    return np.arange(states), generator.integers(actions, size=states)
+
+
+TASKS = {
+    "sac": Task(
+        name="discrete SAC",
+        actions=18,
+        sizes=(10, 100, 1000, 10_000, 100_000, 1_000_000),
+        borne=(1000, 100, 10),
+        compared=1000,
+        loss=sac,
+        gradient=eq6,
+        given=lambda generator, *shape: (generator.normal(size=shape),),
+        options=lambda q: {"q": q, "alpha": ALPHA},
+        bugs={
+            "all signs flipped, mean loss": ("mean", flip_all, None),
+            "one state of 100,000 flipped, sum loss": ("sum", flip_one, 100_000),
+            "alpha missing, sum loss": ("sum", leave_out_alpha, None),
+            "one entry off by 1e-6, sum loss": ("sum", shift_one_entry, None),
+        },
+    ),
+    "cross-entropy": Task(
+        name="cross-entropy, smoothed labels",
+        actions=32_000,
+        sizes=(1, 4, 16, 64, 256, 1024),
+        borne=(16, 4, 1),
+        compared=1,
+        loss=cross_entropy,
+        gradient=policy_less_target,
+        given=_tokens,
+        options=lambda _rows, labels: {
+            "loss": "cross-entropy",
+            "labels": labels,
+            "label_smoothing": SMOOTHING,
+        },
+        bugs={
+            "softmax term dropped, mean loss": ("mean", drop_softmax, None),
+            "one token of 1,024 flipped, sum loss": ("sum", flip_one, 1024),
+            "labels off by one, mean loss": ("mean", shift_labels, None),
+            "smoothing forgotten, sum loss": ("sum", leave_out_smoothing, None),
+        },
+    ),
+}
+
+PATIENCE = 600.0
+"""So many seconds a checker has where all are compared."""
+
+
+def log_softmax(logits):
+    z = logits - logits.max(-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(-1, keepdims=True))
 
 
 @dataclass
 class Problem:
-    """Q and logits, the reduction of the loss, and the gradient under test, all of one dtype."""
+    """Logits and what else is given, the reduction, and the gradient under test."""
 
-    q: np.ndarray
+    task: Task
     logits: np.ndarray
+    given: tuple
     reduction: str
     grad: np.ndarray
 
     @property
     def scale(self):
         """What multiplies the loss of each state."""
-        return 1.0 / len(self.q) if self.reduction == "mean" else 1.0
+        return 1.0 / len(self.logits) if self.reduction == "mean" else 1.0
 
     def loss(self, logits):
         """Return the loss, in the dtype of the problem."""
-        z = logits.reshape(self.q.shape).astype(self.q.dtype)
-        z = z - z.max(-1, keepdims=True)
-        log_pi = z - np.log(np.exp(z).sum(-1, keepdims=True))
-        soft = np.exp(log_pi) * (self.q.dtype.type(ALPHA) * log_pi - self.q)
-        return soft.sum() * self.q.dtype.type(self.scale)
+        dtype = self.logits.dtype
+        z = logits.reshape(self.logits.shape).astype(dtype)
+        return self.task.loss(log_softmax(z), np.exp, *self.given) * dtype.type(self.scale)
 
 
-def eq6(q, logits, alpha):
-    """Return the gradient of each state's loss, in the dtype of the tables."""
-    z = logits - logits.max(-1, keepdims=True)
-    log_pi = z - np.log(np.exp(z).sum(-1, keepdims=True))
-    pi, g = np.exp(log_pi), q - q.dtype.type(alpha) * log_pi
-    return -pi * (g - (pi * g).sum(-1, keepdims=True))
-
-
-def problem(states, reduction="sum", dtype="float64", plant=None):
+def problem(name, states, reduction="sum", dtype="float64", plant=None):
     """Return random tables, and their right gradient or one with a bug in it."""
-    q, logits = np.random.default_rng(0).normal(size=(2, states, ACTIONS)).astype(dtype)
-    grad = eq6(q, logits, ALPHA)
+    task, generator = TASKS[name], np.random.default_rng(0)
+    given = tuple(
+        x.astype(dtype) if x.dtype.kind == "f" else x
+        for x in task.given(generator, states, task.actions)
+    )
+    logits = generator.normal(size=(states, task.actions)).astype(dtype)
+    log_pi = log_softmax(logits)
+    grad = task.gradient(log_pi, *given)
     if plant is not None:
-        grad = plant(q, logits, grad)
-    made = Problem(q, logits, reduction, grad)
-    made.grad = grad * q.dtype.type(made.scale)
+        grad = plant(grad, log_pi, *given)
+    made = Problem(task, logits, given, reduction, grad)
+    made.grad = grad * logits.dtype.type(made.scale)
     return made
-
-
-def flip_all(_q, _logits, grad):
-    return -grad
-
-
-def flip_one_state(_q, _logits, grad):
-    grad[len(grad) // 2] *= -1
-    return grad
-
-
-def leave_out_alpha(q, logits, _grad):
-    return eq6(q, logits, 1.0)
-
-
-def shift_one_entry(_q, _logits, grad):
-    grad[len(grad) // 2, ACTIONS // 2] += 1e-6
-    return grad
-
-
-BUGS = {
-    "all signs flipped, mean loss": ("mean", flip_all, None),
-    "one state of 100,000 flipped, sum loss": ("sum", flip_one_state, MANY),
-    "alpha missing, sum loss": ("sum", leave_out_alpha, None),
-    "one entry off by 1e-6, sum loss": ("sum", shift_one_entry, None),
-}
 
 
 def softcheck(p):
     """All of its checks, from arrays in memory."""
     import softcheck as tool
 
-    made = tool.verify(q=p.q, logits=p.logits, alpha=ALPHA, grad=p.grad, reduction=p.reduction)
+    options = p.task.options(*p.given)
+    made = tool.verify(logits=p.logits, grad=p.grad, reduction=p.reduction, **options)
     return made.status is tool.Status.PASSED
 
 
 def torch_loss(p, logits):
     import torch
 
-    log_pi = torch.log_softmax(logits, -1)
-    return (log_pi.exp() * (ALPHA * log_pi - torch.from_numpy(p.q))).sum() * p.scale
+    given = map(torch.from_numpy, p.given)
+    return p.task.loss(torch.log_softmax(logits, -1), torch.exp, *given) * p.scale
 
 
 def torch_gradcheck(p, **options):
@@ -151,8 +258,7 @@ def jax_check_grads(p, **options):
     jax.config.update("jax_enable_x64", True)  # float32 stays float32
 
     def loss(logits):
-        log_pi = jax.nn.log_softmax(logits)
-        return (jax.numpy.exp(log_pi) * (ALPHA * log_pi - p.q)).sum() * p.scale
+        return p.task.loss(jax.nn.log_softmax(logits), jax.numpy.exp, *p.given) * p.scale
 
     checked = jax.custom_vjp(loss)
     checked.defvjp(lambda logits: (loss(logits), None), lambda _, ct: (ct * p.grad,))
@@ -226,10 +332,10 @@ def cell(peer, arguments):
 
 
 class Judge:
-    """Asks one peer, in a process that is ended when its time is over."""
+    """Asks one peer about one task, in a process that is ended when its time is over."""
 
-    def __init__(self, peer, limit):
-        self._peer, self._limit = peer, limit
+    def __init__(self, peer, task, limit):
+        self._peer, self._task, self._limit = peer, task, limit
         self._pool = None
 
     def __enter__(self):
@@ -245,38 +351,42 @@ class Judge:
         """Return (verdict, seconds), or None where the peer does not end in time."""
         if self._pool is None:
             self._pool = multiprocessing.get_context("spawn").Pool(1)
-            self._pool.apply(cell, (self._peer, (2,)))  # imports and compilers
+            self._pool.apply(cell, (self._peer, ("sac", 2)))  # imports and compilers
         try:
-            return self._pool.apply_async(cell, (self._peer, arguments)).get(limit or self._limit)
+            return self._pool.apply_async(cell, (self._peer, (self._task, *arguments))).get(
+                limit or self._limit
+            )
         except multiprocessing.TimeoutError:
             self.__exit__()
             return None
 
 
-def times_of(judge, limit):
+def times_of(judge, task, limit):
     """Return seconds by number of states, up to what ends in time.
 
     What would take twice the limit, if it grew on as it did, is not tried.
     """
     times = {}
-    last, factor = 0.0, 10.0
-    for states in SIZES:
-        allowed = max(limit, PATIENCE) if states == COMPARED else limit
+    usual = task.sizes[1] / task.sizes[0]
+    last, factor = 0.0, usual
+    for states in task.sizes:
+        allowed = max(limit, PATIENCE) if states == task.compared else limit
         found = judge(states, limit=allowed) if last * factor <= 2 * allowed else None
         if found is None:
             break
         if last:
-            factor = max(10.0, found[1] / last)
+            factor = max(usual, found[1] / last)
         times[states] = last = found[1]
     return times
 
 
-def judged(peer, limit):
-    """Return all that is measured of a peer."""
-    with Judge(peer, limit) as judge:
-        times = times_of(judge, limit)
+def judged(peer, name, limit):
+    """Return all that is measured of a peer on a task."""
+    task = TASKS[name]
+    with Judge(peer, name, limit) as judge:
+        times = times_of(judge, task, limit)
         bearable = [states for states, seconds in times.items() if seconds <= limit]
-        borne = next((states for states in BORNE if states in bearable), BORNE[-1])
+        borne = next((states for states in task.borne if states in bearable), task.borne[-1])
 
         def verdict(states, *arguments):
             found = judge(states, *arguments) if states in bearable else None
@@ -284,8 +394,8 @@ def judged(peer, limit):
 
         bugs, alarms = {}, {}
         if peer != YARDSTICK:
-            for name, (reduction, plant, states) in BUGS.items():
-                bugs[name] = verdict(states or borne, reduction, "float64", plant)
+            for bug, (reduction, plant, states) in task.bugs.items():
+                bugs[bug] = verdict(states or borne, reduction, "float64", plant)
             for dtype in ("float64", "float32"):
                 for reduction in ("sum", "mean"):
                     alarms[f"{dtype}, {reduction} loss"] = verdict(borne, reduction, dtype)
@@ -308,9 +418,9 @@ def machine():
     }
 
 
-def microseconds(seconds, states):
+def microseconds(seconds, logits):
     """Return a time as microseconds a logit, with three digits."""
-    return f"{seconds / (states * ACTIONS) * 1e6:.3g}"
+    return f"{seconds / logits * 1e6:.3g}"
 
 
 def exponent(times):
@@ -324,46 +434,48 @@ def growth(times):
     return f"S^{exponent(times) - 1.0:.1f}" if len(times) > 1 else "?"
 
 
-def time_at(times, states):
+def time_at(times, states, task):
     """Return the time at a number of states and whether that is extrapolated, or None."""
     if states in times:
         return times[states], False
     largest = max(times, default=states)
-    if states != COMPARED or len(times) < 2 or largest > states:
+    if states != task.compared or len(times) < 2 or largest > states:
         return None
     return times[largest] * (states / largest) ** exponent(times), True
 
 
-def cell_of(times, states, limit):
+def cell_of(times, states, task, limit):
     """Return a time a logit as the table has it."""
-    found = time_at(times, states)
+    found = time_at(times, states, task)
     if found is None:
         return f"> {limit:g} s"
     seconds, extrapolated = found
-    return f"{'~ ' if extrapolated else ''}{microseconds(seconds, states)}"
+    return f"{'~ ' if extrapolated else ''}{microseconds(seconds, states * task.actions)}"
 
 
-def shown(verdict, limit):
+def shown(verdict, task, limit):
     """Return whether a peer rejected, and at how many states if not at the usual number."""
     if verdict["accepted"] is None:
         return f"> {limit:g} s"
-    at = "" if verdict["states"] in (BORNE[0], MANY) else f" at {verdict['states']}"
+    usual = verdict["states"] >= task.borne[0]
+    at = "" if usual else f" at {verdict['states']}"
     return ("no" if verdict["accepted"] else "yes") + at
 
 
-def tables(found, limit):
-    """Yield the tables that are printed."""
-    times = Table(title=f"Microseconds a logit, {ACTIONS} actions, S states; tight: {TIGHT}")
+def tables(found, task, limit):
+    """Yield the tables that are printed of a task."""
+    about = f"{task.name}, {task.actions:,} actions, S states"
+    times = Table(title=f"Microseconds a logit: {about}; tight: {TIGHT}")
     times.add_column("", no_wrap=True)
-    for states in SIZES:
+    for states in task.sizes:
         times.add_column(f"S = {states:,}", justify="right", no_wrap=True)
     times.add_column("grows like", no_wrap=True)
     for peer, of in found.items():
-        cells = [cell_of(of["seconds"], states, limit) for states in SIZES]
+        cells = [cell_of(of["seconds"], states, task, limit) for states in task.sizes]
         times.add_row(peer, *cells, growth(of["seconds"]))
     yield times
-    bugs = Table(title=f"Bugs caught at S = {BORNE[0]} where no other S is named")
-    alarms = Table(title=f"False alarms on right gradients at S = {BORNE[0]}")
+    bugs = Table(title=f"Bugs caught at S = {task.borne[0]} where no other S is named: {about}")
+    alarms = Table(title=f"False alarms on right gradients at S = {task.borne[0]}: {about}")
     checkers = {peer: of for peer, of in found.items() if of["bugs"]}
     first = next(iter(checkers.values()))
     for table, key in ((bugs, "bugs"), (alarms, "false_alarms")):
@@ -374,44 +486,47 @@ def tables(found, limit):
         for peer, of in checkers.items():
             verdicts = list(of[key].values())
             count = sum(verdict["accepted"] is False for verdict in verdicts)
-            cells = [shown(verdict, limit) for verdict in verdicts]
+            cells = [shown(verdict, task, limit) for verdict in verdicts]
             table.add_row(peer, *cells, f"{count} of {len(verdicts)}")
         yield table
 
 
-def goals(found):
+def goals(found, task):
     """Yield how far softcheck is from the slow checkers, and from the yardstick, as measured."""
     own, yardstick = found["softcheck"]["seconds"], found[YARDSTICK]["seconds"]
-    largest = max(own)
+    largest, few = max(own), task.compared
     for peer in ("torch gradcheck", "scipy approx_derivative, 3-point", "numdifftools Gradient"):
-        compared = time_at(found[peer]["seconds"], COMPARED)
+        compared = time_at(found[peer]["seconds"], few, task)
         if compared is None:
             continue
-        slow, extrapolated = compared[0] / COMPARED, compared[1]
+        slow, extrapolated = compared[0] / few, compared[1]
         yield (
-            f"{peer} at S = {COMPARED:,}{' (extrapolated)' if extrapolated else ''}, a logit: "
-            f"{slow / (own[COMPARED] / COMPARED):.3g} times the time of softcheck there, "
+            f"{task.name}, {peer} at S = {few:,}{' (extrapolated)' if extrapolated else ''}, "
+            f"a logit: {slow / (own[few] / few):.3g} times the time of softcheck there, "
             f"{slow / (own[largest] / largest):.3g} times that of softcheck at S = {largest:,}"
         )
     shared = max(set(own) & set(yardstick))
     ratio = own[shared] / yardstick[shared]
-    yield f"softcheck at S = {shared:,}: {ratio:.3g} times the time of {YARDSTICK}"
+    yield f"{task.name}, softcheck at S = {shared:,}: {ratio:.3g} times the time of {YARDSTICK}"
 
 
 def measured(console, limit):
-    """Return all that is measured of all peers, by their names."""
+    """Return all that is measured of all peers, by task and name."""
     found = {}
-    for peer in PEERS:
-        with console.status(peer):
-            found[peer] = judged(peer, limit)
+    for name in TASKS:
+        found[name] = {}
+        for peer in PEERS:
+            with console.status(f"{name}, {peer}"):
+                found[name][peer] = judged(peer, name, limit)
     return found
 
 
 def show(console, found, limit):
     """Print the tables, and how far they are from the goals."""
-    for table in tables(found, limit):
-        console.print(table)
-    console.print(*goals(found), sep="\n", highlight=False)
+    for name, of in found.items():
+        for table in tables(of, TASKS[name], limit):
+            console.print(table)
+        console.print(*goals(of, TASKS[name]), sep="\n", highlight=False)
 
 
 def wide_console():
