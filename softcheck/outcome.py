@@ -258,6 +258,7 @@ def _action_label(case: Case, action: int | None) -> str | None:
 def _finding(case: Case, check: str, spot: Spot) -> result.Finding:
     return result.Finding(
         check=check,
+        about=spot.about,
         state=_state_label(case, spot.state),
         action=_action_label(case, spot.action),
         **msgspec.structs.asdict(_discrepancy(case, spot)),

@@ -54,9 +54,13 @@ class Discrepancy(Record, frozen=True):
 
 
 class Finding(Record, frozen=True):
-    """A discrepancy beyond its tolerance, with the labels of its state and action if it has any."""
+    """A discrepancy beyond its tolerance, with the labels of its state and action if it has any.
+
+    `about` is what was compared where a check has several: the term in `fit`, the route in `exact`.
+    """
 
     check: str
+    about: str
     location: tuple[int, ...]
     state: str | None
     action: str | None

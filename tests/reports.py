@@ -40,9 +40,10 @@ def discrepancy(location, actual, expected, tolerance=2.0e-9, ratio=None):
     )
 
 
-def finding(name, worst, state=None, action=None):
+def finding(name, worst, state=None, action=None, about=""):
     return result.Finding(
         check=name,
+        about=about,
         state=state,
         action=action,
         **{field: getattr(worst, field) for field in worst.__struct_fields__},
@@ -113,6 +114,7 @@ UNGRADED = case(
 
 WRONG = discrepancy((2, 0), 0.12345678901234568, -0.12345678901234568)
 MISSING = discrepancy((2, 3), NAN, 0.25, ratio=INF)
+FITTED = discrepancy((), 0.5, 0.2, tolerance=0.012)
 FAILED = case(
     "negative.npz",
     Status.FAILED,
@@ -136,6 +138,15 @@ FAILED = case(
             decades=(0, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1),
             reason="5 of 12 (41.7 %) differ by more than their tolerance",
         ),
+        check(
+            "fit",
+            Status.FAILED,
+            entries=2,
+            failed=1,
+            worst=FITTED,
+            reason="scale fitted 1.0000 +- 2e-04 times the declared; alpha fitted 0.500 +- 2e-03, "
+            "declared 0.2",
+        ),
     ),
     entries=10,
     masked=2,
@@ -143,6 +154,7 @@ FAILED = case(
         finding("value", discrepancy((2,), 1.5, -1.5), state="corner"),
         finding("gradient", MISSING, state="corner", action="left"),
         finding("gradient", WRONG, state="corner", action="up"),
+        finding("fit", FITTED, about="alpha"),
     ),
     diagnosis=(
         result.Diagnosis(

@@ -193,3 +193,17 @@ def test_the_process_keeps_streams_apart():
     assert run.code == 2
     assert "cliffwalking.npz: passed" in run.out
     assert run.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("output_format", ["text", "concise"])
+def test_quiet_says_why_a_case_without_findings_did_not_pass(tmp_path, output_format):
+    path = tmp_path / "nothing.npz"
+    zeros = np.zeros((20, 4))
+    np.savez(path, logits=np.zeros((20, 4)), q=zeros, alpha=0.0, grad=zeros)
+    form = f"--output-format={output_format}"
+    run = softcheck("verify", path, "-q", form)
+    assert run.code == 1
+    (line,) = run.out.splitlines()
+    assert "inconclusive" in line.lower()
+    assert str(path) in line
+    assert softcheck("verify", path, "-qq", form).out == ""

@@ -291,9 +291,9 @@ def check(moments: Moments, numbers: Mapping[str, Any]) -> Tally:
         What is one number for the whole case. What is fitted of another, or of a term, is compared
         in units of what was declared.
     """
-    said = []
-    rows = []
-    for name, _, found in fitted(moments):
+    said, rows = [], []
+    factors = fitted(moments)
+    for name, _, found in factors:
         declared = float(numbers.get(name, 1.0))
         if found is None:
             said.append(f"{name} cannot be told from this data")
@@ -312,7 +312,7 @@ def check(moments: Moments, numbers: Mapping[str, Any]) -> Tally:
     tally = compare(
         actual, expected, tolerances, seen, Buffers(), entries=len(rows), start=0, limit=len(rows)
     )
-    tally.relocate(lambda spot: spot._replace(state=None, about=said[spot.state or 0]))
+    tally.relocate(lambda spot: spot._replace(state=None, about=factors[spot.state or 0].name))
     tally.summary = "; ".join(said)
     if moments.signed:
         tally.live = max(1, tally.live)

@@ -86,6 +86,8 @@ def _case(case: Case, verbosity: int) -> Iterator[str]:
     for found in case.findings:
         yield f"{title}: {finding(case, found)}"
     if verbosity < 0:
+        if case.status not in (Status.PASSED, Status.ERROR) and not case.findings:
+            yield f"{title}: {case.status.value}: {grounds(case)}"
         return
     for check in case.checks:
         if check.status is not Status.PASSED or verbosity > 0:

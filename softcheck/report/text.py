@@ -21,6 +21,7 @@ from softcheck.report.words import (
     dumped,
     finding_row,
     flag,
+    grounds,
     index,
     judged,
     loss_lines,
@@ -140,6 +141,8 @@ def _case(console: Console, case: Case, verbosity: int, spelling: Spelling) -> N
             print_line(console, name(case.name))
             _found(console, case, spelling)
             _findings(console, case)
+        elif case.status not in (Status.PASSED, Status.ERROR):
+            print_line(console, _verdict(case.status), f"  {name(case.name)}: {grounds(case)}")
         return
     print_line(console, _verdict(case.status), f"  {name(case.name)}{reserved(case)}")
     _found(console, case, spelling)

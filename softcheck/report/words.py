@@ -203,9 +203,9 @@ def index(location: Sequence[int]) -> str:
 
 
 def place(finding: Finding) -> str:
-    """Return the index of a finding, and its labels."""
+    """Return the index of a finding and its labels, or what it is about."""
     labels = [name(label) for label in (finding.state, finding.action) if label is not None]
-    spelled = index(finding.location)
+    spelled = index(finding.location) or name(finding.about)
     return f"{spelled} ({', '.join(labels)})" if labels else spelled
 
 
@@ -310,8 +310,9 @@ def numbers_of(case: Case) -> str:
 def finding(case: Case, found: Finding) -> str:
     """Return a finding of a case on one line."""
     actual, expected = found_and_expected(case, found)
+    at = place(found) if found.location else f" {place(found)}".rstrip()
     return (
-        f"{found.check}{place(found)}: found {actual}, expected {expected}, error "
+        f"{found.check}{at}: found {actual}, expected {expected}, error "
         f"{size(found.abs_error)}, tolerance {size(found.tolerance)}, ratio {size(found.ratio)}"
     )
 
