@@ -1,26 +1,37 @@
 """The library face: verify arrays, and assert in anyone's test suite that a gradient is right."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
+from inspect import getdoc
 from types import MappingProxyType
-from typing import Any, Unpack
-
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING, Any, Unpack
 
 from softcheck import result
-from softcheck.errors import SoftcheckError, UsageError
+from softcheck.errors import SoftcheckError, UsageError, did_you_mean
 from softcheck.gradient.definition import Loss
 from softcheck.report import FORMATS, Style
 from softcheck.report.assertion import render
 from softcheck.result import Status
-from softcheck.settings import Choices, General, OutputFormat, Reduction, Settings, settings_of
+from softcheck.settings import (
+    Choices,
+    General,
+    OutputFormat,
+    Reduction,
+    Settings,
+    settings_of,
+    spelled,
+)
 from softcheck.tables import origin
 from softcheck.tables.arrays import by_name
 from softcheck.tables.case import case_from_arrays
 from softcheck.tables.declared import Declared
 from softcheck.tables.roles import Arrays
 from softcheck.verification import summarise, verify_case
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike  # quoted below, for help() would write it out
 
 __unittest = True  # unittest leaves out of its tracebacks the frames of modules that say so
 
@@ -68,13 +79,47 @@ class Report(result.Report, frozen=True):
         return framed(self.render("html"))
 
 
+def _described(function: Callable[..., Any]) -> None:
+    """Add to the help of a call what `Options` takes, from where that is said."""
+    arrays, own = (
+        (getdoc(owner) or "").partition("Attributes\n----------\n")[2]
+        for owner in (Arrays, Options)
+    )
+    settings = [
+        f"{name} : {setting.expected}\n    {setting.option.help}; by default "
+        f"{setting.option.default or spelled(setting.default)}."
+        for name, setting in settings_of(Settings).items()
+    ]
+    others = "Other Parameters\n----------------"
+    function.__doc__ = "\n".join((getdoc(function) or "", "", others, arrays, own, *settings))
+
+
+_FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+
+
+@contextmanager
+def _speaking_of_arguments() -> Iterator[None]:
+    """Have errors name arguments where they name options of the command line."""
+
+    def spelling(flag: re.Match[str]) -> str:
+        argument = flag[1].replace("-", "_")
+        return argument if argument in _ARGUMENTS else flag[0]
+
+    try:
+        yield
+    except SoftcheckError as error:
+        parts = (error.where, error.found, error.expected, error.hint)
+        where, _, expected, hint = (_FLAG.sub(spelling, part) for part in parts)
+        raise type(error)(where, error.found, expected, hint) from error.__cause__
+
+
 def verify(
     *,
-    logits: ArrayLike,
-    q: ArrayLike | tuple[ArrayLike, ...] | None = None,
-    alpha: ArrayLike | None = None,
-    grad: ArrayLike | None = None,
-    **options: Unpack[Options],
+    logits: "ArrayLike",
+    q: "ArrayLike | tuple[ArrayLike, ...] | None" = None,
+    alpha: "ArrayLike | None" = None,
+    grad: "ArrayLike | None" = None,
+    **options: "Unpack[Options]",
 ) -> Report:
     """Verify Eq. (6), or another loss, and a gradient if given, on arrays in memory.
 
@@ -92,8 +137,8 @@ def verify(
     grad : array_like, optional
         dL/dlogits as computed elsewhere. Its dtype says how exactly it has to be right.
     **options
-        See `Options`: among them `loss`, the loss that is verified where it is not that of Eq. (6),
-        and its arrays, in place of `q` and `alpha` where it has none.
+        Among them `loss`, the loss that is verified where it is not that of Eq. (6), and its
+        arrays, in place of `q` and `alpha` where it has none; and the settings.
 
     Returns
     -------
@@ -110,18 +155,31 @@ def verify(
     --------
     >>> verify(loss="cross-entropy", logits=logits, labels=labels, grad=grad, reduction="mean")
     """
-    given: dict[str, Any] = {**options}
-    settings = Settings(**{name: given.pop(name) for name in _SETTINGS & given.keys()})
-    axis = given.pop("action_axis", -1)
-    said = declared(loss_of(text_of("loss", given)), settings.reduction)
-    dumped_by = text_of(origin.KEY, given)
-    arrays = by_name(q, logits=logits, alpha=alpha, grad=grad, **given)
-    case = case_from_arrays(arrays, action_axis=axis, declared=said, dumped_by=dumped_by)
-    made = summarise([verify_case(case, settings, pictures=True)])
+    with _speaking_of_arguments():
+        given: dict[str, Any] = {**options}
+        settings = Settings(**{name: given.pop(name) for name in _SETTINGS & given.keys()})
+        axis = given.pop("action_axis", -1)
+        said = declared(loss_of(text_of("loss", given)), settings.reduction)
+        dumped_by = text_of(origin.KEY, given)
+        _refuse_texts(given)
+        arrays = by_name(q, logits=logits, alpha=alpha, grad=grad, **given)
+        case = case_from_arrays(arrays, action_axis=axis, declared=said, dumped_by=dumped_by)
+        made = summarise([verify_case(case, settings, pictures=True)])
     return Report(**{name: getattr(made, name) for name in made.__struct_fields__})
 
 
+_described(verify)
+
 _SETTINGS = Settings.__dataclass_fields__.keys()
+_ARGUMENTS = _SETTINGS | Options.__annotations__.keys() | {"q", "logits", "alpha", "grad"}
+
+
+def _refuse_texts(arrays: Mapping[str, Any]) -> None:
+    """Refuse a text where an array belongs: it may be a setting whose name is misspelled."""
+    for name, given in arrays.items():
+        if isinstance(given, str):
+            hint = did_you_mean(name, _ARGUMENTS, "Give the numbers themselves.")
+            raise UsageError(name, "a text", "an array", hint)
 
 
 def text_of(name: str, arrays: dict[str, Any]) -> str | None:
@@ -198,11 +256,11 @@ def loss_of_case(text: str) -> Loss:
 
 def assert_gradient(
     *,
-    logits: ArrayLike,
-    grad: ArrayLike,
-    q: ArrayLike | tuple[ArrayLike, ...] | None = None,
-    alpha: ArrayLike | None = None,
-    **options: Unpack[Options],
+    logits: "ArrayLike",
+    grad: "ArrayLike",
+    q: "ArrayLike | tuple[ArrayLike, ...] | None" = None,
+    alpha: "ArrayLike | None" = None,
+    **options: "Unpack[Options]",
 ) -> None:
     """Raise AssertionError, with what is wrong as its message, unless `grad` is right.
 

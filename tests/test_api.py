@@ -1,5 +1,7 @@
 """The library: arrays of every kind in, the same numbers in a file, and a message worth reading."""
 
+import pydoc
+import re
 import subprocess
 import sys
 import threading
@@ -418,7 +420,7 @@ def test_a_gradient_can_be_required():
 def test_an_argument_that_is_none_is_refused_by_its_name(argument, value, said):
     with pytest.raises(UsageError) as error:
         softcheck.verify(q=Q, logits=LOGITS, alpha=ALPHA, grad=GRAD, **{argument: value})
-    assert str(error.value).removeprefix("--action-axis: ").startswith(said)
+    assert str(error.value).removeprefix("action_axis: ").startswith(said)
 
 
 def test_a_report_has_the_forms_of_the_program_and_speaks_of_arguments():
@@ -483,3 +485,33 @@ def test_every_public_name_is_there_and_stays_itself():
     assert callable(softcheck.capture)
     with pytest.raises(AttributeError, match="'captur'"):
         softcheck.captur  # noqa: B018  reading it is the test
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (
+            {"reducton": "mean"},
+            "found a text, expected an array. Did you mean 'reduction'",
+        ),
+        ({"action_axis": 5}, "action_axis: found 5, expected an axis of q"),
+        (
+            {"require_gradient": True, "grad": None},
+            "require_gradient. Dump it too, or give grad",
+        ),
+        ({"reduction": "weighted-mean"}, "reduction: found weighted-mean, but no weights"),
+        ({"q": Q * np.nan}, "Mask the action (mask) or fix the dump"),
+    ],
+)
+def test_errors_of_a_call_speak_of_its_arguments(changed, says):
+    with pytest.raises(softcheck.SoftcheckError) as caught:
+        softcheck.verify(**{"q": Q, "logits": LOGITS, "grad": GRAD, "alpha": ALPHA, **changed})
+    assert says in str(caught.value)
+    assert "--" not in str(caught.value)
+
+
+def test_help_tells_every_argument():
+    said = pydoc.render_doc(softcheck.verify, renderer=pydoc.plaintext)
+    assert "q: 'ArrayLike | tuple[ArrayLike, ...] | None' = None" in said
+    for name in softcheck.api.Options.__annotations__:
+        assert re.search(rf"(?m)^ +(\w+, )*{name}(, \w+)* : ", said), name

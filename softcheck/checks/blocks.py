@@ -40,7 +40,7 @@ def _weight_sum(case: Case) -> float:
             "--reduction",
             "weighted-mean, but no weights",
             "a weight for each state",
-            "Add the array weights or give --weights; if there are none, it is the mean.",
+            "Give the array weights; if there are none, it is the mean.",
         )
     total = ExactSum()
     for block in weights.blocks(BLOCK_ENTRIES, None):
@@ -49,7 +49,7 @@ def _weight_sum(case: Case) -> float:
         raise InputError(
             weights.where,
             f"weights whose sum is {float(total)}",
-            "a sum to divide by, as --reduction weighted-mean does",
+            "a sum to divide by, as the reduction weighted-mean does",
             "Check how the weights were dumped.",
         )
     return float(total)
