@@ -252,7 +252,7 @@ def test_a_failure_says_what_kind_it_is_and_what_is_known_of_it():
 
 def test_two_cases_of_one_name_stay_two_suites():
     suites = junit(reports.report(reports.PASSED, reports.PASSED, reports.FAILED))
-    assert [len(suite) for suite in suites] == [4, 4, 3]
+    assert [len(suite) for suite in suites] == [4, 4, 4]
 
 
 def test_a_step_is_a_test_case():
@@ -314,7 +314,7 @@ def test_an_annotation_names_the_file_the_checks_and_the_mistake():
     assert properties == {
         "file": "agents/train.py",
         "line": "42",
-        "title": "softcheck: value, gradient failed: negative.npz",
+        "title": "softcheck: value, gradient, fit failed: negative.npz",
     }
     said = data.splitlines()
     assert said[0].startswith("value is the first wrong quantity")

@@ -134,7 +134,7 @@ def test_json_keys_are_the_documented_ones():
     worst = {"location", "actual", "expected", "abs_error", "tolerance", "ratio"}
     assert set(case["checks"][1]["worst"]) == worst
     assert set(case["checks"][0]["resolution"]) == {"median", "worst"}
-    assert set(case["findings"][0]) == {"check", "state", "action"} | worst
+    assert set(case["findings"][0]) == {"check", "about", "state", "action"} | worst
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from softcheck.diagnosis.hypothesis import (
     Prediction,
     weigh,
 )
-from softcheck.diagnosis.labels import Relabelled, relabellings
+from softcheck.diagnosis.labels import Relabelled, Relabelling, relabellings
 from softcheck.diagnosis.mistakes import moves
 from softcheck.diagnosis.mistakes.generated import TERM_SCALED
 from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES
@@ -78,7 +78,7 @@ class Formulas:
                 value, tolerance = self.moved(guess.move)
                 value, tolerance = guess.factor * value, abs(guess.factor) * tolerance
             elif guess.labels is not None:
-                value, tolerance = self.relabelled.gradient(guess.labels)
+                value, tolerance = self.relabelled.gradient(guess.labels, guess.factor)
             for slope, times in guess.parts if guess.is_plain or guess.coarse else ():
                 e = self._on(slope, times, guess.coarse, even=guess.even)
                 found = sides(e, "gradient")
@@ -178,8 +178,7 @@ def _suspects(on: Formulas, wrongs: Sequence[Wrong], across: Move | None) -> Ite
         if across is not None and view.shared.whole and SOFTMAX_OVER_STATES.needs.met(view):
             yield from _moved(on, SOFTMAX_OVER_STATES.code, across, named)
         for labels in relabellings(on.case, view):
-            cost = FREE if labels.is_read else NAMED
-            yield Guess(((None, 1.0),), (labels.code,), cost, labels=labels)
+            yield from _relabelled(on, labels, named)
         for wrong in wrongs:
             if wrong.code not in of_scales:
                 yield from _at_scales(on, wrong, named)
@@ -213,6 +212,16 @@ def _moved(on: Formulas, code: str, move: Move, named: Sequence[Number]) -> Iter
     for scale, codes in _near(on.view, on.moved(move)[0], named):
         names = (code, *codes)
         yield Guess(((None, scale),), names, move.cost + NAMED * len(codes), move=move)
+
+
+def _relabelled(on: Formulas, labels: Relabelling, named: Sequence[Number]) -> Iterator[Guess]:
+    """Yield the gradient of other numbers of actions, at such scales if they are not read off."""
+    if labels.is_read:
+        yield Guess(((None, 1.0),), (labels.code,), FREE, labels=labels)
+        return
+    for scale, codes in _near(on.view, on.relabelled.gradient(labels, 1.0)[0], named):
+        names = (labels.code, *codes)
+        yield Guess(((None, scale),), names, NAMED * len(names), labels=labels)
 
 
 def _in_part(view: View, guess: Guess) -> Iterator[Guess]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from softcheck.checks.dumps import sides
 from softcheck.checks.evaluation import Evaluation
-from softcheck.diagnosis.mistakes.order import OTHER_LABELS, SHIFTED_LABELS
+from softcheck.diagnosis.mistakes.order import LABELS_OFF_BY_ONE, OTHER_LABELS, SHIFTED_LABELS
 from softcheck.diagnosis.states import evaluated
 from softcheck.diagnosis.view import Numbers, Rows, View
 from softcheck.gradient.definition import Kind
@@ -54,7 +54,9 @@ class Relabelling:
     @property
     def code(self) -> str:
         """The code of the mistake."""
-        return (OTHER_LABELS if self.is_read else SHIFTED_LABELS).code
+        if self.is_read:
+            return OTHER_LABELS.code
+        return (LABELS_OFF_BY_ONE if self.axis is None else SHIFTED_LABELS).code
 
     def bits(self, view: View) -> float:
         """Return how many bits are read off the gradient."""
@@ -80,7 +82,7 @@ def relabellings(case: Case, view: View) -> Iterator[Relabelling]:
                         said += ", and so are the weights"
                         yield Relabelling(name, said, axis, shift, weights=True)
         for offset, how in ((1, "more"), (-1, "less")):
-            yield Relabelling(name, f"each of {name} is 1 {how}", offset=offset)
+            yield Relabelling(name, f"{name} are each 1 {how} than given", offset=offset)
         yield Relabelling(name, f"{name} are others than those given, read off the gradient")
 
 
@@ -106,17 +108,17 @@ class Relabelled:
     def __init__(self, case: Case, settings: Settings, view: View) -> None:
         self.case, self.settings, self.view = case, settings, view
 
-    def gradient(self, it: Relabelling) -> tuple[Entries, Entries]:
-        """Return the right gradient of other numbers, and its tolerance.
+    def gradient(self, it: Relabelling, times: float) -> tuple[Entries, Entries]:
+        """Return the right gradient of other numbers at some scale, and its tolerance.
 
         Of a state whose number is not known it is that of the action which comes nearest to the
         dumped one, or 0 where that is 0 throughout.
         """
         found = self._moved(it)
-        actions = np.where(found.known, found.actions, self._nearest(it, found))
+        actions = np.where(found.known, found.actions, self._nearest(it, found, times))
         expected, tolerance = sides(self._with(it, found, actions), "gradient")[1:3]
         left_out = ~found.known & ~self.view.grad.any(axis=0)
-        return np.where(left_out, 0.0, expected), tolerance
+        return np.where(left_out, 0.0, times * expected), abs(times) * tolerance
 
     def _moved(self, it: Relabelling) -> _Numbers:
         view = self.view
@@ -144,14 +146,14 @@ class Relabelled:
         legal = np.take_along_axis(view.legal, actions[np.newaxis], axis=0)[0] > 0
         return _Numbers(np.where(legal, actions, given), known & legal, weights)
 
-    def _nearest(self, it: Relabelling, found: _Numbers) -> Numbers:
+    def _nearest(self, it: Relabelling, found: _Numbers, times: float) -> Numbers:
         """Return the action of each state whose gradient is nearest to the dumped one."""
         view = self.view
         grad = np.where(np.isfinite(view.grad), view.grad, 0.0)
 
         def away(actions: Numbers) -> Entries:
             e = self._with(it, found, actions)
-            difference: Entries = np.abs(grad - e.gradient * e.factor)
+            difference: Entries = np.abs(grad - times * e.gradient * e.factor)
             return np.where(np.isfinite(difference), difference, np.inf)
 
         best = found.actions

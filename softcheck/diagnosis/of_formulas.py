@@ -235,7 +235,7 @@ def _unexplained(
     by_term = ", ".join(map(str, found))
     grounds = (
         f"{profile.failed} of {profile.entries} entries are wrong, in {profile.states} of "
-        f"{case.states} states; nearest is {by_term}, which leaves {100 * left:.2g} % of the "
+        f"{case.states} states; nearest is {by_term}, which leaves {100 * left:.3g} % of the "
         f"gradient's size{_OF_VALUE[anchor]}"
     )
     evidence = say.where(case, profile) | {

@@ -311,7 +311,7 @@ def unexplained(case: Case, view: View, profile: Profile) -> Diagnosis:
     off, curve = _misfit(view, 1.0, 1.0), _curve(view)
     said = [
         f"Nearest is scale {x:.4g} of the declared, alpha "
-        f"{'unknown' if alpha is None else format(alpha, '.4g')}, {100 * misfit:.2g} % of the "
+        f"{'unknown' if alpha is None else format(alpha, '.4g')}, {100 * misfit:.3g} % of the "
         "gradient's size left over",
         f"{profile.sums_wrong} of {case.states} states do not sum to 0",
     ]

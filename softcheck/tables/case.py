@@ -195,14 +195,14 @@ class Case:
         return tuple(role for role in self.tables if self.roles[role].kind is Kind.INDEX)
 
     def _actions(self, role: str, arrays: Mapping[str, Rows], start: int) -> Rows:
-        """Return the numbers of legal actions; of a state whose weight is 0, that of any one."""
+        """Return the numbers of legal actions; for what is none, where a weight is 0, any one."""
         given = arrays[role]
         numbers = given.astype(np.float64)
         with np.errstate(invalid="ignore"):
             right = self.roles[role].domain.includes(numbers) & (numbers < self.actions)
         kept = arrays["weights"] != 0 if "weights" in arrays else np.full(numbers.shape, True)
         self._refuse_action(role, start, given, kept & ~right)
-        actions = np.where(kept, numbers, 0).astype(np.intp)
+        actions = np.where(right, numbers, 0).astype(np.intp)
         masked = ~_legal(arrays, (np.arange(len(actions)), actions))
         if (wrong := kept & masked).any():
             row = int(np.argmax(wrong))

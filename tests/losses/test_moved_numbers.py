@@ -77,8 +77,13 @@ def _clipped(grad):
         ),
         (
             lambda: _gradient(_mean, labels=lambda j: (j + 1) % ACTIONS),
-            "shifted-labels",
-            "each of labels is 1 more",
+            "labels-off-by-one",
+            "labels are each 1 more than given",
+        ),
+        (
+            lambda: _gradient(lambda each: each.sum().backward(), labels=lambda j: j.roll(1)),
+            "shifted-labels+summed-over-states",
+            "the state before and the sum",
         ),
         (
             lambda: _gradient(_mean, labels=lambda j: j[ROWS]),
@@ -161,3 +166,22 @@ def test_the_mean_over_tokens_is_right():
     case = x.verified(x.each().sum() / x.kept.sum())
     assert case.status is softcheck.Status.PASSED
     assert not case.diagnosis
+
+
+@pytest.mark.parametrize("loss", ["reinforce", "sac"])
+def test_a_mask_that_is_forgotten_is_named(loss):
+    """Of a state that weighs nothing its own action counts, where it has one."""
+    logits, actions = _numbers()
+    mask, of_all = KEPT.float(), torch.linspace(-2, 3, STATES * ACTIONS).reshape(STATES, ACTIONS)
+    given = {"q": of_all, "alpha": 0.2}
+    logits.requires_grad_()
+    log_pi = logits.log_softmax(-1)
+    each = (log_pi.exp() * (0.2 * log_pi - of_all)).sum(-1)
+    if loss == "reinforce":
+        given = {"actions": actions, "advantages": of_all[:, 0]}
+        each = -of_all[:, 0] * log_pi.gather(-1, actions[:, None])[:, 0]
+    each.mean().backward()
+    arrays = {"logits": logits, "grad": logits.grad, "weights": mask, **given}
+    (case,) = softcheck.verify(loss=loss, reduction="weighted-mean", **arrays).cases
+    assert case.diagnosis[0].code == "weights-ignored+mean-over-states"
+    assert not any("broadcast" in one.code for one in case.diagnosis)

@@ -131,14 +131,27 @@ SHIFTED_LABELS = Mistake(
     phrase="the labels, or actions, are those of other states",
     what=(
         "The gradient is right for the labels of the state before or behind: the shift between a "
-        "token and its next one was forgotten, or made twice. Or every label is one more or less: "
-        "they count from 1. At the edge, where the label is not in the data, it was read off the "
-        "gradient."
+        "token and its next one was forgotten, or made twice. At the edge, where the label is not "
+        "in the data, it was read off the gradient."
     ),
-    wrong="G_i = T_i with the label of i - 1 or i + 1, or with j_i + 1 or j_i - 1",
+    wrong="G_i = T_i with the label of i - 1 or i + 1",
     right="G_i = T_i with the label j_i",
     wrong_line="loss = F.cross_entropy(logits.flatten(0, 1), tokens.flatten())",
     right_line="loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())",
+    planted=None,
+)
+
+LABELS_OFF_BY_ONE = Mistake(
+    code="labels-off-by-one",
+    phrase="the labels, or actions, count from another number",
+    what=(
+        "The gradient is right for labels that are each one more, or one less: in one of the two "
+        "dumps they count from 1. A label beyond the last action was read off the gradient."
+    ),
+    wrong="G_i = T_i with the label j_i + 1 or j_i - 1",
+    right="G_i = T_i with the label j_i",
+    wrong_line="loss = F.cross_entropy(logits, labels)  # they count from 1",
+    right_line="loss = F.cross_entropy(logits, labels - 1)",
     planted=None,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isclose
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
@@ -24,6 +25,11 @@ def _alike(view: View, weight: float = 1.0) -> Parts:
     return right(view)._replace(factor=factor)
 
 
+def _is_told(view: View) -> bool:
+    """Whether the mean weight is another than that of states that all weigh the same."""
+    return WEIGHTS.met(view) and not isclose(view.shared.weight_sum * view.shared.reduction, 1.0)
+
+
 BROADCAST_WEIGHTS = Mistake(
     code="broadcast-weights",
     phrase="weights [B, 1] were broadcast against losses [B]",
@@ -33,7 +39,7 @@ BROADCAST_WEIGHTS = Mistake(
     wrong_line="loss = (weights[:, None] * loss).mean()  # loss has shape [B]",
     right_line="loss = (weights * loss).mean()",
     seen="tf2rl, torchrl#1243, tianshou#40",
-    needs=WEIGHTS,
+    needs=Need("it needs weights that are not divided by their sum", _is_told),
     formulas=(Formula(lambda view: _alike(view, view.shared.weight_sum / view.shared.states)),),
 )
 
