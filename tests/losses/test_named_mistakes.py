@@ -291,7 +291,7 @@ def test_a_right_value_of_the_loss_says_that_it_is_the_backward_pass():
 
 
 def test_a_wrong_value_of_the_loss_says_that_it_is_another_loss():
-    first, found = _case(lambda x, j: _cross_entropy(x, j, z=0.0), loss=_values(z=0.0)).diagnosis
+    found, first = _case(lambda x, j: _cross_entropy(x, j, z=0.0), loss=_values(z=0.0)).diagnosis
     assert first.code == "first-wrong"
     assert found.code == "term-missing"
     assert found.evidence["loss_is_right"] is False

@@ -155,9 +155,8 @@ def _parts(case: Case, detail: _Detail, loss: Node = None) -> Iterator[Node]:
 
 
 def _leading(case: Case) -> Sequence[Diagnosis]:
-    """Return the diagnoses up to the first that says what to do, or the first."""
-    told = next((at for at, each in enumerate(case.diagnosis) if each.remedies), 0)
-    return case.diagnosis[: told + 1]
+    """Return the best explanation, and what says where to look."""
+    return [each for at, each in enumerate(case.diagnosis) if at == 0 or not each.remedies]
 
 
 def _found(diagnosis: Diagnosis) -> Node:
@@ -254,7 +253,7 @@ def _folded(case: Case, most: int) -> Iterator[Node]:
         page.table([*FINDING_COLUMNS], (finding_row(case, each) for each in findings), numbers=5),
         page.left_out(len(case.findings) - len(findings), "findings"),
     )
-    others = case.diagnosis[len(_leading(case)) :][:_EXPLAINED]
+    others = [each for each in case.diagnosis[1:] if each.remedies][:_EXPLAINED]
     yield page.folded("Other explanations", *(h.p[explained(each)] for each in others))
     yield page.folded("Notes", *(h.p[noted(note)] for note in case.notes[:most]))
     yield page.folded("Inputs", page.table(
