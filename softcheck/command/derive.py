@@ -8,7 +8,7 @@ import typer
 
 from softcheck.command.funnel import ending
 from softcheck.command.options import Reporting, named, path, takes
-from softcheck.command.output import say
+from softcheck.command.output import keep, say
 from softcheck.errors import InputError, NothingToCheckError, UsageError, printable
 from softcheck.settings import Document, General, Setting, Settings, settings_of
 
@@ -165,7 +165,9 @@ def derive(
         found = f"{len(chosen)} documents"
         raise UsageError("--lines", found, "one, whose lines they are", "Name it.")
     givens = invocation.value("givens")
-    reports = invocation.reports(filter(None, (*chosen, on, givens)), "derive_report")
+    read = [*filter(None, (*chosen, on, givens))]
+    keep(read)
+    reports = invocation.reports(read, "derive_report")
     case = None if on is None else invocation.case(on)
     asked = _Asked(
         givens=None if givens is None else load(givens),

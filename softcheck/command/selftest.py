@@ -6,7 +6,7 @@ import typer
 
 from softcheck.command.funnel import ending
 from softcheck.command.options import Invocation, path, takes
-from softcheck.command.output import write
+from softcheck.command.output import keep, write
 from softcheck.errors import UsageError
 from softcheck.result import Status
 from softcheck.settings import Settings, settings_of
@@ -65,6 +65,7 @@ def selftest(
         loss = chosen.loss or usual
         found = list(outcomes(loss, chosen.settings, compared))
     else:
+        keep([case])
         chosen = invocation.case(case)
         given = chosen.open()
         loss = given.loss

@@ -8,7 +8,7 @@ import typer
 
 from softcheck.command.funnel import ending
 from softcheck.command.options import Reporting, path, takes
-from softcheck.command.output import colored, say, write
+from softcheck.command.output import colored, keep, say, write
 from softcheck.errors import UsageError
 from softcheck.settings import General, Settings, settings_of
 from softcheck.tables.inputs import Inputs
@@ -74,7 +74,9 @@ def verify(
     from softcheck.engines import running
     from softcheck.verification import report
 
-    reports = invocation.reports(place for case in chosen for place in case.places)
+    places = [place for case in chosen for place in case.places]
+    keep(places)
+    reports = invocation.reports(places)
     engine = running(*map(invocation.value, ("engine", "scheduler", "threads")))
     with engine as started, progress_bar(colored(invocation.color, sys.stderr)) as progress:
         runs = [run for case in chosen for run in case.runs()]
