@@ -98,8 +98,8 @@ def derive(
         list[str] | None,
         path(
             "FILE",
-            "LaTeX, also inside of Markdown or plain text; by default the documents of the "
-            "configuration file, or else the derivation of Eq. (6) that comes with softcheck",
+            "LaTeX, also inside of Markdown or plain text [those configured, or the derivation of "
+            "Eq. (6)]",
         ),
     ] = None,
     lines: Annotated[
@@ -129,9 +129,8 @@ def derive(
     loss: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE|FORMULA",
-            help="Say what a loss is: its gradient, the proof, the arrays to dump; a shipped one, "
-            "FILE[::SYMBOL], or a formula",
+            metavar="LOSS",
+            help="Say what a loss is: gradient, proof, arrays to dump",
             rich_help_panel="Run",
         ),
     ] = None,
