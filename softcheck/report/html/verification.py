@@ -55,9 +55,11 @@ _PICTURED = 40
 _EXPLAINED = 3
 """Explanations beside the first."""
 
+_INPUTS = 20
+
 
 class _Detail(NamedTuple):
-    """How much of a case is shown: dots of a picture, if it has any; findings, notes or inputs."""
+    """How much of a case is shown: dots of a picture, if it has any; findings or notes."""
 
     dots: int
     listed: int
@@ -255,10 +257,18 @@ def _folded(case: Case, most: int) -> Iterator[Node]:
     )
     others = [each for each in case.diagnosis[1:] if each.remedies][:_EXPLAINED]
     yield page.folded("Other explanations", *(h.p[explained(each)] for each in others))
-    yield page.folded("Notes", *(h.p[noted(note)] for note in case.notes[:most]))
-    yield page.folded("Inputs", page.table(
-        ("role", "from", "dtype", "shape", "SHA-256"), map(_input, case.inputs[:most])
-    ))  # fmt: skip
+    yield page.folded(
+        "Notes",
+        *(h.p[noted(note)] for note in case.notes[:most]),
+        page.left_out(max(0, len(case.notes) - most), "notes"),
+    )
+    yield page.folded(
+        "Inputs",
+        page.table(
+            ("role", "from", "dtype", "shape", "SHA-256"), map(_input, case.inputs[:_INPUTS])
+        ),
+        page.left_out(max(0, len(case.inputs) - _INPUTS), "inputs"),
+    )
     yield page.folded("Settings", page.facts(
         (key, h.code[sentence(str(value))]) for key, value in case.settings.items()
     ))  # fmt: skip
