@@ -61,6 +61,7 @@ from softcheck.losses.trees import (
     negated,
     product,
     quotient,
+    summands,
     summed,
     tidy,
     total,
@@ -195,7 +196,7 @@ class _Maker:
         found = turned(printed, made.policy)
         self.turned = [each._replace(loss=cases.split(each.loss)) for each in found]
         self.unused = {x: cases.split(_with(printed, x, ZERO)) for x in self.options}
-        self.twice = cases.split(_elsewhere(printed, made.policy, made.policy.at))
+        self.twice = {said: cases.split(loss) for said, loss in _twice(printed, made.policy)}
         self.made = made = made.among(cases)
         self.policy = made.policy
         self.action = made.action
@@ -436,7 +437,8 @@ class _Maker:
             ("diagonal-jacobian", f"{diagonal}, by log π", product((everything, less(ONE, pi)))),
         ):
             yield _Draft(code, said, partial(_itself, total((weight, shifted))))
-        yield self._of_loss("double-softmax", "probabilities are taken for logits", self.twice)
+        for said, loss in self.twice.items():
+            yield self._of_loss("double-softmax", said, loss)
         if policy.temperature is not None:
             yield from self._of_temperature(Sym(policy.temperature))
 
@@ -469,8 +471,26 @@ class _Maker:
             yield self._of_loss(code, said, _elsewhere(loss, self.policy, undivided))
 
 
-def _elsewhere(loss: Expr, policy: Policy, logits: Callable[[str], Expr]) -> Expr:
-    """Return a loss at other logits, given by action, in terms of those that are divided."""
+def _twice(loss: Expr, policy: Policy) -> Iterator[tuple[str, Expr]]:
+    """Yield a loss that takes probabilities for logits: everywhere, in the policy, in a term."""
+    said, terms = "probabilities are taken for logits", summands(loss)
+    yield said, _elsewhere(loss, policy, policy.at)
+    if depends(loss, frozenset({policy.logits})):
+        yield f"{said} of the policy", _elsewhere(loss, policy, policy.at, everywhere=False)
+    moving = [place for place, term in enumerate(terms) if depends(term, frozenset({policy.name}))]
+    for place in moving if len(moving) > 1 else ():
+        there = _elsewhere(terms[place], policy, policy.at, everywhere=False)
+        other = total((*terms[:place], there, *terms[place + 1 :]))
+        yield f"{said} in {_text(terms[place])}", other
+
+
+def _elsewhere(
+    loss: Expr, policy: Policy, logits: Callable[[str], Expr], *, everywhere: bool = True
+) -> Expr:
+    """Return a loss at other logits, given by action, in terms of those that are divided.
+
+    Where that is not so everywhere it is of the policy alone.
+    """
 
     def normaliser() -> Expr:
         bound = fresh()
@@ -482,7 +502,7 @@ def _elsewhere(loss: Expr, policy: Policy, logits: Callable[[str], Expr]) -> Exp
                 return less(logits(index), normaliser())
             case Sym(policy.name, (index,)):
                 return Exp(less(logits(index), normaliser()))
-            case Sym(policy.variable, (index,)):
+            case Sym(policy.variable, (index,)) if everywhere:
                 return logits(index)
         return None
 

@@ -62,6 +62,8 @@ class Mistake:
         What the loss is multiplied by, from the temperature.
     by_hand : callable or None
         The program itself, of log pi and the arrays, the logits among them.
+    beside : Mistake or None
+        What is wrong with a second program, that is added.
     """
 
     codes: set
@@ -72,6 +74,7 @@ class Mistake:
     divided: Callable = _divided
     times: Callable = lambda _: 1.0
     by_hand: Callable | None = None
+    beside: "Mistake | None" = None
 
 
 RIGHT = Mistake(set(), "nothing")
@@ -137,7 +140,8 @@ class Data:
             {symbol: x[name] for symbol, name in self.indices.items()},
             self.policy.name, self.policy.logits, None, mistake.changed, mistake.log_softmax,
         )  # fmt: skip
-        return mistake.times(tau) * formula(self.tree)
+        value = mistake.times(tau) * formula(self.tree)
+        return value if mistake.beside is None else value + self.loss(logits, mistake.beside)
 
     def of(self, slope):
         """Return the gradient that a program of softcheck's says, in float64."""
@@ -386,7 +390,19 @@ def _of_backward(data):
     def twice(logits, tau):
         return torch.softmax(logits / tau, -1)
 
-    yield Mistake({"double-softmax"}, "a softmax of a softmax", divided=twice)
+    codes = {"double-softmax"}
+    yield Mistake(codes, "a softmax of a softmax", divided=twice)
+
+    def of_policy(x, axis):
+        return torch.log_softmax(torch.softmax(x, axis), axis)
+
+    yield Mistake(codes, "a softmax of a softmax for the policy", log_softmax=of_policy)
+    places = range(len(data.tree.terms) if isinstance(data.tree, Add) else 0)
+    for place in places:
+        others = {(other,): _times(0.0) for other in places if other != place}
+        there = Mistake(set(), "", others, log_softmax=of_policy)
+        without = {(place,): _times(0.0)}
+        yield Mistake(codes, f"a softmax of a softmax at {place}", without, beside=there)
 
 
 def _of_temperature(name):
