@@ -14,6 +14,7 @@ from scipy.special import log_softmax
 
 from softcheck.api import verify
 from softcheck.checks import compiled, every, fused
+from softcheck.result import Status
 
 CASE = {"q": [[1.0, 2.0, 0.5]], "logits": [[0.0, 1.0, -1.0]], "alpha": 0.25}
 
@@ -155,6 +156,26 @@ def test_without_numba_numpy_verifies_with_a_note(monkeypatch, broken, said):
     assert "kernel" not in case.settings
     assert any("verified by NumPy" in note and said in note for note in case.notes)
     assert not any("NumPy" in note for note in quiet.notes)
+
+
+def test_a_form_that_does_not_compile_is_verified_by_numpy_with_a_note(monkeypatch):
+    assert not compiled._loop()[1]
+    tried = []
+
+    def sweep(*_):
+        tried.append(1)
+        raise ValueError("no such form")
+
+    monkeypatch.setattr(fused, "sweep", sweep)
+    monkeypatch.setattr(compiled, "_FAILED", {})
+    wrong = [[0.0, 0.0, 0.1]] * 2
+    table = {name: CASE[name] * 2 for name in ("q", "logits")}
+    settings = {"kernel": "compiled", "block_entries": 3, "threads": 1}
+    (case,) = verify(**table, alpha=0.25, grad=wrong, **settings).cases
+    assert "kernel" not in case.settings
+    assert any("by NumPy" in note and "ValueError: no such form" in note for note in case.notes)
+    assert case.status is Status.FAILED
+    assert len(tried) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch, tmp_path):
