@@ -192,17 +192,21 @@ class _Bytes:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Extent(_Bytes):
-    """An array that is a part of a file from an offset on, as its size was checked to be."""
+    """An array that is a part of a file from an offset on.
+
+    `size` is that of the file when it was checked to hold the array.
+    """
 
     file: File
     offset: int
+    size: int
 
     def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield blocks: read forwards if the states follow each other, else in boxes."""
         if not self.in_order(axis):
             with self.file.open() as stream:
                 yield from by_boxes(partial(self._box, stream), self.shape, rows, axis, start, stop)
-        elif self.offset + (stop - start) * self.row_bytes(axis) == self.file.size():
+        elif self.offset + (stop - start) * self.row_bytes(axis) == self.size:
             with self.file.in_order() as hashed:
                 for left in range(self.offset, 0, -PIECE):
                     hashed.read(min(left, PIECE))

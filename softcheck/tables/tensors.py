@@ -35,7 +35,7 @@ _TYPES = {
 
 def read_safetensors(file: File, _how: Reading) -> Contents:
     """Return the tensors of a file by name."""
-    file.size()
+    size = file.size()
     library = load_extra(file.where, "safetensors", "safetensors")
     # The library checks the header against the file, but does not say where a tensor begins.
     with reading(file.where), library.safe_open(file.path, framework="numpy") as tensors:
@@ -46,11 +46,11 @@ def read_safetensors(file: File, _how: Reading) -> Contents:
         names = list(tensors.keys())
     begin = _LENGTH + length
     return with_texts(
-        file.where, {name: _loader(file, name, header[name], begin) for name in names}, said
+        file.where, {name: _loader(file, size, name, header[name], begin) for name in names}, said
     )
 
 
-def _loader(file: File, name: str, described: dict[str, Any], begin: int) -> Load:
+def _loader(file: File, size: int, name: str, described: dict[str, Any], begin: int) -> Load:
     """Return what tells where one tensor is; nothing of it is read before it is asked for."""
     where = f"{file.where}::{name}"
 
@@ -65,8 +65,13 @@ def _loader(file: File, name: str, described: dict[str, Any], begin: int) -> Loa
             )
         if code == "BF16":
             load_extra(where, "ml_dtypes", "safetensors")  # by which NumPy knows the name
-        offset = begin + described["data_offsets"][0]
-        source = Extent(file=file, offset=offset, dtype=np.dtype(_TYPES[code]), shape=shape)
+        source = Extent(
+            file=file,
+            offset=begin + described["data_offsets"][0],
+            size=size,
+            dtype=np.dtype(_TYPES[code]),
+            shape=shape,
+        )
         return Table(source, file, name)
 
     return load
