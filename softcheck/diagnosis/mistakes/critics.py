@@ -28,7 +28,7 @@ def _critic(choose: Callable[[Sequence[Entries]], Entries]) -> Callable[[View], 
 
 
 def _undeclared(choice: CriticChoice) -> Callable[[View], bool]:
-    return lambda view: TWO_CRITICS.met(view) and view.shared.choice != choice
+    return lambda view: TWO_CRITICS.met(view) and view.shared.settings.critics != choice
 
 
 FIRST_CRITIC = Mistake(

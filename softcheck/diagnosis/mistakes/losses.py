@@ -22,7 +22,6 @@ from softcheck.diagnosis.mistakes.record import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from softcheck.diagnosis.mistakes.parts import Tables
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries
 
@@ -43,16 +42,16 @@ GRADIENT_OF_LOG_POLICY = Mistake(
 )
 
 
-def _next_policy(whole: View) -> Tables:
-    return (flat(np.roll(whole.in_order(whole.p), -1, axis=0)),)
+def _next_policy(whole: View) -> Entries:
+    return flat(np.roll(whole.in_order(whole.p), -1, axis=0))
 
 
 def _next_state_policy(view: View) -> Parts:
     """Alpha (p' - p) with the policy p' of the next step; that after the last is read off G."""
-    (successor,) = of_whole(view, _next_policy)
+    successor = of_whole(view, _next_policy)[:, view.states]
     last = view.states >= view.shared.states - _steps(view)
     size = view.alpha * np.abs(view.e.factor)
-    room = view.of_eq_6.tolerance / size
+    room = view.right.tolerance / size
     beyond = view.p + view.grad / (view.alpha * view.e.factor)
     is_policy = (beyond >= -room).all(axis=0)
     is_policy &= np.abs(beyond.sum(axis=0) - 1.0) <= room.sum(axis=0)
@@ -63,7 +62,7 @@ def _next_state_policy(view: View) -> Parts:
 
 
 def _plant_next_state_policy(view: View, _: np.random.Generator) -> Entries:
-    (successor,) = of_whole(view, _next_policy)
+    successor = of_whole(view, _next_policy)[:, view.states]
     grad: Entries = view.alpha * (successor - view.p) * view.e.factor
     return grad
 

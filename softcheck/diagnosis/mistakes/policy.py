@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import NO_MASK, SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import entropy, flat, gradient, of_whole, usual
+from softcheck.diagnosis.mistakes.parts import entropy, flat, of_whole, usual
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Parts, Planted, Shown, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from softcheck.diagnosis.mistakes.parts import Tables
+    from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import Laid, View
     from softcheck.gradient.policy import Entries
 
@@ -58,10 +58,12 @@ DOUBLE_SOFTMAX = Mistake(
 )
 
 
-def _parts_over_states(whole: View) -> Tables:
+def _parts_over_states(whole: View) -> Columns:
+    """-p (g - sum p g), sums and softmax along the first axis."""
+    from softcheck.diagnosis.columns import of_tables
     from softcheck.gradient.tolerance import summation
 
-    policy, log_policy = over_states(whole)
+    policy, log_policy = softmax_over_states(whole)
     factor, alpha = (
         whole.in_order(np.broadcast_to(x, whole.p.shape)) for x in (whole.e.factor, whole.alpha)
     )
@@ -70,14 +72,11 @@ def _parts_over_states(whole: View) -> Tables:
     a, of_q = _jacobian_over_states(policy, -factor * whole.in_order(whole.q), 1.0, spread)
     log_policy_1 = log_policy + 1.0
     b, of_log = _jacobian_over_states(policy, factor * alpha * log_policy_1, spread, spread)
-    return flat(a), flat(b), flat(of_q + of_log)
+    return of_tables(whole, (flat(a), flat(b)), (flat(of_q), flat(of_log)))
 
 
-def _softmax_over_states(view: View) -> Parts:
-    """-p (g - sum p g), sums and softmax along the first axis."""
-    a, b, rounding = of_whole(view, _parts_over_states)
-    weight = rounding / (view.rough_q + view.rough_log)
-    return Parts(a, b, weight, view, factor=np.ones_like(view.e.factor))
+def _softmax_over_states(view: View) -> Columns:
+    return of_whole(view, _parts_over_states).acted(lambda table: table[:, view.states])
 
 
 def _jacobian_over_states(
@@ -94,7 +93,7 @@ def _jacobian_over_states(
     return policy * D, policy * (rounding + mean(rounding + len(w) * np.abs(D)))
 
 
-def over_states(whole: View) -> tuple[Laid, Laid]:
+def softmax_over_states(whole: View) -> tuple[Laid, Laid]:
     """Return the softmax over the first axis of states, and its logarithm."""
     from softcheck.gradient.policy import FLOOR
 
@@ -104,8 +103,8 @@ def over_states(whole: View) -> tuple[Laid, Laid]:
     return np.exp(log_policy) * whole.in_order(whole.legal), log_policy
 
 
-def _flat_over_states(whole: View) -> Tables:
-    return tuple(map(flat, over_states(whole)))
+def _shown_over_states(number: int) -> Callable[[View], Entries]:
+    return lambda view: flat(of_whole(view, softmax_over_states)[number])[:, view.states]
 
 
 SOFTMAX_OVER_STATES = Mistake(
@@ -123,8 +122,8 @@ SOFTMAX_OVER_STATES = Mistake(
     formulas=(Formula(_softmax_over_states),),
     whole=True,
     shows=(
-        Shown("policy", lambda view: of_whole(view, _flat_over_states)[0]),
-        Shown("log_policy", lambda view: of_whole(view, _flat_over_states)[1]),
+        Shown("policy", _shown_over_states(0)),
+        Shown("log_policy", _shown_over_states(1)),
     ),
 )
 
@@ -256,5 +255,5 @@ POLICY_NOT_NORMALISED = Mistake(
     right_line="pi = torch.softmax(logits, -1)",
     formulas=_leaks,
     turn=Turn.GUESSED,
-    planted=Planted(lambda view, _: gradient(view, _leaking(1e-3, True, False)(view))),
+    planted=Planted(lambda view, _: Formula(_leaking(1e-3, True, False)).gradient(view)),
 )

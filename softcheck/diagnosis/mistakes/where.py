@@ -59,7 +59,8 @@ def _in_one_sum(value: Callable[[View], tuple[Entries, PerState]], precision: Pr
 
 
 def _sums_differ(view: View) -> bool:
-    return bool(view.sums_wrong.any() and view.e.factor.all() and (view.alpha > 0.0).all())
+    summed = view.is_soft and view.sums_wrong.any() and view.e.factor.all()
+    return bool(summed and (view.alpha > 0.0).all())
 
 
 _SUMS: Sequence[Callable[[View], tuple[Entries, PerState]]] = (
@@ -135,7 +136,7 @@ def _as_printed(digits: _Digits) -> Callable[[View], Parts]:
     """T in so many digits: the number printed, wherever T is within half of its last digit."""
 
     def parts(view: View) -> Parts:
-        _, true, tolerance, _ = view.of_eq_6
+        _, true, tolerance, _ = view.right
         is_near = np.abs(view.grad - true) <= 0.5 * digits.unit + tolerance
         a = np.where(is_near, view.grad, np.round(true / digits.unit) * digits.unit)
         made, one = right(view), np.ones_like(view.e.factor)
@@ -146,7 +147,7 @@ def _as_printed(digits: _Digits) -> Callable[[View], Parts]:
 
 
 def _printed_digits(view: View) -> Iterator[Formula]:
-    scale = view.of_eq_6.scale
+    scale = view.right.scale
     for digits in _printed(view):
         # Of what is smaller than the last digit nothing is left to tell.
         if 2 * np.count_nonzero(digits.unit < _SEEN * scale) > np.count_nonzero(scale):
