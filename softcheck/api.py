@@ -66,8 +66,8 @@ class Report(result.Report, frozen=True):
         return FORMATS[chosen].verification(self, Style(calls=True))
 
     def __str__(self) -> str:
-        """Return the report as text."""
-        return self.render()
+        """Return the report as text, to be printed."""
+        return self.render().removesuffix("\n")
 
     def _repr_markdown_(self) -> str:
         return self.render("markdown")
@@ -158,6 +158,7 @@ def verify(
     with _speaking_of_arguments():
         given: dict[str, Any] = {**options}
         settings = Settings(**{name: given.pop(name) for name in _SETTINGS & given.keys()})
+        check_expected(settings.expect)
         axis = given.pop("action_axis", -1)
         said = declared(loss_of(text_of("loss", given)), settings.reduction)
         dumped_by = text_of(origin.KEY, given)
@@ -213,6 +214,26 @@ def declared(
     if reduction is not None:
         reduction = Settings(reduction=reduction).reduction
     return Declared(loss, reduction, origins, loss_of_case)
+
+
+def check_expected(codes: str | None, where: str = "expect") -> None:
+    """Raise UsageError if a case must fail with a mistake that has no such code.
+
+    Parameters
+    ----------
+    codes : str or None
+        As a diagnosis has it: a code, or some that ``+`` joins.
+    where : str
+        Its place, for the message.
+    """
+    if codes is None:
+        return
+    from softcheck.diagnosis.mistakes import MISTAKES
+
+    for code in codes.split("+"):
+        if code not in MISTAKES:
+            hint = did_you_mean(code, MISTAKES, "softcheck explain lists them all.")
+            raise UsageError(where, f"'{code}'", "the code of a mistake", hint)
 
 
 def loss_of(text: str | None, where: str = "loss") -> Loss | None:

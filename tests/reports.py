@@ -158,13 +158,6 @@ FAILED = case(
     ),
     diagnosis=(
         result.Diagnosis(
-            code="first-wrong",
-            message="value is the first wrong quantity in the order of computation",
-            grounds="Look there: what follows may be wrong for its sake",
-            evidence={"quantity": "value", "then_wrong": ["gradient"]},
-            remedies=(),
-        ),
-        result.Diagnosis(
             code="mean-over-states+sign-flipped",
             message="the mean over states was taken and the sign of the loss is flipped",
             grounds="Explains all 5 wrong entries and changes no right one",
@@ -183,6 +176,13 @@ FAILED = case(
                     right_line="loss = -objective",
                 ),
             ),
+        ),
+        result.Diagnosis(
+            code="first-wrong",
+            message="value is the first wrong quantity in the order of computation",
+            grounds="Look there: what follows may be wrong for its sake",
+            evidence={"quantity": "value", "then_wrong": ["gradient"]},
+            remedies=(),
         ),
     ),
 )

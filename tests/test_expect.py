@@ -57,10 +57,10 @@ def test_a_case_that_fails_as_expected_passes_and_every_format_says_why(verify, 
     [(RIGHT, "but it passed"), (WRONG, "but its mistake was called missing-alpha")],
 )
 def test_a_case_that_does_not_is_a_failure_that_says_what_it_did(verify, path, found, form):
-    made = verify(path, "baseline-missing", f"--output-format={form}")
+    made = verify(path, "no-baseline", f"--output-format={form}")
     assert made.code == 1
     said = " ".join(made.out.split())
-    assert "it must fail with baseline-missing" in said
+    assert "it must fail with no-baseline" in said
     assert found in said
 
 
@@ -71,9 +71,21 @@ def test_one_of_the_names_is_enough():
     (case,) = report.cases
     codes = {code for named in case.diagnosis for code in named.code.split("+")}
     assert len(codes) > 1
-    for code in codes:
+    for code in (*codes, *(named.code for named in case.diagnosis)):
         assert softcheck.verify(**dump, grad=grad, expect=code)
+    assert not softcheck.verify(**dump, grad=grad, expect="+".join((*codes, "sign-flipped")))
     assert not softcheck.verify(**dump, grad=grad, expect="sign-flipped")
+
+
+@pytest.mark.parametrize("code", ["mising-alpha", "sign-flipped+mising-alpha", "first-wrong+"])
+def test_a_mistake_that_there_is_not_is_refused_with_the_nearest(verify, code):
+    wanted = "Did you mean 'missing-alpha'?" if "alpha" in code else "softcheck explain lists them"
+    made = verify(RIGHT, code)
+    assert (made.code, made.out) == (2, "")
+    for said in ("softcheck.toml::case[0].expect: found", "the code of a mistake", wanted):
+        assert said in made.err
+    with pytest.raises(softcheck.errors.UsageError, match=r"^expect: found"):
+        softcheck.verify(**np.load(RIGHT), expect=code)
 
 
 def test_what_cannot_be_read_is_an_error_whatever_is_expected(tmp_path, monkeypatch):

@@ -1,6 +1,9 @@
 """The report as a page: nothing in it but text, within its size, and pictures of what was found."""
 
+import re
+import threading
 from functools import cache
+from itertools import takewhile
 
 import msgspec
 import numpy as np
@@ -11,8 +14,11 @@ from outlines import Page
 from test_formats import ATTACKS, hostile, hostile_derivation
 
 import softcheck
+from softcheck import losses, result
 from softcheck.checks.frame import CELLS, SAMPLE, Frame
+from softcheck.losses.reporting import report as report_of_loss
 from softcheck.report import FORMATS, Style
+from softcheck.report.html import maths
 from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
 from softcheck.verification import verify_case
@@ -67,6 +73,60 @@ def test_whatever_a_name_is_it_is_text(attack):
 def test_whatever_a_formula_is_it_is_mathematics_or_text(latex):
     made = FORMATS["html"].derivation(hostile_derivation(latex), "paper.tex", Style())
     assert safe(made)
+
+
+NESTED = {
+    "braces": lambda levels: "{" * levels + "x" + "}" * levels,
+    "fences": lambda levels: r"\left(" * levels + "x" + r"\right)" * levels,
+    "powers": lambda levels: "x^{" * levels + "x" + "}" * levels,
+    "roots": lambda levels: r"\sqrt" * levels + " x",
+    "fractions": lambda levels: r"\frac x" * levels + " x",
+    "sums": lambda levels: r"\sum_" * levels + "x",
+}
+
+
+def test_what_is_typeset_is_never_deeper_than_a_small_stack_holds():
+    """A formula that is too deep for the library ends the process, which nothing can catch."""
+    typeset = {}
+
+    def made():
+        for name, nested in NESTED.items():
+            nodes = (str(maths.latex(nested(levels), "")) for levels in range(50, 100_000, 50))
+            typeset[name] = sum(1 for _ in takewhile(lambda node: "<math" in node, nodes))
+
+    before = threading.stack_size(512 * 1024)
+    thread = threading.Thread(target=made)
+    thread.start()
+    thread.join()
+    threading.stack_size(before)
+    assert typeset.keys() == NESTED.keys()
+    assert all(typeset.values())
+
+
+@pytest.mark.parametrize("name", losses.names())
+def test_every_loss_that_is_shipped_and_its_gradient_are_typeset(name):
+    read = report_of_loss(losses.read(name))
+    pages = [FORMATS["html"].loss(read, Style())]
+    for variant in read.variants:
+        loss = result.Loss(name, variant.loss.reading, variant.gradient.reading, True, "")
+        case = msgspec.structs.replace(reports.PASSED, loss=loss)
+        pages.append(page_of(reports.report(case)))
+    for page in pages:
+        formulas = re.findall(r'(?s)<div class="formula"[^>]*>(.*?)</div>', page)
+        assert len(formulas) >= 2
+        assert not [formula for formula in formulas if "<code" in formula]
+
+
+def test_the_readings_of_a_document_are_shown_at_once_and_what_is_left_out_is_counted(tmp_path):
+    claims = [rf"$$\sum_a \pi(a) = {number}$$" for number in range(1, 104)]
+    document = tmp_path / "paper.tex"
+    document.write_text("\n".join(claims), "utf-8")
+    text = run.softcheck("derive", document, "--reading", "--output-format=html").out
+    assert "<details open><summary>What was made of each formula</summary>" in text
+    page = safe(text)
+    claim = [said for said in page.texts if said.startswith("claim (")]
+    assert len(claim) == 100
+    assert "Left out, for a page has a limit: 3 rows." in page.texts
 
 
 def test_labels_of_states_and_actions_are_text():
@@ -197,7 +257,7 @@ def test_a_report_in_python_is_the_text_and_in_a_notebook_a_page():
     made = softcheck.verify(**soft_arrays(4, 3, wrong=-1.0))
     assert isinstance(made, softcheck.Report)
     assert not made
-    assert str(made) == made.render("text")
+    assert f"{made}\n" == made.render("text")
     assert "FAILED" in str(made)
     assert made._repr_markdown_() == made.render("markdown")
     ((tag, attributes),) = Page(made._repr_html_()).elements

@@ -457,6 +457,8 @@ def _values(
         value = settings[name].read(raw, where)
         if name == "names":
             _check_names(value, where, any_role="loss" in table)
+        if name == "expect":
+            _check_expected(value, where)
         if settings[name].option.place:
             value = _each(value, lambda text: _relocated(text, folder))
         if name in REPORTS:
@@ -519,6 +521,12 @@ def _each(value: Any, change: Callable[[str], str]) -> Any:
 def _report_relocated(text: str, folder: str) -> str:
     form, colon, path = text.partition(":")
     return f"{form}{colon}{_relocated(path, folder)}" if path else text
+
+
+def _check_expected(codes: str, where: str) -> None:
+    from softcheck.api import check_expected
+
+    check_expected(codes, where)
 
 
 @cache

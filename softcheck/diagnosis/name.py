@@ -127,11 +127,10 @@ def diagnose(
             [intermediates.judge(block, quantity or "", value) for _, value in causes],
         )
 
-    said = list(first_wrong(case, settings, failed, tallies))
     found = _Found(None, [], [])
     if tried or gradient or causes:
         found = _merged(over_blocks(work))
-    said += say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity)
+    said = list(say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity))
     judged = list(zip(tried, found.evidence, strict=True))
     anchor = _anchor(tallies)
     if found.profile is not None:
@@ -142,7 +141,10 @@ def diagnose(
         said += say.of_fit(usual, tallies["fit"].summary)
     elif moments is not None and only_fit:
         said.append(say.of_factors(moments, generated().wrongs, tallies["fit"].summary))
-    return tuple(said)
+    located = list(first_wrong(case, settings, failed, tallies))
+    # A mistake that has its name says more than the place where it enters.
+    is_named = any(each.remedies for each in said)
+    return (*said, *located) if is_named else (*located, *said)
 
 
 def _merged(parts: Iterable[_Found]) -> _Found:

@@ -183,6 +183,7 @@ def _policy(symbol: Sym, known: Basis) -> Policy:
     """Return the softmax that a loss is about: that of theta, or else the only one."""
     reached = known.symbols(symbol)
     found = [each for each in policies(known.definitions) if each.name in reached]
+    found.sort(key=lambda each: each.name == symbol.name)  # the loss may be pi(a) itself
     for logits in ("θ", "z", *sorted({each.logits for each in found})):
         for each in found:
             if each.logits == logits:

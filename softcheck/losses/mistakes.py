@@ -48,7 +48,7 @@ from softcheck.losses.places import (
     places,
 )
 from softcheck.losses.programs import compiled
-from softcheck.losses.settling import settled, unfolded
+from softcheck.losses.settling import Policy, settled, unfolded
 from softcheck.losses.slopes import by_log_policy, gradient
 from softcheck.losses.trees import (
     at,
@@ -56,12 +56,12 @@ from softcheck.losses.trees import (
     factors_of,
     fresh,
     in_order,
-    is_logsumexp,
     less,
     lettered,
     negated,
     product,
     quotient,
+    summands,
     summed,
     tidy,
     total,
@@ -188,16 +188,19 @@ class _Maker:
     def __init__(self, made: Made) -> None:
         # Every action is bound once, so that none is taken for another.
         self.whole = unfolded(made.loss, {}, made.policy.name)
-        cases = Cases({}, made.policy.name)
-        found = turned(regrouped(self.whole), made.policy)
+        self.names = {given.symbol: given.name for given in made.variant.givens}
+        self.chosen = {g.symbol: 1 for g in made.variant.givens if g.kind is Kind.INDEX}
+        self.options = list(self._options(made))
+        # What decides a minimum is another where what it is of has changed.
+        cases, printed = Cases({}, made.policy.name), regrouped(self.whole)
+        found = turned(printed, made.policy)
         self.turned = [each._replace(loss=cases.split(each.loss)) for each in found]
+        self.unused = {x: cases.split(_with(printed, x, ZERO)) for x in self.options}
+        self.twice = {said: cases.split(loss) for said, loss in _twice(printed, made.policy)}
         self.made = made = made.among(cases)
         self.policy = made.policy
         self.action = made.action
         self.equal = made.equal
-        self.names = {given.symbol: given.name for given in made.variant.givens}
-        self.chosen = {g.symbol: 1 for g in made.variant.givens if g.kind is Kind.INDEX}
-        self.options = list(self._options(made))
         self.free = frozenset(free_indices(self.whole))
         self.places = list(places(self.whole, self.policy))
 
@@ -336,8 +339,8 @@ class _Maker:
 
     def _unused(self) -> Iterator[_Draft]:
         """Yield what comes of an option that is not used, wherever it stands."""
-        for symbol in self.options:
-            loss, name = _with(self.whole, symbol, ZERO), self.names[symbol]
+        for symbol, loss in self.unused.items():
+            name = self.names[symbol]
             yield self._of_loss(MISSING, f"{name} is taken as 0", loss, name, "0")
 
     def _unweighted(self, place: Place) -> Iterator[_Draft]:
@@ -434,7 +437,8 @@ class _Maker:
             ("diagonal-jacobian", f"{diagonal}, by log π", product((everything, less(ONE, pi)))),
         ):
             yield _Draft(code, said, partial(_itself, total((weight, shifted))))
-        yield _Draft("double-softmax", "probabilities are taken for logits", self._twice)
+        for said, loss in self.twice.items():
+            yield self._of_loss("double-softmax", said, loss)
         if policy.temperature is not None:
             yield from self._of_temperature(Sym(policy.temperature))
 
@@ -464,39 +468,45 @@ class _Maker:
             (self.whole, f"{name} does not divide the logits of the policy"),
             (plain, f"{name} is taken as 1"),
         ):
-            yield _Draft(code, said, partial(self._undivided, loss, undivided, tau))
+            yield self._of_loss(code, said, _elsewhere(loss, self.policy, undivided))
 
-    def _undivided(self, loss: Expr, logits: Callable[[str], Expr], tau: Expr) -> Expr:
-        return product((tau, self._elsewhere(self.slope(loss), logits)))
 
-    def _twice(self) -> Expr:
-        """Return the gradient of a loss that takes the probabilities for the logits."""
-        slope = self._elsewhere(self.slope(self.whole), self.policy.at)
-        other = fresh()
-        mean = summed(other, product((self.policy.at(other), at(slope, {self.action: other}))))
-        return product((self.policy.at(self.action), less(slope, mean)))
+def _twice(loss: Expr, policy: Policy) -> Iterator[tuple[str, Expr]]:
+    """Yield a loss that takes probabilities for logits: everywhere, in the policy, in a term."""
+    said, terms = "probabilities are taken for logits", summands(loss)
+    yield said, _elsewhere(loss, policy, policy.at)
+    if depends(loss, frozenset({policy.logits})):
+        yield f"{said} of the policy", _elsewhere(loss, policy, policy.at, everywhere=False)
+    moving = [place for place, term in enumerate(terms) if depends(term, frozenset({policy.name}))]
+    for place in moving if len(moving) > 1 else ():
+        there = _elsewhere(terms[place], policy, policy.at, everywhere=False)
+        other = total((*terms[:place], there, *terms[place + 1 :]))
+        yield f"{said} in {_text(terms[place])}", other
 
-    def _elsewhere(self, slope: Expr, logits: Callable[[str], Expr]) -> Expr:
-        """Return a gradient at other logits, given by action."""
-        policy = self.policy
 
-        def normaliser() -> Expr:
-            bound = fresh()
-            return Log(Sum(bound, Exp(logits(bound))))
+def _elsewhere(
+    loss: Expr, policy: Policy, logits: Callable[[str], Expr], *, everywhere: bool = True
+) -> Expr:
+    """Return a loss at other logits, given by action, in terms of those that are divided.
 
-        def change(x: Expr) -> Expr | None:
-            match x:
-                case Log(Sym(policy.name, (index,))):
-                    return less(logits(index), normaliser())
-                case Sym(policy.name, (index,)):
-                    return Exp(less(logits(index), normaliser()))
-                case Sym(policy.variable, (index,)):
-                    return logits(index)
-                case Log() if is_logsumexp(x, policy.variable):
-                    return normaliser()
-            return None
+    Where that is not so everywhere it is of the policy alone.
+    """
 
-        return with_parts(slope, change)
+    def normaliser() -> Expr:
+        bound = fresh()
+        return Log(Sum(bound, Exp(logits(bound))))
+
+    def change(x: Expr) -> Expr | None:
+        match x:
+            case Log(Sym(policy.name, (index,))):
+                return less(logits(index), normaliser())
+            case Sym(policy.name, (index,)):
+                return Exp(less(logits(index), normaliser()))
+            case Sym(policy.variable, (index,)) if everywhere:
+                return logits(index)
+        return None
+
+    return with_parts(policy.divided(loss), change)
 
 
 def _itself(x: Expr) -> Expr:

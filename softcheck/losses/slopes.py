@@ -36,6 +36,7 @@ from softcheck.losses.trees import (
     depends,
     factors_of,
     fresh,
+    in_order,
     is_logsumexp,
     less,
     negated,
@@ -84,8 +85,15 @@ def gradient(loss: Expr, policy: Policy, action: str, is_one: Callable[[Expr], b
 
 
 def by_log_policy(loss: Expr, policy: Policy, action: str) -> tuple[Expr, Expr, Expr]:
-    """Return W(a), the same without c pi(a) that cancel, and kappa, of a settled loss."""
+    """Return W(a), the same without c pi(a) that cancel, and kappa, of a settled loss.
+
+    A sum over actions is no such c: people leave it in, as that of a reference's logits.
+    """
     pi = policy.at(action)
+
+    def plain(x: Expr) -> bool:
+        return not any(isinstance(part, Sum) for part in in_order(x))
+
     parts: list[Expr] = []
     shift: list[Expr] = []
     for by, slope in _Walk(policy, action).slopes(loss):
@@ -96,7 +104,7 @@ def by_log_policy(loss: Expr, policy: Policy, action: str) -> tuple[Expr, Expr, 
     varying: list[Expr] = []
     for term in (term for part in parts for term in summands(part)):
         rest = _without(term, pi)
-        varying.append(term if rest is None else product((_varying(rest, action), pi)))
+        varying.append(term if rest is None else product((_varying(rest, action, plain), pi)))
     return total(parts), total(varying), total(shift)
 
 
@@ -195,16 +203,16 @@ def _spread(factor: Expr, x: Expr, y: Expr, pi: Expr) -> tuple[Expr, Expr, Expr]
     return factor, x, y
 
 
-def _varying(x: Expr, action: str) -> Expr:
-    """Return a formula without terms that are the same at every action."""
+def _varying(x: Expr, action: str, which: Callable[[Expr], bool] = lambda _: True) -> Expr:
+    """Return a formula without those terms that are the same at every action."""
     if action not in free_indices(x):
-        return ZERO
+        return ZERO if which(x) else x
     if isinstance(x, Add):
-        return total(_varying(term, action) for term in x.terms)
+        return total(_varying(term, action, which) for term in x.terms)
     factors = factors_of(x)
     here = [factor for factor in factors if action in free_indices(factor)]
     if len(factors) > 1 and len(here) == 1:
-        kept = _varying(here[0], action)
+        kept = _varying(here[0], action, which)
         return product(kept if factor is here[0] else factor for factor in factors)
     return x
 

@@ -151,9 +151,11 @@ def found_in(case: Case) -> Iterator[tuple[Diagnosis, bool]]:
 
     That is said once for each code, and of what only says where to look if nothing else is known.
     """
+    is_known = any(each.remedies for each in case.diagnosis)
     for number, diagnosis in enumerate(case.diagnosis, 1):
         later = [each.code for each in case.diagnosis[number:]]
-        yield diagnosis, diagnosis.code not in later and bool(diagnosis.remedies or not later)
+        says_more = bool(diagnosis.remedies) or not (is_known or later)
+        yield diagnosis, diagnosis.code not in later and says_more
 
 
 def to_do(case: Case, spelling: Spelling = flag) -> Iterator[tuple[Diagnosis, tuple[str, ...]]]:

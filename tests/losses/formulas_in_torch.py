@@ -1,62 +1,109 @@
 """Formulas evaluated in PyTorch, action by action, by nothing of softcheck's but their trees.
 
-An occurrence of the policy can be detached, as a stop-gradient in somebody's code.
+The value of any part can be changed, as by somebody's code that detaches it or leaves it out.
 """
 
 import torch
 
-from softcheck.derive.expr import Add, Delta, Div, Exp, Log, Mul, Num, Pow, Size, Sum, Sym
+from softcheck.derive.expr import (
+    Add,
+    Compare,
+    Delta,
+    Div,
+    Exp,
+    Log,
+    Mul,
+    Num,
+    Pow,
+    Size,
+    Sum,
+    Sym,
+)
+
+
+def parts_of(x):
+    """Return the parts of a formula; a part of them has the path of their places."""
+    match x:
+        case Add(parts) | Mul(parts):
+            return parts
+        case Div(left, right) | Compare(_, left, right):
+            return left, right
+        case Pow(of, _) | Exp(of) | Log(of) | Sum(_, of, _):
+            return (of,)
+    return ()
+
+
+def compared(x):
+    """Return what makes a minimum or maximum of the values of its sides."""
+    return {"min": torch.minimum, "max": torch.maximum}[x.how]
+
+
+def walked(x, path=()):
+    """Yield every part of a formula with its path, as they are read."""
+    yield path, x
+    for place, part in enumerate(parts_of(x)):
+        yield from walked(part, (*path, place))
+
+
+def is_occurrence(x, policy):
+    of = x.of if isinstance(x, Log) else x
+    return isinstance(of, Sym) and of.name == policy
+
+
+def occurrences(x, policy):
+    """Return the path of each pi and log pi with its part, as they are read."""
+    found = {path: part for path, part in walked(x) if is_occurrence(part, policy)}
+    return {path: part for path, part in found.items() if path[:-1] not in found}
 
 
 class InTorch:
-    """Formulas of one state; `detached` says which occurrence has no gradient."""
+    """Formulas of one state, or of all states at once.
 
-    def __init__(self, logits, arrays, indices, policy="π", name="θ", tau=None, detached=None):
+    `logits` and tables are of shape (actions, ...) and the rest of (...); an index is a number, or
+    one a state. `changed` says by path what becomes of the value of a part; of a comparison, what
+    is made of the values of its sides.
+    """
+
+    def __init__(
+        self, logits, arrays, indices, policy="π", name="θ", tau=None, changed=None,
+        log_softmax=torch.log_softmax,
+    ):  # fmt: skip
         self.logits, self.arrays, self.indices = logits, arrays, indices
         self.policy, self.name = policy, name
-        self.log_pi = torch.log_softmax(logits if tau is None else logits / tau, 0)
-        self.detached = detached
-        self.seen = {}
+        self.log_pi = log_softmax(logits if tau is None else logits / tau, 0)
+        self.changed = changed or {}
 
     def __call__(self, x):
-        self.seen = {}
-        self._number(x, ())
         return self._of(x, dict(self.indices), ())
 
-    def _is_occurrence(self, x):
-        of = x.of if isinstance(x, Log) else x
-        return isinstance(of, Sym) and of.name == self.policy
+    def _number(self, value):
+        return torch.tensor(float(value), dtype=self.logits.dtype)
 
-    def _number(self, x, path):
-        """Number the occurrences as they are read."""
-        if self._is_occurrence(x):
-            self.seen[path] = len(self.seen)
-            return
-        for place, part in enumerate(_parts(x)):
-            self._number(part, (*path, place))
+    def _of(self, x, env, path):
+        change = self.changed.get(path)
+        if isinstance(x, Compare):
+            sides = (self._of(p, env, (*path, k)) for k, p in enumerate(parts_of(x)))
+            return (change or compared(x))(*torch.broadcast_tensors(*sides))
+        value = self._usual(x, env, path)
+        return value if change is None else change(value)
 
-    @property
-    def count(self):
-        return len(self.seen)
-
-    def _of(self, x, env, path):  # noqa: C901  one case a node
-        if self._is_occurrence(x):
+    def _usual(self, x, env, path):  # noqa: C901  one case a node
+        if is_occurrence(x, self.policy):
             of = x.of if isinstance(x, Log) else x
-            value = self.log_pi[env[of.args[0]]]
-            value = value if isinstance(x, Log) else value.exp()
-            return value.detach() if self.seen[path] == self.detached else value
+            value = _entry(self.log_pi, env[of.args[0]])
+            return value if isinstance(x, Log) else value.exp()
         parts = [lambda env=env, p=p, k=k: self._of(p, env, (*path, k))
-                 for k, p in enumerate(_parts(x))]  # fmt: skip
+                 for k, p in enumerate(parts_of(x))]  # fmt: skip
         match x:
             case Num(value):
-                return torch.tensor(float(value), dtype=torch.float64)
+                return self._number(value)
             case Size():
-                return torch.tensor(float(len(self.logits)), dtype=torch.float64)
+                return self._number(len(self.logits))
             case Sym(name, args):
                 table = self.logits if name == self.name else self.arrays[name]
-                return table[env[args[0]]] if args else table
+                return _entry(table, env[args[0]]) if args else table
             case Delta(left, right):
-                return torch.tensor(float(env[left] == env[right]), dtype=torch.float64)
+                return torch.as_tensor(env[left] == env[right]).to(self.logits.dtype)
             case Add():
                 return sum(part() for part in parts)
             case Mul():
@@ -79,16 +126,5 @@ class InTorch:
         raise TypeError(x)
 
 
-def _parts(x):
-    match x:
-        case Add(parts) | Mul(parts):
-            return parts
-        case Div(over, under):
-            return over, under
-        case Pow(base, _):
-            return (base,)
-        case Exp(of) | Log(of):
-            return (of,)
-        case Sum(_, body, _):
-            return (body,)
-    return ()
+def _entry(table, action):
+    return table.gather(0, action[None])[0] if isinstance(action, torch.Tensor) else table[action]

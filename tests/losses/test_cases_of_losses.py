@@ -6,7 +6,7 @@ import torch
 
 from softcheck import Status, verify
 from softcheck.derive.expr import Compare, Diff, Sym, walk
-from softcheck.errors import UsageError
+from softcheck.errors import InputError, UsageError
 from softcheck.gradient.composed.kernel import Composed
 from softcheck.gradient.policy import Block, Buffers
 from softcheck.gradient.tolerance import U
@@ -113,6 +113,13 @@ def test_right_gradients_pass_and_no_token_is_blind(name, stored, computed):
     assert case.status is Status.PASSED
     assert not case.diagnosis
     assert sum(check.blind for check in case.checks) == 0
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_clip_is_not_negative(name):
+    given = _case(name, *RIGHT[name])
+    with pytest.raises(InputError, match=r"clip: found -0\.2, expected .* not negative"):
+        verify(**{**given, "clip": -CLIP})
 
 
 @pytest.mark.parametrize(("stored", "computed"), PRECISIONS)

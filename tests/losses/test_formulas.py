@@ -146,6 +146,7 @@ FORMULAS = {
         {"Q_hat": Kind.TABLE},
         "π(a) (Q\u0302(a) − Σ_b π(b) Q\u0302(b))",
     ),
+    r"\pi(a)": ({"a": Kind.INDEX}, "π(a) (1{b=a} − π(b))"),
     r"\frac{1}{\pi(j)}": ({"j": Kind.INDEX}, "(1 / π(j)) (π(a) − 1{a=j})"),
     r"\left(\sum_a \pi(a) \log \pi(a)\right)^2": (
         {},

@@ -6,6 +6,6 @@ from mistaken_losses import LOSSES, drawn, judged
 
 @pytest.mark.parametrize("number", range(2 * len(LOSSES)))
 def test_a_mistake_that_is_drawn_is_caught_and_named(number):
-    planted = drawn(number)
-    what, words = judged(planted)
-    assert what in {"named", "not seen"}, (planted.loss, planted.mistake.said, words)
+    it = drawn(number)
+    what, words = judged(it)
+    assert what in {"named", "harmless", "not seen"}, (it.loss, it.mistake.what, words)

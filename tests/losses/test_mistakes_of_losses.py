@@ -4,7 +4,8 @@ finds in code that makes it."""
 import numpy as np
 import pytest
 import torch
-from formulas_in_torch import InTorch
+from formulas_in_torch import InTorch, occurrences
+from planted_in_torch import Data, everything, near, planted
 from programs_of_losses import evaluate
 from random_formulas import Generator
 
@@ -86,26 +87,21 @@ class State:
 
     def detached(self, number):
         """That of the loss with one occurrence of pi or log pi detached, and how many it has."""
-        seen = []
+        places = list(occurrences(self.made.loss, self.made.policy.name))
+        held = {path: torch.detach for place, path in enumerate(places) if place == number}
 
         def code(theta):
             formula = InTorch(theta, self.tensors, self.indices, self.made.policy.name,
-                              self.made.policy.logits, self.tau, number)  # fmt: skip
-            value = formula(self.made.loss)
-            seen.append(formula.count)
-            return value
+                              self.made.policy.logits, self.tau, held)  # fmt: skip
+            return formula(self.made.loss)
 
-        return self.autograd(code), seen[0]
+        return self.autograd(code), len(places)
 
 
 VARIANTS = {
     f"{name}-{number}": made for name in names() for number, made in enumerate(read(name).variants)
 }
 LISTED = {key: mistakes(made) for key, made in VARIANTS.items()}
-
-
-def _everything(wrong):
-    return (wrong, *wrong.also)
 
 
 def _near(x, y):
@@ -275,11 +271,25 @@ def test_a_mistake_has_the_gradient_of_the_mistaken_code(key, code, term, factor
         for wrong in LISTED[key]
         if any(
             (each.code, each.factor) == (code, factor) and term in each.term
-            for each in _everything(wrong)
+            for each in everything(wrong)
         )
         and all(map(_near, [state.of(wrong.slope) for state in states], autograd))
     ]
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("key", VARIANTS)
+def test_each_mistake_is_that_of_a_program_that_was_found_without_it(key):
+    data = Data(VARIANTS[key], np.random.default_rng(9), torch.float64, rows=200, actions=8)
+    right, seen = data.gradient(), []
+    for mistake in planted(data):
+        found = data.made_of(mistake, LISTED[key])
+        assert len(found) <= 1
+        if found:
+            assert not near(data.gradient(mistake), right)
+            assert {each.code for each in everything(found[0])} & mistake.codes, mistake.what
+        seen += found
+    assert [wrong.said for wrong in LISTED[key] if wrong not in seen] == []
 
 
 def test_a_step_of_the_backward_pass_that_is_left_out():
@@ -317,7 +327,7 @@ def _each_stop_is_known(made, listed):
         named = [
             wrong
             for wrong in listed
-            if any(each.code == "stop-gradient" for each in _everything(wrong))
+            if any(each.code == "stop-gradient" for each in everything(wrong))
             and all(map(_near, [state.of(wrong.slope) for state in states], gradients))
         ]
         if all(map(_near, gradients, right)):
@@ -349,7 +359,7 @@ def test_a_term_and_a_loss_without_it_make_the_loss(key):
         pairs = [
             state.of(term.slope) + state.of(wrong.slope)
             for wrong in LISTED[key]
-            if any((each.factor, each.term) == ("0", term.text) for each in _everything(wrong))
+            if any((each.factor, each.term) == ("0", term.text) for each in everything(wrong))
         ]
         moves = not _near(state.of(term.slope), np.zeros(ACTIONS))
         assert len(pairs) == moves

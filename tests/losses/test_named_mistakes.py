@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from programs_in_torch import evaluate
+from planted_in_torch import RIGHT, Data, is_named, near, planted
 
-from softcheck.gradient.definition import Kind
 from softcheck.losses import load, names, read
 from softcheck.losses.mistakes import mistakes
 from softcheck.result import Status
@@ -14,7 +13,6 @@ from softcheck.tables.case import case_from_arrays
 from softcheck.tables.declared import Declared
 from softcheck.verification import verify_case
 
-ROWS, ACTIONS = 24, 8
 VARIANTS = [
     pytest.param(name, number, dtype, id=f"{name}-{number}-{str(dtype).removeprefix('torch.')}")
     for name in names()
@@ -25,73 +23,29 @@ VARIANTS = [
 ]
 
 
-def _table(given, rng, rows, actions):
-    if given.legal == "not negative":
-        return rng.dirichlet(np.ones(actions), size=rows)
-    table = rng.normal(size=(rows, actions))
-    if given.name.endswith("log_probs"):
-        table -= np.log(np.exp(table).sum(axis=-1, keepdims=True))
-    return table
-
-
-def _arrays(variant, rng, dtype, rows=ROWS, actions=ACTIONS):
-    """Ordinary numbers, with coefficients far from those at which mistakes are the same."""
-    made = {}
-    for given in variant.givens:
-        match given.kind:
-            case Kind.INDEX:
-                made[given.name] = torch.tensor(rng.integers(actions, size=rows))
-                continue
-            case Kind.TABLE:
-                value = _table(given, rng, rows, actions)
-            case Kind.STATE:
-                value = rng.normal(size=rows)
-            case _:
-                value = 1.7 if given.name == "temperature" else rng.uniform(0.05, 0.4)
-        made[given.name] = torch.tensor(value, dtype=dtype)
-    return made
-
-
 def verified(loss, arrays, **settings):
     plain = {name: x.numpy() for name, x in arrays.items()}
     case = case_from_arrays(plain, declared=Declared(load(loss)))
     return verify_case(case, Settings(reduction="mean", **settings))
 
 
-def _of(name, number, dtype):
-    made = read(name).variants[number]
-    rng = np.random.default_rng([number, len(name)])
-    arrays = _arrays(made.variant, rng, dtype)
-    logits = torch.tensor(rng.normal(size=(ROWS, ACTIONS)) * 1.5, dtype=dtype)
-    for given in made.variant.givens:
-        if given.kind is Kind.STATE and given.name.endswith("log_probs"):  # of a policy nearby
-            taken = torch.log_softmax(logits, -1).gather(-1, arrays["actions"][:, None])[:, 0]
-            arrays[given.name] = taken + 0.3 * arrays[given.name]
-    tau = 1.0 if made.variant.temperature is None else arrays[made.variant.temperature]
-
-    def gradient(slope):
-        return evaluate(slope, logits / tau, arrays) / tau / ROWS
-
-    return made, {"logits": logits, **arrays}, gradient
-
-
 @pytest.mark.parametrize(("name", "number", "dtype"), VARIANTS)
-def test_every_mistake_is_caught_and_named(name, number, dtype):
-    made, arrays, gradient = _of(name, number, dtype)
-    right = verified(name, {**arrays, "grad": gradient(made.variant.slope)})
-    assert right.status is Status.PASSED
-    assert not right.diagnosis
-    for wrong in mistakes(made):
-        case = verified(name, {**arrays, "grad": gradient(wrong.slope)})
-        assert case.status is Status.FAILED, wrong.said
-        found = [one for one in case.diagnosis if wrong.said in one.message]
-        if wrong.code in {"sign-flipped", "mean-over-actions"}:  # a scale, by its usual name
-            known = {"sign-flipped", "mean-over-states-and-actions"}
-            found = [one for one in case.diagnosis if one.code in known]
-        assert found, wrong.said
-        if found[0].code == wrong.code == "term-scaled":
-            assert found[0].evidence["term"] == wrong.term
-            assert found[0].evidence["factor"] == wrong.factor
+def test_every_mistake_that_is_planted_is_caught_and_named_and_others_pass(name, number, dtype):
+    made = read(name).variants[number]
+    data = Data(made, np.random.default_rng([number, len(name)]), dtype, rows=24, actions=8)
+    right, known, seen = data.gradient(dtype=torch.float64), mistakes(made), []
+    for mistake in (RIGHT, *planted(data)):
+        exact = data.gradient(mistake, torch.float64)
+        if any(near(exact, other) for other in seen):
+            continue
+        seen.append(exact)
+        case = verified(name, {**data.given, "grad": data.gradient(mistake)})
+        if near(exact, right):
+            assert case.status is Status.PASSED, mistake.what
+            assert not case.diagnosis
+        else:
+            assert case.status is Status.FAILED, mistake.what
+            assert is_named(case, mistake, data.made_of(mistake, known)), mistake.what
 
 
 def _cross_entropy(logits, labels, smoothing=0.1, z=1e-3, hard=None, z_of=None):
@@ -337,7 +291,7 @@ def test_a_right_value_of_the_loss_says_that_it_is_the_backward_pass():
 
 
 def test_a_wrong_value_of_the_loss_says_that_it_is_another_loss():
-    first, found = _case(lambda x, j: _cross_entropy(x, j, z=0.0), loss=_values(z=0.0)).diagnosis
+    found, first = _case(lambda x, j: _cross_entropy(x, j, z=0.0), loss=_values(z=0.0)).diagnosis
     assert first.code == "first-wrong"
     assert found.code == "term-missing"
     assert found.evidence["loss_is_right"] is False
@@ -349,13 +303,9 @@ def test_a_wrong_value_of_the_loss_says_that_it_is_another_loss():
 @pytest.mark.filterwarnings("error")
 def test_gradients_that_are_odd_numbers_end_in_a_diagnosis(name, rows, actions):
     rng = np.random.default_rng(6)
-    made = read(name).variants[0]
-    arrays = _arrays(made.variant, rng, torch.float64, rows, actions)
-    if "temperature" in arrays:
-        arrays["temperature"] = torch.tensor(1.0)
-    logits = torch.tensor(rng.normal(size=(rows, actions)))
+    data = Data(read(name).variants[0], rng, torch.float64, rows, actions)
     noise = rng.normal(size=(rows, actions))
-    right = evaluate(made.variant.slope, logits, arrays).numpy()
+    right = rows * data.gradient().numpy()
     for far, grad, code in (
         (1, 1e300 * right, "unexplained"),
         (1, noise, "unexplained"),
@@ -364,5 +314,7 @@ def test_gradients_that_are_odd_numbers_end_in_a_diagnosis(name, rows, actions):
         (1, np.inf * noise, "not-finite"),
         (1, 0 * noise, "detached-policy"),
     ):
-        case = verified(name, {"logits": far * logits, **arrays, "grad": torch.tensor(grad)})
+        case = verified(
+            name, {**data.given, "logits": far * data.logits, "grad": torch.tensor(grad)}
+        )
         assert _named(case) == [code]

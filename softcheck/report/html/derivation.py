@@ -1,7 +1,7 @@
 """Derivations as a page: chains of lines, each step in the colour of its verdict."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import htpy as h
 from htpy import Node
@@ -26,6 +26,8 @@ from softcheck.result import (
     Step,
     Verdict,
 )
+
+_T = TypeVar("_T")
 
 _STEPS = 200
 """Steps of one document."""
@@ -103,25 +105,43 @@ def _parts(report: Derivation) -> Iterator[Node]:
     yield page.left_out(max(0, len(report.steps) - _STEPS), "steps")
     if isinstance(report.on, OnData):
         yield _on_data(report.on)
-    yield page.folded("What it rests on", page.table(
-        ("given", "from", "note"), map(_given, report.givens[:_LISTED])
-    ))  # fmt: skip
-    roles = words.roles(report)
-    yield page.folded("What was made of each formula", page.table(
+    yield _listed("What it rests on", ("given", "from", "note"), report.givens, _given)
+    # Only who asks for it has this, so it is shown at once.
+    yield _listed(
+        "What was made of each formula",
         ("line", "formula", "read as"),
-        (
-            (str(role.source_line), h.code[printable(role.latex, _TEXT)], words.role(role))
-            for role in islice(roles, _LISTED)
+        words.roles(report),
+        lambda role: (
+            str(role.source_line),
+            h.code[printable(role.latex, _TEXT)],
+            words.role(role),
         ),
-    ))  # fmt: skip
-    yield page.folded("The lines as they were read", page.table(
+        opened=True,
+    )
+    yield _listed(
+        "The lines as they were read",
         ("number", "source line", "read as"),
-        (
-            (str(line.number), str(line.source_line), h.code[_reading(line)])
-            for line in report.lines[:_LISTED]
-        ),
-    ))  # fmt: skip
+        report.lines,
+        lambda line: (str(line.number), str(line.source_line), h.code[_reading(line)]),
+    )
     yield h.p(".quiet")[f"{words.document(report.document)}."]
+
+
+def _listed(
+    title: str,
+    headings: Sequence[str],
+    every: Sequence[_T],
+    row: Callable[[_T], Sequence[Node]],
+    *,
+    opened: bool = False,
+) -> Node:
+    """Return a table that unfolds, and how many rows it would have beyond its limit."""
+    return page.folded(
+        title,
+        page.table(headings, map(row, every[:_LISTED])),
+        page.left_out(max(0, len(every) - _LISTED), "rows"),
+        opened=opened,
+    )
 
 
 def _chains(steps: Iterable[Step]) -> Iterator[list[Step]]:
@@ -207,6 +227,7 @@ def _on_data(on: OnData) -> Node:
         h.h2["On data: ", name(on.case), ", ", page.verdict(on.status)],
         h.p[f"{words.on_data(on)}."],
         h.ul[[h.li[words.deviation(found)] for found in on.deviations[:_LISTED]]],
+        page.left_out(max(0, len(on.deviations) - _LISTED), "deviations"),
         page.sentences([f"note: {sentence(note)}" for note in on.notes[:_LISTED]]),
     ]
 

@@ -13,8 +13,14 @@ from softcheck.errors import printable
 if TYPE_CHECKING:
     from math_core import LatexToMathML
 
-_LONG = 600
-"""Characters of a formula that is typeset; of a longer one the text is shown."""
+_LONG = 2_000
+"""Characters of a formula; of a longer one the middle is left out, and it is not typeset."""
+
+_DEEP = 300
+"""Commands, braces and scripts of a formula that is typeset: it is nested no deeper than it has of
+these. The library ends the process where its stack does, at 260 such levels in half a megabyte."""
+
+_OPENS = re.compile(r"[\\{(\[_^]")
 
 _FUNCTIONS = {"log", "exp", "min", "max", "softmax", "clip", "sg", "mean", "round", "KL", "J"}
 _SIGNS = {
@@ -57,11 +63,12 @@ def _typeset(source: str, text: str) -> Node:
 
 
 def _mathml(source: str) -> str:
-    """Return the MathML of LaTeX, or nothing if it is too long, not understood or no plain text."""
+    """Return the MathML of LaTeX; nothing if it is too large, not understood or no plain text."""
     from math_core import LatexError
 
     source = " ".join(source.split())
-    if not source or printable(source, _LONG) != source:
+    too_deep = len(_OPENS.findall(source)) > _DEEP
+    if not source or too_deep or printable(source, _LONG) != source:
         return ""
     try:
         return _converter().convert_with_local_state(source, displaystyle=False)

@@ -55,9 +55,11 @@ _PICTURED = 40
 _EXPLAINED = 3
 """Explanations beside the first."""
 
+_INPUTS = 20
+
 
 class _Detail(NamedTuple):
-    """How much of a case is shown: dots of a picture, if it has any; findings, notes or inputs."""
+    """How much of a case is shown: dots of a picture, if it has any; findings or notes."""
 
     dots: int
     listed: int
@@ -155,9 +157,8 @@ def _parts(case: Case, detail: _Detail, loss: Node = None) -> Iterator[Node]:
 
 
 def _leading(case: Case) -> Sequence[Diagnosis]:
-    """Return the diagnoses up to the first that says what to do, or the first."""
-    told = next((at for at, each in enumerate(case.diagnosis) if each.remedies), 0)
-    return case.diagnosis[: told + 1]
+    """Return the best explanation, and what says where to look."""
+    return [each for at, each in enumerate(case.diagnosis) if at == 0 or not each.remedies]
 
 
 def _found(diagnosis: Diagnosis) -> Node:
@@ -254,12 +255,20 @@ def _folded(case: Case, most: int) -> Iterator[Node]:
         page.table([*FINDING_COLUMNS], (finding_row(case, each) for each in findings), numbers=5),
         page.left_out(len(case.findings) - len(findings), "findings"),
     )
-    others = case.diagnosis[len(_leading(case)) :][:_EXPLAINED]
+    others = [each for each in case.diagnosis[1:] if each.remedies][:_EXPLAINED]
     yield page.folded("Other explanations", *(h.p[explained(each)] for each in others))
-    yield page.folded("Notes", *(h.p[noted(note)] for note in case.notes[:most]))
-    yield page.folded("Inputs", page.table(
-        ("role", "from", "dtype", "shape", "SHA-256"), map(_input, case.inputs[:most])
-    ))  # fmt: skip
+    yield page.folded(
+        "Notes",
+        *(h.p[noted(note)] for note in case.notes[:most]),
+        page.left_out(max(0, len(case.notes) - most), "notes"),
+    )
+    yield page.folded(
+        "Inputs",
+        page.table(
+            ("role", "from", "dtype", "shape", "SHA-256"), map(_input, case.inputs[:_INPUTS])
+        ),
+        page.left_out(max(0, len(case.inputs) - _INPUTS), "inputs"),
+    )
     yield page.folded("Settings", page.facts(
         (key, h.code[sentence(str(value))]) for key, value in case.settings.items()
     ))  # fmt: skip
