@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf, isfinite, lgamma, log, log2, sqrt
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
@@ -446,10 +447,7 @@ def _is_rounding(view: View, evidence: Evidence) -> bool:
 
 
 def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis]:
-    """Return the hypotheses that reproduce all entries of some states, cheapest first.
-
-    Where none does, or only what assumes much, they may be of the states alone that have a wrong
-    entry.
+    """Return the hypotheses that reproduce all entries of some states, the simplest first.
 
     Parameters
     ----------
@@ -457,42 +455,38 @@ def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis
     generated : callable
         Makes the mistakes of the loss.
     """
-    found = _surviving(view, generated)
-    rows = np.flatnonzero(view.wrong_rows)
-    if 0 < rows.size < view.states.size and all(made.cost > _MUCH for made in found):
-        with np.errstate(all="ignore"):
-            wrong = _surviving(view.of_rows(rows), generated)
-        partial = [
-            replace(made, in_part=True)
-            for made in wrong
-            if made.coarse is None and made.formula.cost <= NAMED and not made.formula.terms
-        ]
-        found += [made for made in partial if credible(view, made, judge(view, made))]
-    return simplest(found)
-
-
-def simplest(found: Sequence[Hypothesis]) -> list[Hypothesis]:
-    """Return hypotheses, the simplest first, without those that need more mistakes than that."""
+    found = _kept(view, coarser(view))
+    # Where no finite entry is wrong there is none that a formula could mend.
+    if (view.wrong & np.isfinite(view.grad)).any():
+        found += _somewhere(view, formulas)
+        # The table has the usual mistakes of Eq. (6): to make others of its terms takes a second.
+        if not view.is_soft or all(made.cost > _MUCH for made in found):
+            found += _somewhere(view, partial(of_loss.formulas, made=generated()))
+        # A number that is fitted assumes more than a name, and less than one for each state.
+        if not view.is_soft and all(made.cost > FREE for made in found):
+            found += _kept(view, of_terms(view, generated().terms))
     kept: list[Hypothesis] = []
     for made in sorted(found, key=attrgetter("cost")):
+        # What needs more mistakes than another is none.
         if not any({*simpler.names} < {*made.names} for simpler in kept):
             kept.append(made)
     return kept
 
 
-def _surviving(view: View, generated: Callable[[], Generated]) -> list[Hypothesis]:
-    found: list[Hypothesis] = []
-    # Where no finite entry is wrong there is none that a formula could mend.
-    if (view.wrong & np.isfinite(view.grad)).any():
-        found += _kept(view, suspects(view, formulas(view)))
-        # The table has the usual mistakes of Eq. (6): to make others of its terms takes a second.
-        if not view.is_soft or all(made.cost > FREE for made in found):
-            made = generated()
-            found += _kept(view, suspects(view, of_loss.formulas(view, made)))
-            # A number that is fitted assumes more than a name, and less than one for each state.
-            if all(other.cost > FREE for other in found):
-                found += _kept(view, of_terms(view, made.terms))
-    return found + _kept(view, coarser(view))
+def _somewhere(view: View, tried: Callable[[View], Iterable[Formula]]) -> list[Hypothesis]:
+    """Return what some formulas explain: all of some states, or those alone with a wrong entry.
+
+    The latter where there is nothing for all of them, or only what assumes much.
+    """
+    found = _kept(view, suspects(view, tried(view)))
+    rows = np.flatnonzero(view.wrong_rows)
+    if rows.size == view.states.size or any(made.cost <= _MUCH for made in found):
+        return found
+    with np.errstate(all="ignore"):
+        there = view.of_rows(rows)
+        wrong = _kept(there, suspects(there, tried(there)))
+    in_part = [replace(made, in_part=True) for made in wrong if made.formula.cost <= NAMED]
+    return found + [made for made in in_part if credible(view, made, judge(view, made))]
 
 
 def _kept(view: View, tried: Iterable[Hypothesis]) -> list[Hypothesis]:
