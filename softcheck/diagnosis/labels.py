@@ -107,6 +107,7 @@ def _columns(it: _Relabelling, view: View) -> Columns:
     found = _moved(it, view)
     actions = np.where(found.known, found.actions, _nearest(it, view, found))
     left_out = ~found.known & ~view.grad.any(axis=0)
+    left_out &= not left_out.all()  # or it would be a gradient of 0
     made = of_evaluation(_with(it, view, found, actions))
     (value,) = made.values
     return made._replace(values=(np.where(left_out, 0.0, value),))
