@@ -106,16 +106,14 @@ def of_program(view: View, slope: Program) -> Columns:
     return of_evaluation(replace(e, context=replace(e.context, loss=loss)))
 
 
-def of_two(
-    view: View, a: Entries, b: Entries, weight: Entries, base: View, factor: PerState
-) -> Columns:
-    """Return the parts of a gradient x a + y b that come from Q and from alpha.
+def of_two(view: View, a: Entries, b: Entries, weight: Entries, base: View) -> Columns:
+    """Return the parts of a gradient x a + y b of Eq. (6), one from Q and one from alpha.
 
     The rounding of each is that of Q - E Q or of alpha l before it is weighted, times `weight`, and
     (rho + n) times the part itself for the roundings of the weight; `base` has that Q and policy.
-    What reduction and weights make of a state's loss is `factor`.
+    Both parts are still to be multiplied by what reduction and weights make of a state's loss.
     """
-    dump, legal, actions = view.dump, base.e.legal, len(weight)
+    dump, legal, actions, factor = view.dump, base.e.legal, len(weight), view.e.factor
     computed, size = dump.computed, np.abs(factor)
     alone = computed.underflow_as(dump.stored) + actions * computed.underflow * np.abs(weight)
     means = (

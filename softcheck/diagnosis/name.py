@@ -7,6 +7,7 @@ formula gives the very numbers that were dumped.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Annotated, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -129,7 +130,7 @@ def diagnose(
 
     found = _Found(None, [], [])
     if tried or gradient or causes:
-        found = _merged(over_blocks(work))
+        found = reduce(merged, over_blocks(work))
     said = list(say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity))
     judged = list(zip(tried, found.evidence, strict=True))
     anchor = _anchor(tallies)
@@ -145,13 +146,6 @@ def diagnose(
     # A mistake that has its name says more than the place where it enters.
     is_named = any(each.remedies for each in said)
     return (*said, *located) if is_named else (*located, *said)
-
-
-def _merged(parts: Iterable[_Found]) -> _Found:
-    first, *others = parts
-    for other in others:
-        first.merge(other)
-    return first
 
 
 def first_wrong(
@@ -221,20 +215,16 @@ def _ordered(kept: Sequence[_Judged], anchor: bool | None) -> list[_Judged]:
 
     def rank(pair: _Judged) -> tuple[float, bool, int, int]:
         made, evidence = pair
-        backward = any(code in _BACKWARD for code in _codes(made))
+        codes = {made.formula.code, *(wrong.code for wrong in made.wrongs)}
+        backward = not codes.isdisjoint(_BACKWARD)
         is_other = anchor is not None and anchor != backward
-        return made.cost, is_other, int(4.0 * _worst(evidence.tally)), -evidence.mended
+        worst = min(evidence.tally.spots[0].ratio, 1e6)
+        return made.cost, is_other, int(4.0 * worst), -evidence.mended
 
     found: dict[object, _Judged] = {}
     for made, evidence in sorted(kept, key=rank):
         found.setdefault((frozenset(made.names), made.formula.said), (made, evidence))
     return [(_as_anchored(made, anchor), evidence) for made, evidence in found.values()]
-
-
-def _codes(made: Hypothesis) -> Iterator[str]:
-    """Yield the codes that a hypothesis may have."""
-    yield made.formula.code
-    yield from (wrong.code for wrong in made.wrongs)
 
 
 def _as_anchored(made: Hypothesis, anchor: bool | None) -> Hypothesis:
@@ -257,10 +247,6 @@ def _kept(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
     # Of two that are both within tolerance the one that is much nearer is meant.
     nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
     return [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
-
-
-def _worst(tally: Tally) -> float:
-    return min(tally.spots[0].ratio, 1e6)
 
 
 def _is_stray(profile: Profile) -> bool:

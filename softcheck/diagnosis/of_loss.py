@@ -31,8 +31,8 @@ def formulas(view: View, made: Generated) -> Iterator[Formula]:
 
 
 def _of_wrong(wrong: Wrong) -> Formula:
-    parts = RIGHT.parts if wrong.is_zero else partial(of_program, slope=wrong.slope)
-    return named_by(Formula(parts, is_zero=wrong.is_zero), wrong)
+    columns = RIGHT.columns if wrong.is_zero else partial(of_program, slope=wrong.slope)
+    return named_by(Formula(columns, is_zero=wrong.is_zero), wrong)
 
 
 def named_by(formula: Formula, wrong: Wrong) -> Formula:
@@ -44,12 +44,12 @@ def named_by(formula: Formula, wrong: Wrong) -> Formula:
 def with_terms(terms: Sequence[Term], *, right: bool) -> Formula:
     """Return the terms of a loss, beside the `right` gradient of it or alone."""
 
-    def parts(view: View) -> Columns:
+    def columns(view: View) -> Columns:
         made = [of_program(view, term.slope) for term in terms]
         first, *others = [of_evaluation(view.e), *made] if right else made
         return first.beside(*others)
 
-    return Formula(parts, code=TERM_SCALED.code, terms=terms)
+    return Formula(columns, code=TERM_SCALED.code, terms=terms)
 
 
 def outer(view: View, terms: Sequence[Term]) -> list[Term]:

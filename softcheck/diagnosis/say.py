@@ -1,6 +1,7 @@
 """Diagnoses in words: what was found, by which numbers, and what would tell more."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 
 import numpy as np
@@ -12,6 +13,7 @@ from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis
 from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.generated import TERM_SCALED
 from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, OTHER_ALPHA, OTHER_SCALE, Q_SCALED
+from softcheck.diagnosis.mistakes.record import Mistake
 from softcheck.diagnosis.mistakes.scale import SUMMED_OVER_AXIS, sums_over_axis
 from softcheck.diagnosis.mistakes.where import (
     FIRST_WRONG,
@@ -331,37 +333,34 @@ def isolated(case: Case, profile: Profile) -> Diagnosis:
     """Say that few entries are wrong, and which."""
     places = ", ".join(str(place) for place in _places(case, profile)[:5])
     more = ", ..." if profile.failed > 5 else ""
-    return Diagnosis(
-        code=ISOLATED_ENTRIES.code,
-        message=ISOLATED_ENTRIES.phrase,
-        grounds=f"{profile.failed} of {profile.entries}, in {profile.states} of {case.states} "
-        f"states, at {places}{more}",
-        evidence=where(case, profile),
-        remedies=(),
-    )
+    grounds = f"{_counted(profile.failed, case, profile)}, at {places}{more}"
+    # Where to look is no remedy.
+    return replace(_of_places(ISOLATED_ENTRIES, grounds, case, profile), remedies=())
 
 
 def nan(case: Case, profile: Profile) -> Diagnosis:
     """Say that the mask made what is not finite."""
-    return Diagnosis(
-        code=NAN_FROM_MASK.code,
-        message=NAN_FROM_MASK.phrase,
-        grounds=f"All {profile.infinite} entries that are not finite are in states with a masked "
-        "action",
-        evidence=where(case, profile),
-        remedies=remedies([NAN_FROM_MASK.code]),
-    )
+    count = profile.infinite
+    grounds = f"All {count} entries that are not finite are in states with a masked action"
+    return _of_places(NAN_FROM_MASK, grounds, case, profile)
 
 
 def not_finite(case: Case, profile: Profile) -> Diagnosis:
     """Say that many entries are not finite, and all others right."""
+    return _of_places(NOT_FINITE, _counted(profile.infinite, case, profile), case, profile)
+
+
+def _counted(entries: int, case: Case, profile: Profile) -> str:
+    return f"{entries} of {profile.entries}, in {profile.states} of {case.states} states"
+
+
+def _of_places(mistake: Mistake, grounds: str, case: Case, profile: Profile) -> Diagnosis:
     return Diagnosis(
-        code=NOT_FINITE.code,
-        message=NOT_FINITE.phrase,
-        grounds=f"{profile.infinite} of {profile.entries}, in {profile.states} of {case.states} "
-        "states",
+        code=mistake.code,
+        message=mistake.phrase,
+        grounds=grounds,
         evidence=where(case, profile),
-        remedies=remedies([NOT_FINITE.code]),
+        remedies=remedies([mistake.code]),
     )
 
 

@@ -40,7 +40,7 @@ from softcheck.diagnosis.points import Point, points, scales
 from softcheck.diagnosis.view import View, dot
 from softcheck.gradient.definition import Generated, Term
 from softcheck.gradient.policy import Array
-from softcheck.gradient.tolerance import Precision
+from softcheck.gradient.tolerance import coarser
 
 Column: TypeAlias = Array  # (entries,): of some states, one after the other
 
@@ -66,7 +66,6 @@ _FULL = 0.25
 _SMALL = 0.15
 _FEWEST, _ENOUGH = 4.0, 8.0  # entries that do not follow from others, for a number that is fitted
 _MUCH = 3.0  # of cost
-_COARSER = (Precision.FLOAT32, Precision.FLOAT16, Precision.BFLOAT16)
 
 
 class Normal(NamedTuple):
@@ -226,15 +225,15 @@ def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
             yield from _of(view, formula, columns, found, named)
 
 
-def coarser(view: View) -> Iterator[Hypothesis]:
+def _rounded(view: View) -> Iterator[Hypothesis]:
     """Yield the right gradient in precisions that are coarser than those declared."""
     declared = view.dump
     numbers = RIGHT.columns(view).declared
-    for each in _COARSER:
+    for each in coarser(min(declared.stored.unit, declared.computed.unit)):
         if each.unit > declared.stored.unit:
             yield Hypothesis(RIGHT, numbers, coarse=Coarse(declared.computed, each))
         if each.unit > declared.computed.unit:
-            stored = max(each, declared.stored, key=lambda precision: precision.unit)
+            stored = max(each, declared.stored, key=attrgetter("unit"))
             yield Hypothesis(RIGHT, numbers, coarse=Coarse(each, stored))
 
 
@@ -248,14 +247,9 @@ def _where_collinear(
     if Normal.of(*(view.weighed(x) for x in (*columns.values, columns.fixed)[:2])).is_collinear:
         yield from _at_points(view, formula, columns, named)
         if _determined(view, formula):
-            same = scale_of(view)
+            true, grad = view.weighed(view.right.expected), view.weighed(view.grad)
+            same = dot(true, grad) / (dot(true, true) or 1.0)
             yield Hypothesis(formula, (same, same), fitted=(OTHER_SCALE.code,))
-
-
-def scale_of(view: View) -> float:
-    """Return the scale of the right gradient that is nearest to the one that was dumped."""
-    true, grad = view.weighed(view.right.expected), view.weighed(view.grad)
-    return dot(true, grad) / (dot(true, true) or 1.0)
 
 
 def _at_points(
@@ -455,7 +449,7 @@ def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis
     generated : callable
         Makes the mistakes of the loss.
     """
-    found = _kept(view, coarser(view))
+    found = _kept(view, _rounded(view))
     # Where no finite entry is wrong there is none that a formula could mend.
     if (view.wrong & np.isfinite(view.grad)).any():
         found += _somewhere(view, formulas)

@@ -21,11 +21,6 @@ _COMPARED = 2**21  # entries that may be compared to find the order of states
 
 
 def _swapped(_: View) -> Act:
-    """States and actions swapped, where there are as many of both."""
-    return lambda table: table.T.copy()
-
-
-def _swapped_in_memory(_: View) -> Act:
     """Actions-first numbers that are read as states-first."""
     return lambda table: table.reshape(table.T.shape).T.copy()
 
@@ -38,16 +33,10 @@ TRANSPOSED = Mistake(
     wrong_line="np.save('grad.npy', grad.T)",
     right_line="np.save('grad.npy', grad)",
     needs=SEVERAL_STATES,
-    formulas=(
-        Formula(
-            moved(_swapped, whole=True),
-            applies=lambda view: view.shared.states == view.shared.actions,
-        ),
-        Formula(moved(_swapped_in_memory, whole=True), "in memory"),
-    ),
+    formulas=(Formula(moved(_swapped, whole=True), "in memory"),),
     whole=True,
     every_loss=True,
-    planted=Planted(planted(_swapped_in_memory), in_parts=False),
+    planted=Planted(planted(_swapped), in_parts=False),
 )
 
 

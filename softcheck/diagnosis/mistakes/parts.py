@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from softcheck.diagnosis.mistakes.record import Formula, Parts
+from softcheck.diagnosis.mistakes.later import np
+from softcheck.diagnosis.mistakes.record import Formula
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,22 +16,30 @@ if TYPE_CHECKING:
     from softcheck.diagnosis.columns import Act, Columns
     from softcheck.diagnosis.mistakes.record import Planter
     from softcheck.diagnosis.view import Laid, View
-    from softcheck.gradient.policy import Entries
+    from softcheck.gradient.policy import Entries, Number
+    from softcheck.gradient.tolerance import Precision
 
 _T = TypeVar("_T")
 
 
-def usual(view: View, a: Entries, b: Entries, weight: Entries | None = None) -> Parts:
-    """Return parts that round as those of Eq. (6) do, where they are weighted by `weight`."""
-    return Parts(a, b, view.p if weight is None else weight, view)
+def usual(
+    view: View, a: Entries, b: Entries, weight: Entries | None = None, base: View | None = None
+) -> Columns:
+    """Return parts that round as those of Eq. (6) do, where they are weighted by `weight`.
+
+    One comes from Q and one from alpha; `base` is whose Q and policy they are made of.
+    """
+    from softcheck.diagnosis.columns import of_two
+
+    return of_two(view, a, b, view.p if weight is None else weight, base or view)
 
 
 def linear(
     of: Callable[[View, Entries], Entries], weight: Callable[[View], Entries] | None = None
-) -> Callable[[View], Parts]:
+) -> Callable[[View], Columns]:
     """-F(Q) and alpha F(l): Eq. (6) with another linear map F for J."""
 
-    def parts(view: View) -> Parts:
+    def parts(view: View) -> Columns:
         a, b = -of(view, view.q), view.alpha * of(view, view.log_p)
         return usual(view, a, b, None if weight is None else weight(view))
 
@@ -39,10 +48,10 @@ def linear(
 
 def entropy(
     of: Callable[[View], Entries], weight: Callable[[View], Entries] | None = None
-) -> Callable[[View], Parts]:
+) -> Callable[[View], Columns]:
     """-J(Q) and alpha F: Eq. (6) with another gradient of the entropy."""
 
-    def parts(view: View) -> Parts:
+    def parts(view: View) -> Columns:
         a, b = -view.J(view.q), view.alpha * of(view)
         return usual(view, a, b, None if weight is None else weight(view))
 
@@ -53,7 +62,7 @@ right = linear(lambda view, w: view.J(w))
 """-J(Q) and alpha J(l): Eq. (6)."""
 
 
-def _of_any_loss(view: View) -> Parts | Columns:
+def _of_any_loss(view: View) -> Columns:
     from softcheck.diagnosis.columns import of_evaluation
 
     return right(view) if view.is_soft else of_evaluation(view.e)
@@ -105,6 +114,12 @@ def of_whole(view: View, make: Callable[[View], _T]) -> _T:
         kept[make] = make(view.shared.whole[0])
     made: _T = kept[make]
     return made
+
+
+def rounded(x: Number, precision: Precision) -> Number:
+    """Return numbers as a precision keeps them, whatever their size."""
+    fraction, exponent = np.frexp(x)
+    return np.ldexp(np.round(fraction / precision.unit) * precision.unit, exponent)
 
 
 def flat(table: Laid) -> Entries:

@@ -118,11 +118,7 @@ CLIPPED_GRADIENT = Mistake(
 
 def _scaled_by_state(view: View) -> Act:
     """s_i T_i, s_i read off G: weights that were not declared, states dropped or clipped."""
-    _, true, tolerance, _ = view.right
-    usable = np.isfinite(view.grad) & np.isfinite(tolerance) & (tolerance > 0)
-    grad, true = np.where(usable, view.grad, 0.0), np.where(usable, true, 0.0)
-    weight = np.where(usable, 1.0 / tolerance, 0.0)
-    true, grad = true * weight, grad * weight
+    true, grad = view.weighed(view.right.expected), view.weighed(view.grad)
     size = (true * true).sum(axis=0)
     scale = np.where(size > 0.0, (true * grad).sum(axis=0) / size, 1.0)
     return lambda table: table * scale

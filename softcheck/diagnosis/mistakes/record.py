@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import Shared, View
     from softcheck.gradient.definition import Term, Wrong
-    from softcheck.gradient.policy import Entries, PerState, Quantity
+    from softcheck.gradient.policy import Entries, Quantity
 
 EQ_6 = "dL/dtheta = -p (g - V), g = Q - alpha log p, V = sum p g"
 
@@ -59,31 +59,6 @@ class Need:
 ANY_DATA = Need("nothing in this data differs by it")
 
 
-class Parts(NamedTuple):
-    """A wrong gradient of Eq. (6) in two parts, one that comes from Q and one from alpha.
-
-    So a scale and a temperature that are wrong too can be told at once: the gradient is
-    x a + y b. Each part is still to be multiplied by what reduction and weights make of a state's
-    loss.
-
-    Attributes
-    ----------
-    a, b : Entries
-    weight : Entries
-        What the rounding of Q - E Q and of alpha l is multiplied by.
-    base : View
-        Whose Q and policy it is the rounding of.
-    factor : PerState or None
-        In place of what reduction and weights make of a state's loss.
-    """
-
-    a: Entries
-    b: Entries
-    weight: Entries
-    base: View
-    factor: PerState | None = None
-
-
 class Read(NamedTuple):
     """What a formula takes from the gradient that it is to explain: that much proves nothing.
 
@@ -108,8 +83,9 @@ class Formula:
 
     Attributes
     ----------
-    parts : callable
-        From a view to the parts of the gradient.
+    columns : callable
+        From a view to the parts of the gradient, so that a scale, or a temperature, that is wrong
+        too can be told at once.
     variant : str
         What the message says beside the code, such as the size of an epsilon.
     applies : callable or None
@@ -129,7 +105,7 @@ class Formula:
         Whether nothing but the rounding of its parts is left.
     """
 
-    parts: Callable[[View], Parts | Columns]
+    columns: Callable[[View], Columns]
     variant: str = ""
     applies: Callable[[View], bool] | None = None
     cost: float = 1.0
@@ -139,16 +115,6 @@ class Formula:
     wrong: Wrong | None = None
     terms: Sequence[Term] = ()
     is_zero: bool = False
-
-    def columns(self, view: View) -> Columns:
-        """Return the parts with what rounding does to them."""
-        from softcheck.diagnosis.columns import of_two
-
-        made = self.parts(view)
-        if not isinstance(made, Parts):
-            return made
-        factor = view.e.factor if made.factor is None else made.factor
-        return of_two(view, made.a, made.b, made.weight, made.base, factor)
 
     def gradient(self, view: View) -> Entries:
         """Return the gradient that is left, at the numbers that were declared."""

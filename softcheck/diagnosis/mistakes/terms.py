@@ -10,7 +10,7 @@ from softcheck.diagnosis.mistakes.parts import RIGHT, at, entropy, linear, usual
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown, Turn
 
 if TYPE_CHECKING:
-    from softcheck.diagnosis.mistakes.record import Parts
+    from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries, States
 
@@ -109,7 +109,7 @@ MISSING_POLICY_WEIGHT = Mistake(
 )
 
 
-def _unweighted(view: View, actions: States | float) -> Parts:
+def _unweighted(view: View, actions: States | float) -> Columns:
     """Alpha (1 - A p): no Q in it."""
     legal = view.legal
     b = legal * view.alpha * (1.0 - actions * view.p)

@@ -13,14 +13,9 @@ from softcheck.diagnosis.mistakes.record import Formula, Mistake, Need, Planted,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from softcheck.diagnosis.columns import Act, Columns
+    from softcheck.diagnosis.columns import Act
     from softcheck.diagnosis.view import Shared, View
     from softcheck.gradient.policy import Entries
-
-
-def _alike(view: View, weight: float = 1.0) -> Columns:
-    """T_i with one weight for every state."""
-    return RIGHT.columns(view.alike(weight))
 
 
 def _is_told(view: View) -> bool:
@@ -38,7 +33,11 @@ BROADCAST_WEIGHTS = Mistake(
     right_line="loss = (weights * loss).mean()",
     seen="tf2rl, torchrl#1243, tianshou#40",
     needs=Need("it needs weights that are not divided by their sum", _is_told),
-    formulas=(Formula(lambda view: _alike(view, view.shared.weight_sum / view.shared.states)),),
+    formulas=(
+        Formula(
+            lambda view: RIGHT.columns(view.alike(view.shared.weight_sum / view.shared.states))
+        ),
+    ),
     every_loss=True,
 )
 
@@ -77,7 +76,7 @@ WEIGHTS_IGNORED = Mistake(
     wrong_line="loss = loss.mean()",
     right_line="loss = (weights * loss).mean()",
     needs=WEIGHTS,
-    formulas=(Formula(_alike),),
+    formulas=(Formula(lambda view: RIGHT.columns(view.alike(1.0))),),
     every_loss=True,
 )
 
@@ -118,12 +117,7 @@ MEAN_OVER_SEQUENCES = Mistake(
 
 def _kept(by: float) -> Callable[[View], Act]:
     """T_i by a factor, and 0 in the states whose gradient is exactly 0."""
-
-    def move(view: View) -> Act:
-        kept = by * view.grad.any(axis=0)
-        return lambda table: table * kept
-
-    return move
+    return lambda view: lambda table: table * (by * view.grad.any(axis=0))
 
 
 def _states_left_out(view: View) -> Iterator[Formula]:
