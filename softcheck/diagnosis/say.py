@@ -1,7 +1,6 @@
 """Diagnoses in words: what was found, by which numbers, and what would tell more."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 
 import numpy as np
@@ -334,33 +333,35 @@ def isolated(case: Case, profile: Profile) -> Diagnosis:
     places = ", ".join(str(place) for place in _places(case, profile)[:5])
     more = ", ..." if profile.failed > 5 else ""
     grounds = f"{_counted(profile.failed, case, profile)}, at {places}{more}"
-    # Where to look is no remedy.
-    return replace(_of_places(ISOLATED_ENTRIES, grounds, case, profile), remedies=())
+    return _of_places(ISOLATED_ENTRIES, grounds, case, profile, mended=())  # it says where to look
 
 
 def nan(case: Case, profile: Profile) -> Diagnosis:
     """Say that the mask made what is not finite."""
     count = profile.infinite
     grounds = f"All {count} entries that are not finite are in states with a masked action"
-    return _of_places(NAN_FROM_MASK, grounds, case, profile)
+    return _of_places(NAN_FROM_MASK, grounds, case, profile, remedies([NAN_FROM_MASK.code]))
 
 
 def not_finite(case: Case, profile: Profile) -> Diagnosis:
     """Say that many entries are not finite, and all others right."""
-    return _of_places(NOT_FINITE, _counted(profile.infinite, case, profile), case, profile)
+    grounds = _counted(profile.infinite, case, profile)
+    return _of_places(NOT_FINITE, grounds, case, profile, remedies([NOT_FINITE.code]))
 
 
 def _counted(entries: int, case: Case, profile: Profile) -> str:
     return f"{entries} of {profile.entries}, in {profile.states} of {case.states} states"
 
 
-def _of_places(mistake: Mistake, grounds: str, case: Case, profile: Profile) -> Diagnosis:
+def _of_places(
+    mistake: Mistake, grounds: str, case: Case, profile: Profile, mended: tuple[Remedy, ...]
+) -> Diagnosis:
     return Diagnosis(
         code=mistake.code,
         message=mistake.phrase,
         grounds=grounds,
         evidence=where(case, profile),
-        remedies=remedies([mistake.code]),
+        remedies=mended,
     )
 
 
