@@ -66,8 +66,8 @@ class Report(result.Report, frozen=True):
         return FORMATS[chosen].verification(self, Style(calls=True))
 
     def __str__(self) -> str:
-        """Return the report as text."""
-        return self.render()
+        """Return the report as text, to be printed."""
+        return self.render().removesuffix("\n")
 
     def _repr_markdown_(self) -> str:
         return self.render("markdown")

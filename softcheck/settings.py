@@ -230,9 +230,7 @@ class Settings:
         ThreadCount | None,
         Option("Threads to work on", "Run", "N", "one for each core", variable=True),
     ] = None
-    kernel: Annotated[
-        KernelChoice, Option("Compile the checks where it pays, or not", "Run", variable=True)
-    ] = "auto"
+    kernel: Annotated[KernelChoice, Option("What runs the checks", "Run", variable=True)] = "auto"
     block_entries: int = BLOCK_ENTRIES
 
     def __post_init__(self) -> None:

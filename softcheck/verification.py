@@ -27,9 +27,9 @@ from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import ROLES
 from softcheck.version import __version__
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int | None], None]
 """Called with what is counted ("cases", or "states" of one of them), the number done, and of how
-many."""
+many, None where that is not known."""
 
 
 def verify_case(

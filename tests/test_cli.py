@@ -116,12 +116,19 @@ def test_samples_and_seed():
 
 
 def test_verbose_trouble_shows_the_traceback(monkeypatch):
-    monkeypatch.setattr("softcheck.command.output.write", lambda *_: 1 / 0)
+    def fail(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("softcheck.command.output.write", fail)
+    monkeypatch.setattr("softcheck.selftest.outcomes", fail)
     quiet, loud = softcheck("verify", GOOD), softcheck("verify", GOOD, "-vv")
     assert (quiet.code, loud.code) == (3, 3)
     assert "internal error: ZeroDivisionError" in quiet.err
+    assert "with what softcheck -vv COMMAND" in quiet.err
     assert "Traceback" not in quiet.err
     assert "Traceback" in loud.err
+    for command in (["verify", GOOD], ["selftest"]):
+        assert "Traceback" in softcheck("-vv", *command).err
 
 
 HEAVY = {"numpy", "sympy", "rich", "mpmath", "h5py", "pyarrow", "torch", "scipy", "distributed"}

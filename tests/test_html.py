@@ -257,7 +257,7 @@ def test_a_report_in_python_is_the_text_and_in_a_notebook_a_page():
     made = softcheck.verify(**soft_arrays(4, 3, wrong=-1.0))
     assert isinstance(made, softcheck.Report)
     assert not made
-    assert str(made) == made.render("text")
+    assert f"{made}\n" == made.render("text")
     assert "FAILED" in str(made)
     assert made._repr_markdown_() == made.render("markdown")
     ((tag, attributes),) = Page(made._repr_html_()).elements

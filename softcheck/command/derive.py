@@ -8,7 +8,7 @@ import typer
 
 from softcheck.command.funnel import ending
 from softcheck.command.options import Reporting, named, path, takes
-from softcheck.command.output import say
+from softcheck.command.output import keep, say
 from softcheck.errors import InputError, NothingToCheckError, UsageError, printable
 from softcheck.settings import Document, General, Setting, Settings, settings_of
 
@@ -98,8 +98,8 @@ def derive(
         list[str] | None,
         path(
             "FILE",
-            "LaTeX, also inside of Markdown or plain text; by default the documents of the "
-            "configuration file, or else the derivation of Eq. (6) that comes with softcheck",
+            "LaTeX, also inside of Markdown or plain text [those configured, or the derivation of "
+            "Eq. (6)]",
         ),
     ] = None,
     lines: Annotated[
@@ -129,9 +129,8 @@ def derive(
     loss: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE|FORMULA",
-            help="Say what a loss is: its gradient, the proof, the arrays to dump; a shipped one, "
-            "FILE[::SYMBOL], or a formula",
+            metavar="LOSS",
+            help="Say what a loss is: gradient, proof, arrays to dump",
             rich_help_panel="Run",
         ),
     ] = None,
@@ -165,7 +164,9 @@ def derive(
         found = f"{len(chosen)} documents"
         raise UsageError("--lines", found, "one, whose lines they are", "Name it.")
     givens = invocation.value("givens")
-    reports = invocation.reports(filter(None, (*chosen, on, givens)), "derive_report")
+    read = [*filter(None, (*chosen, on, givens))]
+    keep(read)
+    reports = invocation.reports(read, "derive_report")
     case = None if on is None else invocation.case(on)
     asked = _Asked(
         givens=None if givens is None else load(givens),

@@ -67,7 +67,8 @@ def ended(program: Callable[[], int | None]) -> int:
         return _complain(
             INTERNAL,
             f"internal error: {type(error).__name__}: {printable(error)}. This is a defect of "
-            "softcheck: please report it, with what -vv and softcheck --version -v print.",
+            "softcheck: please report it, with what softcheck -vv COMMAND and softcheck "
+            "--version -v print.",
         )
 
 

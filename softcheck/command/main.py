@@ -33,16 +33,21 @@ def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version")] = False,
     verbose: Annotated[
-        bool,
-        typer.Option("-v", "--verbose", help="With --version: all that a bug report has to say"),
-    ] = False,
+        int,
+        typer.Option(
+            "-v",
+            "--verbose",
+            count=True,
+            help="With --version: all that a bug report says; -vv: tracebacks of any command",
+        ),
+    ] = 0,
 ) -> None:
     """Check gradients at the logits of a softmax, and the derivations behind them.
 
     Exit codes: 0 all passed, 1 failed or inconclusive, 2 nothing could be verified, 3 internal
     error.
     """
-    if verbose and not version:
+    if verbose == 1 and not version:
         raise UsageError(
             "-v", "it before a command", "it behind one, or --version", "As in softcheck verify -v."
         )

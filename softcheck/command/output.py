@@ -30,6 +30,7 @@ _ASCII = {
     "∂": "d",
     **dict(zip("▁▂▃▄▅▆▇█", "---===##", strict=True)),
 }
+_NAMES: set[str] = set()
 _SILENT = 2
 """How often -q silences everything."""
 
@@ -45,19 +46,30 @@ def prepare() -> None:
             stream.reconfigure(errors=_SPELLED)
 
 
+def keep(names: Iterable[str]) -> None:
+    """Have what an encoding lacks of the names of files escaped: spelled, it would be another's."""
+    _NAMES.update(name for name in names if not name.isascii())
+
+
 def _spelled(error: UnicodeError) -> tuple[str, int]:
     """Return in ASCII what an encoding lacks: `pi` for a Greek letter, else its number."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    lacking = error.object[error.start : error.end]
-    return "".join(map(_in_ascii, lacking)), error.end
+    said, start, end = error.object, error.start, error.end
+    within = (said.find(name, max(0, end - len(name)), start + len(name)) for name in _NAMES)
+    written = _escaped if any(at >= 0 for at in within) else _in_ascii
+    return "".join(map(written, said[start:end])), end
 
 
 def _in_ascii(letter: str) -> str:
     name = unicodedata.name(unicodedata.normalize("NFKC", letter)[0], "")
     if letter not in _ASCII and name.startswith("GREEK SMALL LETTER "):
         return name.split()[3].lower()
-    return _ASCII.get(letter) or letter.encode("ascii", "backslashreplace").decode()
+    return _ASCII.get(letter) or _escaped(letter)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("ascii", "backslashreplace").decode()
 
 
 def format_on_stdout(chosen: OutputFormat | None) -> Renderer:
@@ -108,14 +120,22 @@ def is_live(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
 
 
-def write(rendered: str) -> None:
+def write(rendered: str, *, encoding: str | None = None) -> None:
     """Write on stdout; a reader who has gone away changes nothing.
+
+    Parameters
+    ----------
+    rendered : str
+    encoding : str, optional
+        By default that of the terminal.
 
     Raises
     ------
     OutputError
         If it cannot be written in full.
     """
+    if encoding is not None and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors=_SPELLED)
     try:
         sys.stdout.write(rendered)
         sys.stdout.flush()
@@ -212,7 +232,8 @@ class Reports:
         if instead is not None:
             write(instead)
         elif self.quiet < _SILENT:
-            write(render(self.form, style(self.color, self.verbose - self.quiet)))
+            rendered = render(self.form, style(self.color, self.verbose - self.quiet))
+            write(rendered, encoding=self.form.encoding)
         for file in self.files:
             file.write(render(file.form, file_style(self.verbose)))
 

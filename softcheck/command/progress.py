@@ -29,7 +29,7 @@ def progress_bar(color: bool) -> "Iterator[Progress | None]":
     bar: Bar | None = None
     tasks: dict[str, TaskID] = {}
 
-    def update(what: str, done: int, total: int) -> None:
+    def update(what: str, done: int, total: int | None) -> None:
         nonlocal bar
         if bar is None:
             if monotonic() - begun < PATIENCE:
@@ -40,8 +40,9 @@ def progress_bar(color: bool) -> "Iterator[Progress | None]":
             bar = Bar(console=Console(stderr=True, no_color=not color), transient=True)
             bar.start()
         if what not in tasks:
-            tasks[what] = bar.add_task(what)
-        bar.update(tasks[what], completed=done, total=total)
+            tasks[what] = bar.add_task(what, total=None)
+        said = what if total is not None else f"{done} {what}"
+        bar.update(tasks[what], completed=done, total=total, description=said)
 
     try:
         yield update

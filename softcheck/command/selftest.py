@@ -1,12 +1,13 @@
 """`softcheck selftest`: whether planted mistakes are caught."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from softcheck.command.funnel import ending
 from softcheck.command.options import Invocation, path, takes
-from softcheck.command.output import write
+from softcheck.command.output import colored, keep, write
 from softcheck.errors import UsageError
 from softcheck.result import Status
 from softcheck.settings import Settings, settings_of
@@ -54,6 +55,7 @@ def selftest(
     """
     compared = None if against is None else _closeness(against)
 
+    from softcheck.command.progress import progress_bar
     from softcheck.report.selftest import render
     from softcheck.result import Outcome
     from softcheck.selftest import outcomes
@@ -63,12 +65,19 @@ def selftest(
     if case is None:
         chosen = invocation.case_without_path("selftest")
         loss = chosen.loss or usual
-        found = list(outcomes(loss, chosen.settings, compared))
+        made = outcomes(loss, chosen.settings, compared)
     else:
+        keep([case])
         chosen = invocation.case(case)
         given = chosen.open()
         loss = given.loss
-        found = list(outcomes(given, given.settings(chosen.settings), compared))
+        made = outcomes(given, given.settings(chosen.settings), compared)
+    found = []
+    with progress_bar(colored("auto", sys.stderr)) as progress:
+        for outcome in made:
+            found.append(outcome)
+            if progress is not None:
+                progress("mistakes planted", len(found), None)
     write("".join(f"{line}\n" for line in render(found, compared)))
     missed = any(isinstance(one, Outcome) and one.missed for one in found)
     if case is None and loss is usual:

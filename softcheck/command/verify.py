@@ -8,7 +8,7 @@ import typer
 
 from softcheck.command.funnel import ending
 from softcheck.command.options import Reporting, path, takes
-from softcheck.command.output import colored, say, write
+from softcheck.command.output import colored, keep, say, write
 from softcheck.errors import UsageError
 from softcheck.settings import General, Settings, settings_of
 from softcheck.tables.inputs import Inputs
@@ -21,7 +21,7 @@ EXAMPLES = (
     "softcheck verify run.npz\n"
     "softcheck verify dumps/*.npz --reduction mean --strict\n"
     "softcheck verify step.npz --loss cross-entropy --reduction mean\n"
-    "softcheck verify --q q1.npy --q q2.npy --logits run.npz::theta --grad grad.npy --alpha 0.2"
+    "softcheck verify --q q.npy --logits a.npz::theta --grad g.npy --alpha 0.2"
 )
 
 
@@ -34,11 +34,7 @@ def verify(
     *,
     cases: Annotated[
         list[str] | None,
-        path(
-            "CASE",
-            "A file of named arrays (.npz .json .jsonl .csv .safetensors .h5 .parquet "
-            ".feather .pt), or a folder with a file a name; by default those of the configuration",
-        ),
+        path("CASE", "Named arrays, in a file or folder [those configured]"),
     ] = None,
     invocation: Reporting,
     show_settings: Annotated[
@@ -54,7 +50,10 @@ def verify(
 
     For the policy loss L = -sum pi g with g(a) = Q(a) - alpha log pi(a), and V = sum pi g, it is
     dL/dtheta_a = -pi(a) (g(a) - V). Any other is said by --loss; softcheck derive --loss tells its
-    gradient and its arrays. F is PATH or PATH::KEY.
+    gradient and its arrays.
+
+    A CASE is a file of named arrays (.npz .json .jsonl .csv .safetensors .h5 .parquet .feather
+    .pt), or a folder with a file a name. F is PATH or PATH::KEY.
     """
     chosen = _chosen(invocation, cases or ())
     if show_settings:
@@ -74,7 +73,9 @@ def verify(
     from softcheck.engines import running
     from softcheck.verification import report
 
-    reports = invocation.reports(place for case in chosen for place in case.places)
+    places = [place for case in chosen for place in case.places]
+    keep(places)
+    reports = invocation.reports(places)
     engine = running(*map(invocation.value, ("engine", "scheduler", "threads")))
     with engine as started, progress_bar(colored(invocation.color, sys.stderr)) as progress:
         runs = [run for case in chosen for run in case.runs()]

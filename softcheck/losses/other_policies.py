@@ -127,10 +127,10 @@ def _of_logarithms(loss: Expr, policy: Policy) -> Iterator[Turned]:
         (_CLAMPED, f"π is clamped at {NUMBER}", clamped),
         (_CLAMPED, f"π is clamped at {NUMBER} on both sides", on_both_sides),
     ):
-        said += " before its logarithm"
-        yield Turned(code, said, loss, _with_logarithm(loss, policy, of))
+        done = f"{said} before its logarithm"
+        yield Turned(code, done, loss, _with_logarithm(loss, policy, of))
         for where, term, put in _terms(loss, policy) if code == _EPSILON else ():
-            yield Turned(code, said + where, term, put(_with_logarithm(term, policy, of)))
+            yield Turned(code, done + where, term, put(_with_logarithm(term, policy, of)))
 
 
 def _with_logarithm(x: Expr, policy: Policy, of: Callable[[Expr], Expr]) -> Expr:

@@ -34,6 +34,9 @@ class Style:
     calls: bool = False
 
 
+_FOR_PROGRAMS = {"json", "junit", "gitlab", "sarif", "html"}
+
+
 @dataclass(frozen=True)
 class Renderer:
     """One form that a report can have, written by the module of its name.
@@ -50,6 +53,11 @@ class Renderer:
     def has_pictures(self) -> bool:
         """Whether it shows pictures, which are collected while a case is verified."""
         return self.name == "html"
+
+    @property
+    def encoding(self) -> str | None:
+        """The encoding that its readers take for granted; None if they are people at a terminal."""
+        return "utf-8" if self.name in _FOR_PROGRAMS else None
 
     def verification(self, report: Report, style: Style) -> str:
         """Render the report of `verify`."""

@@ -72,8 +72,9 @@ def verification(report: Report, style: Style) -> str:
         _case(console, case, style.verbosity, argument if style.calls else flag)
     if len(report.cases) > 1 and style.verbosity >= 0:
         print_line(console, _verdict(report.status), f"  {tally(report)}")
-    # Rich fills a table's last column up with blanks.
-    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+    # Rich fills a table's last column up with blanks; a blank line stands between cases only.
+    lines = [line.rstrip() for line in out.getvalue().rstrip().splitlines()]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def derivation(report: Derivation, document: str, style: Style) -> str:

@@ -92,7 +92,7 @@ class Data:
         self.made, self.tree, self.dtype = made, regrouped(made.loss), dtype
         self.givens, self.policy = made.variant.givens, made.policy
         logits = rng.normal(size=(rows, actions)) * rng.uniform(1.0, 1.6)
-        logits[::4] *= 4.0  # some actions are nearly certain
+        logits[::4] *= 8.0  # some actions are nearly certain
         self.logits = torch.tensor(logits, dtype=dtype)
         self.indices = {g.symbol: g.name for g in self.givens if g.kind is Kind.INDEX}
         self.arrays = {given.name: self._drawn(given, rng) for given in self.givens}
