@@ -5,15 +5,22 @@ python tests/compiled_kernel.py COUNT SEED
 
 import sys
 from dataclasses import dataclass, field, fields, replace
+from typing import get_args
 
 import evaluations
+import ml_dtypes
 import numpy as np
 from states import make
 
 from softcheck.checks import compiled as loop
-from softcheck.checks import every, fused
-from softcheck.checks.evaluation import Evaluation
-from softcheck.gradient.tolerance import U
+from softcheck.checks import dumps, every, fit, fused, moments
+from softcheck.checks.coefficients import block_of
+from softcheck.checks.evaluation import Dump, Evaluation
+from softcheck.gradient.definition import Kind
+from softcheck.gradient.policy import Buffers
+from softcheck.gradient.tolerance import Precision, U
+from softcheck.losses import load, names
+from softcheck.settings import Dtype
 
 
 def blocks(count, seed):
@@ -32,15 +39,80 @@ def blocks(count, seed):
         kind = generator.choice(["any", "near-optimal", "saturated", "equal"])
         rows = int(generator.integers(1, 70 if actions < 100 else 4))
         e = evaluations.evaluation([make(generator, kind, **drawn) for _ in range(rows)])
-        block = replace(
-            e.block,
-            **{of: _laid_out(getattr(e.block, of), actions) for of in ("q", "logits")},
-        )
-        yield evaluations.of_block(block, start=1000)
+        laid_out = {of: _laid_out(getattr(e.block, of)) for of in ("q", "logits")}
+        block = replace(e.block, **laid_out, summands=(replace(e.block.summands[0], **laid_out),))
+        e = evaluations.of_block(block, start=1000, loss=evaluations.SAC)
+        yield dumped(e, generator) if generator.random() < 0.7 else e
 
 
-def _laid_out(x, actions):
-    return np.asarray(x, order="F" if actions >= 256 else "C")
+def of_losses(count, seed, losses=()):
+    """Yield evaluations of blocks of losses, by default all, that the loop knows."""
+    generator = np.random.default_rng(seed)
+    variants = [
+        v for name in losses or names() for v in load(name).variants if v.family is not None
+    ]
+    for _ in range(count):
+        variant = variants[generator.integers(len(variants))]
+        actions = int(generator.choice([1, 2, 7, 33, 300]))
+        rows = int(generator.integers(1, 70 if actions < 100 else 4))
+        logits = generator.normal(size=(actions, rows)) * 10.0 ** generator.uniform(-2, 1, rows)
+        logits += generator.choice([0.0, -30.0, 1e3], rows)
+        masked = generator.random(logits.shape) < generator.choice([0.0, 0.3])
+        masked[0] = False
+        logits[masked] = -np.inf
+        data = {array.name: given(array, ~masked, generator) for array in variant.givens}
+        constant = [array.name for array in variant.givens if array.kind is Kind.NUMBER]
+        for name in constant:
+            data[name] = data[name][:1] * generator.choice([0.0, 1.0, 1.0])
+        if variant.temperature is not None:
+            data[variant.temperature] = np.array([1.7])
+        off = {
+            each.name for each in variant.givens if each.default == 0 and not data[each.name].any()
+        }
+        summands = [each for each in variant.summands if off.isdisjoint(each.weights)]
+        loss = replace(variant, summands=tuple(summands) if len(summands) > 1 else ())
+        legal = ~masked if masked.any() else None
+        with np.errstate(all="ignore"):
+            block = block_of(loss, data, constant, _laid_out(logits), legal, Buffers())
+            yield dumped(evaluations.of_block(block, start=700, loss=loss), generator)
+
+
+def given(array, legal, generator):
+    """Draw an array of a loss."""
+    if array.kind is Kind.INDEX:
+        return np.zeros(legal.shape[1], dtype=np.intp)
+    if array.kind is not Kind.TABLE:
+        return np.abs(generator.normal(size=legal.shape[1]))
+    table = generator.normal(size=legal.shape)
+    if array.legal in {"positive", "not negative"}:
+        table = np.abs(table)
+    return _laid_out(np.where(legal, table, 0.0))
+
+
+def dumped(e, generator):
+    """Return an evaluation with a dump that is right but for what its precisions round."""
+    formats = [*Precision]
+    stored = formats[generator.integers(4)]
+    computed = (stored, Precision.FLOAT32, Precision.FLOAT64)[generator.integers(3)]
+    if computed.unit > stored.unit:
+        computed = stored
+    rows = e.block.rows
+    factor = (np.ones(1), np.full(1, 1 / 64), generator.normal(size=rows))[generator.integers(3)]
+    if generator.random() < 0.1:
+        factor = np.where(generator.random(rows) < 0.3, 0.0, 1.0)
+    with np.errstate(all="ignore"):
+        noise = computed.unit * generator.normal(size=e.gradient.shape) / 2
+        values = e.gradient * factor * (1.0 + noise)
+        values = values.astype(DTYPES[stored.value]).astype(np.float64)
+    e = replace(e, factor=factor, dumps={"gradient": Dump(_laid_out(values), stored, computed)})
+    return replace(e, buffers=Buffers())
+
+
+DTYPES = {each: getattr(ml_dtypes if each == "bfloat16" else np, each) for each in get_args(Dtype)}
+
+
+def _laid_out(x):
+    return np.asarray(x, order="F" if len(x) >= 256 else "C")
 
 
 @dataclass(frozen=True)
@@ -84,8 +156,9 @@ def compiled(e):
 
 def agree(e):
     """Compare what both kernels find; return whether the loop had not left it to NumPy."""
-    ours, theirs = every.run(compiled(e)).tallies, every.run(e).tallies
-    by_loop = every.compiled.tallies(compiled(e))
+    mine, numpy_s = every.run(compiled(e)), every.run(replace(e, buffers=Buffers()))
+    ours, theirs = mine.tallies, numpy_s.tallies
+    by_loop, of_loop = loop.found(compiled(e))
     assert ours.keys() == theirs.keys()
     with np.errstate(all="ignore"):
         sides = {
@@ -94,7 +167,7 @@ def agree(e):
         }
         if by_loop:
             expected = resolutions(e)
-            *_, found, _ = loop._swept(fused, e.block)
+            found = loop._swept(fused, e, loop._Dump()).found.resolution[:4]
             found[:2] *= 2.0 * U
             assert (np.abs(found - expected) <= room(e) * expected).all()
         for name, found in by_loop.items():
@@ -103,6 +176,7 @@ def agree(e):
                 other.entries, other.failed, other.live, other.blind,
             )  # fmt: skip
             assert found.histogram.sum() == other.histogram.sum()
+            assert within_a_bin(found.histogram, other.histogram)
             assert spot.ratio <= 1.0
             if name in sides and spot.action is not None:
                 value, error = sides[name]()
@@ -110,14 +184,56 @@ def agree(e):
                 assert abs(spot.expected - value[at]) <= 2.0 * U * error.each[at]
                 assert abs(spot.actual - e.gradient[at]) <= 2.0 * U * e.bounds.rounding.each[at]
                 assert abs(spot.tolerance / (2.0 * U * error.each[at]) - 1.0) < 1e-9
-    return bool(by_loop)
+        if of_loop is not None:
+            agree_on_fit(e, of_loop, numpy_s.moments)
+            (spot,), found = by_loop["gradient"].spots, numpy_s.tallies["gradient"]
+            assert abs(spot.ratio - found.spots[0].ratio) <= 1e-9 + room_of_ratio(e)
+            sides = dumps.sides(replace(e, buffers=Buffers()), "gradient")
+            at = spot.action, spot.state - e.start
+            assert abs(spot.tolerance / sides.tolerance[at] - 1.0) < 1e-5
+    return set(by_loop)
+
+
+def within_a_bin(found, expected):
+    """Return whether what lies near the edge of a bin may be in the next one, and no more."""
+    ours, theirs = np.cumsum(found), np.cumsum(expected)
+    return (ours[:-1] <= theirs[1:]).all() and (theirs[:-1] <= ours[1:]).all()
+
+
+def room_of_ratio(e):
+    """Return how far the ratios of a dump may be apart: both kernels round the gradient."""
+    computed = e.dumps["gradient"].computed
+    return 2.0 * U / computed.tolerated
+
+
+def agree_on_fit(e, found, expected):
+    """Compare the moments of a dump, and the factors that are fitted from them."""
+    assert (found.signed, found.states, found.skipped) == (
+        expected.signed, expected.states, expected.skipped,
+    )  # fmt: skip
+    ours, theirs = found.sums.total(), expected.sums.total()
+    layout = moments.Layout(max(1, len(e.context.loss.summands)))
+    sizes = np.maximum(ours[0, layout.sizes], theirs[0, layout.sizes])
+    room, apart = room_of_ratio(e), np.abs(ours - theirs)[0]
+    assert (apart[layout.of_error] <= 4.0 * (room + 1e-5) * (1.0 + sizes)).all()
+    for place, (k, m) in enumerate(layout.pairs, 1 + len(sizes)):
+        x = np.sqrt(np.diag(layout.square(theirs[0, layout.of_pairs]))[[k, m]])
+        assert apart[place] <= 1e-5 * x[0] * x[1] + 4.0 * room * (1.0 + sizes[k] + sizes[m])
+    squares = np.diag(layout.square(theirs[0, layout.of_pairs]))
+    if squares.min() <= 1e-20 * squares.max():  # the gradient of a term is nothing but rounding
+        return
+    for mine, other in zip(fit.fitted(found), fit.fitted(expected), strict=True):
+        assert (mine.name, mine.found is None) == (other.name, other.found is None)
+        if mine.found is not None:
+            assert abs(mine.found.value - other.found.value) <= other.found.tolerance
 
 
 def main():
     """Try as many blocks as asked for."""
     count, seed = map(int, sys.argv[1:])
-    done = sum(agree(e) for e in blocks(count, seed))
-    print(f"{count} blocks agree, {done} of them by the compiled loop")
+    done = [agree(e) for of in (blocks, of_losses) for e in of(count // 2, seed)]
+    by_loop, of_dump = (sum(check in found for found in done) for check in ("descent", "gradient"))
+    print(f"{len(done)} blocks agree, {by_loop} by the compiled loop, {of_dump} with their dump")
 
 
 if __name__ == "__main__":

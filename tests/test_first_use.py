@@ -73,6 +73,19 @@ def test_a_number_that_no_machine_can_mean_is_refused(option):
     )
 
 
+def test_a_folder_of_cases_is_no_case_and_the_refusal_says_how_to_name_them(tmp_path):
+    (tmp_path / "step.npz").write_bytes(GOOD.read_bytes())
+    said = refused("verify", tmp_path)
+    assert "found no q among 'step.npz'" in said
+    assert said.endswith(f"give {tmp_path}/*.npz: a folder is one case, with a file a name.")
+
+
+def test_an_array_of_another_loss_than_the_default_one_asks_for_the_loss():
+    logits = torch.zeros(2, 3)
+    with pytest.raises(InputError, match=r"as 'labels' looks\? Say which: loss\."):
+        assert_gradient(logits=logits, labels=torch.tensor([0, 1]), grad=logits)
+
+
 def test_a_missing_package_has_the_name_it_is_installed_by(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.types", None)

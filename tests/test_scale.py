@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zarr
+from run import softcheck
 
 from softcheck.settings import Settings
 from softcheck.tables import open_case
@@ -211,6 +212,18 @@ def test_a_gigabyte_is_verified_in_little_memory(kernel, megabytes, folder):
             peaks.append(most)
         assert peaks[1] < 1.1 * peaks[0]
         assert peaks[1] < megabytes
+
+
+def test_the_page_of_a_million_wrong_states_is_below_100_kb(folder):
+    arrays, place, page = tile(), folder / "case", folder / "page.html"
+    place.mkdir()
+    write_npy(place, 50, arrays | {"grad": -arrays["grad"]})
+    options = "--alpha=0.2", "-qq", "--max-findings=1000", f"--report=html:{page}"
+    assert softcheck("verify", place, *options).code == 1
+    assert page.stat().st_size < 100_000
+    told = page.read_text("utf-8")
+    assert "512 of 18000000 entries are drawn, chosen at random." in told
+    assert "<code>sign-flipped</code>" in told
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,28 @@
 """Whether the checks of every logit run compiled, and what the compiled loop has found."""
 
 from functools import cache
-from typing import Any
+from math import isfinite, prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from softcheck.checks.evaluation import Evaluation
+from softcheck.checks.dumps import coarse_factor, divided_beyond
+from softcheck.checks.evaluation import Context, Evaluation
+from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax
 from softcheck.checks.oracles import TWICE, about_sum
 from softcheck.checks.tally import Spot, Tally, histogram
 from softcheck.gradient.definition import Variant
 from softcheck.gradient.family import Family
-from softcheck.gradient.policy import LONG, Block, Entries
+from softcheck.gradient.policy import (
+    LONG,
+    Array,
+    Block,
+    Buffers,
+    Flags,
+    PerState,
+    Quantity,
+    Target,
+)
 from softcheck.gradient.tolerance import U, of_sum, summation
 from softcheck.settings import KernelChoice
 
@@ -36,7 +48,7 @@ def _loop() -> tuple[Any, str]:
         from softcheck.checks import fused
 
         block = Block(np.zeros((2, 1)), np.zeros((2, 1)), np.ones(1))
-        _swept(fused, block)
+        _swept(fused, Evaluation(block, 0, np.ones(1), None, {}, Context(2, 1), Buffers()), _Dump())
     except ImportError as error:
         return None, f"Numba cannot be imported ({error}): pip install 'softcheck[fast]'"
     except Exception as error:
@@ -45,33 +57,65 @@ def _loop() -> tuple[Any, str]:
     return fused, ""
 
 
-def tallies(e: Evaluation) -> dict[str, Tally]:
-    """Return the outcome of the oracles in a block that is ordinary and right, or nothing.
+class Found(NamedTuple):
+    """What the loop found in a block.
 
-    What fails, is not finite or is blind is left to NumPy.
+    Attributes
+    ----------
+    tallies : dict of check to Tally
+        Of the oracles, and of the dumped gradient.
+    moments : Moments or None
+        Of that gradient.
     """
-    block = e.block
+
+    tallies: dict[str, Tally]
+    moments: Moments | None = None
+
+
+def found(e: Evaluation) -> Found:
+    """Return the outcome of checks in a block that is ordinary and right, or nothing.
+
+    What fails, or is not finite, is left to NumPy, and so is an oracle that is blind.
+    """
     if not (e.context.is_compiled and isinstance(e.kernel, Family)):
-        return {}
+        return Found({})
     fused, failure = _loop()
     if failure:
-        return {}
-    live, finite, resolution, worst = _swept(fused, block)
+        return Found({})
+    dump = _dump(fused, e)
+    swept = _swept(fused, e, dump)
+    is_sound, is_right, live_of_dump, blind, largest = swept.sums
+    resolution, worst = swept.found.resolution, swept.found.worst
     resolution[:2] *= 2.0 * U
-    if not (finite and worst[:, 0].max() <= 1.0 and resolution.max() < 1.0):
-        return {}
-    formula, routes, sums_seen, descent = map(histogram, resolution)
-    step, difference, twice, total, fall = worst
-    rows, entries = block.rows, e.legal_entries
+    if not (isfinite(is_sound) and worst[:5, 0].max() <= 1.0 and resolution[:4].max() < 1.0):
+        return Found({})
+    formula, routes, sums_seen, descent, seen = map(histogram, resolution)
+    step, difference, twice, total, fall, of_dump = worst
+    rows, entries = e.block.rows, e.legal_entries
+    softmax = Softmax(*swept.found.softmax)
+    live = int(softmax.live.sum())
     sums = _tally(e, rows, rows, sums_seen, total, about_sum(e))
-    if block.soft:
+    if e.block.soft:
         sums.merge(_tally(e, entries, live, formula, twice, TWICE))
-    return {
+    tallies = {
         "complex-step": _tally(e, entries, live, routes, step),
         "central-difference": _tally(e, entries, live, routes.copy(), difference),
         "invariants": sums,
         "descent": _tally(e, rows, rows, descent, fall),
     }
+    if dump.dump is None or not (isfinite(is_right) and of_dump[0] <= 1.0):
+        return Found(tallies)
+    tally = _tally(e, e.block.logits.size, int(live_of_dump), seen, of_dump)
+    tally.blind = int(blind)
+    terms = _terms(e)
+    of_sums = len(Layout(terms).pairs) + terms
+    moments = swept.found.moments
+    made = Moments.of_sums(
+        e, softmax, moments[:of_sums], moments[of_sums:], signed=largest > SIGNED
+    )
+    if dump.digits is not None:
+        made.by_digits = dump.digits
+    return Found(tallies | {"gradient": tally}, made)
 
 
 def _tally(
@@ -84,38 +128,119 @@ def _tally(
     return Tally(e.context.limit, entries=entries, live=live, spots=[worst], histogram=counts)
 
 
-def _swept(fused: Any, block: Block) -> tuple[int, bool, Any, Any]:
-    """Run the loop: return the live entries, whether all is finite, and what `sweep` fills."""
+class _Dump(NamedTuple):
+    """A dump, its terms and their errors as `fused.sweep` takes them."""
+
+    dump: Any = None
+    one: Any = None
+    other: Any = None
+    rough: Any = None
+    digits: Any = None
+
+
+class _Swept(NamedTuple):
+    """What `fused.sweep` returned, and what it has filled in."""
+
+    sums: tuple[float, ...]
+    found: Any
+
+
+def _swept(fused: Any, e: Evaluation, dump: _Dump) -> _Swept:
+    """Run the loop."""
+    block, target = e.block, e.block.target
     actions, rows = block.logits.shape
-    n, is_wide, target = summation(actions), actions >= LONG, block.target
+    n, is_wide = summation(actions), actions >= LONG
     high = -(-actions // fused.LANES) if is_wide else actions
-    tile: list[Any] = [np.empty((high, fused.LANES)) for _ in range(6)]
-    parts, roundings = 0, 0.0
-    y: tuple[Any, ...] = (None, None, None, None)
-    if target is None:
-        tile[4:] = None, None
-    else:
-        parts, roundings = target.parts + 1, of_sum(target, n)
+    shape = high, fused.FIELDS
+    parts, roundings, y, index = 0, 0.0, None, None
+    if target is not None:
+        parts, roundings, index = target.parts + 1, of_sum(target, n), target.index
         dense = None if target.dense is None else _flat(target.dense)
-        y = target.index, dense, target.uniform, target.chosen
-    stack = np.empty((fused.LEVELS, fused.SUMS, fused.LANES))
-    resolution, worst = np.zeros((4, rows)), np.full((5, 6), -1.0)
-    live, sound = fused.sweep(
-        fused.Given(actions, rows, is_wide, n, parts, roundings),
+        y = fused.Weights(dense, target.uniform, target.chosen)
+    terms = _terms(e)
+    sizes = 5, 4, 2 * terms + len(Layout(terms).pairs)
+    resolution, softmax, moments = (
+        e.buffers(f"swept.{size}", (1, size * rows)).reshape(size, rows) for size in sizes
+    )
+    resolution[-1], moments[-terms:] = 0.0, 0.0
+    found = fused.Found(resolution, np.full((6, 6), -1.0), softmax, moments)
+    sums = fused.sweep(
+        fused.Given(actions, rows, is_wide, fused.LANES, n, parts, roundings),
         _flat(block.logits),
+        None if e.legal is None else _flat(~e.legal),
         _flat(block.q) if block.soft else None,
         block.alpha,
         block.zeta,
-        *y,
-        *tile,
-        stack,
-        resolution,
-        worst,
+        y,
+        index,
+        *dump,
+        e.buffers("tile", (1, prod(shape))).reshape(shape),
+        np.empty((fused.LEVELS, fused.SUMS * fused.LANES)),
+        found,
     )
-    return int(live), bool(np.isfinite(sound)), resolution, worst
+    return _Swept(sums, found)
 
 
-def _flat(x: Entries) -> Entries:
-    """Return the entries as they lie in memory."""
-    flat: Entries = np.ascontiguousarray(x.ravel(order="K"))
-    return flat
+def _terms(e: Evaluation) -> int:
+    """Return how many terms the gradient of a loss is fitted to."""
+    return max(1, 0 if e.context.loss is None else len(e.context.loss.summands))
+
+
+def _dump(fused: Any, e: Evaluation) -> _Dump:
+    """Return the dumped gradient as the loop takes it, or nothing if there is none it knows."""
+    dump, block = e.dumps.get("gradient"), e.block
+    if dump is None or e.context.frame is not None or dump.decimal or coarse_factor(e).any():
+        return _Dump()
+    rough = block.rough
+    of_q_or_y = rough is not None and (
+        rough.q is not None or (rough.target is not None and rough.target.dense is not None)
+    )
+    terms = [_coefficients(block, each) for each in block.summands]
+    if of_q_or_y or _terms(e) > fused.TERMS or any(term is None for term in terms):
+        return _Dump()
+    computed, stored = dump.computed, dump.stored
+    is_coarser = stored.unit > computed.unit
+    one, other, *_ = (*terms, None, None)
+    given = fused.Dumped(
+        _flat(dump.values),
+        computed.unit,
+        computed.underflow,
+        computed.tolerated,
+        computed.factor,
+        stored.unit if is_coarser else 0.0,
+        computed.underflow_as(stored),
+        dump.factor,
+        e.factor,
+        divided_beyond(e),
+    )
+    return _Dump(
+        given,
+        one,
+        other,
+        None if rough is None else _by_state(None, rough.alpha, rough.target, rough.zeta),
+        np.zeros((_terms(e), BINS)) if is_coarser else None,
+    )
+
+
+def _coefficients(block: Block, term: Block) -> Array | None:
+    """Return what a term has of the coefficients of its loss, or None if those are other ones."""
+    target, has_q = term.target, term.soft and any(term.q.strides)
+    if (has_q and term.q is not block.q) or (target is not None and target.dense is not None):
+        return None
+    return _by_state(np.full(1, float(has_q)), term.alpha, target, term.zeta)
+
+
+def _by_state(
+    q: PerState | None, alpha: PerState | None, target: Target | None, zeta: PerState | None
+) -> Array:
+    """Return coefficients of one number a state, in the order of `fused.Dumped`; None is 0."""
+    of_y = (None, None) if target is None else (target.uniform, target.chosen)
+    none = np.zeros(1)
+    return np.array(
+        np.broadcast_arrays(*(none if x is None else x for x in (q, alpha, *of_y, zeta)))
+    )
+
+
+def _flat(x: Quantity | Flags) -> Any:
+    """Return the entries of a block as those of its logits lie in memory."""
+    return np.asarray(x, order="F" if len(x) >= LONG else "C").ravel(order="K")

@@ -23,7 +23,8 @@ from softcheck.gradient.tolerance import (
     summation,
 )
 
-_NO_MATTER = 2.0**-20  # of a bound
+NO_MATTER = 2.0**-20
+"""What is less, of a bound, is no matter."""
 
 
 class Expected(NamedTuple):
@@ -118,7 +119,7 @@ def _expected_gradient(e: Evaluation) -> Expected:
     size = _size_of_gradient(e)
     # A mean gathers what underflow takes from each of its terms, and is weighted by pi.
     gathered = len(rounding) * computed.underflow / computed.tolerated * (1.0 + size)
-    if (gathered > _NO_MATTER * factor * e.bounds.size).any():
+    if (gathered > NO_MATTER * factor * e.bounds.size).any():
         rounding += gathered * (pi if e.legal is None else np.where(e.legal, pi, 1.0))
     return Expected(value, rounding, scale, size)
 
@@ -146,10 +147,16 @@ def _size_of_gradient(e: Evaluation) -> States:
     A gradient by logits over a temperature is divided by that once it is there.
     """
     weighted: States = e.kernel.weight_of_underflow * np.abs(e.factor)
+    return weighted + divided_beyond(e)
+
+
+def divided_beyond(e: Evaluation) -> PerState:
+    """Return what a temperature below 1 multiplies the gradient by, less 1; else 0."""
     if e.of_loss is None:
-        return weighted
+        return np.zeros(1)
     divided = np.divide(e.factor, e.of_loss, out=np.zeros_like(e.factor), where=e.of_loss != 0.0)
-    return weighted + np.maximum(divided - 1.0, 0.0)
+    beyond: PerState = np.maximum(divided - 1.0, 0.0)
+    return beyond
 
 
 def underflow(e: Evaluation) -> States:
@@ -228,7 +235,7 @@ def judged(e: Evaluation, name: str) -> tuple[Sides, Needed]:
     tolerance = dump_tolerance(dump, expected)
     # Bounds are of first order: they end where the rounding of a logit moves its exponential
     # by a factor. What is left where an action is masked depends on no logit.
-    far = dump.computed.unit * largest_logit(e) > 1.0
+    far = dump.computed.unit * largest_logit(e.policy.highest, e.policy.depth) > 1.0
     if far.any():
         seen = True if e.legal is None or actual.ndim == 1 else e.legal
         np.copyto(tolerance, np.inf, where=far & seen)
@@ -263,9 +270,8 @@ def _allowance(e: Evaluation, states: Indices) -> Allowance:
     return Allowance(policy.pi[:, states], factor * normaliser, parts)
 
 
-def largest_logit(e: Evaluation) -> States:
-    """Return the largest |theta| of an action whose pi is not 0."""
-    highest, depth = e.policy.highest, e.policy.depth
+def largest_logit(highest: States, depth: States) -> States:
+    """Return the largest |theta| of an action whose pi is not 0, from those of `Policy`."""
     largest: States = np.maximum(np.abs(highest), np.abs(highest - depth))
     return largest
 

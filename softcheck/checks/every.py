@@ -66,7 +66,7 @@ class Partial(Merging):
 def run(e: Evaluation) -> Partial:
     """Run every check of one block but the exact one, and set entries aside for that."""
     partial = Partial()
-    known = compiled.tallies(e)
+    known, moments = compiled.found(e)
     for name in ORACLES:
         # An expectation under the policy is what a loss has of q and alpha.
         if name != "sampled" or (e.context.samples and e.block.soft):
@@ -74,6 +74,9 @@ def run(e: Evaluation) -> Partial:
     for name, dump in e.dumps.items():
         if dump.values.ndim == 0:
             partial.totals[name] = Total.of(e, name)
+        elif name in known:
+            _record(partial, name, known[name], e)
+            partial.moments = moments
         elif name == "gradient":
             found, needed = judged(e, name)
             ratio = found.ratio(e.buffers("value", found.actual.shape))

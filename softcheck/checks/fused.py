@@ -19,7 +19,8 @@ from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
-from softcheck.checks import oracles
+from softcheck.checks import dumps, moments, oracles
+from softcheck.checks.moments import BELOW_DIGITS, BINS, CLIPPED, FLUSHED, STEP
 from softcheck.gradient import analytic, family, loss, tolerance
 from softcheck.gradient.numeric import central, complex_step
 from softcheck.gradient.policy import FLOOR
@@ -29,12 +30,16 @@ LANES = 32
 """States, or actions of one state, that are computed side by side: a tile of them stays in the
 cache."""
 
-RUN, LEVELS, SUMS = 8, 16, 5
+RUN, LEVELS, SUMS = 8, 16, 9
 """Rows that are added one after the other; how often sums of those are added in pairs, which is
 enough for 2^19 rows; and how many sums there are at once."""
 
+TERMS = 3
+"""The terms of a loss, up to which its dumped gradient is fitted here."""
+
 _LOG2E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
 _SHIFT = 1.5 * 2.0**52  # added, it rounds to a whole number, which is then in the lowest bits
+_ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of the square root of 1/2
 _LOWEST, _VANISHES = -700.0, -746.0  # from here on exp is normal; below, it is 0
 
 _UP, _DOWN = expm1(central.STEP), expm1(-central.STEP)
@@ -47,7 +52,8 @@ _FAST: Any = {"contract", "nsz"}
 def _sources() -> str:
     """Return a digest of all that is compiled, for Numba looks at the date of this file alone."""
     digest = hashlib.sha256()
-    for module in (analytic, family, loss, oracles, tolerance, central, complex_step):
+    formulas = analytic, family, loss, oracles, tolerance, central, complex_step
+    for module in (*formulas, dumps, moments):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:16]
 
@@ -83,33 +89,39 @@ for formula in (
     analytic.of_entry,
     family.curvature_of,
     family.of_change,
+    family.weight_of_products,
     loss.change_by_one,
     loss.change_of_all,
     loss.imaginary_by_one,
     oracles.of_fall,
     oracles.step_against,
     tolerance.common,
+    tolerance.common_of_dump,
     tolerance.err_of_r,
+    tolerance.of_masked,
     tolerance.over_scale,
     tolerance.room_for_underflow,
+    tolerance.summation,
 ):
     register_jitable(formula)
 
 
-@intrinsic
-def _bits(_context, _x):
+def _to_bits(_context, _x):
     def code(_context, builder, _signature, arguments):
         return builder.bitcast(arguments[0], ir.IntType(64))
 
     return types.int64(types.float64), code
 
 
-@intrinsic
-def _float(_context, _x):
+def _to_float(_context, _x):
     def code(_context, builder, _signature, arguments):
         return builder.bitcast(arguments[0], ir.DoubleType())
 
     return types.float64(types.int64), code
+
+
+_bits: Any = intrinsic(_to_bits)
+_float: Any = intrinsic(_to_float)
 
 
 def _on_the_stack(*shape: int) -> Any:
@@ -144,61 +156,151 @@ def exponential(x):
     k = x * _LOG2E + _SHIFT
     n = k - _SHIFT
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
-    p = 1.0 / 6227020800.0
-    p = p * r + 1.0 / 479001600.0
-    p = p * r + 1.0 / 39916800.0
-    p = p * r + 1.0 / 3628800.0
-    p = p * r + 1.0 / 362880.0
-    p = p * r + 1.0 / 40320.0
-    p = p * r + 1.0 / 5040.0
-    p = p * r + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
+    # In pairs, and pairs of those: a processor waits for no long chain of products.
+    r2 = r * r
+    r4 = r2 * r2
+    low = (r * (1.0 / 120.0) + 1.0 / 24.0) * r2 + (r * (1.0 / 6.0) + 0.5)
+    middle = (r * (1.0 / 362880.0) + 1.0 / 40320.0) * r2 + (r * (1.0 / 5040.0) + 1.0 / 720.0)
+    high = (r * (1.0 / 6227020800.0) + 1.0 / 479001600.0) * r2
+    high += r * (1.0 / 39916800.0) + 1.0 / 3628800.0
+    p = (high * r4 + middle) * r4 + low
     p = p * r * r + r + 1.0
-    return p * _float((_bits(k) << 52) + (1023 << 52))  # type: ignore[call-arg]
+    return p * _float((_bits(k) << 52) + (1023 << 52))
 
 
 @inlined
 def _expm1(t):
     """Return exp(t) - 1 for |t| <= 1/32: the terms of its series up to there."""
-    p = 1.0 / 3628800.0
-    p = p * t + 1.0 / 362880.0
-    p = p * t + 1.0 / 40320.0
-    p = p * t + 1.0 / 5040.0
-    p = p * t + 1.0 / 720.0
-    p = p * t + 1.0 / 120.0
-    p = p * t + 1.0 / 24.0
-    p = p * t + 1.0 / 6.0
-    p = p * t + 0.5
-    return p * t * t + t
+    t2 = t * t
+    low = (t * (1.0 / 120.0) + 1.0 / 24.0) * t2 + (t * (1.0 / 6.0) + 0.5)
+    high = (t * (1.0 / 362880.0) + 1.0 / 40320.0) * t2 + (t * (1.0 / 5040.0) + 1.0 / 720.0)
+    p = ((t2 * (1.0 / 3628800.0) + high) * (t2 * t2)) + low
+    return p * t2 + t
+
+
+@inlined
+def logarithm(x):
+    """Return log x for 1 <= x < 2^1000, to two roundings.
+
+    With x = 2^k m and m in [0.7, 1.4], it is k log 2 + log m.
+    """
+    bits = _bits(x)
+    k = (bits - _ROOT_HALF) >> 52
+    f = _float(bits - (k << 52)) - 1.0
+    s = f / (f + 2.0)
+    s2 = s * s
+    s4 = s2 * s2
+    s8 = s4 * s4
+    low = (s2 * (2.0 / 9.0) + 2.0 / 7.0) * s4 + (s2 * (2.0 / 5.0) + 2.0 / 3.0)
+    high = (s2 * (2.0 / 17.0) + 2.0 / 15.0) * s4 + (s2 * (2.0 / 13.0) + 2.0 / 11.0)
+    top = (s2 * (2.0 / 23.0) + 2.0 / 21.0) * s2 + 2.0 / 19.0
+    p = ((top * s8 + high) * s8 + low) * s2
+    half, exponent = 0.5 * f * f, 1.0 * k
+    return exponent * _LN2_HIGH - ((half - (s * (half + p) + exponent * _LN2_LOW)) - f)
+
+
+@inlined
+def _log1p(f):
+    """Return log(1 + f) for |f| <= 1/32: the terms of its series up to there.
+
+    log(1 + f) = 2 artanh s, s = f / (2 + f), as f - (f^2 / 2 - s (f^2 / 2 + ...)), of which only
+    the last subtraction rounds.
+    """
+    s = f / (f + 2.0)
+    s2 = s * s
+    p = ((s2 * (2.0 / 9.0) + 2.0 / 7.0) * (s2 * s2) + (s2 * (2.0 / 5.0) + 2.0 / 3.0)) * s2
+    half = 0.5 * f * f
+    return f - (half - s * (half + p))
 
 
 (
-    ALPHA, ZETA, HIGHEST, DEPTH, Z, LOG_Z, LOGSUMEXP, VALUE, LEVEL, MEAN, R, OF_Y, TOTAL_Y, BESIDE,
-    OWN, LARGEST, SHARED, UNDERFLOW, SIZE, TOTAL, DOUBLED, ETA, LONGEST, LOOSE, FALL, RELATIVE,
-    ROUTES, FOUND, IDENTITY, TOLERANCE, SCALE, POISON,
-) = range(32)  # fmt: skip
+    REWARD, BELOW, PI, CENTRED, GRADIENT, Y, SIZE_OF_Y, MASKED, DUMPED, OF_FIRST, OF_SECOND, ROUGH,
+) = range(0, 12 * LANES, LANES)  # fmt: skip
+FIELDS = 12 * LANES
+"""Where the entries of a tile have q, z, pi, u, the gradient, y and its size, 1 where an action is
+masked, the dump, and y of two terms and of what is rough, a number for each lane. As they lie in
+one array, (rows, `FIELDS`), a compiler can tell that they do not overlap."""
+
+(
+    ALPHA, ZETA, HIGHEST, DEPTH, ALIVE, Z, LOG_Z, LOGSUMEXP, VALUE, LEVEL, MEAN, R, OF_Y,
+    TOTAL_Y, BESIDE, OWN, LARGEST, SHARED, UNDERFLOW, SIZE, SPREAD, WEIGHED, TOTAL, DOUBLED,
+    ETA, LONGEST, LOOSE, FALL, RELATIVE, ROUTES, FOUND, IDENTITY, TOLERANCE, SCALE, POISON,
+    UNIFORM, ERR, OF_SQUARE, BEST_STEP, BEST_DIFFERENCE, BEST_TWICE, BEST_DUMP, UNSOUND, FACTOR,
+    PER_BOUND, COMMON, GATHERED, STORED, LEFT, ROOM, ROUGH_ALPHA, LEAST, UNSEEN, LIVE, BLIND,
+    WHOLE, FIRST_REWARD, FIRST_ALPHA, FIRST_LEVEL, SECOND_REWARD, SECOND_ALPHA, SECOND_LEVEL,
+) = range(0, 62 * LANES, LANES)  # fmt: skip
 """What the states of a tile have; where the tile is one state, the same in each lane."""
 
-_state_of_lanes: Any = _on_the_stack(32, LANES)
-_sums_of_lanes = _on_the_stack(SUMS, LANES)
+_state_of_lanes: Any = _on_the_stack(62 * LANES)
+_sums_of_lanes = _on_the_stack(SUMS * LANES)
+_parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
 
 
 class Given(NamedTuple):
     """A block as the loop takes it.
 
     `is_wide` says that the entries of a state lie side by side, else those of an action do;
+    `lanes` is `LANES`, for a loop that a compiler should not write out number by number;
     `roundings` is what `tolerance.err_of_r` takes of Y1.
     """
 
     actions: int
     rows: int
     is_wide: bool
+    lanes: int
     n: float
     parts: int
     roundings: float
+
+
+class Weights(NamedTuple):
+    """What y is added from beside the index of an action; see `policy.Target`."""
+
+    dense: Any
+    uniform: Any
+    chosen: Any
+
+
+class Dumped(NamedTuple):
+    """A dumped gradient as the loop takes it.
+
+    `unit`, `underflow` and `tolerated` are those of what it was computed in, `stored` is the unit
+    of what it was rounded to where that is coarser, else 0, `room` the underflow of either, `K` as
+    in `Precision`, and `widened` what its tolerance is multiplied by. `factor` multiplies the
+    gradient of each state, and `divided` is what that has beyond the factor of the loss.
+    """
+
+    entries: Any
+    unit: float
+    underflow: float
+    tolerated: float
+    K: float
+    stored: float
+    room: float
+    widened: float
+    factor: Any
+    divided: Any
+
+
+class Found(NamedTuple):
+    """What the loop fills in, for each state but for `worst`.
+
+    Attributes
+    ----------
+    resolution : Array, (5, rows)
+        Of the formula and of the routes in units of U, of the sum, of the descent, of the dump.
+    worst : Array, (6, 6)
+        Of each comparison: ratio, state, action or -1, found, expected, tolerance.
+    softmax : Array, (4, rows)
+        The largest logit, the depth, logsumexp, and how many weights are not 0.
+    moments : Array, (columns, rows)
+        `Layout.moments` of the dump, and what `Moments.of_sums` takes beside it.
+    """
+
+    resolution: Any
+    worst: Any
+    softmax: Any
+    moments: Any
 
 
 class Where(NamedTuple):
@@ -211,6 +313,7 @@ class Where(NamedTuple):
     width: int
     last: int
     is_wide: bool
+    lanes: int
 
 
 class Entry(NamedTuple):
@@ -224,16 +327,20 @@ class Entry(NamedTuple):
 
 
 @inlined
-def _width(at, k):
-    """Return how many entries row k has."""
-    return at.width if k < at.rows - 1 else at.last
+def _tile_from(given, first):
+    """Return the tile that begins with a state."""
+    if given.is_wide:
+        rows = (given.actions + LANES - 1) // LANES
+        last = given.actions - (rows - 1) * LANES
+        return Where(first, first * given.actions, LANES, rows, LANES, last, True, given.lanes)
+    width = min(LANES, given.rows - first)
+    return Where(first, first, given.rows, given.actions, width, width, False, given.lanes)
 
 
 @inlined
 def _clear(sums, count):
-    for s in range(count):
-        for j in range(LANES):
-            sums[s, j] = 0.0
+    for i in range(count * LANES):
+        sums[i] = 0.0
 
 
 @inlined
@@ -243,15 +350,13 @@ def _carry(sums, count, stack, k):
         return
     run, level = k // RUN, 0
     while run & 1:
-        for s in range(count):
-            for j in range(LANES):
-                sums[s, j] += stack[level, s, j]
+        for i in range(count * LANES):
+            sums[i] += stack[level, i]
         run >>= 1
         level += 1
-    for s in range(count):
-        for j in range(LANES):
-            stack[level, s, j] = sums[s, j]
-            sums[s, j] = 0.0
+    for i in range(count * LANES):
+        stack[level, i] = sums[i]
+        sums[i] = 0.0
 
 
 @inlined
@@ -260,9 +365,8 @@ def _collect(sums, count, stack, at):
     run, level = at.rows // RUN, 0
     while run:
         if run & 1:
-            for s in range(count):
-                for j in range(LANES):
-                    sums[s, j] += stack[level, s, j]
+            for i in range(count * LANES):
+                sums[i] += stack[level, i]
         run >>= 1
         level += 1
     if at.is_wide:
@@ -270,101 +374,131 @@ def _collect(sums, count, stack, at):
             half = LANES // 2
             while half:
                 for j in range(half):
-                    sums[s, j] += sums[s, j + half]
+                    sums[s * LANES + j] += sums[s * LANES + j + half]
                 half //= 2
             for j in range(LANES):
-                sums[s, j] = sums[s, 0]
+                sums[s * LANES + j] = sums[s * LANES]
 
 
 @inlined
 def _share_largest(of, which, at):
     """Put the largest number in the place of each, where a tile is one state."""
     if at.is_wide:
-        most = of[which, 0]
+        most = of[which + 0]
         for j in range(LANES):
-            most = max(most, of[which, j])
+            most = max(most, of[which + j])
         for j in range(LANES):
-            of[which, j] = most
+            of[which + j] = most
 
 
 @inlined
 def _by_state(of, which, given, at):
-    """Lay out a number of each state, or one that all share."""
+    """Lay out a number of each state, or one that all share; a missing state is the last again."""
     for j in range(LANES):
         state = at.first if at.is_wide else at.first + min(j, at.width - 1)
-        of[which, j] = given[state if given.size > 1 else 0]
+        of[which + j] = given[state if given.size > 1 else 0]
 
 
 @inlined
-def _softmax(at, logits, z, pi, of, sums, stack):
-    """z, exp z, Z, and what else `policy.evaluate` has of z; return how many weights are not 0."""
-    for j in range(LANES):
-        of[HIGHEST, j], of[DEPTH, j], of[POISON, j] = -np.inf, 0.0, 0.0
+def _lay(at, tile, field, given, beyond):
+    """Lay out an array; a missing action is `beyond`, a missing state the last again."""
     for k in range(at.rows):
         start = np.uintp(at.start + k * at.stride)
-        for j in range(_width(at, k)):
-            of[HIGHEST, j] = max(of[HIGHEST, j], logits[start + np.uintp(j)])
+        width = at.width if k < at.rows - 1 else at.last
+        if width == LANES:
+            for j in range(LANES):
+                tile[k, field + j] = given[start + np.uintp(j)]
+        else:
+            for j in range(width):
+                tile[k, field + j] = given[start + np.uintp(j)]
+            for j in range(width, LANES):
+                tile[k, field + j] = beyond if at.is_wide else tile[k, field + width - 1]
+
+
+@inlined
+def _softmax(at, logits, tile, of, sums, stack):
+    """z, exp z, Z, and what else `policy.evaluate` has of z."""
+    for j in range(LANES):
+        of[HIGHEST + j], of[DEPTH + j], of[POISON + j] = -np.inf, 0.0, 0.0
+    _lay(at, tile, BELOW, logits, -np.inf)
+    for k in range(at.rows):
+        for j in range(at.lanes):
+            of[HIGHEST + j] = max(of[HIGHEST + j], tile[k, BELOW + j])
     _share_largest(of, HIGHEST, at)
     _clear(sums, 2)
     for k in range(at.rows):
-        start = np.uintp(at.start + k * at.stride)
-        for j in range(_width(at, k)):
-            below = logits[start + np.uintp(j)] - of[HIGHEST, j]
+        for j in range(LANES):
+            below = tile[k, BELOW + j] - of[HIGHEST + j]
             is_live = below > _LOWEST
             weight = exponential(below) if is_live else 0.0
-            z[k, j] = max(below, FLOOR)
-            pi[k, j] = weight
-            sums[0, j] += weight
-            sums[1, j] += 1.0 if is_live else 0.0
-            of[DEPTH, j] = max(of[DEPTH, j], -below if is_live else 0.0)
-            of[POISON, j] += 0.0 if is_live or below < _VANISHES else np.inf
+            tile[k, BELOW + j] = max(below, FLOOR)
+            tile[k, PI + j] = weight
+            sums[j] += weight
+            sums[LANES + j] += 1.0 if is_live else 0.0
+            of[DEPTH + j] = max(of[DEPTH + j], -below if is_live else 0.0)
+            of[POISON + j] += 0.0 if is_live or below < _VANISHES else np.inf
         _carry(sums, 2, stack, k)
     _collect(sums, 2, stack, at)
     _share_largest(of, DEPTH, at)
     for j in range(LANES):
-        of[Z, j], of[LOG_Z, j] = sums[0, j], np.log(sums[0, j])
-        of[LOGSUMEXP, j] = of[HIGHEST, j] + of[LOG_Z, j]
-    live = 0.0
-    for j in range(1 if at.is_wide else at.width):
-        live += sums[1, j]
-    return live
+        of[Z + j], of[LOG_Z + j], of[ALIVE + j] = sums[j], logarithm(sums[j]), sums[LANES + j]
+        of[LOGSUMEXP + j] = of[HIGHEST + j] + of[LOG_Z + j]
 
 
 @inlined
-def _weigh(at, logits, y, sizes, index, dense, uniform, chosen):
-    """Fill in y, and its size."""
-    for k in range(at.rows):
-        start = np.uintp(at.start + k * at.stride)
-        for j in range(_width(at, k)):
-            y[k, j] = sizes[k, j] = 0.0
-        if dense is not None:
-            for j in range(_width(at, k)):
-                y[k, j] = dense[start + np.uintp(j)]
-                sizes[k, j] = abs(dense[start + np.uintp(j)])
-        if uniform is not None:
-            for j in range(_width(at, k)):
-                state = at.first if at.is_wide else at.first + j
-                part = uniform[state if uniform.size > 1 else 0]
-                part = part if logits[start + np.uintp(j)] != -np.inf else 0.0
-                y[k, j] += part
-                sizes[k, j] += abs(part)
+def _weigh(at, tile, field, size, masked, index, dense, uniform, chosen, of):
+    """Fill in weights of the actions, and their size where that is asked for."""
+    if dense is None:
+        for k in range(at.rows):
+            for j in range(LANES):
+                tile[k, field + j] = 0.0
+    else:
+        _lay(at, tile, field, dense, 0.0)
+    if size is not None:
+        for k in range(at.rows):
+            for j in range(LANES):
+                tile[k, size + j] = abs(tile[k, field + j])
+    if uniform is not None:
+        _weigh_all(at, tile, field, size, masked, uniform, of)
     if chosen is not None:
-        for j in range(1 if at.is_wide else at.width):
-            state = at.first + j
+        _weigh_one(at, tile, field, size, index, chosen)
+
+
+@inlined
+def _weigh_all(at, tile, field, size, masked, uniform, of):
+    """Add what all legal actions weigh."""
+    _by_state(of, UNIFORM, uniform, at)
+    for k in range(at.rows):
+        for j in range(at.last if at.is_wide and k == at.rows - 1 else LANES):
+            part = of[UNIFORM + j]
+            if masked is not None:
+                part *= 1.0 - tile[k, MASKED + j]
+            tile[k, field + j] += part
+            if size is not None:
+                tile[k, size + j] += abs(part)
+
+
+@inlined
+def _weigh_one(at, tile, field, size, index, chosen):
+    """Add what the chosen action weighs."""
+    if index is not None:
+        for j in range(1 if at.is_wide else LANES):
+            state = at.first + min(j, at.width - 1)
             action, part = index[state], chosen[state if chosen.size > 1 else 0]
             k, i = (action // LANES, action % LANES) if at.is_wide else (action, j)
-            y[k, i] += part
-            sizes[k, i] += abs(part)
+            tile[k, field + i] += part
+            if size is not None:
+                tile[k, size + i] += abs(part)
 
 
 @inlined
-def _sum_y(at, y, sizes, sums, stack):
+def _sum_y(at, tile, sums, stack):
     """Add up y, and its size."""
     _clear(sums, 2)
     for k in range(at.rows):
-        for j in range(_width(at, k)):
-            sums[0, j] += y[k, j]
-            sums[1, j] += sizes[k, j]
+        for j in range(LANES):
+            sums[j] += tile[k, Y + j]
+            sums[LANES + j] += tile[k, SIZE_OF_Y + j]
         _carry(sums, 2, stack, k)
     _collect(sums, 2, stack, at)
 
@@ -373,65 +507,70 @@ def _sum_y(at, y, sizes, sums, stack):
 def _linear(of, sums, y, zeta):
     """r, and the sums that it has of y."""
     for j in range(LANES):
-        of[R, j] = of[OF_Y, j] = of[TOTAL_Y, j] = 0.0
+        of[R + j] = of[OF_Y + j] = of[TOTAL_Y + j] = 0.0
         if y is not None:
-            of[TOTAL_Y, j], of[OF_Y, j] = sums[0, j], sums[1, j]
-            of[R, j] = sums[0, j]
+            of[TOTAL_Y + j], of[OF_Y + j] = sums[j], sums[LANES + j]
+            of[R + j] = sums[j]
         if zeta is not None:
-            of[R, j] += 2.0 * of[ZETA, j] * of[LOGSUMEXP, j]
+            of[R + j] += 2.0 * of[ZETA + j] * of[LOGSUMEXP + j]
 
 
 @inlined
-def _soft(at, q, z, pi, u, gradient, of, sums, stack):
-    """pi, g in `gradient`, V, u and their means."""
+def _soft(at, q, tile, of, sums, stack):
+    """pi, g in the place of the gradient, V, u and their means."""
     _clear(sums, 2)
+    if q is not None:
+        _lay(at, tile, REWARD, q, 0.0)
     for k in range(at.rows):
-        for j in range(_width(at, k)):
-            pi[k, j] /= of[Z, j]
-        if q is not None:
-            start = np.uintp(at.start + k * at.stride)
-            for j in range(_width(at, k)):
-                value, below = q[start + np.uintp(j)], z[k, j]
-                g = value - (below - of[LOG_Z, j]) * of[ALPHA, j]
-                moved = value - below * of[ALPHA, j]
-                gradient[k, j], u[k, j] = g, moved
-                sums[0, j] += pi[k, j] * g
-                sums[1, j] += pi[k, j] * moved
+        if q is None:
+            for j in range(LANES):
+                tile[k, PI + j] /= of[Z + j]
+        else:
+            for j in range(LANES):
+                p = tile[k, PI + j] / of[Z + j]
+                value, below = tile[k, REWARD + j], tile[k, BELOW + j]
+                g = value - (below - of[LOG_Z + j]) * of[ALPHA + j]
+                moved = value - below * of[ALPHA + j]
+                tile[k, PI + j], tile[k, GRADIENT + j], tile[k, CENTRED + j] = p, g, moved
+                sums[j] += p * g
+                sums[LANES + j] += p * moved
             _carry(sums, 2, stack, k)
     if q is not None:
         _collect(sums, 2, stack, at)
     for j in range(LANES):
-        of[VALUE, j], of[MEAN, j] = sums[0, j], sums[1, j]
-        of[LEVEL, j] = of[VALUE, j] + of[R, j]
-        of[BESIDE, j] = 5.0 * abs(of[ALPHA, j]) + abs(of[R, j])
+        of[VALUE + j], of[MEAN + j] = sums[j], sums[LANES + j]
+        of[LEVEL + j] = of[VALUE + j] + of[R + j]
+        of[BESIDE + j] = 5.0 * abs(of[ALPHA + j]) + abs(of[R + j])
 
 
 @inlined
-def _sizes(at, reach, q, y, z, pi, u, gradient, of, sums, stack):
+def _sizes(at, reach, q, y, tile, of, sums, stack):
     """The gradient, and what bounds its rounding before the part that entries share."""
     _clear(sums, 5)
     for j in range(LANES):
-        of[LARGEST, j] = 0.0
+        of[LARGEST + j] = 0.0
+    if q is not None and at.is_wide:
+        for j in range(at.last, LANES):
+            tile[at.rows - 1, CENTRED + j] = of[MEAN + j]
     for k in range(at.rows):
-        if q is None:
-            for j in range(_width(at, k)):
-                gradient[k, j] = analytic.of_entry(pi[k, j], 0.0, of[LEVEL, j])
-        else:
-            for j in range(_width(at, k)):
-                p, centred = pi[k, j], u[k, j] - of[MEAN, j]
+        for j in range(LANES):
+            p = tile[k, PI + j]
+            if q is None:
+                gradient = analytic.of_entry(p, 0.0, of[LEVEL + j])
+            else:
+                centred = tile[k, CENTRED + j] - of[MEAN + j]
                 D = abs(centred)
-                u[k, j] = centred
-                of[LARGEST, j] = max(of[LARGEST, j], D)
-                sums[0, j] += p * D
-                sums[1, j] += p * (2.0 * centred)
-                sums[2, j] += (reach - z[k, j]) * ((D + of[BESIDE, j]) * p)
-                gradient[k, j] = analytic.of_entry(p, gradient[k, j], of[LEVEL, j])
-        if y is not None:
-            for j in range(_width(at, k)):
-                gradient[k, j] -= y[k, j]
-        for j in range(_width(at, k)):
-            sums[3, j] += gradient[k, j]
-            sums[4, j] += gradient[k, j] * gradient[k, j]
+                tile[k, CENTRED + j] = centred
+                of[LARGEST + j] = max(of[LARGEST + j], D)
+                sums[j] += p * D
+                sums[LANES + j] += p * (2.0 * centred)
+                sums[2 * LANES + j] += (reach - tile[k, BELOW + j]) * ((D + of[BESIDE + j]) * p)
+                gradient = analytic.of_entry(p, tile[k, GRADIENT + j], of[LEVEL + j])
+            if y is not None:
+                gradient -= tile[k, Y + j]
+            tile[k, GRADIENT + j] = gradient
+            sums[3 * LANES + j] += gradient
+            sums[4 * LANES + j] += gradient * gradient
         _carry(sums, 5, stack, k)
     _collect(sums, 5, stack, at)
     _share_largest(of, LARGEST, at)
@@ -442,35 +581,35 @@ def _bounds(given, reach, log_actions, q, y, zeta, of, sums):
     """What `tolerance.bounds` has by state; the sum of the gradient beside its identity."""
     n, parts = given.n, given.parts
     for j in range(LANES):
-        alpha, of_r, of_y = abs(of[ALPHA, j]), abs(of[R, j]), of[OF_Y, j]
-        spread, logsumexp, depth = sums[0, j], abs(of[LOGSUMEXP, j]), of[DEPTH, j]
+        alpha, of_r, of_y = abs(of[ALPHA + j]), abs(of[R + j]), of[OF_Y + j]
+        spread, logsumexp, depth = sums[j], abs(of[LOGSUMEXP + j]), of[DEPTH + j]
         of_square = loose = identity = own = 0.0
         if y is not None:
-            own = abs(of[TOTAL_Y, j])
+            own = abs(of[TOTAL_Y + j])
         if zeta is not None:
-            weight = abs(of[ZETA, j])
-            of_square = 2.0 * weight * (abs(of[HIGHEST, j]) + of[LOG_Z, j])
+            weight = abs(of[ZETA + j])
+            of_square = 2.0 * weight * (abs(of[HIGHEST + j]) + of[LOG_Z + j])
             loose = 2.0 * weight * (logsumexp + 1.0)
-            identity = 2.0 * of[ZETA, j] * of[LOGSUMEXP, j]
+            identity = 2.0 * of[ZETA + j] * of[LOGSUMEXP + j]
             own += weight * (2.0 * logsumexp + 6.0)
         err = tolerance.err_of_r(
             n,
             log_actions,
             of_r,
             given.roundings * of_y,
-            None if zeta is None else of[ZETA, j],
+            None if zeta is None else of[ZETA + j],
             logsumexp,
         )
         size = spread + alpha + of_y + of_square
-        share = of[BESIDE, j] / size
+        share = of[BESIDE + j] / size
         if q is None:
             shared, total, rest = err, (reach + log_actions) * of_r + err, 1.0 * parts
         else:
-            value, mean, log_Z = of[VALUE, j], of[MEAN, j], of[LOG_Z, j]
+            value, mean, log_Z = of[VALUE + j], of[MEAN + j], of[LOG_Z + j]
             shared = tolerance.common(
                 n,
                 reach,
-                sums[2, j],
+                sums[2 * LANES + j],
                 value,
                 mean,
                 alpha,
@@ -478,51 +617,57 @@ def _bounds(given, reach, log_actions, q, y, zeta, of, sums):
                 None if y is None and zeta is None else of_r,
                 None if y is None and zeta is None else err,
             )
-            total, rest, share = sums[2, j] + shared, parts + reach, max(share, 1.0)
-        relative = tolerance.over_scale(reach, rest, shared, of[BESIDE, j], size, depth, share)
+            total, rest, share = sums[2 * LANES + j] + shared, parts + reach, max(share, 1.0)
+        relative = tolerance.over_scale(reach, rest, shared, of[BESIDE + j], size, depth, share)
         if y is not None or zeta is not None:
             share = max((5.0 * alpha + own) / size, 1.0)
-        underflow = tolerance.room_for_underflow(of[LARGEST, j], size)
+        underflow = tolerance.room_for_underflow(of[LARGEST + j], size)
         total += parts * of_y + given.actions * underflow
-        relative += underflow * exponential(depth + of[LOG_Z, j]) / size
+        relative += underflow * exponential(depth + of[LOG_Z + j]) / size
         slope = spread + of_r + of_y
         eta = oracles.step_against(family.curvature_of(slope, total, alpha, loose))
         rounding = total + n * slope
         if zeta is not None:
             rounding += err
-        of[SHARED, j], of[UNDERFLOW, j], of[OWN, j] = shared, underflow, own - of_r
-        of[SIZE, j], of[TOTAL, j], of[LOOSE, j] = size, total, of_y + loose
-        of[DOUBLED, j] = sums[1, j] + 2.0 * of[R, j]
-        of[RELATIVE, j], of[ROUTES, j] = relative, relative + central.ROUNDINGS * share
-        of[ETA, j], of[LONGEST, j] = eta, eta * (slope + 2.0 * U * total)
-        of[FALL, j] = -eta * sums[4, j]
-        of[FOUND, j], of[IDENTITY, j] = sums[3, j], identity
-        of[TOLERANCE, j], of[SCALE, j] = U * rounding, spread + size + of_y
+        of[SHARED + j], of[UNDERFLOW + j], of[OWN + j] = shared, underflow, own - of_r
+        of[SIZE + j], of[SPREAD + j], of[WEIGHED + j], of[TOTAL + j] = (
+            size,
+            spread,
+            sums[2 * LANES + j],
+            total,
+        )
+        of[ERR + j], of[OF_SQUARE + j], of[LOOSE + j] = err, of_square, of_y + loose
+        of[DOUBLED + j] = sums[LANES + j] + 2.0 * of[R + j]
+        of[RELATIVE + j], of[ROUTES + j] = relative, relative + central.ROUNDINGS * share
+        of[ETA + j], of[LONGEST + j] = eta, eta * (slope + 2.0 * U * total)
+        of[FALL + j] = -eta * sums[4 * LANES + j]
+        of[FOUND + j], of[IDENTITY + j] = sums[3 * LANES + j], identity
+        of[TOLERANCE + j], of[SCALE + j] = U * rounding, spread + size + of_y
 
 
 @inlined
-def _entry(
-    reach, parts, z, p, u, y, size_of_y, alpha, total_y, zeta, logsumexp, beside, own, shared,
-    underflow, doubled,
-):  # fmt: skip
+def _entry(k, j, reach, parts, q, y, zeta, tile, of):
     """Return an entry by each route."""
-    shares = total_y - alpha
-    D = 0.0 if u is None else abs(u)
-    twice = 0.0 if u is None else 2.0 * u
-    by_step = loss.imaginary_by_one(p, u, alpha, shares, zeta, logsumexp, complex_step.STEP)
-    up = loss.change_by_one(p, u, shares, zeta, logsumexp, _UP, alpha * _UP_DRIFT)
-    down = loss.change_by_one(p, u, shares, zeta, logsumexp, _DOWN, alpha * _DOWN_DRIFT)
-    weighted = (D + beside) * p
-    rounding = (reach - z) * weighted + p * shared + underflow
-    homogeneous = 0.5 * analytic.of_entry(p, twice, doubled)
-    weighted += p * own
+    p, alpha, logsumexp = tile[k, PI + j], of[ALPHA + j], of[LOGSUMEXP + j]
+    u = None if q is None else tile[k, CENTRED + j]
+    square = None if zeta is None else of[ZETA + j]
+    shares = of[TOTAL_Y + j] - alpha
+    D = 0.0 if q is None else abs(tile[k, CENTRED + j])
+    twice = 0.0 if q is None else 2.0 * tile[k, CENTRED + j]
+    by_step = loss.imaginary_by_one(p, u, alpha, shares, square, logsumexp, complex_step.STEP)
+    up = loss.change_by_one(p, u, shares, square, logsumexp, _UP, alpha * _UP_DRIFT)
+    down = loss.change_by_one(p, u, shares, square, logsumexp, _DOWN, alpha * _DOWN_DRIFT)
+    weighted = (D + of[BESIDE + j]) * p
+    rounding = (reach - tile[k, BELOW + j]) * weighted + p * of[SHARED + j] + of[UNDERFLOW + j]
+    homogeneous = 0.5 * analytic.of_entry(p, twice, of[DOUBLED + j])
+    weighted += p * of[OWN + j]
     if y is not None:
-        by_step -= y
-        homogeneous -= y
-        up -= central.STEP * y
-        down += central.STEP * y
-        rounding += parts * size_of_y
-        weighted += size_of_y
+        by_step -= tile[k, Y + j]
+        homogeneous -= tile[k, Y + j]
+        up -= central.STEP * tile[k, Y + j]
+        down += central.STEP * tile[k, Y + j]
+        rounding += parts * tile[k, SIZE_OF_Y + j]
+        weighted += tile[k, SIZE_OF_Y + j]
     difference = (up - down) * (0.5 / central.STEP)
     return Entry(
         by_step, difference, homogeneous, rounding, weighted * central.ROUNDINGS + rounding
@@ -530,47 +675,32 @@ def _entry(
 
 
 @inlined
-def _routes(given, at, reach, q, y, zeta, z, pi, u, gradient, sizes, of, sums, stack, best, place):
+def _routes(given, at, reach, q, y, zeta, tile, of, sums, stack):
     """Every entry by both numeric routes and by the identity; a step against the gradient."""
     _clear(sums, 4)
-    for c in range(3):
-        for j in range(LANES):
-            best[c, j] = place[c, j] = 0.0
+    for j in range(LANES):
+        of[BEST_STEP + j] = of[BEST_DIFFERENCE + j] = of[BEST_TWICE + j] = 0.0
     for k in range(at.rows):
-        row = 1.0 * k
-        for j in range(_width(at, k)):
-            right = gradient[k, j]
-            entry = _entry(
-                reach, given.parts, z[k, j], pi[k, j],
-                None if q is None else u[k, j],
-                None if y is None else y[k, j], None if y is None else sizes[k, j],
-                of[ALPHA, j], of[TOTAL_Y, j], None if zeta is None else of[ZETA, j],
-                of[LOGSUMEXP, j], of[BESIDE, j], of[OWN, j], of[SHARED, j],
-                of[UNDERFLOW, j], of[DOUBLED, j],
-            )  # fmt: skip
+        for j in range(LANES):
+            right = tile[k, GRADIENT + j]
+            entry = _entry(k, j, reach, given.parts, q, y, zeta, tile, of)
             routes = 1.0 / entry.routes
             by_step = abs(right - entry.complex_step) * routes
             by_difference = abs(right - entry.central_difference) * routes
             by_identity = abs(right - entry.homogeneous) / entry.rounding
-            most, where = best[0, j], place[0, j]
-            best[0, j] = max(most, by_step)
-            place[0, j] = row if by_step > most else where
-            most, where = best[1, j], place[1, j]
-            best[1, j] = max(most, by_difference)
-            place[1, j] = row if by_difference > most else where
-            most, where = best[2, j], place[2, j]
-            best[2, j] = max(most, by_identity)
-            place[2, j] = row if by_identity > most else where
-            of[POISON, j] += by_step + by_difference + by_identity
-        for j in range(_width(at, k)):
-            p, step = pi[k, j], -of[ETA, j] * gradient[k, j]
+            of[BEST_STEP + j] = max(of[BEST_STEP + j], by_step)
+            of[BEST_DIFFERENCE + j] = max(of[BEST_DIFFERENCE + j], by_difference)
+            of[BEST_TWICE + j] = max(of[BEST_TWICE + j], by_identity)
+            of[POISON + j] += by_step + by_difference + by_identity
+        for j in range(LANES):
+            p, step = tile[k, PI + j], -of[ETA + j] * tile[k, GRADIENT + j]
             weight = p * _expm1(step)
-            sums[0, j] += weight
+            sums[j] += weight
             if q is not None:
-                sums[1, j] += weight * u[k, j]
-                sums[2, j] += (weight + p) * step
+                sums[LANES + j] += weight * tile[k, CENTRED + j]
+                sums[2 * LANES + j] += (weight + p) * step
             if y is not None:
-                sums[3, j] += y[k, j] * step
+                sums[3 * LANES + j] += tile[k, Y + j] * step
         _carry(sums, 4, stack, k)
     _collect(sums, 4, stack, at)
 
@@ -579,114 +709,444 @@ def _routes(given, at, reach, q, y, zeta, z, pi, u, gradient, sizes, of, sums, s
 def _descent(given, q, y, zeta, of, sums):
     """How the loss changes by that step beside what its gradient says."""
     for j in range(LANES):
-        weight = None if zeta is None else of[ZETA, j]
-        reward = None if q is None else sums[1, j]
-        entropy = None if q is None else sums[2, j]
-        alpha, fall, size = of[ALPHA, j], of[FALL, j], of[SIZE, j]
+        weight = None if zeta is None else of[ZETA + j]
+        reward = None if q is None else sums[LANES + j]
+        entropy = None if q is None else sums[2 * LANES + j]
+        alpha, fall, size = of[ALPHA + j], of[FALL + j], of[SIZE + j]
         change = loss.change_of_all(
-            sums[0, j], reward, entropy, alpha, of[TOTAL_Y, j], weight, of[LOGSUMEXP, j]
+            sums[j],
+            _log1p(sums[j]),
+            reward,
+            entropy,
+            alpha,
+            of[TOTAL_Y + j],
+            weight,
+            of[LOGSUMEXP + j],
         )
         if y is not None:
-            change -= sums[3, j]
+            change -= sums[3 * LANES + j]
         rounding = U * family.of_change(
-            given.n, of[TOTAL, j], abs(alpha), of[LOOSE, j], of[LONGEST, j]
+            given.n, of[TOTAL + j], abs(alpha), of[LOOSE + j], of[LONGEST + j]
         )
-        within, scale = oracles.of_fall(fall, of[ETA, j], rounding, size, size / of[Z, j])
-        of[FOUND, j], of[IDENTITY, j], of[TOLERANCE, j], of[SCALE, j] = change, fall, within, scale
+        within, scale = oracles.of_fall(fall, of[ETA + j], rounding, size, size / of[Z + j])
+        of[FOUND + j], of[IDENTITY + j], of[TOLERANCE + j], of[SCALE + j] = (
+            change,
+            fall,
+            within,
+            scale,
+        )
 
 
 @inlined
-def _compare(at, of, c, worst, resolution):
+def _compare(at, of, c, found):
     """Compare what each state has one number of."""
     for j in range(1 if at.is_wide else at.width):
-        found, expected, within = of[FOUND, j], of[IDENTITY, j], of[TOLERANCE, j]
-        ratio = abs(found - expected) / within
-        of[POISON, j] += ratio
-        resolution[c - 1, at.first + j] = within / of[SCALE, j]
-        if ratio > worst[c, 0]:
-            _note(worst, c, ratio, at.first + j, -1, found, expected, within)
+        actual, expected, within = of[FOUND + j], of[IDENTITY + j], of[TOLERANCE + j]
+        ratio = abs(actual - expected) / within
+        of[POISON + j] += ratio
+        found.resolution[c - 1, at.first + j] = within / of[SCALE + j]
+        if ratio > found.worst[c, 0]:
+            _note(found.worst, c, ratio, at.first + j, -1, actual, expected, within)
 
 
 @inlined
-def _note(worst, c, ratio, state, action, found, expected, within):
+def _note(worst, c, ratio, state, action, actual, expected, within):
     worst[c, 0], worst[c, 1], worst[c, 2] = ratio, state, action
-    worst[c, 3], worst[c, 4], worst[c, 5] = found, expected, within
+    worst[c, 3], worst[c, 4], worst[c, 5] = actual, expected, within
 
 
 @inlined
-def _worst(given, at, reach, q, y, zeta, z, pi, u, gradient, sizes, of, best, place, worst):
-    """Keep the worst entry of each comparison by entry, the first of several."""
+def _best(at, of, which):
+    """Return the first lane with the worst ratio."""
+    lane = 0
+    for j in range(1, at.width):
+        if of[which + j] > of[which + lane]:
+            lane = j
+    return lane
+
+
+@inlined
+def _place(at, k, lane):
+    """Return the state and the action of an entry."""
+    return (at.first, k * LANES + lane) if at.is_wide else (at.first + lane, k)
+
+
+@inlined
+def _worst(given, at, reach, q, y, zeta, tile, of, worst):
+    """Keep the worst entry by each route, and look for it only where there is a worse one."""
     for c in range(3):
-        lane = 0
-        for j in range(1, at.width):
-            is_before = at.is_wide and place[c, j] < place[c, lane]
-            if best[c, j] > best[c, lane] or (best[c, j] == best[c, lane] and is_before):
-                lane = j
-        ratio = best[c, lane] * (0.5 / U)
+        lane = _best(at, of, BEST_STEP + c * LANES)
+        ratio = of[BEST_STEP + c * LANES + lane] * (0.5 / U)
         if ratio > worst[c, 0]:
-            k = int(place[c, lane])
-            entry = _entry(
-                reach, given.parts, z[k, lane], pi[k, lane],
-                None if q is None else u[k, lane],
-                None if y is None else y[k, lane], None if y is None else sizes[k, lane],
-                of[ALPHA, lane], of[TOTAL_Y, lane], None if zeta is None else of[ZETA, lane],
-                of[LOGSUMEXP, lane], of[BESIDE, lane], of[OWN, lane], of[SHARED, lane],
-                of[UNDERFLOW, lane], of[DOUBLED, lane],
-            )  # fmt: skip
-            expected, bound = entry.homogeneous, entry.rounding
-            if c == 0:
-                expected, bound = entry.complex_step, entry.routes
-            elif c == 1:
-                expected, bound = entry.central_difference, entry.routes
-            state = at.first if at.is_wide else at.first + lane
-            action = k * LANES + lane if at.is_wide else k
-            _note(worst, c, ratio, state, action, gradient[k, lane], expected, 2.0 * U * bound)
+            most = -1.0
+            for k in range(at.rows):
+                right = tile[k, GRADIENT + lane]
+                entry = _entry(k, lane, reach, given.parts, q, y, zeta, tile, of)
+                expected, bound = entry.homogeneous, entry.rounding
+                if c == 0:
+                    expected, bound = entry.complex_step, entry.routes
+                elif c == 1:
+                    expected, bound = entry.central_difference, entry.routes
+                error = abs(right - expected) / bound
+                if error > most:
+                    most = error
+                    state, action = _place(at, k, lane)
+                    _note(worst, c, ratio, state, action, right, expected, 2.0 * U * bound)
+
+
+@inlined
+def _lay_term(at, tile, field, masked, index, term, reward, of):
+    """Lay out the coefficients of a term, and its y; zeta is kept in the place of its level."""
+    _by_state(of, reward, term[0], at)
+    _by_state(of, reward + LANES, term[1], at)
+    _by_state(of, reward + 2 * LANES, term[4], at)
+    _weigh(at, tile, field, None, masked, index, None, term[2], term[3], of)
+
+
+@inlined
+def _level_term(of, sums, place, reward):
+    """Put V + r of a term where its zeta was: sum pi z and sum y are in the sums."""
+    for j in range(LANES):
+        of_log = sums[j] - of[LOG_Z + j]
+        of_q = of[MEAN + j] + of[ALPHA + j] * sums[j]
+        value = of[reward + j] * of_q - of[reward + LANES + j] * of_log
+        level = (
+            value + sums[place * LANES + j] + 2.0 * of[reward + 2 * LANES + j] * of[LOGSUMEXP + j]
+        )
+        of[reward + 2 * LANES + j] = level
+
+
+@inlined
+def _lay_dump(at, masked, index, dump, rough, first, second, tile, of):
+    """Lay out a dump and the coefficients of its terms."""
+    _lay(at, tile, DUMPED, dump.entries, 0.0)
+    _by_state(of, FACTOR, dump.factor, at)
+    _by_state(of, GATHERED, dump.divided, at)
+    if first is not None:
+        _lay_term(at, tile, OF_FIRST, masked, index, first, FIRST_REWARD, of)
+    if second is not None:
+        _lay_term(at, tile, OF_SECOND, masked, index, second, SECOND_REWARD, of)
+    if rough is not None:
+        _by_state(of, ROUGH_ALPHA, rough[1], at)
+        _by_state(of, COMMON, rough[4], at)
+        _weigh(at, tile, ROUGH, None, masked, index, None, rough[2], rough[3], of)
+
+
+@inlined
+def _levels(at, rough, first, second, tile, of, sums, stack):
+    """The levels of the terms, and the sum of what is rough of y in the last of the sums."""
+    _clear(sums, 4)
+    for k in range(at.rows):
+        for j in range(LANES):
+            if first is not None:
+                sums[j] += tile[k, PI + j] * tile[k, BELOW + j]
+                sums[LANES + j] += tile[k, OF_FIRST + j]
+            if second is not None:
+                sums[2 * LANES + j] += tile[k, OF_SECOND + j]
+            if rough is not None:
+                sums[3 * LANES + j] += tile[k, ROUGH + j]
+        _carry(sums, 4, stack, k)
+    _collect(sums, 4, stack, at)
+    if first is not None:
+        _level_term(of, sums, 1, FIRST_REWARD)
+    if second is not None:
+        _level_term(of, sums, 2, SECOND_REWARD)
+
+
+@inlined
+def _measure(given, log_actions, q, y, zeta, dump, rough, of, sums):
+    """What the tolerance of a dump has by state."""
+    for j in range(LANES):
+        factor, alpha, value = abs(of[FACTOR + j]), abs(of[ALPHA + j]), of[VALUE + j]
+        common = of[SHARED + j]
+        if q is not None:
+            reach = given.n + 4.0
+            wider = given.n + 8.0 + given.parts + log_actions - reach
+            total = of[WEIGHED + j] - wider * (of[SPREAD + j] + of[BESIDE + j])
+            common = tolerance.common_of_dump(
+                reach,
+                total,
+                value,
+                alpha,
+                of[LOG_Z + j],
+                None if y is None and zeta is None else abs(of[R + j]),
+                None if y is None and zeta is None else of[ERR + j],
+            )
+        if rough is not None:
+            common += log_actions * of[ROUGH_ALPHA + j] + sums[3 * LANES + j]
+            common += 2.0 * of[COMMON + j] * abs(of[LOGSUMEXP + j])
+        weight = family.weight_of_products(
+            value, of[LARGEST + j], of[OF_Y + j] + of[OF_SQUARE + j], alpha
+        )
+        size = weight * factor + of[GATHERED + j]
+        left = tolerance.of_masked(
+            given.actions, abs(value) + of[SIZE + j], of[SPREAD + j] + 2.0 * of[OF_Y + j]
+        )
+        gathered = given.actions * dump.underflow * (1.0 + size)
+        if not gathered > dumps.NO_MATTER * dump.tolerated * factor * of[SIZE + j]:
+            gathered = 0.0
+        of[COMMON + j], of[PER_BOUND + j] = common, dump.widened * dump.tolerated * factor
+        of[GATHERED + j] = dump.widened * gathered
+        of[STORED + j] = dump.widened * dump.stored * factor
+        of[LEFT + j] = of[PER_BOUND + j] * (left / dump.K) + of[GATHERED + j]
+        of[ROOM + j] = dump.widened * dump.room * (1.0 + size)
+        largest = max(abs(of[HIGHEST + j]), abs(of[HIGHEST + j] - of[DEPTH + j]))
+        of[UNSOUND + j] = np.inf if dump.unit * largest > 1.0 else 0.0
+        of[BEST_DUMP + j] = of[LIVE + j] = of[BLIND + j] = of[WHOLE + j] = 0.0
+        of[LEAST + j], of[UNSEEN + j] = np.inf, -np.inf
+
+
+@inlined
+def _within(k, j, reach, parts, masked, q, y, rough, tile, of):
+    """Return the tolerance of a dumped entry and its scale, before what multiplies the loss."""
+    p, z = tile[k, PI + j], tile[k, BELOW + j]
+    D = 0.0 if q is None else abs(tile[k, CENTRED + j])
+    scale = (D + of[SIZE + j]) * abs(of[HIGHEST + j])
+    bound = (reach - z) * (D + of[BESIDE + j]) + (of[COMMON + j] + scale)
+    if rough is not None:
+        bound -= z * of[ROUGH_ALPHA + j]
+    bound = bound * p + of[UNDERFLOW + j]
+    scale = p * (D + of[SIZE + j])
+    if y is not None:
+        bound += parts * tile[k, SIZE_OF_Y + j]
+        scale += tile[k, SIZE_OF_Y + j]
+    if rough is not None:
+        bound += tile[k, ROUGH + j]
+    within = bound * of[PER_BOUND + j] + p * of[GATHERED + j]
+    within += of[STORED + j] * abs(tile[k, GRADIENT + j])
+    if masked is not None:
+        within = of[LEFT + j] if tile[k, MASKED + j] > 0.0 else within
+    return within + of[ROOM + j], scale
+
+
+@inlined
+def _term(k, j, field, reward, q, tile, of):
+    """Return the gradient of a term by a logit."""
+    g = -of[reward + LANES + j] * (tile[k, BELOW + j] - of[LOG_Z + j])
+    if q is not None:
+        g += of[reward + j] * tile[k, REWARD + j]
+    return analytic.of_entry(tile[k, PI + j], g, of[reward + 2 * LANES + j]) - tile[k, field + j]
+
+
+@inlined
+def _apart(k, j, unit, q, first, second, tile, of):
+    """Return the gradients of the terms; the last is what the others leave."""
+    whole, one, other = tile[k, GRADIENT + j] * unit, 0.0, 0.0
+    if first is not None:
+        one = _term(k, j, OF_FIRST, FIRST_REWARD, q, tile, of) * unit
+    if second is not None:
+        other = _term(k, j, OF_SECOND, SECOND_REWARD, q, tile, of) * unit
+    return one, other, whole - one - other
+
+
+@inlined
+def _add_up(j, one, other, last, ratio, first, second, sums):
+    """Add the products of an entry to the sums for the fit, in the order of `Layout.moments`."""
+    if first is None:
+        sums[j] += last * ratio
+        sums[LANES + j] += last * last
+    elif second is None:
+        sums[j] += one * ratio
+        sums[LANES + j] += last * ratio
+        sums[2 * LANES + j] += one * one
+        sums[3 * LANES + j] += one * last
+        sums[4 * LANES + j] += last * last
+    else:
+        sums[j] += one * ratio
+        sums[LANES + j] += other * ratio
+        sums[2 * LANES + j] += last * ratio
+        sums[3 * LANES + j] += one * one
+        sums[4 * LANES + j] += one * other
+        sums[5 * LANES + j] += one * last
+        sums[6 * LANES + j] += other * other
+        sums[7 * LANES + j] += other * last
+        sums[8 * LANES + j] += last * last
+
+
+@inlined
+def _add_by_digits(at, k, terms, dump, digits, tile, parts):
+    """Add the entries of a row to `Moments.by_digits`."""
+    for j in range(at.width if k < at.rows - 1 else at.last):
+        bits = _bits(tile[k, DUMPED + j])
+        first_digits = (bits >> BELOW_DIGITS) & (BINS - 1)
+        for term in range(terms):
+            which = 2 if term == terms - 1 else term
+            moved = dump.stored * parts[which, j] * parts[3, j]
+            moved = max(-CLIPPED, min(CLIPPED, moved))
+            digits[term, first_digits] += np.rint(moved / STEP)
+
+
+@inlined
+def _dump(given, at, reach, masked, q, y, dump, rough, first, second, digits, tile, of, sums,
+          stack, parts, moments):  # fmt: skip
+    """Every entry of a dump against the gradient, and the sums for its fit.
+
+    Return whether there may be entries that underflow has made 0.
+    """
+    count = 2 if first is None else 5 if second is None else 9
+    terms = 1 if first is None else 2 if second is None else 3
+    _clear(sums, count)
+    for k in range(at.rows):
+        for j in range(LANES):
+            within, scale = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
+            inverse, scale = 1.0 / within, scale * abs(of[FACTOR + j])
+            ratio = (tile[k, DUMPED + j] - tile[k, GRADIENT + j] * of[FACTOR + j]) * inverse
+            of[BEST_DUMP + j] = max(of[BEST_DUMP + j], abs(ratio))
+            of[UNSOUND + j] += ratio
+            of[LEAST + j] = min(of[LEAST + j], within)
+            seen = scale * inverse
+            is_live = scale > 0.0
+            of[UNSEEN + j] = max(of[UNSEEN + j], -seen if is_live else -np.inf)
+            of[LIVE + j] += 1.0 if is_live else 0.0
+            of[BLIND + j] += 1.0 if is_live and not seen > 1.0 else 0.0
+            unit = of[FACTOR + j] * inverse
+            one, other, last = _apart(k, j, unit, q, first, second, tile, of)
+            of[WHOLE + j] = max(of[WHOLE + j], abs(one + other + last))
+            _add_up(j, one, other, last, ratio, first, second, sums)
+            if digits is not None:
+                parts[0, j], parts[1, j], parts[2, j], parts[3, j] = one, other, last, ratio
+        if digits is not None:
+            _add_by_digits(at, k, terms, dump, digits, tile, parts)
+        _carry(sums, count, stack, k)
+    _collect(sums, count, stack, at)
+    _share_largest(of, UNSEEN, at)
+    states = 1 if at.is_wide else at.width
+    for s in range(count):
+        for j in range(states):
+            moments[s, at.first + j] = sums[s * LANES + j]
+    is_near_zero = False
+    for j in range(at.width):
+        is_near_zero |= of[ROOM + j] > FLUSHED * of[LEAST + j]
+    return is_near_zero
+
+
+@inlined
+def _flush(given, at, reach, masked, q, y, dump, rough, first, second, tile, of, sums, stack,
+           moments):  # fmt: skip
+    """How far the sums for the fit may move where entries become 0, see `moments.of_flushed`."""
+    _clear(sums, 3)
+    for k in range(at.rows):
+        for j in range(LANES):
+            within, _ = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
+            unit, room = of[FACTOR + j] / within, of[ROOM + j]
+            one, other, last = _apart(k, j, unit, q, first, second, tile, of)
+            whole = abs(one + other + last)
+            size = whole if whole * within <= room else 0.0
+            if dump.stored > 0.0:
+                size += abs(one) if abs(one) * within <= room else 0.0
+                size += abs(other) if abs(other) * within <= room else 0.0
+                size += abs(last) if abs(last) * within <= room else 0.0
+            sums[j] += abs(one) * size
+            sums[LANES + j] += abs(other) * size
+            sums[2 * LANES + j] += abs(last) * size
+        _carry(sums, 3, stack, k)
+    _collect(sums, 3, stack, at)
+    terms = 1 if first is None else 2 if second is None else 3
+    for term in range(terms):
+        which = 2 if term == terms - 1 else term
+        for j in range(1 if at.is_wide else at.width):
+            moments[len(moments) - terms + term, at.first + j] = sums[which * LANES + j]
+
+
+@inlined
+def _worst_dump(given, at, reach, masked, q, y, rough, tile, of, worst):
+    """Keep the worst entry of the dump."""
+    lane = _best(at, of, BEST_DUMP)
+    if of[BEST_DUMP + lane] > worst[5, 0]:
+        most = -1.0
+        for k in range(at.rows):
+            within, _ = _within(k, lane, reach, given.parts, masked, q, y, rough, tile, of)
+            expected = tile[k, GRADIENT + lane] * of[FACTOR + lane]
+            error = abs(tile[k, DUMPED + lane] - expected) / within
+            if error > most:
+                most = error
+                state, action = _place(at, k, lane)
+                dumped, ratio = tile[k, DUMPED + lane], of[BEST_DUMP + lane]
+                _note(worst, 5, ratio, state, action, dumped, expected, within)
+
+
+@inlined
+def _see(at, of, states, resolution):
+    """Fill in how well the dump is seen; return what is finite unless something was not."""
+    for j in range(states):
+        least = -of[UNSEEN + j]
+        dim = 1.0 / least if least > 1.0 else np.inf
+        resolution[4, at.first + j] = 0.0 if least == np.inf else dim
+    unsound = 0.0
+    for j in range(at.width):
+        unsound += of[UNSOUND + j]
+    return unsound
 
 
 @_kept
 def sweep(
-    given, logits, q, alpha, zeta, index, dense, uniform, chosen,
-    z, pi, u, gradient, y, sizes, stack, resolution, worst,
+    given, logits, masked, q, alpha, zeta, y, index, dump, one, other, rough, digits,
+    tile, stack, found,
 ):  # fmt: skip
     """Run the checks of every entry over the states of a block, a tile at a time.
 
-    Return how many weights are not 0, and a number that is finite unless something was not.
+    What a block has not is None. The terms of a loss but the last are `one` and `other`: by what
+    its q is multiplied, and alpha, uniform, chosen and zeta, (5, states or 1); `rough` is how far
+    the latter four of the loss are off.
+
+    Return a number that is finite unless something was not, the same for the dump, how many of its
+    entries are live and blind, and the largest size of one in units of its tolerance.
     """
-    of, sums = _state_of_lanes(), _sums_of_lanes()
-    best, place = _sums_of_lanes(), _sums_of_lanes()
+    of, sums, parts = _state_of_lanes(), _sums_of_lanes(), _parts_of_lanes()
     log_actions = np.log(given.actions)
     reach = given.n + 8.0 + given.parts + log_actions
-    first, live, poison = 0, 0.0, 0.0
+    first, poison, unsound, live, blind, whole = 0, 0.0, 0.0, 0.0, 0.0, 0.0
     while first < given.rows:
-        if given.is_wide:
-            states, rows = 1, (given.actions + LANES - 1) // LANES
-            last = given.actions - (rows - 1) * LANES
-            width = min(LANES, given.actions)
-            at = Where(first, first * given.actions, LANES, rows, width, last, True)
-        else:
-            states = min(LANES, given.rows - first)
-            at = Where(first, first, given.rows, given.actions, states, states, False)
-        live += _softmax(at, logits, z, pi, of, sums, stack)
+        at = _tile_from(given, first)
+        states = 1 if at.is_wide else at.width
+        _softmax(at, logits, tile, of, sums, stack)
+        if masked is not None:
+            _lay(at, tile, MASKED, masked, 0.0)
         if zeta is not None:
             _by_state(of, ZETA, zeta, at)
         if y is not None:
-            _weigh(at, logits, y, sizes, index, dense, uniform, chosen)
-            _sum_y(at, y, sizes, sums, stack)
+            _weigh(at, tile, Y, SIZE_OF_Y, masked, index, y.dense, y.uniform, y.chosen, of)
+            _sum_y(at, tile, sums, stack)
         _linear(of, sums, y, zeta)
         _by_state(of, ALPHA, alpha, at)
-        _soft(at, q, z, pi, u, gradient, of, sums, stack)
-        _sizes(at, reach, q, y, z, pi, u, gradient, of, sums, stack)
+        _soft(at, q, tile, of, sums, stack)
+        _sizes(at, reach, q, y, tile, of, sums, stack)
         _bounds(given, reach, log_actions, q, y, zeta, of, sums)
-        _compare(at, of, 3, worst, resolution)
-        _routes(
-            given, at, reach, q, y, zeta, z, pi, u, gradient, sizes, of, sums, stack, best, place
-        )
-        _worst(given, at, reach, q, y, zeta, z, pi, u, gradient, sizes, of, best, place, worst)
+        _compare(at, of, 3, found)
+        _routes(given, at, reach, q, y, zeta, tile, of, sums, stack)
+        _worst(given, at, reach, q, y, zeta, tile, of, found.worst)
         _descent(given, q, y, zeta, of, sums)
-        _compare(at, of, 4, worst, resolution)
+        _compare(at, of, 4, found)
+        if dump is not None:
+            _lay_dump(at, masked, index, dump, rough, one, other, tile, of)
+            _levels(at, rough, one, other, tile, of, sums, stack)
+            _measure(given, log_actions, q, y, zeta, dump, rough, of, sums)
+            near = reach if q is None else given.n + 4.0
+            is_near_zero = _dump(
+                given, at, near, masked, q, y, dump, rough, one, other,
+                digits, tile, of, sums, stack, parts, found.moments,
+            )  # fmt: skip
+            if is_near_zero:
+                _flush(
+                    given, at, near, masked, q, y, dump, rough, one, other,
+                    tile, of, sums, stack, found.moments,
+                )  # fmt: skip
+            _worst_dump(given, at, near, masked, q, y, rough, tile, of, found.worst)
+            unsound += _see(at, of, states, found.resolution)
+            for j in range(at.width):
+                live += of[LIVE + j]
+                blind += of[BLIND + j]
+                whole = max(whole, of[WHOLE + j])
         for j in range(states):
-            resolution[0, first + j], resolution[1, first + j] = of[RELATIVE, j], of[ROUTES, j]
+            found.resolution[0, first + j] = of[RELATIVE + j]
+            found.resolution[1, first + j] = of[ROUTES + j]
+            found.softmax[0, first + j], found.softmax[1, first + j] = (
+                of[HIGHEST + j],
+                of[DEPTH + j],
+            )
+            found.softmax[2, first + j] = of[LOGSUMEXP + j]
+            found.softmax[3, first + j] = of[ALIVE + j]
         for j in range(at.width):
-            poison += of[POISON, j]
+            poison += of[POISON + j]
         first += states
-    return live, poison
+    return poison, unsound, live, blind, whole

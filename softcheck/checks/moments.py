@@ -6,7 +6,7 @@ from functools import reduce
 from itertools import combinations_with_replacement
 from math import log, sqrt
 from operator import add, itemgetter, or_
-from typing import Annotated, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from softcheck.checks.dumps import Sides, coarse_factor, largest_logit, underflo
 from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.gradient.definition import Summand
-from softcheck.gradient.policy import Array, Entries, PerState, States, sum_of_products
+from softcheck.gradient.policy import Array, Counts, Entries, PerState, States, sum_of_products
 from softcheck.gradient.tolerance import Precision
 
 Columns: TypeAlias = Array  # (columns, states)
@@ -29,13 +29,32 @@ Bins: TypeAlias = NDArray[np.bool_]  # (bins,)
 SIGMAS = 6.0
 """How many standard errors are no error."""
 
-_GROUP = 512
+SIGNED = 0.5
+"""If a gradient is no larger anywhere, in units of its tolerance, its sign is no matter."""
+
+FLUSHED = 2.0**-20
+"""Room for underflow that is less, of a tolerance, is no matter."""
+
+STEP, CLIPPED = 2.0**-20, 2.0**8
+"""The unit and the limit of what is summed by digits: at most 1 where the terms do not cancel."""
+
 _BITS = 14
-_SIGNED = 0.5  # of its tolerance: if the gradient is no larger anywhere, its sign is no matter
-_FLUSHED = 2.0**-20  # of a tolerance: less is no matter
+
+BINS, BELOW_DIGITS = 1 << _BITS, 52 - _BITS
+"""How many values the first digits of a number have, and how many bits follow them."""
+
+_GROUP = 512
 _ALIKE = 1.0  # logits that differ by less have a logsumexp that other states may have too
-_STEP, _CLIPPED = 2.0**-20, 2.0**8  # of what is at most 1 where the terms do not cancel
 _HASH = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Softmax(NamedTuple):
+    """What a fit takes of the policy of each state; see `policy.Policy`."""
+
+    highest: States
+    depth: States
+    logsumexp: States
+    live: PerState | Counts
 
 
 class Layout:
@@ -171,7 +190,7 @@ class Moments(Merging):
         them).
     by_digits : Digits
         Where values were stored in less than they were computed in: U_s sum x r of the entries
-        whose stored values begin with the same digits, in whole numbers of `_STEP`.
+        whose stored values begin with the same digits, in whole numbers of `STEP`.
     """
 
     computed: Annotated[Precision, kept]
@@ -181,7 +200,7 @@ class Moments(Merging):
     skipped: Annotated[int, add] = 0
     signed: Annotated[bool, or_] = False
     states: Annotated[int, add] = 0
-    seen: Annotated[Bins, or_] = field(default_factory=lambda: np.zeros(1 << _BITS, np.bool_))
+    seen: Annotated[Bins, or_] = field(default_factory=lambda: np.zeros(BINS, np.bool_))
     by_digits: Annotated[Digits, add] = field(default_factory=lambda: np.zeros((1, 0)))
 
     @classmethod
@@ -201,7 +220,7 @@ class Moments(Merging):
         actual, expected, tolerance, _ = gradient
         terms, skipped = _terms(e, tolerance), 0
         *_, whole = terms
-        signed = bool((whole > _SIGNED).any() or (whole < -_SIGNED).any())
+        signed = bool((whole > SIGNED).any() or (whole < -SIGNED).any())
         for x in terms[:-1]:
             whole -= x  # the last term is what the others leave
 
@@ -218,7 +237,9 @@ class Moments(Merging):
             of_error = [product(x, r) for x in terms]
         pairs = Layout(len(terms)).pairs
         sums = np.array([*of_error, *(product(terms[k], terms[m]) for k, m in pairs)])
-        made = cls.of_sums(e, sums, _flushed(e, terms, tolerance), signed=signed)
+        policy = e.policy
+        softmax = Softmax(policy.highest, policy.depth, policy.logsumexp, policy.live)
+        made = cls.of_sums(e, softmax, sums, _flushed(e, terms, tolerance), signed=signed)
         made.skipped = skipped
         if dump.stored.unit > dump.computed.unit:
             of_digits = [_by_digits(actual, dump.stored.unit * (x * r)) for x in terms]
@@ -226,12 +247,16 @@ class Moments(Merging):
         return made
 
     @classmethod
-    def of_sums(cls, e: Evaluation, sums: Columns, flushed: Columns, *, signed: bool) -> "Moments":
+    def of_sums(
+        cls, e: Evaluation, softmax: Softmax, sums: Columns, flushed: Columns, *, signed: bool
+    ) -> "Moments":
         """Return the moments of one block from sums over the actions of its states.
 
         Parameters
         ----------
         e : Evaluation
+            Its policy is not asked for.
+        softmax : Softmax
         sums : Columns
             `Layout.moments`.
         flushed : Columns
@@ -245,11 +270,12 @@ class Moments(Merging):
         square = layout.square(of_pairs)
         squares = np.einsum("kks->ks", square)
         # No sum of magnitudes is larger, by the inequality of Cauchy and Schwarz.
-        sizes = np.sqrt(e.policy.live * squares)
+        sizes = np.sqrt(softmax.live * squares)
         # Logits so large that they have few digits have few logsumexp, which round alike.
         coarsest = max(dump.stored.unit, dump.computed.unit)
-        alike = np.minimum(coarsest * largest_logit(e), 1.0) / dump.computed.factor
-        shared = flushed + alike * sizes + _of_all(e) * np.abs(square.sum(axis=0))
+        largest = largest_logit(softmax.highest, softmax.depth)
+        alike = np.minimum(coarsest * largest, 1.0) / dump.computed.factor
+        shared = flushed + alike * sizes + _of_all(e, softmax) * np.abs(square.sum(axis=0))
         made = cls(dump.computed, dump.stored, summands, signed=signed)
         made.by_digits = np.zeros((len(flushed), 0))
         ones = np.ones((1, e.block.rows))
@@ -280,25 +306,29 @@ class Moments(Merging):
         1969).
         """
         parts = along @ self.by_digits
-        return SIGMAS * sqrt(float(parts @ parts)) * _STEP / self.stored.unit
+        return SIGMAS * sqrt(float(parts @ parts)) * STEP / self.stored.unit
 
 
 def _terms(e: Evaluation, tolerance: Entries) -> list[Entries]:
     """Return the gradients of all terms but the last and of the whole, in units of a tolerance."""
-    scaled = bool((e.factor != 1.0).any())
+    is_scaled = bool((e.factor != 1.0).any())
+
+    def in_units(gradient: Entries, out: Entries) -> Entries:
+        # A factor of 0 comes first: what it is divided by may be the smallest number.
+        if is_scaled:
+            gradient = np.multiply(gradient, e.factor, out=out)
+        return np.divide(gradient, tolerance, out=out)
+
     count = len(e.context.loss.summands) if e.context.loss is not None else 0
     found: list[Entries] = []
     for number in range(count - 1):
         out = e.buffers("scratch" if not number else f"term.{number}", tolerance.shape)
-        found.append(np.divide(e.kernel.summand(number, out), tolerance, out=out))
-    out = e.buffers("scratch.2", tolerance.shape)
-    found.append(np.divide(e.gradient, tolerance, out=out))
-    if scaled:
-        found = [np.multiply(x, e.factor, out=x) for x in found]
+        found.append(in_units(e.kernel.summand(number, out), out))
+    found.append(in_units(e.gradient, e.buffers("scratch.2", tolerance.shape)))
     return found
 
 
-def _of_all(e: Evaluation) -> PerState:
+def _of_all(e: Evaluation, softmax: Softmax) -> PerState:
     """Return how far the entries of a state may be off as those of other states, over themselves.
 
     A reduction that has few digits is the same in all states. So is what logsumexp rounds where the
@@ -307,8 +337,8 @@ def _of_all(e: Evaluation) -> PerState:
     """
     dump, scale = e.dumps["gradient"], coarse_factor(e)
     if dump.computed.unit > Precision.FLOAT32.unit:
-        alike = e.policy.depth < _ALIKE
-        shared = np.minimum(dump.computed.unit * np.abs(e.policy.logsumexp), 1.0)
+        alike = softmax.depth < _ALIKE
+        shared = np.minimum(dump.computed.unit * np.abs(softmax.logsumexp), 1.0)
         scale = scale + np.where(alike, shared, 0.0)
     linear = e.block.target is None and not e.block.data
     return scale if linear else scale + dump.stored.unit
@@ -319,9 +349,9 @@ def _by_digits(stored: Entries, x: Entries) -> Array:
 
     They are whole numbers, which add up to the same in any order.
     """
-    digits = (stored.ravel().view(np.int64) >> (52 - _BITS)) & ((1 << _BITS) - 1)
-    whole = np.rint(np.clip(x.ravel(), -_CLIPPED, _CLIPPED) / _STEP)
-    return np.bincount(digits, weights=whole, minlength=1 << _BITS).astype(np.float64)
+    digits = (stored.ravel().view(np.int64) >> BELOW_DIGITS) & (BINS - 1)
+    whole = np.rint(np.clip(x.ravel(), -CLIPPED, CLIPPED) / STEP)
+    return np.bincount(digits, weights=whole, minlength=BINS).astype(np.float64)
 
 
 def _flushed(e: Evaluation, terms: Sequence[Entries], tolerance: Entries) -> Columns:
@@ -331,7 +361,7 @@ def _flushed(e: Evaluation, terms: Sequence[Entries], tolerance: Entries) -> Col
     stored in less than it was computed in, each of its parts may have been stored by itself.
     """
     room = underflow(e)
-    if not (room > _FLUSHED * tolerance.min(axis=0)).any():
+    if not (room > FLUSHED * tolerance.min(axis=0)).any():
         return np.zeros((len(terms), e.block.rows))
     dump = e.dumps["gradient"]
     size = _below(reduce(np.add, terms), tolerance, room)

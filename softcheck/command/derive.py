@@ -130,7 +130,8 @@ def derive(
         str | None,
         typer.Option(
             metavar="LOSS",
-            help="Say what a loss is: gradient, proof, arrays to dump",
+            help="Tell gradient, proof and arrays to dump of a loss: a name, FILE[::SYMBOL] or a "
+            "formula",
             rich_help_panel="Run",
         ),
     ] = None,

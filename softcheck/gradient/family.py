@@ -51,6 +51,11 @@ def curvature_of(slope: Number, total: Number, alpha: Number, square: Number) ->
     return 3.0 * (slope + 2.0 * U * total) + alpha + square
 
 
+def weight_of_products(value: Number, largest: Number, of_r: Number, alpha: Number) -> Number:
+    """Return the most that pi is weighed by where g, V and r are, one by one."""
+    return 2.0 * (np.abs(value) + largest + of_r) + alpha
+
+
 @dataclass(frozen=True)
 class Family:
     """A block of the family as a `kernel.Kernel`.
@@ -265,10 +270,10 @@ class Family:
 
     @property
     def weight_of_underflow(self) -> States:
-        """Backward passes weigh g, V and r by pi one by one."""
-        bounds = self.bounds
-        largest = np.abs(self.policy.value) + bounds.largest + bounds.of_y + bounds.of_square
-        weight: States = 2.0 * largest + self._alpha
+        """See `weight_of_products`."""
+        bounds, value = self.bounds, self.policy.value
+        of_r = bounds.of_y + bounds.of_square
+        weight: States = weight_of_products(value, bounds.largest, of_r, self._alpha)
         return weight
 
     @property

@@ -115,7 +115,14 @@ def change(terms: Terms, t: Entries, buffers: Buffers) -> States:
         weight += terms.p
         entropy = sum_of_products(weight, t, buffers)
     changed: States = change_of_all(
-        growth, reward, entropy, terms.alpha, terms.total, terms.zeta, terms.logsumexp
+        growth,
+        np.log1p(growth),
+        reward,
+        entropy,
+        terms.alpha,
+        terms.total,
+        terms.zeta,
+        terms.logsumexp,
     )
     if terms.target is not None:
         changed -= terms.target.sum_with(t, buffers)
@@ -124,6 +131,7 @@ def change(terms: Terms, t: Entries, buffers: Buffers) -> States:
 
 def change_of_all(
     growth: Number,
+    of_log: Number,
     reward: Number | None,
     entropy: Number | None,
     alpha: Number,
@@ -135,13 +143,12 @@ def change_of_all(
 
     Parameters
     ----------
-    growth, reward, entropy : Number
-        Of the state: sum p e, sum p e u and sum p (1 + e) t with e = exp(t) - 1; the latter two
-        are None where the loss has no q and no alpha.
+    growth, of_log, reward, entropy : Number
+        Of the state: sum p e, log(1 + sum p e), sum p e u and sum p (1 + e) t with
+        e = exp(t) - 1; the latter two are None where the loss has no q and no alpha.
     alpha, total, zeta, logsumexp : Number
         As those of `Terms`.
     """
-    of_log = np.log1p(growth)
     changed = total * of_log
     if zeta is not None:
         changed = changed + zeta * of_log * (2.0 * logsumexp + of_log)
@@ -192,15 +199,15 @@ def change_by_one(
     logsumexp : Number
     growth, drift : Number
         exp(t) - 1, and alpha t exp(t). With |t| <= 2^-24, log(1 + d) is d (1 + d (d/3 - 1/2)) to
-        2^-74 of itself.
+        2^-74 of itself, and 1 / (1 + d) is 1 - d (1 - d) to 2^-72.
     """
     d = p * growth
-    of_log = ((d / 3.0 - 0.5) * d + 1.0) * d
+    of_log = ((d * (1.0 / 3.0) - 0.5) * d + 1.0) * d
     # The change of a square is the change times the sum.
     changed = (
         of_log * shares if zeta is None else of_log * ((of_log + 2.0 * logsumexp) * zeta + shares)
     )
-    return changed if u is None else (p * drift - d * u) / (d + 1.0) + changed
+    return changed if u is None else (p * drift - d * u) * ((d - 1.0) * d + 1.0) + changed
 
 
 def imaginary(terms: Terms, h: float, out: Entries, buffers: Buffers) -> Entries:
@@ -240,7 +247,9 @@ def imaginary_by_one(
 
         d u - alpha t (p + d) = alpha h c + i (c u - alpha h p),
         Im((a + ib) / (1 + ic)) = (b - a c) / (1 + c^2),
-        log(1 + ic) = c^2 / 2 + i c to 2^-81.
+        log(1 + ic) = c^2 / 2 + i c to 2^-81,
+
+    and 1 / (1 + c^2) is 1 - c^2 to 2^-160.
 
     Parameters are those of `change_by_one`.
     """
@@ -249,4 +258,4 @@ def imaginary_by_one(
     of_log = p * shares if zeta is None else ((square + 2.0 * logsumexp) * zeta + shares) * p
     if u is None:
         return of_log
-    return of_log - (p * u - p * alpha - square * alpha) / (square + 1.0)
+    return of_log - (p * u - p * alpha - square * alpha) * (1.0 - square)

@@ -410,16 +410,32 @@ def of_dump(
     alpha, reach = np.abs(block.alpha), summation(len(out)) + 4.0
     rounding = np.subtract(reach, policy.z, out=buffers("scratch", out.shape))
     rounding *= shared.weighted
-    common = sum_over_actions(rounding, buffers) + (reach - 2.0) * np.abs(policy.value)
-    common += alpha * (6.0 - 10.0 * reach + 8.0 * policy.log_Z)
+    linear: tuple[Any, Any] = (None, None)
     if block.target is not None or block.zeta is not None:
-        common += shared.err - reach * (shared.beside - 5.0 * alpha)
+        linear = shared.beside - 5.0 * alpha, shared.err
+    total = sum_over_actions(rounding, buffers)
+    common = common_of_dump(reach, total, policy.value, alpha, policy.log_Z, *linear)
     rounding += np.multiply(policy.pi, common, out=buffers("scratch.2", out.shape))
     if block.target is not None:
         block.target.size().add_to(rounding, shared.parts, buffers)
     rounding += shared.underflow
     out += rounding
     return out
+
+
+def common_of_dump(
+    reach: float,
+    total: Number,
+    value: Number,
+    alpha: Number,
+    log_normaliser: Number,
+    of_r: Number | None,
+    err: Number | None,
+) -> Number:
+    """Return what `common` is for a dump, see `of_dump`; `reach` is n + 4."""
+    shared = total + (reach - 2.0) * np.abs(value)
+    shared = shared + alpha * (6.0 - 10.0 * reach + 8.0 * log_normaliser)
+    return shared if of_r is None or err is None else shared + (err - reach * of_r)
 
 
 def scale(policy: Policy, shared: Closed, target: Target | None, buffers: Buffers) -> Entries:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -344,7 +345,9 @@ def case_from_arrays(
     for key, value in arrays.items():
         role = roles.of(key)
         if role is None:
-            hint = did_you_mean(key, roles, "Use the name of a role.")
+            hint = _other_loss({key: key}, roles) or did_you_mean(
+                key, roles, "Use the name of a role."
+            )
             raise InputError(key, "a name without a role", f"one of {', '.join(roles)}", hint)
         add(tables, role, Table(Memory(as_numpy(key, value)), None, key))
     case = _assemble(name, tables, {}, Reading(roles, action_axis), {}, said.reduction)
@@ -441,6 +444,7 @@ def _require(
                 expected if roles.has_critics else f"{expected}, for {roles.called} needs it",
                 _way(unknown, [role.name], roles)
                 or _other_loss(unknown, roles)
+                or _cases_within(name, tables, unknown)
                 or f"Add the array under one of these names, or give {role.flag()}.",
             )
 
@@ -465,6 +469,15 @@ def _other_loss(unknown: Mapping[str, str], roles: Roles) -> str | None:
     if roles is not ROLES or not others:
         return None
     return f"Is it of another loss, as '{others[0]}' looks? Say which: --loss."
+
+
+def _cases_within(name: str, tables: Mapping[str, Table], unknown: Mapping[str, str]) -> str | None:
+    """Return what to do about a folder in which no file is an array: they may be cases."""
+    files = [each for each, bare in unknown.items() if each != bare]
+    if tables or not files:
+        return None
+    pattern = f"{name}/*{PurePath(files[0]).suffix}"
+    return f"If its files are cases, give {pattern}: a folder is one case, with a file a name."
 
 
 def _variant(

@@ -6,7 +6,6 @@ first line also tells the browser. Whatever comes from a file is text: htpy esca
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib.metadata import version
 from importlib.resources import files
 from platform import python_version
 
@@ -22,6 +21,8 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def document(title: str, tool: Tool, *parts: Node) -> str:
     """Return a page as text."""
+    from numpy import __version__ as numpy_version  # which has been imported by now
+
     head = h.head[
         h.meta(charset="utf-8"),
         h.meta(http_equiv="Content-Security-Policy", content=_POLICY),
@@ -29,7 +30,7 @@ def document(title: str, tool: Tool, *parts: Node) -> str:
         h.title[title],
         h.style[_style()],
     ]
-    versions = f"Python {python_version()}, NumPy {version('numpy')}"
+    versions = f"Python {python_version()}, NumPy {numpy_version}"
     footer = h.footer[f"{tool.name} {tool.version}, {versions}"]
     return f"{h.html(lang='en')[head, h.body[h.main[parts], footer]]}\n"
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import compiled_kernel
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from fixture_cases import walk
 from run import softcheck
+from scipy.special import log_softmax
 
 from softcheck.api import verify
 from softcheck.checks import compiled, every, fused
@@ -18,7 +20,14 @@ CASE = {"q": [[1.0, 2.0, 0.5]], "logits": [[0.0, 1.0, -1.0]], "alpha": 0.25}
 
 def test_both_kernels_agree():
     done = [compiled_kernel.agree(e) for e in compiled_kernel.blocks(150, 3)]
-    assert sum(done) > len(done) / 2
+    assert sum("descent" in found for found in done) > 75
+    assert sum("gradient" in found for found in done) > 40
+
+
+def test_both_kernels_agree_on_a_loss_with_a_label_and_three_terms():
+    blocks = compiled_kernel.of_losses(12, 3, ["cross-entropy"])
+    done = [compiled_kernel.agree(e) for e in blocks]
+    assert sum("gradient" in found for found in done) > 3
 
 
 def said(fixture, kernel):
@@ -43,14 +52,45 @@ def test_both_kernels_say_the_same(fixture):
 
 
 def test_a_formula_that_is_wrong_fails_by_numpy_s_words(monkeypatch):
-    e = next(e for e in compiled_kernel.blocks(20, 3) if every.compiled.tallies(
-        compiled_kernel.compiled(e)
-    ))  # fmt: skip
-    wrong = compiled_kernel.compiled(e)
-    monkeypatch.setattr(
-        compiled, "_swept", lambda *_: (1, True, np.zeros((4, 1)), np.full((5, 6), 2.0))
-    )
-    assert compiled.tallies(wrong) == {}
+    e = compiled_kernel.compiled(next(compiled_kernel.blocks(1, 3)))
+    assert "descent" in compiled.found(e).tallies
+    right = compiled._swept
+
+    def wrong(*given):
+        swept = right(*given)
+        swept.found.worst[2, 0] = 2.0
+        return swept
+
+    monkeypatch.setattr(compiled, "_swept", wrong)
+    assert compiled.found(e).tallies == {}
+
+
+def test_a_dump_that_is_wrong_fails_by_numpy_s_words_and_the_formula_passes():
+    blocks = map(compiled_kernel.compiled, compiled_kernel.blocks(30, 3))
+    e = next(e for e in blocks if "gradient" in compiled.found(e).tallies)
+    dump = e.dumps["gradient"]
+    values = dump.values.copy()
+    values[0, 0] = 1e30
+    wrong = replace(e, dumps={"gradient": replace(dump, values=values)})
+    assert {*compiled.found(e).tallies} - {*compiled.found(wrong).tallies} == {"gradient"}
+    assert every.run(wrong).tallies["gradient"].failed >= 1
+
+
+def test_a_state_that_weighs_nothing_leaves_the_fit_as_it_is():
+    generator = np.random.default_rng(0)
+    q, logits = 1e5 * generator.normal(size=(2, 50, 4))
+    logits /= 1e5
+    log_pi = log_softmax(logits, axis=1)
+    g = q - 0.25 * log_pi
+    weights = np.repeat([0.0, 1.0], 25)
+    pi = np.exp(log_pi)
+    grad = weights[:, None] * pi * ((pi * g).sum(axis=1, keepdims=True) - g)
+    for kernel in ("numpy", "compiled"):
+        (case,) = verify(
+            q=q, logits=logits, alpha=0.25, grad=grad, weights=weights, kernel=kernel
+        ).cases
+        (fit,) = (check for check in case.checks if check.name == "fit")
+        assert "scale fitted 1.0000" in fit.reason
 
 
 def test_exp_keeps_to_the_two_roundings_that_bounds_count():

@@ -31,8 +31,16 @@ def raising(error):
 
 @pytest.fixture
 def handlers():
-    """Give what handles signals, which has to do so again afterwards."""
-    return {number: signal.getsignal(number) for number in SIGNALS}
+    """Give what handles signals, which has to do so again afterwards.
+
+    Tests that were started with `nohup` ignore a hangup: here it ends them, as by default.
+    """
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    yield {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_a_program_that_ends_by_itself(handlers):

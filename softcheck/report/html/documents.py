@@ -206,8 +206,8 @@ def _counterexample(step: Step, found: Counterexample) -> Node:
             ("at", h.code[printable(words.point(found), _TEXT)]),
             ("left", h.code[number(found.left)]),
             ("right", h.code[number(found.right)]),
-            ("for every n", page.formula([maths.plain("left − right ="), " ",
-                                          maths.latex(by.latex, by.reading)]) if by else "-"),
+            *([("for every n", page.formula([maths.plain("left − right ="), " ",
+                                             maths.latex(by.latex, by.reading)]))] if by else []),
         ]),
         h.p(".quiet")["Certified by interval arithmetic."],
     ]  # fmt: skip

@@ -12,8 +12,6 @@ from htpy import Node
 from markupsafe import Markup
 from msgspec import structs
 
-from softcheck.diagnosis.mistakes import MISTAKES
-from softcheck.report.explain import LETTERS
 from softcheck.report.html import maths, page, plots, repeating
 from softcheck.report.words import (
     CHECK_COLUMNS,
@@ -163,6 +161,8 @@ def _leading(case: Case) -> Sequence[Diagnosis]:
 
 def _found(diagnosis: Diagnosis) -> Node:
     """Return a mistake: its name and sentence, what to change, and its formula beside the right."""
+    from softcheck.report.explain import LETTERS
+
     return h.section[
         h.h2["Found: ", sentence(diagnosis.message), " ", h.code[diagnosis.code]],
         h.p[f"{sentence(diagnosis.grounds)}."],
@@ -175,6 +175,8 @@ def _found(diagnosis: Diagnosis) -> Node:
 
 def _remedy(remedy: Remedy) -> Node:
     """Return what to do about a mistake, and its formula beside the right one."""
+    from softcheck.diagnosis.mistakes import MISTAKES
+
     mistake = MISTAKES[remedy.code]
     before, after = to_change(remedy)
     return [
