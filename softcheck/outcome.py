@@ -228,6 +228,8 @@ def _verdict(tally: Tally) -> tuple[Status, str]:
         )
     if not tally.live:
         return Status.INCONCLUSIVE, "there is nothing to see: all that the entries are made of is 0"
+    if tally.blind == tally.live == 1:
+        return Status.INCONCLUSIVE, "its one live entry is blind: the tolerance exceeds its scale"
     count = "all" if tally.blind == tally.live else f"{tally.blind} of"
     blind = f"{count} {tally.live} live entries are blind"
     if mostly_blind(tally.blind, tally.live):

@@ -292,6 +292,12 @@ def test_a_gradient_that_hides_behind_rounding_is_inconclusive():
     assert made.status is Status.INCONCLUSIVE
 
 
+def test_one_entry_that_nothing_is_seen_of_is_not_spoken_of_as_several():
+    made = softcheck.verify(q=[[5e3, np.nextafter(5e3, 6e3)]], logits=[[0.0, 0.0]], alpha=0.0)
+    reason = checks_of(made)["descent"].reason
+    assert reason == "its one live entry is blind: the tolerance exceeds its scale"
+
+
 @pytest.mark.parametrize(("hidden", "status"), [(2, "passed"), (3, "inconclusive")])
 def test_a_check_whose_median_entry_is_blind_is_inconclusive(hidden, status):
     """Of five states some have a Q whose rounding in float32 is as large as the gradient."""
