@@ -92,10 +92,12 @@ class Data:
         self.made, self.tree, self.dtype = made, regrouped(made.loss), dtype
         self.givens, self.policy = made.variant.givens, made.policy
         logits = rng.normal(size=(rows, actions)) * rng.uniform(1.0, 1.6)
-        logits[::4] *= 8.0  # some actions are nearly certain
+        logits[::4, 0] += 10.0 if self.policy.temperature is None else 30.0  # nearly certain
         self.logits = torch.tensor(logits, dtype=dtype)
         self.indices = {g.symbol: g.name for g in self.givens if g.kind is Kind.INDEX}
-        self.arrays = {given.name: self._drawn(given, rng) for given in self.givens}
+        self.arrays = {}
+        for given in self.givens:
+            self.arrays[given.name] = self._drawn(given, rng)
 
     def _drawn(self, given, rng):
         rows, actions = self.logits.shape
@@ -105,7 +107,9 @@ class Data:
             case Kind.TABLE:
                 value = _table(given, rng, rows, actions)
             case Kind.STATE if given.name.endswith("log_probs"):  # of a policy nearby
-                value = rng.normal(size=rows) * 0.3 + np.log(1.5 / actions)
+                log_pi = torch.log_softmax(self.logits, -1)
+                taken = log_pi.gather(-1, self.arrays["actions"][:, None])[:, 0]
+                value = taken.numpy() + 0.3 * rng.normal(size=rows)
             case Kind.STATE:
                 value = rng.normal(size=rows)
             case _:
