@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from softcheck.checks.dumps import sides
 from softcheck.checks.evaluation import Dump
-from softcheck.diagnosis.guesses import Formulas
+from softcheck.diagnosis.columns import of_program
 from softcheck.diagnosis.mistakes import MISTAKES, formulas
-from softcheck.diagnosis.mistakes.parts import at, gradient, scaled, true_gradient
+from softcheck.diagnosis.mistakes.parts import at, scaled, true_gradient
 from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Planter
-from softcheck.diagnosis.mistakes.weights import WEIGHTS_IGNORED
 from softcheck.diagnosis.points import points, scales
 from softcheck.diagnosis.states import SAMPLE, part
 from softcheck.gradient.definition import Given, Kind, Loss, Variant, Wrong
@@ -89,21 +88,18 @@ class _Bench:
         if "mask" in data.arrays:
             masked = masked | ~data.arrays["mask"]
         self.view = part(self.case, data.settings, int(np.count_nonzero(masked)), ())
-        self.formulas = Formulas(self.case, data.settings, self.view)
 
     @cached_property
     def known(self) -> dict[str, Planter]:
-        """How mistakes are planted that are a scale, a ratio or a formula of Eq. (6)."""
+        """How mistakes are planted that are a scale, a ratio or a formula."""
         view = self.view
         known = {codes[0]: scaled(scale) for scale, codes in scales(view) if len(codes) == 1}
-        if "weights" in view.given:
-            known[WEIGHTS_IGNORED.code] = lambda *_: self.formulas.value(None, even=True)
-        if self.case.roles.is_soft:
+        if view.is_soft:
             for point in points(view, Precision(self.dtype).unit):
                 if len(point.codes) == 1:
                     known.setdefault(point.codes[0], at(point.scale, point.scale * point.ratio))
-            for formula in formulas(view):
-                known.setdefault(formula.code, _by(formula))
+        for formula in formulas(view):
+            known.setdefault(formula.code, _by(formula))
         return known
 
     def visible(self, grad: Entries, dtype: str) -> bool:
@@ -190,7 +186,7 @@ def _mistakes(case: Case) -> Iterator[_Mistake]:
     """Yield what can go wrong in a loss: first what has a name in any, or in that of Eq. (6)."""
     soft = case.roles.is_soft
     for code, known in MISTAKES.items():
-        if known.planted is not None and (soft or known.every_loss or known.moves):
+        if known.planted is not None and (soft or known.every_loss):
             places = tuple(PLACES) if known.planted.in_parts else (EVERYWHERE,)
             how = partial(_of_record, known)
             yield _Mistake(code, known.phrase, places, known.needs.words, how)
@@ -209,13 +205,13 @@ def _of_record(mistake: Mistake, bench: _Bench) -> "Planter | None":
 
 def _of_formula(wrong: Wrong, bench: _Bench) -> "Planter | None":
     with np.errstate(all="ignore"):
-        value = bench.formulas.value(wrong.slope)
+        (value,) = of_program(bench.view, wrong.slope).values
         seen = np.isfinite(value).all() and bench.visible(value, DTYPES[0])
     return (lambda *_: value) if seen else None
 
 
 def _by(formula: Formula) -> Planter:
-    return lambda view, _: gradient(view, formula.parts(view))
+    return lambda view, _: formula.gradient(view)
 
 
 def _plant(

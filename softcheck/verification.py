@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from functools import partial as partially
 from operator import add
 from typing import Annotated
@@ -19,6 +20,7 @@ from softcheck.checks.oracles import exact_sample
 from softcheck.engines import Engine
 from softcheck.engines.local import Threads
 from softcheck.errors import NothingToCheckError, SoftcheckError
+from softcheck.gradient.definition import Generated
 from softcheck.gradient.policy import Buffers
 from softcheck.outcome import case_result, pictured
 from softcheck.result import Status
@@ -106,16 +108,18 @@ def verify_case(
         from softcheck.losses.others import others
 
         beside = tuple(others(case.loss, case.variant))
-        mistakes = None
-        if not case.roles.is_soft:
+
+        @cache
+        def generated() -> Generated:
             from softcheck.losses.mistakes import across, of_variant
 
             wrongs, terms = of_variant(case.loss, case.variant)
             suspects = tuple(each for wrong in wrongs for each in (wrong, *wrong.others))
-            mistakes = (*suspects, *beside), terms, across(case.loss, case.variant)
+            return Generated((*suspects, *beside), terms, across(case.loss, case.variant))
+
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
-        diagnosis = (*diagnose(*arguments, mistakes), *by_value)
+        diagnosis = (*diagnose(*arguments, generated), *by_value)
     ran = replace(settings, kernel="compiled" if is_compiled else "numpy")
     made = case_result(case, ran, tallies, masking, diagnosis, failure)
     if context.frame is None or partial.picture is None:

@@ -283,7 +283,7 @@ def judged(trial):
     best, *others = case.diagnosis or [None]
     if best is None:
         return "nothing is said"
-    said = {best.code, *(other.code for other in others)}
+    said = {best.code, *(other.code for other in others), *best.evidence.get("instead_of", ())}
     if best.code not in PLACES and not said & trial.allowed:
         return "not named" if best.code in NO_NAME else f"called {best.code}"
     if "mended" in best.evidence:

@@ -98,7 +98,7 @@ def _expected_loss(e: Evaluation) -> Expected:
 def _expected_gradient(e: Evaluation) -> Expected:
     """The formula, with the rounding of logits that had been rounded themselves.
 
-    What frameworks lose beyond that, who subtract logsumexp, is in `_allowance`.
+    What frameworks lose beyond that, who subtract logsumexp, is in `allowance`.
     """
     kernel, pi, factor = e.kernel, e.policy.pi, np.abs(e.factor)
 
@@ -230,6 +230,19 @@ def sides(e: Evaluation, name: str) -> Sides:
 
 def judged(e: Evaluation, name: str) -> tuple[Sides, Needed]:
     """Return the sides of a dumped quantity, and how often they needed an allowance."""
+    found = bounded(e, name)
+    if name != "gradient":
+        return found, NONE_NEEDED
+    ratio = found.ratio(e.buffers("scratch.2", found.actual.shape))
+    if ratio.max() <= 1.0 and ratio.min() >= -1.0:
+        return found, NONE_NEEDED
+    actual, value, tolerance, scale = found
+    value, tolerance, needed = allow(actual, value, tolerance, partial(allowance, e))
+    return Sides(actual, value, tolerance, scale), needed
+
+
+def bounded(e: Evaluation, name: str) -> Sides:
+    """Return the sides of a dumped quantity without what a state may be allowed beyond bounds."""
     dump, expected = e.dumps[name], DUMPS[name](e)
     actual, value = dump.values, expected.value
     tolerance = dump_tolerance(dump, expected)
@@ -248,17 +261,10 @@ def judged(e: Evaluation, name: str) -> tuple[Sides, Needed]:
             tolerance[masked] = 0.0
         if name not in _SEEN_WHERE_MASKED:
             actual = np.where(masked, 0.0, actual)
-    if name != "gradient":
-        return Sides(actual, value, tolerance, expected.scale), NONE_NEEDED
-    found = Sides(actual, value, tolerance, expected.scale)
-    ratio = found.ratio(e.buffers("scratch.2", actual.shape))
-    if ratio.max() <= 1.0 and ratio.min() >= -1.0:
-        return found, NONE_NEEDED
-    value, tolerance, needed = allow(actual, value, tolerance, partial(_allowance, e))
-    return Sides(actual, value, tolerance, expected.scale), needed
+    return Sides(actual, value, tolerance, expected.scale)
 
 
-def _allowance(e: Evaluation, states: Indices) -> Allowance:
+def allowance(e: Evaluation, states: Indices) -> Allowance:
     """Return what the gradient of some states of a block is allowed, see `Allowance`."""
     dump, policy, kernel = e.dumps["gradient"], e.policy, e.kernel
     factor = dump.factor * np.broadcast_to(np.abs(e.factor), (e.block.rows,))[states]

@@ -6,9 +6,9 @@ formula gives the very numbers that were dumped.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Annotated, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -17,16 +17,24 @@ from softcheck.checks.dumps import DUMPS, INTERMEDIATES
 from softcheck.checks.fit import fitted
 from softcheck.checks.merging import Merging, merged, side_by_side
 from softcheck.checks.moments import Moments
-from softcheck.checks.tally import Tally
+from softcheck.checks.tally import Tally, mostly_blind
 from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import PRINTED, Evidence, Hypothesis, judge
-from softcheck.diagnosis.of_formulas import OfFormulas
+from softcheck.diagnosis.mistakes.generated import NO_BASELINE, STOP_GRADIENT
+from softcheck.diagnosis.mistakes.terms import DIAGONAL_JACOBIAN, MISSING_BASELINE
+from softcheck.diagnosis.of_loss import named_by
 from softcheck.diagnosis.profile import Profile
-from softcheck.diagnosis.sieve import STRAY, credible, is_but_for_rounding, of_fit, survivors
+from softcheck.diagnosis.sieve import (
+    STRAY,
+    credible,
+    factors,
+    is_but_for_rounding,
+    of_fit,
+    survivors,
+)
 from softcheck.diagnosis.states import part
-from softcheck.diagnosis.states import view as view_of
 from softcheck.diagnosis.view import View
-from softcheck.gradient.definition import Across, Term, Wrong
+from softcheck.gradient.definition import Generated
 from softcheck.gradient.policy import Buffers
 from softcheck.gradient.tolerance import Precision
 from softcheck.result import Diagnosis
@@ -36,12 +44,20 @@ from softcheck.tables.case import Case, RawBlock
 FEW = 8
 """How many explanations are followed through all states."""
 
+_BACKWARD = (
+    STOP_GRADIENT.code,
+    NO_BASELINE.code,
+    MISSING_BASELINE.code,
+    DIAGONAL_JACOBIAN.code,
+)
+"""Mistakes that leave the value of a loss as it is."""
+
 _FARTHER = 16.0  # in squares
 
 _OTHERS = 4  # entries are seen to be right for each that is wrong by itself
 
 _R = TypeVar("_R")
-_Judged: TypeAlias = tuple[Any, Evidence]
+_Judged: TypeAlias = tuple[Hypothesis, Evidence]
 
 
 class OverBlocks(Protocol):
@@ -60,42 +76,6 @@ class _Found(Merging):
     quantity: Annotated[list[Tally], side_by_side(merged)]
 
 
-class _OfEq6:
-    """What explains the gradient of Eq. (6); the methods are those of `OfFormulas`."""
-
-    def __init__(self, case: Case, view: View) -> None:
-        self.case, self.view = case, view
-
-    def survivors(self) -> list[Hypothesis]:
-        return survivors(self.view)
-
-    def judges(self, view: View) -> Callable[[Hypothesis], Evidence]:
-        return partial(judge, view)
-
-    def ordered(self, kept: Sequence[_Judged]) -> list[_Judged]:
-        """Return the simplest first, one for each set of names."""
-        kept = sorted(
-            kept, key=lambda pair: (pair[0].cost, int(4.0 * _worst(pair[1].tally)), -pair[1].mended)
-        )
-        named = {frozenset(made.names): (made, evidence) for made, evidence in reversed(kept)}
-        return list(reversed(named.values()))
-
-    def explained(self, explained: Sequence[_Judged], profile: Profile) -> Iterator[Diagnosis]:
-        return say.explanations(self.case, explained, self.view, profile)
-
-    def unexplained(self, profile: Profile) -> Diagnosis:
-        return say.unexplained(self.case, self.view, profile)
-
-    def of_fit(self, moments: Moments) -> list[Hypothesis]:
-        return of_fit(fitted(moments), self.view)
-
-    def said_of_fit(
-        self, judged: Sequence[_Judged], _: Moments, summary: str
-    ) -> Iterator[Diagnosis]:
-        usual = (made for made, evidence in judged if is_but_for_rounding(self.view, evidence))
-        return say.of_fit(list(usual), summary)
-
-
 @np.errstate(all="ignore")  # what overflows explains nothing
 def diagnose(
     case: Case,
@@ -104,7 +84,7 @@ def diagnose(
     moments: Moments | None,
     masked: int,
     over_blocks: OverBlocks,
-    mistakes: tuple[Sequence[Wrong], Sequence[Term], Across | None] | None = None,
+    generated: Callable[[], Generated],
 ) -> tuple[Diagnosis, ...]:
     """Name the mistakes behind what failed; nothing where nothing that was dumped failed.
 
@@ -120,8 +100,8 @@ def diagnose(
         How many entries are masked.
     over_blocks : callable
         See `OverBlocks`.
-    mistakes : (sequence of Wrong, sequence of Term, Across or None), optional
-        Those of the loss, and its terms; by default it is that of Eq. (6).
+    generated : callable
+        Makes the mistakes of the loss.
     """
     failed = [name for name in (*DUMPS, "fit") if name in tallies and tallies[name].failed]
     if not failed:
@@ -130,49 +110,42 @@ def diagnose(
     quantity = failed[0] if failed[0] in INTERMEDIATES else None
     spots = [spot for name in failed for spot in tallies[name].spots]
     view = part(case, settings, masked, {spot.state for spot in spots if spot.state is not None})
-    of: Any  # one of the two, with explanations of its own kind
-    if mistakes is None:
-        of = _OfEq6(case, view)
-    else:
-        of = OfFormulas(case, settings, view, mistakes, tallies)
     # A loss that was dumped as one number has no entries to compare.
     of_states = quantity is not None and tallies[quantity].spots[0].state is not None
-    causes = []
-    if quantity is not None and of_states and mistakes is None:
-        causes = intermediates.rows(quantity, view)
-    tried = of.survivors()[:FEW] if gradient else []
-    if moments is not None and only_fit:
-        tried = of.of_fit(moments)
+    causes = intermediates.rows(quantity, view) if quantity and of_states and view.is_soft else []
+    tried: list[Hypothesis] = []
+    if gradient:
+        tried = survivors(view, generated)[:FEW]
+    elif moments is not None and only_fit and view.is_soft:
+        tried = of_fit(fitted(moments), view)
 
     def work(raw: RawBlock, buffers: Buffers) -> _Found:
         states = np.arange(raw.start, raw.start + raw.rows)
-        block = view_of(case, settings, raw, states, buffers, view.shared)
+        block = View.of(raw, states, view.shared, buffers)
         return _Found(
             Profile.of(block) if gradient else None,
-            list(map(of.judges(block), tried)) if tried else [],
+            [judge(block, made) for made in tried],
             [intermediates.judge(block, quantity or "", value) for _, value in causes],
         )
 
     found = _Found(None, [], [])
     if tried or gradient or causes:
-        found = _merged(over_blocks(work))
+        found = reduce(merged, over_blocks(work))
     said = list(say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity))
     judged = list(zip(tried, found.evidence, strict=True))
+    anchor = _anchor(tallies)
     if found.profile is not None:
-        said += _of_gradient(case, of, _kept(view, judged), found.profile)
+        explained = _ordered(_kept(view, judged), anchor)
+        said += _of_gradient(view, explained, found.profile, anchor, generated)
+    elif moments is not None and only_fit and view.is_soft:
+        usual = [made for made, evidence in judged if is_but_for_rounding(view, evidence)]
+        said += say.of_fit(usual, tallies["fit"].summary)
     elif moments is not None and only_fit:
-        said += of.said_of_fit(judged, moments, tallies["fit"].summary)
+        said.append(say.of_factors(moments, generated().wrongs, tallies["fit"].summary))
     located = list(first_wrong(case, settings, failed, tallies))
     # A mistake that has its name says more than the place where it enters.
     is_named = any(each.remedies for each in said)
     return (*said, *located) if is_named else (*located, *said)
-
-
-def _merged(parts: Iterable[_Found]) -> _Found:
-    first, *others = parts
-    for other in others:
-        first.merge(other)
-    return first
 
 
 def first_wrong(
@@ -200,9 +173,14 @@ def _is_float32(value: float) -> bool:
 
 
 def _of_gradient(
-    case: Case, of: Any, kept: Sequence[_Judged], profile: Profile
+    view: View,
+    explained: Sequence[_Judged],
+    profile: Profile,
+    anchor: bool | None,
+    generated: Callable[[], Generated],
 ) -> Iterator[Diagnosis]:
     """Yield the explanations of a wrong gradient, or say that there is none."""
+    case = view.shared.case
     if profile.infinite == profile.behind_mask > 0 and profile.struck == profile.masked:
         yield say.nan(case, profile)
         if profile.failed == profile.infinite:
@@ -211,13 +189,52 @@ def _of_gradient(
         # What is finite is right: there is no other formula to look for.
         yield (say.isolated if _is_stray(profile) else say.not_finite)(case, profile)
         return
-    explained = of.ordered(kept)
     if _is_stray(profile) and (not explained or explained[0][0].cost >= 4.0):
         yield say.isolated(case, profile)
     elif explained:
-        yield from of.explained(explained, profile)
+        yield say.explained(case, explained, view, profile, anchor)
     else:
-        yield of.unexplained(profile)
+        found, misfit = factors(view, generated().terms)
+        yield say.unexplained(case, view, profile, found, misfit, anchor)
+
+
+def _anchor(tallies: Mapping[str, Tally]) -> bool | None:
+    """Return whether the dumped value of the loss is right, None if that is not known."""
+    tally = tallies.get("loss")
+    if tally is None or mostly_blind(tally.blind, tally.live):
+        return None
+    return tally.failed == 0
+
+
+def _ordered(kept: Sequence[_Judged], anchor: bool | None) -> list[_Judged]:
+    """Return the simplest first, one for each set of names.
+
+    Of equals it is what leaves the value of the loss as right or wrong as it is, then the usual
+    one.
+    """
+
+    def rank(pair: _Judged) -> tuple[float, bool, int, int]:
+        made, evidence = pair
+        codes = {made.formula.code, *(wrong.code for wrong in made.wrongs)}
+        backward = not codes.isdisjoint(_BACKWARD)
+        is_other = anchor is not None and anchor != backward
+        worst = min(evidence.tally.spots[0].ratio, 1e6)
+        return made.cost, is_other, int(4.0 * worst), -evidence.mended
+
+    found: dict[object, _Judged] = {}
+    for made, evidence in sorted(kept, key=rank):
+        found.setdefault((frozenset(made.names), made.formula.said), (made, evidence))
+    return [(_as_anchored(made, anchor), evidence) for made, evidence in found.values()]
+
+
+def _as_anchored(made: Hypothesis, anchor: bool | None) -> Hypothesis:
+    """Return a hypothesis as the mistake that leaves the value of the loss right, if that is so."""
+    every = sorted(made.wrongs, key=lambda wrong: wrong.code not in _BACKWARD)
+    if not anchor or not every or every[0].code not in _BACKWARD:
+        return made
+    first, *also = every
+    wrong = replace(first, also=tuple(also))
+    return replace(made, formula=named_by(made.formula, wrong))
 
 
 def _kept(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
@@ -230,10 +247,6 @@ def _kept(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
     # Of two that are both within tolerance the one that is much nearer is meant.
     nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
     return [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
-
-
-def _worst(tally: Tally) -> float:
-    return min(tally.spots[0].ratio, 1e6)
 
 
 def _is_stray(profile: Profile) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import inf, log2
 from typing import Annotated
 
@@ -66,10 +67,8 @@ def diagnose(
             found.append(Total.of(e, "loss") if is_total else check_dump(e, "loss"))
         return _Found(found)
 
-    first, *rest = over_blocks(work)
-    for each in rest:
-        first.merge(each)
-    for (other, _), found in zip(losses, first.beside, strict=True):
+    beside = reduce(merged, over_blocks(work)).beside
+    for (other, _), found in zip(losses, beside, strict=True):
         tally = found.tally() if isinstance(found, Total) else found
         seen = not mostly_blind(tally.blind, tally.live)
         if seen and not tally.failed and _bits(right, tally) >= _BITS + log2(len(losses)):

@@ -1,44 +1,36 @@
 """The gradient of a loss whose softmax runs over states instead of actions."""
 
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from softcheck.checks.dumps import Expected, dump_tolerance
-from softcheck.diagnosis.mistakes.parts import flat
-from softcheck.diagnosis.mistakes.policy import over_states
-from softcheck.diagnosis.mistakes.record import Move
-from softcheck.diagnosis.states import evaluated
+from softcheck.diagnosis.columns import Columns, of_tables
+from softcheck.diagnosis.mistakes.parts import flat, of_whole
+from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES, softmax_over_states
+from softcheck.diagnosis.mistakes.record import Formula
 from softcheck.diagnosis.view import View
 from softcheck.gradient.composed.evaluate import evaluate, softmax_of
 from softcheck.gradient.composed.running import Rounded
 from softcheck.gradient.definition import Across
-from softcheck.gradient.policy import Buffers, Entries
+from softcheck.gradient.policy import Buffers
 from softcheck.gradient.tolerance import summation
-from softcheck.settings import Settings
-from softcheck.tables.case import Case
 
 
-def move(case: Case, settings: Settings, across: Across) -> Move:
-    """Return what becomes of a gradient whose W, of each state, is `across`."""
+def over_states(across: Across) -> Formula:
+    """Return the gradient of a loss whose W, of each state, is `across`."""
+    make = partial(_columns, across)
+    return Formula(
+        lambda view: of_whole(view, make).acted(lambda table: table[:, view.states]),
+        code=SOFTMAX_OVER_STATES.code,
+    )
 
-    def of(whole: View, _: tuple[Entries, ...]) -> tuple[Entries, ...]:
-        return _gradient(case, settings, whole, across)
 
-    return Move(of, whole=True)
-
-
-def _gradient(
-    case: Case, settings: Settings, whole: View, across: Across
-) -> tuple[Entries, Entries]:
-    """Return W - p sum W, the sum over the first axis of states, and its tolerance."""
-    if whole.raw is None:
-        raise TypeError(whole)
-    loss = replace(case.variant, family=None)
-    e = evaluated(case, settings, whole.raw, Buffers(), whole.shared, loss)
+def _columns(across: Across, whole: View) -> Columns:
+    """Return W - p sum W, the sum over the first axis of states."""
+    e = whole.composed
     shape, legal = e.policy.pi.shape, e.legal
     usual = softmax_of(e.block, e.policy, legal, e.buffers, far=True)
-    policy, log_policy = over_states(whole)
+    policy, log_policy = of_whole(whole, softmax_over_states)
     spread = 3.0 - log_policy + np.abs(np.where(policy > 0, whole.in_order(e.block.logits), 0.0))
     spread = spread + summation(len(policy))
     p, log_p, rough = flat(policy), flat(log_policy), flat(spread)
@@ -49,12 +41,10 @@ def _gradient(
     )
     total, size = (x.sum(axis=0, keepdims=True) for x in (laid, np.abs(laid)))
     value = flat(laid - policy * total)
-    scale = flat(np.abs(laid) + policy * size)
     off = error.sum(axis=0, keepdims=True) + len(laid) * size + spread * np.abs(total)
     rounding = flat(error + policy * off + 2.0 * np.abs(laid))
     if across.shift is not None:
         rest = evaluate(across.shift, e.block.data, shape, Buffers(), legal=legal, softmax=usual)
         value = value + rest.value * e.factor
-        scale = scale + np.abs(rest.value * e.factor)
         rounding = rounding + rest.error * abs(e.factor)
-    return value, dump_tolerance(whole.dump, Expected(value, rounding, scale, scale))
+    return of_tables(whole, (value,), (rounding,))

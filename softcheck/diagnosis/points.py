@@ -1,12 +1,13 @@
 """The named points of the family G = x (-J(Q)) + y J(log pi), in units of what was declared."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, product
 from math import isclose, isfinite, prod
 from typing import Literal, NamedTuple
 
 from softcheck.diagnosis.mistakes import IN_TURN, MISTAKES
+from softcheck.diagnosis.mistakes.record import Mistake
 from softcheck.diagnosis.view import Shared, View
 
 
@@ -30,33 +31,31 @@ _DECLARED = Number(1.0, ())
 
 def scales(view: View) -> list[Number]:
     """Return the named scales of a gradient, each beside what a flipped sign makes of it."""
-    named = [
-        Number(value, (mistake.code,))
-        for mistake in IN_TURN
-        if mistake.scale and not mistake.ratio and mistake.needs.met(view)
-        for value in mistake.scale(view.shared)
-    ]
-    return _with_flips("scale", named)
+    return _named("scale", view, lambda each: (each.scale or _none)(view.shared))
 
 
 def ratios(view: View, unit: float) -> list[Number]:
     """Return the named temperatures in units of alpha, for arithmetic of a unit roundoff."""
-    named = [
-        Number(value, (mistake.code,))
-        for mistake in IN_TURN
-        if mistake.ratio and not mistake.scale and mistake.needs.met(view)
-        for value in mistake.ratio(view.shared, unit)
-    ]
-    return _with_flips("ratio", named)
+    return _named("ratio", view, lambda each: (each.ratio or _none)(view.shared, unit))
 
 
-def _with_flips(which: Literal["scale", "ratio"], named: list[Number]) -> list[Number]:
+def _none(*_: object) -> tuple[float, ...]:
+    return ()
+
+
+def _named(
+    which: Literal["scale", "ratio"], view: View, values: Callable[[Mistake], Iterable[float]]
+) -> list[Number]:
+    """Return the numbers of the mistakes that have no other one."""
     flips = [mistake.code for mistake in IN_TURN if mistake.flips == which]
-    made = []
-    for value, codes in dict.fromkeys([_DECLARED, *named]):
-        if isfinite(value) and (value != 1.0 or not codes):
-            made.append(Number(value, codes))
-            made += [Number(-value, (*codes, flip)) for flip in flips if value]
+    made = [_DECLARED, *(Number(-1.0, (flip,)) for flip in flips)]
+    for mistake in IN_TURN:
+        if (mistake.scale and mistake.ratio) or not mistake.needs.met(view):
+            continue
+        for value in dict.fromkeys(values(mistake)):
+            if isfinite(value) and value != 1.0:
+                made.append(Number(value, (mistake.code,)))
+                made += [Number(-value, (mistake.code, flip)) for flip in flips if value]
     return made
 
 

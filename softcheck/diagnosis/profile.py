@@ -74,7 +74,7 @@ class Profile(Merging):
     @classmethod
     def of(cls, view: View) -> "Profile":
         """Return the profile of one block."""
-        actual, expected, tolerance, _ = view.of_eq_6
+        actual, expected, tolerance, _ = view.right
         wrong = view.wrong
         by_action = np.count_nonzero(wrong, axis=1)
         made = cls(by_action, entries=wrong.size, failed=int(by_action.sum()))

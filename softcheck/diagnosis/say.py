@@ -1,14 +1,18 @@
 """Diagnoses in words: what was found, by which numbers, and what would tell more."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 
 import numpy as np
 
+from softcheck.checks.fit import SCALE, Factor, Parameter, fitted
+from softcheck.checks.moments import Moments
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis
 from softcheck.diagnosis.mistakes import MISTAKES
-from softcheck.diagnosis.mistakes.parts import right
-from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED
+from softcheck.diagnosis.mistakes.generated import TERM_SCALED
+from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, OTHER_ALPHA, OTHER_SCALE, Q_SCALED
+from softcheck.diagnosis.mistakes.record import Mistake
 from softcheck.diagnosis.mistakes.scale import SUMMED_OVER_AXIS, sums_over_axis
 from softcheck.diagnosis.mistakes.where import (
     FIRST_WRONG,
@@ -20,8 +24,9 @@ from softcheck.diagnosis.mistakes.where import (
 )
 from softcheck.diagnosis.points import Point, told_apart_by
 from softcheck.diagnosis.profile import Profile
+from softcheck.diagnosis.sieve import Share
 from softcheck.diagnosis.view import Shared, View
-from softcheck.gradient.policy import Array
+from softcheck.gradient.definition import Wrong
 from softcheck.gradient.tolerance import Precision
 from softcheck.result import Diagnosis, Remedy
 from softcheck.tables.case import Case
@@ -31,6 +36,13 @@ _NEAR = 0.1  # of the gradient's size
 _A_STEP = 1e-5  # an optimiser's step leaves more
 _SMOOTH = 0.1  # below 0.05 for an epsilon or a clamp, above 0.8 for logits of another step
 _ENOUGH = 20  # entries
+_LISTED = 3
+
+_OF_VALUE = {
+    True: ". The value of the loss is right: it is the backward pass, or a stop-gradient",
+    False: ". The value of the loss is wrong too: another loss was computed",
+    None: "",
+}
 
 
 def of_quantity(
@@ -95,55 +107,76 @@ def numbers(tally: Tally) -> dict[str, float]:
     }
 
 
-def explanations(
-    case: Case, explained: Sequence[tuple[Hypothesis, Evidence]], view: View, profile: Profile
-) -> Iterator[Diagnosis]:
-    """Yield the explanations, and what data would separate them.
+def explained(
+    case: Case,
+    found: Sequence[tuple[Hypothesis, Evidence]],
+    view: View,
+    profile: Profile,
+    anchor: bool | None,
+) -> Diagnosis:
+    """Say the best explanation, with what these data cannot tell from it and what data would.
 
     Parameters
     ----------
     case : Case
-    explained : sequence of (Hypothesis, Evidence)
+    found : sequence of (Hypothesis, Evidence)
         The best first.
     view : View
     profile : Profile
         Its entries that are not finite could not be compared.
+    anchor : bool or None
+        Whether the value of the loss is right, None if that is not known.
     """
-    best = explained[0][0]
-    listed = [
-        (made, evidence)
-        for made, evidence in explained
-        if made is best
-        or (made.cost <= best.cost + 1.0 and not any(made.free) and made.coarse is None)
+    made, evidence = found[0]
+    others = [
+        other
+        for other, _ in found[1:]
+        if other.is_named and other.cost <= made.cost + (other.formula.wrong is None)
     ]
-    codes = ["+".join(made.names) for made, _ in listed]
     infinite, wrong = profile.infinite, profile.failed - profile.infinite
-    for number, (made, evidence) in enumerate(listed):
-        grounds = explains(evidence, wrong)
-        others = [code for code in codes if code != codes[number]]
-        if others and number == 0:
-            grounds += _apart([made for made, _ in listed], others, view)
-        elif others:
-            grounds += f", as {codes[0]} does"
-        if infinite:
-            grounds += f"; {infinite} entries that are not finite were left out"
-        of_case: dict[str, object] = numbers(evidence.tally) | {
-            "mended": evidence.mended,
-            "wrong": wrong,
-            "codes": list(made.names),
-            "scale": float(made.x),
-            "alpha": _alpha_of(made, view.shared),
-            "instead_of": others,
-        }
-        if made.in_part:
-            of_case["states"] = rows(case, profile)
-        yield Diagnosis(
-            code=codes[number],
-            message=_said(made, view) + (in_part(case, profile) if made.in_part else ""),
-            grounds=grounds,
-            evidence=of_case,
-            remedies=remedies(made.names, _declare(made, view)),
-        )
+    also = [each.said for each in made.wrongs[1:]]
+    grounds = explains(evidence, wrong)
+    if also:
+        grounds += f". No data tell it from: {_listed(also)}"
+    if others:
+        grounds += _apart([made, *others], view)
+    grounds += _OF_VALUE[anchor]
+    if infinite:
+        grounds += f"; {infinite} entries that are not finite were left out"
+    said: dict[str, object] = {
+        **numbers(evidence.tally),
+        "mended": evidence.mended,
+        "wrong": wrong,
+        "codes": list(made.names),
+        **_numbers(made, view.shared),
+        "also": also,
+        "instead_of": ["+".join(other.names) for other in others],
+        "alternatives": [
+            {
+                "code": "+".join(other.names),
+                "said": _said(other, view),
+                **_numbers(other, view.shared),
+            }
+            for other in others
+        ],
+    }
+    if made.in_part:
+        said["states"] = rows(case, profile)
+    if anchor is not None:
+        said["loss_is_right"] = anchor
+    return Diagnosis(
+        code="+".join(made.names),
+        message=_said(made, view) + (in_part(case, profile) if made.in_part else ""),
+        grounds=grounds,
+        evidence=said,
+        remedies=remedies(made.names, _declare(made, view)),
+    )
+
+
+def _listed(said: Sequence[str]) -> str:
+    """Return a few alternatives, and how many more there are."""
+    more = f"; and {len(said) - _LISTED} more" if len(said) > _LISTED else ""
+    return "; ".join(said[:_LISTED]) + more
 
 
 def rows(case: Case, profile: Profile) -> list[list[int]]:
@@ -158,26 +191,58 @@ def in_part(case: Case, profile: Profile) -> str:
     return f" in {profile.states} of {case.states} states, {states}{more}; all others are right"
 
 
+def _numbers(made: Hypothesis, shared: Shared) -> dict[str, object]:
+    """Return the numbers of a hypothesis, in units of what was declared; alpha if it is one."""
+    terms, wrong = made.formula.terms, made.formula.wrong
+    if _is_several(made):
+        pairs = zip(terms, made.numbers, strict=True)
+        return {"factors": [{"term": term.text, "factor": x} for term, x in pairs]}
+    said: dict[str, object] = {"scale": float(made.numbers[0])}
+    for term in terms:
+        kind = "off_by" if term.is_number else "factor"
+        said |= {"term": term.text, kind: made.numbers[-1] + (not term.is_number)}
+    if shared.case.roles.is_soft and not terms:
+        said["alpha"] = _alpha_of(made, shared)
+    if wrong is not None:
+        said |= {"term": wrong.term} if wrong.term else {}
+        said |= {"factor": wrong.factor} if wrong.factor else {}
+    return said
+
+
+def _is_several(made: Hypothesis) -> bool:
+    """Whether all terms of the loss have factors of their own."""
+    return 0 < len(made.numbers) == len(made.formula.terms)
+
+
 def _alpha_of(made: Hypothesis, shared: Shared) -> float | None:
     """Return the temperature of a hypothesis; where alpha differs by state, in units of it."""
-    if made.x == 0.0:
-        return None
-    return float(made.y / made.x * (1.0 if shared.alpha is None else shared.alpha))
+    return None if made.is_zero else made.ratio * (1.0 if shared.alpha is None else shared.alpha)
 
 
 def _said(made: Hypothesis, view: View) -> str:
     """Return a hypothesis in words, with the numbers that no name has."""
-    words = _phrases(made.names)
-    details = [made.formula.variant] if made.formula.variant else []
+    formula = made.formula
+    if _is_several(made):
+        pairs = zip(formula.terms, made.numbers, strict=True)
+        by_term = ", ".join(f"{factor:.6g} times {term.text}" for term, factor in pairs)
+        return f"terms have factors of their own, {by_term}"
+    for term in formula.terms:
+        if term.is_number:
+            return f"{term.text} is another, by {made.numbers[-1]:+.8g}"
+        return f"the term {term.text} is multiplied by {made.numbers[-1] + 1.0:.8g}"
+    own, *others = (MISTAKES[code].phrase for code in made.names)
+    own = (formula.said or own) + (f" ({formula.variant})" if formula.variant else "")
+    words = " and ".join([own, *others])
+    details = []
     if made.coarse is not None:
         details.append(of_coarse(made.coarse, view))
     if SUMMED_OVER_AXIS.code in made.codes:
-        shape = view.shared.shape
-        axes = [axis for axis, x in enumerate(sums_over_axis(view.shared)) if abs(made.x) == x]
+        scale, shape = abs(made.numbers[0]), view.shared.shape
+        axes = [axis for axis, x in enumerate(sums_over_axis(view.shared)) if scale == x]
         details += [f"axis {axis} of {list(shape)}" for axis in axes]
-    if made.free.scale or LOSS_SCALED.code in made.codes:
-        details.append(f"scale {made.x:.8g} of the declared")
-    if made.free.ratio:
+    if {OTHER_SCALE.code, Q_SCALED.code, LOSS_SCALED.code} & {*made.names}:
+        details.append(f"scale {made.numbers[0]:.8g} of the declared")
+    if {OTHER_ALPHA.code, Q_SCALED.code} & {*made.fitted}:
         unit = "" if view.shared.alpha is not None else " of the declared"
         details.append(f"alpha {_alpha_of(made, view.shared) or 0.0:.8g}{unit}")
     return f"{words} ({', '.join(details)})" if details else words
@@ -203,23 +268,20 @@ def _declare(made: Hypothesis, view: View) -> Mapping[str, str] | None:
     return {} if made.in_part or made.formula.variant else None
 
 
-def _phrases(codes: Sequence[str]) -> str:
-    return " and ".join(MISTAKES[code].phrase for code in codes)
-
-
-def _apart(made: Sequence[Hypothesis], others: Sequence[str], view: View) -> str:
-    """Say that these data do not tell explanations apart, and what data would."""
-    beside = " or ".join(others)
-    wanted = []
+def _apart(made: Sequence[Hypothesis], view: View) -> str:
+    """Say that these data do not tell the first hypothesis from others, and what data would."""
+    beside = _listed([f"{_said(other, view)} ({'+'.join(other.names)})" for other in made[1:]])
+    this = f". This data cannot tell it from: {beside}"
+    if any(one.formula.wrong is not None for one in made):
+        return this
     if len({one.formula.code for one in made}) > 1:
-        wanted.append("a batch with more actions and a less even policy")
-    else:
-        points = [Point(one.x, one.y / one.x if one.x else 1.0, one.codes) for one in made]
-        told = told_apart_by(points, view.shared, view.dump.computed.unit)
-        if told is None:
-            return f". No data tell it from {beside}"
-        wanted += told
-    return f". This data cannot tell it from {beside}; {' and '.join(wanted)} would"
+        return f"{this}. A batch with more actions and a less even policy would"
+    points = [Point(one.numbers[0], one.ratio, one.codes) for one in made]
+    told = told_apart_by(points, view.shared, view.dump.computed.unit)
+    if told is None:
+        return f". No data tell it from: {beside}"
+    wanted = " and ".join(told)
+    return f"{this}. {wanted[0].upper()}{wanted[1:]} would"
 
 
 def first_wrong(quantity: str, others: Sequence[str], within: Precision | None) -> Diagnosis:
@@ -270,55 +332,73 @@ def isolated(case: Case, profile: Profile) -> Diagnosis:
     """Say that few entries are wrong, and which."""
     places = ", ".join(str(place) for place in _places(case, profile)[:5])
     more = ", ..." if profile.failed > 5 else ""
-    return Diagnosis(
-        code=ISOLATED_ENTRIES.code,
-        message=ISOLATED_ENTRIES.phrase,
-        grounds=f"{profile.failed} of {profile.entries}, in {profile.states} of {case.states} "
-        f"states, at {places}{more}",
-        evidence=where(case, profile),
-        remedies=(),
-    )
+    grounds = f"{_counted(profile.failed, case, profile)}, at {places}{more}"
+    return _of_places(ISOLATED_ENTRIES, grounds, case, profile, mended=())  # it says where to look
 
 
 def nan(case: Case, profile: Profile) -> Diagnosis:
     """Say that the mask made what is not finite."""
-    return Diagnosis(
-        code=NAN_FROM_MASK.code,
-        message=NAN_FROM_MASK.phrase,
-        grounds=f"All {profile.infinite} entries that are not finite are in states with a masked "
-        "action",
-        evidence=where(case, profile),
-        remedies=remedies([NAN_FROM_MASK.code]),
-    )
+    count = profile.infinite
+    grounds = f"All {count} entries that are not finite are in states with a masked action"
+    return _of_places(NAN_FROM_MASK, grounds, case, profile, remedies([NAN_FROM_MASK.code]))
 
 
 def not_finite(case: Case, profile: Profile) -> Diagnosis:
     """Say that many entries are not finite, and all others right."""
+    grounds = _counted(profile.infinite, case, profile)
+    return _of_places(NOT_FINITE, grounds, case, profile, remedies([NOT_FINITE.code]))
+
+
+def _counted(entries: int, case: Case, profile: Profile) -> str:
+    return f"{entries} of {profile.entries}, in {profile.states} of {case.states} states"
+
+
+def _of_places(
+    mistake: Mistake, grounds: str, case: Case, profile: Profile, mended: tuple[Remedy, ...]
+) -> Diagnosis:
     return Diagnosis(
-        code=NOT_FINITE.code,
-        message=NOT_FINITE.phrase,
-        grounds=f"{profile.infinite} of {profile.entries}, in {profile.states} of {case.states} "
-        "states",
+        code=mistake.code,
+        message=mistake.phrase,
+        grounds=grounds,
         evidence=where(case, profile),
-        remedies=remedies([NOT_FINITE.code]),
+        remedies=mended,
     )
 
 
-def unexplained(case: Case, view: View, profile: Profile) -> Diagnosis:
-    """Say what can be said where no formula gives the numbers."""
-    x, y, misfit = _plain_fit(view)
-    alpha = y / x * (1.0 if view.shared.alpha is None else view.shared.alpha) if x else None
-    off, curve = _misfit(view, 1.0, 1.0), _curve(view)
+def unexplained(
+    case: Case,
+    view: View,
+    profile: Profile,
+    found: Sequence[Share],
+    misfit: float,
+    anchor: bool | None,
+) -> Diagnosis:
+    """Say what can be said where no formula gives the numbers.
+
+    Parameters
+    ----------
+    case, view, profile, anchor
+        As those of `explained`.
+    found : sequence of Share
+        The factors of the terms of the loss that come nearest.
+    misfit : float
+        What they leave of the gradient's size.
+    """
+    curve, shares = _curve(view), ", ".join(map(str, found))
+    right = view.weighed(view.right.expected), view.weighed(view.grad)
+    off = float(np.linalg.norm(right[1] - right[0]) / (np.linalg.norm(right[1]) or 1.0))
     said = [
-        f"Nearest is scale {x:.4g} of the declared, alpha "
-        f"{'unknown' if alpha is None else format(alpha, '.4g')}, {100 * misfit:.3g} % of the "
-        "gradient's size left over",
-        f"{profile.sums_wrong} of {case.states} states do not sum to 0",
+        f"{profile.failed} of {profile.entries} entries are wrong, in {profile.states} of "
+        f"{case.states} states",
+        f"nearest is {shares}, which leaves {100 * misfit:.3g} % of the gradient's size",
     ]
+    if not view.e.shifts:
+        said.append(f"{profile.sums_wrong} of {case.states} states do not sum to 0")
     if not view.shared.whole:
         said.append("what needs the whole table at once was not tried")
-    # What another scale and alpha account for is no matter of the logits.
-    near = max(_A_STEP, _BY_NUMBERS * off) < misfit < _NEAR and abs(x - 1.0) < _NEAR
+    # What other factors account for is no matter of the logits.
+    near = max(_A_STEP, _BY_NUMBERS * off) < misfit < _NEAR
+    near &= all(abs(each.factor - 1.0) < _NEAR for each in found[:1])
     if near and curve < _SMOOTH:
         said.append(
             "what is left over, divided by pi, is a curve over pi: pi or its logarithm was "
@@ -329,12 +409,18 @@ def unexplained(case: Case, view: View, profile: Profile) -> Diagnosis:
             "all are near to right and every state sums to 0: the logits, or Q, may be those of "
             "another step, dumped after the optimiser had moved them"
         )
+    evidence = where(case, profile) | {
+        "factors": [each._asdict() for each in found],
+        "misfit": misfit,
+        "curve": curve,
+    }
+    if anchor is not None:
+        evidence["loss_is_right"] = anchor
     return Diagnosis(
         code=UNEXPLAINED.code,
         message=UNEXPLAINED.phrase,
-        grounds="; ".join(said),
-        evidence=where(case, profile)
-        | {"scale": x, "alpha": alpha, "misfit": misfit, "curve": curve},
+        grounds="; ".join(said) + _OF_VALUE[anchor],
+        evidence=evidence,
         remedies=(),
     )
 
@@ -345,7 +431,7 @@ def _curve(view: View) -> float:
     It is about 1 for numbers in random order and 0 for those of a smooth function of pi (Bartels,
     *The rank version of von Neumann's ratio test for randomness*, 1982).
     """
-    actual, expected, tolerance, _ = view.of_eq_6
+    actual, expected, tolerance, _ = view.right
     with np.errstate(all="ignore"):
         left = (actual - expected) / (view.p * view.e.factor)
         seen = np.isfinite(left) & np.isfinite(tolerance) & (view.legal > 0)
@@ -354,29 +440,6 @@ def _curve(view: View) -> float:
     ranks = np.argsort(np.argsort(left[seen][np.argsort(view.p[seen])])).astype(np.float64)
     steps, spread = np.diff(ranks), ranks - ranks.mean()
     return float((steps * steps).sum() / (2.0 * (spread * spread).sum()))
-
-
-def _plain_fit(view: View) -> tuple[float, float, float]:
-    """Return x, y and the relative size of what they leave, by plain least squares."""
-    grad, columns = _columns(view)
-    (x, y), *_ = np.linalg.lstsq(columns, grad, rcond=None)
-    return float(x), float(y), _misfit(view, float(x), float(y))
-
-
-def _misfit(view: View, x: float, y: float) -> float:
-    """Return the size of what a scale and a temperature leave, relative to the gradient's."""
-    grad, columns = _columns(view)
-    size = float(np.linalg.norm(grad))
-    return float(np.linalg.norm(grad - columns @ np.array([x, y]))) / size if size else 0.0
-
-
-def _columns(view: View) -> tuple[Array, Array]:
-    """Return the finite gradient, shape `(entries,)`, and its two parts, `(entries, 2)`."""
-    parts = right(view)
-    grad = np.where(np.isfinite(view.grad) & (view.legal > 0), view.grad, 0.0)
-    factor = view.e.factor
-    columns = np.stack([(parts.a * factor).ravel(), (parts.b * factor).ravel()], axis=1)
-    return grad.ravel(), columns
 
 
 def of_fit(explained: Sequence[Hypothesis], summary: str) -> Iterator[Diagnosis]:
@@ -391,17 +454,60 @@ def of_fit(explained: Sequence[Hypothesis], summary: str) -> Iterator[Diagnosis]
     """
     for made in explained:
         codes = list(made.names)
-        yield of_moments(codes, summary, {"scale": made.x, "ratio": made.y / made.x})
+        yield _of_moments(codes, summary, {"scale": made.numbers[0], "ratio": made.ratio})
     if not explained:
-        yield of_moments([UNEXPLAINED.code], summary, {})
+        yield _of_moments([UNEXPLAINED.code], summary, {})
 
 
-def of_moments(codes: Sequence[str], summary: str, numbers: Mapping[str, object]) -> Diagnosis:
+def of_factors(moments: Moments, wrongs: Sequence[Wrong], summary: str) -> Diagnosis:
+    """Say the factors that terms have in a gradient whose entries all pass.
+
+    Parameters
+    ----------
+    moments : Moments
+    wrongs : sequence of Wrong
+        The mistakes of the loss.
+    summary : str
+        What the fit found.
+    """
+    told = [(each, each.found) for each in fitted(moments) if each.found is not None]
+    sharpest = min((found for _, found in told), key=attrgetter("tolerance"))
+    if all(each.name != SCALE and found.is_near(sharpest.value) for each, found in told):
+        told = [(Factor(SCALE, (), sharpest), sharpest)]
+    codes: dict[str, None] = {}
+    evidence: dict[str, object] = {}
+    factors: list[dict[str, object]] = []
+    for each, found in told:
+        if found.is_near(1.0):
+            continue
+        if each.name == SCALE:
+            codes[OTHER_SCALE.code] = None
+            evidence["scale"] = found.value
+        else:
+            term = " and ".join(moments.summands[k].text for k in each.terms)
+            codes[_code(term, found, wrongs)] = None
+            factors.append({"term": term, "factor": found.value})
+    evidence |= factors[0] if len(factors) == 1 else {"factors": factors}
+    return _of_moments([*codes], summary, evidence)
+
+
+def _code(term: str, found: Parameter, wrongs: Sequence[Wrong]) -> str:
+    """Return what a term with a factor of its own is called."""
+    named = {"0": 0.0, "−1": -1.0}
+    known = (
+        wrong.code
+        for wrong in wrongs
+        if wrong.term == term and wrong.factor in named and found.is_near(named[wrong.factor])
+    )
+    return next(known, TERM_SCALED.code)
+
+
+def _of_moments(codes: Sequence[str], summary: str, numbers: Mapping[str, object]) -> Diagnosis:
     """Say what is wrong with a gradient whose entries all pass, by what was fitted to them."""
     named = [code for code in codes if code != UNEXPLAINED.code]
     return Diagnosis(
         code="+".join(codes),
-        message=_phrases(codes),
+        message=" and ".join(MISTAKES[code].phrase for code in codes),
         grounds=f"Every entry passes, all of them together do not: {summary}",
         evidence={"codes": named, **numbers},
         remedies=remedies(named),

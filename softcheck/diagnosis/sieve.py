@@ -1,42 +1,51 @@
 """Which mistakes can have made a gradient: every row of the table, on a part of the states."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf, isfinite, lgamma, log, log2, sqrt
 from operator import attrgetter
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from softcheck.checks.evaluation import Dump
 from softcheck.checks.fit import Factor, Parameter
 from softcheck.checks.moments import SIGMAS
+from softcheck.diagnosis import of_loss
+from softcheck.diagnosis.columns import Columns
 from softcheck.diagnosis.hypothesis import (
+    FREE,
     NAMED,
     PRINTED,
     Coarse,
     Evidence,
-    Explanation,
-    Free,
     Hypothesis,
     Prediction,
     judge,
     predict,
-    rounding,
 )
 from softcheck.diagnosis.mistakes import formulas
-from softcheck.diagnosis.mistakes.parts import RIGHT, factor_of, right
-from softcheck.diagnosis.mistakes.read_off import LOSS_SCALED, LOSS_SCALES
-from softcheck.diagnosis.mistakes.record import Formula, Parts
-from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY
+from softcheck.diagnosis.mistakes.generated import TERM_SCALED
+from softcheck.diagnosis.mistakes.parts import RIGHT
+from softcheck.diagnosis.mistakes.read_off import (
+    LOSS_SCALED,
+    LOSS_SCALES,
+    OTHER_ALPHA,
+    OTHER_SCALE,
+    Q_SCALED,
+)
+from softcheck.diagnosis.mistakes.record import Formula
+from softcheck.diagnosis.of_loss import outer, with_terms
 from softcheck.diagnosis.points import Point, points, scales
 from softcheck.diagnosis.view import View, dot
-from softcheck.gradient.policy import Array, Entries
-from softcheck.gradient.tolerance import Precision
+from softcheck.gradient.definition import Generated, Term
+from softcheck.gradient.policy import Array
+from softcheck.gradient.tolerance import coarser
 
 Column: TypeAlias = Array  # (entries,): of some states, one after the other
 
-_E = TypeVar("_E", bound=Explanation)
+_Numbers: TypeAlias = tuple[tuple[float, float], tuple[str, ...], tuple[str, ...]]
+"""x and y, the named mistakes that lead there, and what is called a number that was fitted."""
 
 STRAY = 0.02
 """Up to this share of wrong entries a gradient counts as right but for them."""
@@ -48,16 +57,15 @@ _SLACK = 2.0
 _ROUNDING = 0.01  # the largest share that rounding leaves of it where nothing should be left
 _LEFT = 0.1  # the largest share of the gradient's squares that an explanation leaves
 _LITTLE = 0.25  # of the squares of the best prediction
-_BETTER = 0.25  # the largest share of what Eq. (6) leaves
+_BETTER = 0.25  # the largest share of what the right gradient leaves
 _BITS = 10.0  # of evidence for each unit of cost: the table is so long
 _NEAR_POWER = 0.02
 _COLLINEAR = 1e-4
 _SHARP = 0.05
 _FULL = 0.25
 _SMALL = 0.15
+_FEWEST, _ENOUGH = 4.0, 8.0  # entries that do not follow from others, for a number that is fitted
 _MUCH = 3.0  # of cost
-_ZERO = replace(RIGHT, code=DETACHED_POLICY.code)
-_COARSER = (Precision.FLOAT32, Precision.FLOAT16, Precision.BFLOAT16)
 
 
 class Normal(NamedTuple):
@@ -137,60 +145,24 @@ class Fit(NamedTuple):
         return self.normal.aa > 0.0 or self.normal.bb > 0.0
 
 
-class _Columns(NamedTuple):
-    """The entries of a gradient that a formula can tell, and its tolerance at any numbers.
-
-    The tolerance of x a + y b is |x| `of_x` + |y| `of_y` + `fixed` + `unit` |x a + y b|.
-    """
-
-    grad: Column
-    a: Column
-    b: Column
-    of_x: Column
-    of_y: Column
-    fixed: Column
-    unit: float
-
-    @classmethod
-    def of(cls, view: View, parts: Parts) -> "_Columns":
-        """Return the entries that are finite in a gradient and in both parts."""
-        factor = factor_of(view, parts)
-        a, b = parts.a * factor, parts.b * factor
-        fixed = rounding(view, parts, 0.0, 0.0)
-        usable = np.isfinite(view.grad) & np.isfinite(a) & np.isfinite(b) & np.isfinite(fixed)
-        of_x = rounding(view, parts, 1.0, 0.0) - fixed
-        of_y = rounding(view, parts, 0.0, 1.0) - fixed
-        return cls(
-            view.grad[usable],
-            a[usable],
-            b[usable],
-            of_x[usable],
-            of_y[usable],
-            fixed[usable],
-            view.dump.stored.unit,
-        )
-
-    def weight(self, x: float, y: float) -> Column:
-        """Return one over the tolerance, 0 where there is none."""
-        tolerance = abs(x) * self.of_x + abs(y) * self.of_y + self.fixed
-        tolerance += self.unit * np.abs(x * self.a + y * self.b)
-        weight: Column = 1.0 / tolerance
-        weight[~np.isfinite(weight)] = 0.0
-        return weight
-
-
-def fit(view: View, parts: Parts) -> Fit | None:
-    """Fit x and y of a formula, whatever a few wrong entries say.
+def fit(view: View, columns: Columns) -> Fit | None:
+    """Fit the one or two numbers of a formula, whatever a few wrong entries say.
 
     Least squares in units of the tolerance, reweighted: an entry whose error is r tolerances
     weighs 1 / (1 + r^2). Each round solves for what is left, so that no digit is lost.
     """
-    columns = _Columns.of(view, parts)
-    grad, a, b = columns.grad, columns.a, columns.b
+    grad, a, b, of_x, of_y, fixed = _usable(view, columns)
     largest = float(np.abs(grad).max(initial=0.0))
     size = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
+
+    def weighed(x: float, y: float) -> Column:
+        tolerance = abs(x) * of_x + abs(y) * of_y + fixed
+        weight: Column = 1.0 / (tolerance + columns.unit * np.abs(x * a + y * b))
+        weight[~np.isfinite(weight)] = 0.0
+        return weight
+
     x = y = largest / size if size > 0 else 0.0
-    weight = columns.weight(x, y)
+    weight = weighed(x, y)
     x = y = 0.0
     entries = 0
     left = R = grad
@@ -203,7 +175,7 @@ def fit(view: View, parts: Parts) -> Fit | None:
             return None
         dx, dy = normal.solve(dot(A, R), dot(B, R))
         x, y = x + dx, y + dy
-        weight = columns.weight(x, y)
+        weight = weighed(x, y)
         left = grad - x * a - y * b
         R = left * weight
         square = R * R
@@ -222,78 +194,84 @@ def fit(view: View, parts: Parts) -> Fit | None:
     return Fit(x, y, misfit, normal, entries) if isfinite(misfit) else None
 
 
-def suspects(view: View) -> Iterator[Hypothesis]:
-    """Yield what may explain the gradient of some states, by formula, the simplest first."""
-    # Where no finite entry is wrong there is none that a formula could mend.
-    if (view.wrong & np.isfinite(view.grad)).any():
-        yield from _of_formulas(view)
-    for coarse in coarser(view.dump):
-        yield Hypothesis(RIGHT, 1.0, 1.0, coarse=coarse)
+def _usable(view: View, columns: Columns) -> list[Column]:
+    """Return the gradient, two columns, what they round by and what is fixed, where all is finite.
+
+    Where a formula has one column the other is 0.
+    """
+    zero = np.zeros_like(columns.fixed)
+    a, b, *_ = (*columns.values, zero)
+    of_x, of_y, *_ = (*columns.of, zero)
+    tables = (view.grad, a, b, of_x, of_y, columns.fixed)
+    usable = np.logical_and.reduce([np.isfinite(table) for table in tables])
+    return [table[usable] for table in tables]
 
 
-def coarser(declared: Dump) -> Iterator[Coarse]:
-    """Yield the coarser precisions that a gradient may have been stored or computed in."""
-    for each in _COARSER:
-        if each.unit > declared.stored.unit:
-            yield Coarse(declared.computed, each)
-        if each.unit > declared.computed.unit:
-            stored = max(each, declared.stored, key=lambda precision: precision.unit)
-            yield Coarse(each, stored)
-
-
-def _of_formulas(view: View) -> Iterator[Hypothesis]:
+def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
+    """Yield some formulas with the numbers by which they may explain a gradient."""
     named = points(view, view.dump.computed.unit)
-    yield Hypothesis(_ZERO, 0.0, 0.0)
-    for formula in formulas(view):
+    for formula in tried:
         with np.errstate(all="ignore"):
-            parts = formula.parts(view)
+            columns = formula.columns(view)
             # What reads its numbers off the gradient has no others.
-            if formula.cost > NAMED:
-                yield Hypothesis(formula, 1.0, 1.0)
+            if formula.cost > NAMED or formula.is_zero:
+                zeros = (0.0,) * len(columns.values)
+                yield Hypothesis(formula, zeros if formula.is_zero else columns.declared)
                 continue
-            found = fit(view, parts)
+            found = fit(view, columns)
         if not formula.code:
-            yield from _where_collinear(view, formula, parts, named)
+            yield from _where_collinear(view, formula, columns, named)
         if found is not None and found.misfit <= _MISFIT * found.entries:
-            yield from _of(view, formula, parts, found, named)
+            yield from _of(view, formula, columns, found, named)
+
+
+def _rounded(view: View) -> Iterator[Hypothesis]:
+    """Yield the right gradient in precisions that are coarser than those declared."""
+    declared = view.dump
+    numbers = RIGHT.columns(view).declared
+    for each in coarser(min(declared.stored.unit, declared.computed.unit)):
+        if each.unit > declared.stored.unit:
+            yield Hypothesis(RIGHT, numbers, coarse=Coarse(declared.computed, each))
+        if each.unit > declared.computed.unit:
+            stored = max(each, declared.stored, key=attrgetter("unit"))
+            yield Hypothesis(RIGHT, numbers, coarse=Coarse(each, stored))
 
 
 def _where_collinear(
-    view: View, formula: Formula, parts: Parts, named: Iterable[Point]
+    view: View, formula: Formula, columns: Columns, named: Iterable[Point]
 ) -> Iterator[Hypothesis]:
     """Yield the right formula where the fit of two numbers is vague, as near the optimum.
 
     There the points are tried by themselves, and the scale is fitted alone.
     """
-    factor = factor_of(view, parts)
-    columns = (parts.a * factor, parts.b * factor, view.of_eq_6.expected, view.grad)
-    a, b, true, grad = map(view.weighed, columns)
-    if Normal.of(a, b).is_collinear:
-        yield from _at_points(view, formula, parts, named)
+    if Normal.of(*(view.weighed(x) for x in (*columns.values, columns.fixed)[:2])).is_collinear:
+        yield from _at_points(view, formula, columns, named)
         if _determined(view, formula):
+            true, grad = view.weighed(view.right.expected), view.weighed(view.grad)
             same = dot(true, grad) / (dot(true, true) or 1.0)
-            yield Hypothesis(formula, same, same, free=Free(scale=True))
+            yield Hypothesis(formula, (same, same), fitted=(OTHER_SCALE.code,))
 
 
 def _at_points(
-    view: View, formula: Formula, parts: Parts, named: Iterable[Point]
+    view: View, formula: Formula, columns: Columns, named: Iterable[Point]
 ) -> Iterator[Hypothesis]:
     """Yield a formula at those of some points where it reproduces every entry."""
-    for point in named:
-        made = Hypothesis.at(formula, point)
-        if made.names and reproduces(view, predict(view, made, parts)):
+    for scale, ratio, codes in named:
+        numbers = (scale, scale * ratio)[: len(columns.values)]
+        made = Hypothesis(formula, numbers, codes)
+        if made.names and reproduces(view, predict(view, made, columns)):
             yield made
 
 
 def _of(
-    view: View, formula: Formula, parts: Parts, found: Fit, named: list[Point]
+    view: View, formula: Formula, columns: Columns, found: Fit, named: list[Point]
 ) -> Iterator[Hypothesis]:
     """Yield a formula at the points that its fit allows, and at the fit itself."""
-    hidden = not parts.a.any() or not parts.b.any()
+    hidden = len(columns.values) == 1 or not all(part.any() for part in columns.values)
     # Where no entry informs of its numbers it has no others.
     if not found.informed:
         if formula.code:
-            yield Hypothesis(formula, 1.0, 1.0)
+            yield Hypothesis(formula, columns.declared)
         return
     allowed = [
         point
@@ -302,53 +280,105 @@ def _of(
         and found.fits(point.scale, point.scale * point.ratio)
     ]
     matched = False
-    for made in _at_points(view, formula, parts, allowed):
+    for made in _at_points(view, formula, columns, allowed):
         # Where tolerances are wide a point may be within them and yet not be meant.
         matched = matched or credible(view, made, judge(view, made))
         yield made
-    if matched or not _determined(view, formula):
+    if matched or formula.wrong is not None or not _determined(view, formula):
         return
-    for made in _free(view, formula, found, hidden):
-        if reproduces(view, predict(view, made, parts)):
+    for (x, y), codes, fitted in _free(view, found, hidden):
+        numbers = (x, y)[: len(columns.values)]
+        made = Hypothesis(formula, numbers, codes, fitted)
+        if reproduces(view, predict(view, made, columns)):
             yield made
             return
 
 
-def _free(view: View, formula: Formula, found: Fit, hidden: bool) -> Iterator[Hypothesis]:
-    """Yield a formula with one number fitted and the other named, then with both fitted."""
+def _free(view: View, found: Fit, hidden: bool) -> Iterator[_Numbers]:
+    """Yield one number fitted and the other named, then both fitted, with what they are called."""
     x, y = found.x, found.y
     xx, xy, yy = found.normal
     total = xx + 2.0 * xy + yy
     if total > 0:
         same = ((xx + xy) * x + (xy + yy) * y) / total
-        yield from _loss_scaled(view, formula, same)
-        yield Hypothesis(formula, same, same, free=Free(scale=True))
+        yield from _loss_scaled(view, same)
+        yield (same, same), (), (OTHER_SCALE.code,)
     if hidden:
         return
     if xx > 0:
-        other = x + xy / xx * (y - 1.0)
-        yield Hypothesis(formula, other, 1.0, free=Free(scale=True, ratio=True))
+        yield (x + xy / xx * (y - 1.0), 1.0), (), (Q_SCALED.code,)
     for scale, codes in scales(view):
         if yy > 0:
-            other = y + xy / yy * (x - scale)
-            yield Hypothesis(formula, scale, other, codes, Free(ratio=True))
-    yield Hypothesis(formula, x, y, free=Free(scale=True, ratio=True))
+            yield (scale, y + xy / yy * (x - scale)), codes, (OTHER_ALPHA.code,)
+    yield (x, y), (), (OTHER_SCALE.code, OTHER_ALPHA.code)
 
 
-def _loss_scaled(view: View, formula: Formula, found: float) -> Iterator[Hypothesis]:
-    """Yield a formula at a named scale times a large power of two, near to the scale found."""
+def _loss_scaled(view: View, found: float) -> Iterator[_Numbers]:
+    """Yield a named scale times a large power of two, near to the scale found."""
     for scale, codes in scales(view):
         power = log2(found / scale) if 1.0 < found / scale < inf else 0.0
         if round(power) in LOSS_SCALES and abs(power - round(power)) < _NEAR_POWER:
             x = scale * 2.0 ** round(power)
-            yield Hypothesis(formula, x, x, (*codes, LOSS_SCALED.code))
+            yield (x, x), (*codes, LOSS_SCALED.code), ()
+
+
+def of_terms(view: View, terms: Sequence[Term]) -> Iterator[Hypothesis]:
+    """Yield factors of terms that were fitted: of each by itself, and of all that add up."""
+    numbers = _numbers_of(view)
+    left = view.weighed(view.grad - view.right.expected)
+    for term in sorted(terms, key=lambda term: not term.is_outer) if numbers >= _ENOUGH else ():
+        formula = with_terms([term], right=True)
+        part = view.weighed(formula.columns(view).values[-1])
+        more = dot(left, part) / (dot(part, part) or 1.0)
+        if isfinite(more):
+            yield Hypothesis(formula, (1.0, more), fitted=(TERM_SCALED.code,))
+    several = outer(view, terms)
+    if 1 < len(several) <= numbers / _ENOUGH:
+        found, _ = factors(view, terms)
+        formula = with_terms(several, right=False)
+        fitted = (TERM_SCALED.code,) * len(several)
+        yield Hypothesis(formula, tuple(each.factor for each in found), fitted=fitted)
+
+
+class Share(NamedTuple):
+    """What a term is multiplied by, and its standard error."""
+
+    term: str
+    factor: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"({self.factor:.4g} ± {self.error:.1g}) times {self.term}"
+
+
+def factors(view: View, terms: Sequence[Term]) -> tuple[list[Share], float]:
+    """Return the factors of the terms by least squares, and what part of the gradient is left."""
+    several = outer(view, terms)
+    names = [term.text for term in several] or ["the loss"]
+    grad = view.weighed(view.grad).ravel()
+    values = with_terms(several, right=not several).columns(view).values
+    columns = np.stack([view.weighed(value).ravel() for value in values], axis=1)
+    size = np.linalg.norm(columns, axis=0)
+    columns /= np.where(size > 0, size, 1.0)
+    found, *_ = np.linalg.lstsq(columns, grad, rcond=None)
+    rest = grad - np.einsum("ei,i->e", columns, found)
+    freedom = max(1, int(np.count_nonzero(grad)) - len(names))
+    spread = np.linalg.pinv(np.einsum("ei,ej->ij", columns, columns)).diagonal()
+    left = float(np.linalg.norm(rest) / (np.linalg.norm(grad) or 1.0))
+    size = np.where(size > 0, size, np.inf)
+    errors = np.sqrt(np.maximum(spread, 0.0) / freedom) * np.linalg.norm(rest) / size
+    made = zip(names, found / size, errors, strict=True)
+    return [Share(name, float(x), float(error)) for name, x, error in made], left
 
 
 def _determined(view: View, formula: Formula) -> bool:
     """Whether there are enough numbers for a fitted one to mean anything."""
-    legal = view.legal.sum(axis=0)
-    numbers = float(np.maximum(legal - 1.0, 0.0).sum())
-    return numbers >= (4.0 if not formula.code else 8.0)
+    return _numbers_of(view) >= (_ENOUGH if formula.code else _FEWEST)
+
+
+def _numbers_of(view: View) -> float:
+    """Return how many entries do not follow from others of their state."""
+    return float(np.maximum(view.legal.sum(axis=0) - 1.0, 0.0).sum())
 
 
 def reproduces(view: View, prediction: Prediction) -> bool:
@@ -361,7 +391,7 @@ def reproduces(view: View, prediction: Prediction) -> bool:
         return bool((~seen | (np.abs(view.grad - value) <= tolerance)).all())
 
 
-def credible(view: View, made: Explanation, evidence: Evidence) -> bool:
+def credible(view: View, made: Hypothesis, evidence: Evidence) -> bool:
     """Whether what reproduces a gradient explains it, and is no chance or wide tolerance.
 
     It leaves little of the gradient, and much less than the right one does; what it mends is more
@@ -373,9 +403,9 @@ def credible(view: View, made: Explanation, evidence: Evidence) -> bool:
         return False
     if not made.is_zero and evidence.left > _LEFT * evidence.size:
         return False
-    if made.is_zero and evidence.size and not _is_rounding(view, made, evidence):
+    if made.is_zero and evidence.size and not _is_rounding(view, evidence):
         return False
-    bits = evidence.bits - made.read.bits(view)
+    bits = evidence.bits - made.formula.read.bits(view)
     if made.in_part:
         bits -= _bits_of_choice(view.shared.states, view.wrong_states)
     return bits >= _BITS * made.cost
@@ -404,50 +434,60 @@ def _bits_of_choice(count: int, chosen: int) -> float:
     return ways / log(2.0)
 
 
-def _is_rounding(view: View, made: Explanation, evidence: Evidence) -> bool:
+def _is_rounding(view: View, evidence: Evidence) -> bool:
     """Whether a gradient that should be 0 is small enough for rounding, and goes with nothing."""
-    parts: list[Entries] = []
-    if isinstance(made, Hypothesis):
-        with np.errstate(all="ignore"):
-            parts = [part * view.e.factor for part in right(view)[:2]]
     small = evidence.left <= _ROUNDING * evidence.right
-    return small and not view.follows(view.of_eq_6.expected, *parts)
+    return small and not view.follows(view.right.expected, *RIGHT.columns(view).values)
 
 
-def survivors(view: View) -> list[Hypothesis]:
-    """Return the hypotheses that reproduce all entries of some states, cheapest first.
+def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis]:
+    """Return the hypotheses that reproduce all entries of some states, the simplest first.
 
-    Where none does, or only what assumes much, they may be of the states alone that have a wrong
-    entry.
+    Parameters
+    ----------
+    view : View
+    generated : callable
+        Makes the mistakes of the loss.
     """
-    found = _surviving(view)
-    rows = np.flatnonzero(view.wrong_rows)
-    if 0 < rows.size < view.states.size and all(made.cost > _MUCH for made in found):
-        with np.errstate(all="ignore"):
-            wrong = _surviving(view.of_rows(rows))
-        partial = [
-            replace(made, in_part=True)
-            for made in wrong
-            if made.coarse is None and made.formula.cost <= NAMED
-        ]
-        found += [made for made in partial if credible(view, made, judge(view, made))]
-    return simplest(found)
-
-
-def simplest(found: Sequence[_E]) -> list[_E]:
-    """Return explanations, the simplest first, without those that need more mistakes than that."""
-    kept: list[_E] = []
-    ordered: list[_E] = sorted(found, key=attrgetter("cost"))
-    for made in ordered:
+    found = _kept(view, _rounded(view))
+    # Where no finite entry is wrong there is none that a formula could mend.
+    if (view.wrong & np.isfinite(view.grad)).any():
+        found += _somewhere(view, formulas)
+        # The table has the usual mistakes of Eq. (6): to make others of its terms takes a second.
+        if not view.is_soft or all(made.cost > _MUCH for made in found):
+            found += _somewhere(view, partial(of_loss.formulas, made=generated()))
+        # A number that is fitted assumes more than a name, and less than one for each state.
+        if not view.is_soft and all(made.cost > FREE for made in found):
+            found += _kept(view, of_terms(view, generated().terms))
+    kept: list[Hypothesis] = []
+    for made in sorted(found, key=attrgetter("cost")):
+        # What needs more mistakes than another is none.
         if not any({*simpler.names} < {*made.names} for simpler in kept):
             kept.append(made)
     return kept
 
 
-def _surviving(view: View) -> list[Hypothesis]:
+def _somewhere(view: View, tried: Callable[[View], Iterable[Formula]]) -> list[Hypothesis]:
+    """Return what some formulas explain: all of some states, or those alone with a wrong entry.
+
+    The latter where there is nothing for all of them, or only what assumes much.
+    """
+    found = _kept(view, suspects(view, tried(view)))
+    rows = np.flatnonzero(view.wrong_rows)
+    if rows.size == view.states.size or any(made.cost <= _MUCH for made in found):
+        return found
+    with np.errstate(all="ignore"):
+        there = view.of_rows(rows)
+        wrong = _kept(there, suspects(there, tried(there)))
+    in_part = [replace(made, in_part=True) for made in wrong if made.formula.cost <= NAMED]
+    return found + [made for made in in_part if credible(view, made, judge(view, made))]
+
+
+def _kept(view: View, tried: Iterable[Hypothesis]) -> list[Hypothesis]:
+    """Return what reproduces all entries of some states, and explains them."""
     return [
         made
-        for made in suspects(view)
+        for made in tried
         if reproduces(view, predict(view, made)) and credible(view, made, judge(view, made))
     ]
 
@@ -465,14 +505,15 @@ def of_fit(found: Sequence[Factor], view: View) -> list[Hypothesis]:
     wrong_alpha = ratio is not None and not ratio.is_near(1.0)
     unit = view.dump.computed.unit
     named = [
-        Hypothesis.at(RIGHT, point)
+        Hypothesis(RIGHT, (point.scale, point.scale * point.ratio), point.codes)
         for point in points(view, unit)
         if point.codes
         and (_is_at(scale, point.scale, unit) if wrong_scale else point.scale == 1.0)
         and (_is_at(ratio, point.ratio, unit) if wrong_alpha else point.ratio == 1.0)
     ]
     fewest = min((len(made.codes) for made in named), default=0)
-    free = Hypothesis(RIGHT, x, x * of_alpha, free=Free(wrong_scale, wrong_alpha))
+    fitted = (OTHER_SCALE.code,) * wrong_scale + (OTHER_ALPHA.code,) * wrong_alpha
+    free = Hypothesis(RIGHT, (x, x * of_alpha), fitted=fitted)
     return [made for made in named if len(made.codes) == fewest] or [free]
 
 

@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softcheck.checks.blocks import Masking, evaluation, reduction_of, rows_of_block
-from softcheck.checks.evaluation import Context, Evaluation
+from softcheck.checks.blocks import reduction_of, rows_of_block
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.diagnosis.view import Numbers, Shared, View
-from softcheck.gradient.definition import Variant
 from softcheck.gradient.policy import Buffers
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
@@ -67,54 +65,20 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
     alpha = case.scalars.get("alpha")
     by_state = "weights" in arrays
     shared = Shared(
+        case,
+        settings,
         shape=case.shape or (1,),
         actions=case.actions,
         legal=places - masked,
         reduction=reduction_of(case, settings),
         alpha=None if alpha is None else float(alpha),
-        choice=settings.critics,
         weight_sum=float(weights) if by_state else float(case.states),
         weighted=weighted if by_state else case.states,
         largest=largest,
         zero=zero,
     )
-    whole = view(case, settings, RawBlock(0, states.size, arrays), states, Buffers(), shared)
-    if keep_all:
-        shared.whole.append(whole)
-        chosen = (states % stride == 0) | np.isin(states, list(worst))
-        arrays = {role: array[chosen] for role, array in arrays.items()}
-        states = states[chosen]
-        return view(case, settings, RawBlock(0, states.size, arrays), states, Buffers(), shared)
-    return whole
-
-
-def view(
-    case: Case,
-    settings: Settings,
-    raw: RawBlock,
-    states: Numbers,
-    buffers: Buffers,
-    shared: Shared,
-) -> View:
-    """Return some states as the formulas see them."""
-    e = evaluated(case, settings, raw, buffers, shared, case.variant)
-    given = {
-        role: array.T.astype(np.float64)
-        for role, array in raw.arrays.items()
-        if case.roles.family(role) in {"q", "logits", "weights"}
-    }
-    return View(e, states, given, shared, raw)
-
-
-def evaluated(
-    case: Case,
-    settings: Settings,
-    raw: RawBlock,
-    buffers: Buffers,
-    shared: Shared,
-    loss: Variant,
-) -> Evaluation:
-    """Return some states with the loss of their case, in whatever form it is to be computed."""
-    places = case.states * case.actions
-    context = Context(places, settings.max_findings, reduction=shared.reduction, loss=loss)
-    return evaluation(case, raw, settings, context, buffers, Masking())
+    whole = View.of(RawBlock(0, states.size, arrays), states, shared, Buffers())
+    if not keep_all:
+        return whole
+    shared.whole.append(whole)
+    return whole.of_rows(np.flatnonzero((states % stride == 0) | np.isin(states, list(worst))))

@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from softcheck.checks.blocks import Masking, evaluation
 from softcheck.checks.dumps import Sides, sides
-from softcheck.checks.evaluation import Dump, Evaluation
+from softcheck.checks.evaluation import Context, Dump, Evaluation
+from softcheck.gradient.definition import Variant
 from softcheck.gradient.policy import (
     Array,
     Buffers,
@@ -20,9 +22,9 @@ from softcheck.gradient.policy import (
     Quantity,
     States,
 )
-from softcheck.gradient.tolerance import live_magnitude, summation
-from softcheck.settings import CriticChoice
-from softcheck.tables.case import RawBlock
+from softcheck.gradient.tolerance import Precision, live_magnitude, summation
+from softcheck.settings import Settings
+from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import is_q
 
 _LIGHTEST = 2.0**-100  # of the largest tolerance
@@ -40,6 +42,8 @@ class Shared:
 
     Attributes
     ----------
+    case : Case
+    settings : Settings
     shape : tuple of int
         Of the states.
     actions, legal : int
@@ -48,28 +52,31 @@ class Shared:
         What the declared reduction multiplies the loss of each state by.
     alpha : float or None
         The temperature, or None where it differs by state.
-    choice : str
-        How several critics make one Q.
     weight_sum, weighted : float, int
         The sum of the weights, and how many are not 0; as if all were 1 where there are none.
     largest : float
         The largest finite |entry| of the dumped gradient, 0 without one.
     zero : int
         How many states it leaves without any gradient.
+    whole : list of View
+        The whole table, where it is small enough to be looked at at once.
+    tables : dict
+        What was made of it, by what made it.
     """
 
+    case: Case
+    settings: Settings
     shape: tuple[int, ...]
     actions: int
     legal: int
     reduction: float
     alpha: float | None
-    choice: CriticChoice
     weight_sum: float
     weighted: int
     largest: float = 0.0
     zero: int = 0
     whole: "list[View]" = field(default_factory=list)
-    tables: dict[Hashable, tuple[Entries, ...]] = field(default_factory=dict)
+    tables: dict[Hashable, Any] = field(default_factory=dict)
 
     @property
     def states(self) -> int:
@@ -93,15 +100,38 @@ class View:
     given : mapping of role to Quantity
         Critics, logits and weights as they were given, masked actions included.
     shared : Shared
-    raw : RawBlock or None
-        All that was given, where the states are those of a block.
+    raw : RawBlock
+        All that was given.
     """
 
     e: Evaluation
     states: Numbers
     given: Mapping[str, Quantity]
     shared: Shared
-    raw: RawBlock | None = None
+    raw: RawBlock
+
+    @classmethod
+    def of(cls, raw: RawBlock, states: Numbers, shared: Shared, buffers: Buffers) -> "View":
+        """Return some states as the formulas see them."""
+        roles = shared.case.roles
+        given = {
+            role: array.T.astype(np.float64)
+            for role, array in raw.arrays.items()
+            if roles.family(role) in {"q", "logits", "weights"}
+        }
+        e = evaluated(raw, shared, shared.case.variant, buffers)
+        return cls(e, states, given, shared, raw)
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether the loss is that of Eq. (6)."""
+        return self.shared.case.roles.is_soft
+
+    @cached_property
+    def composed(self) -> Evaluation:
+        """The same with the loss as a list of operations, for programs on its arrays."""
+        loss = replace(self.shared.case.variant, family=None)
+        return evaluated(self.raw, self.shared, loss, Buffers())
 
     @property
     def p(self) -> Entries:
@@ -136,15 +166,15 @@ class View:
         return self.e.dumps["gradient"].values
 
     @cached_property
-    def of_eq_6(self) -> Sides:
-        """The dumped gradient beside Eq. (6)."""
+    def right(self) -> Sides:
+        """The dumped gradient beside the right one."""
         with np.errstate(all="ignore"):
             return Sides(*(array.copy() for array in sides(self.e, "gradient")))
 
     @cached_property
     def wrong(self) -> Flags:
-        """Where the dumped gradient is not that of Eq. (6)."""
-        actual, expected, tolerance, _ = self.of_eq_6
+        """Where the dumped gradient is not the right one."""
+        actual, expected, tolerance, _ = self.right
         with np.errstate(all="ignore"):
             right = np.abs(actual - expected) <= tolerance
         right |= np.isinf(tolerance) & np.isfinite(actual)
@@ -164,7 +194,7 @@ class View:
     @cached_property
     def sums_wrong(self) -> Rows:
         """Which states do not sum to 0 within the tolerances of their entries."""
-        actual, _, tolerance, _ = self.of_eq_6
+        actual, _, tolerance, _ = self.right
         with np.errstate(all="ignore"):
             rows: Rows = np.abs(actual.sum(axis=0)) > tolerance.sum(axis=0)
         return rows
@@ -182,22 +212,26 @@ class View:
     def at(self, **changed: Quantity) -> "View":
         """Return the same states with another q, logits or alpha, all of their actions legal."""
         given: dict[str, Any] = changed
-        e = replace(self.e, block=replace(self.e.block, **given), legal=None, buffers=Buffers())
-        return View(e, self.states, self.given, self.shared)
+        block = replace(self.e.block, **given)
+        return replace(self, e=replace(self.e, block=block, legal=None, buffers=Buffers()))
 
     def of_rows(self, rows: Numbers) -> "View":
         """Return some of these states."""
-        e = self.e
+        arrays = {role: array[rows] for role, array in self.raw.arrays.items()}
+        return View.of(RawBlock(0, rows.size, arrays), self.states[rows], self.shared, Buffers())
 
-        def some(array: Quantity) -> Quantity:
-            return array if array.shape[-1:] in {(), (1,)} else array[..., rows]
+    def alike(self, weight: float) -> "View":
+        """Return these states with one weight for all of them."""
+        case = self.shared.case
+        tables = {role: table for role, table in case.tables.items() if role != "weights"}
+        reduction = weight * self.shared.reduction
+        shared = replace(self.shared, case=replace(case, tables=tables), reduction=reduction)
+        return replace(self, e=evaluated(self.raw, shared, case.variant, Buffers()), shared=shared)
 
-        dumps = {check: replace(dump, values=some(dump.values)) for check, dump in e.dumps.items()}
-        legal = None if e.legal is None else e.legal[:, rows]
-        block, factor = e.block.states(rows), some(e.factor)
-        e = replace(e, block=block, factor=factor, legal=legal, dumps=dumps, buffers=Buffers())
-        given = {role: table[..., rows] for role, table in self.given.items()}
-        return View(e, self.states[rows], given, self.shared)
+    def rounded(self, computed: Precision, stored: Precision) -> "View":
+        """Return these states with a gradient of other precisions."""
+        dump = replace(self.dump, computed=computed, stored=stored)
+        return replace(self, e=replace(self.e, dumps={**self.e.dumps, "gradient": dump}))
 
     def in_order(self, table: Entries) -> Laid:
         """Lay a table of the whole case out as it was given."""
@@ -249,7 +283,7 @@ class View:
 
     def weighed(self, x: Entries) -> Entries:
         """Return finite entries in units of the tolerance of the right gradient, 0 elsewhere."""
-        tolerance = self.of_eq_6.tolerance
+        tolerance = self.right.tolerance
         with np.errstate(all="ignore"):
             usable = np.isfinite(self.grad) & np.isfinite(tolerance) & np.isfinite(x)
             least = _LIGHTEST * tolerance.max(where=usable, initial=0.0)
@@ -266,6 +300,14 @@ class View:
     def digits(self) -> float:
         """How many bits a number of the dumped gradient has."""
         return -log2(self.dump.stored.unit)
+
+
+def evaluated(raw: RawBlock, shared: Shared, loss: Variant, buffers: Buffers) -> Evaluation:
+    """Return some states with the loss of their case, in whatever form it is to be computed."""
+    case, settings = shared.case, shared.settings
+    places = case.states * case.actions
+    context = Context(places, settings.max_findings, reduction=shared.reduction, loss=loss)
+    return evaluation(case, raw, settings, context, buffers, Masking())
 
 
 def dot(x: Parallel, y: Parallel) -> float:

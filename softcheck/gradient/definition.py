@@ -316,3 +316,22 @@ class Term:
     slope: Program
     is_number: bool = False
     is_outer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What is made from a loss to name its mistakes.
+
+    Attributes
+    ----------
+    wrongs : tuple of Wrong
+        The usual ones first.
+    terms : tuple of Term
+        If it has several.
+    across : Across or None
+        None where that is not known.
+    """
+
+    wrongs: tuple[Wrong, ...] = ()
+    terms: tuple[Term, ...] = ()
+    across: Across | None = None

@@ -74,6 +74,12 @@ class Precision(enum.Enum):
         return max(self.underflow, stored.underflow)
 
 
+def coarser(unit: float) -> list[Precision]:
+    """Return the precisions whose unit roundoff is larger, the finest first."""
+    every = (Precision.FLOAT32, Precision.FLOAT16, Precision.BFLOAT16)
+    return [precision for precision in every if precision.unit > unit]
+
+
 U = Precision.FLOAT64.unit
 TINY = Precision.FLOAT64.underflow
 

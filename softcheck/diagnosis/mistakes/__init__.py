@@ -25,8 +25,8 @@ from softcheck.diagnosis.mistakes import (
     weights,
     where,
 )
-from softcheck.diagnosis.mistakes.parts import RIGHT, of_move
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Move
+from softcheck.diagnosis.mistakes.parts import RIGHT
+from softcheck.diagnosis.mistakes.record import Formula, Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,25 +66,11 @@ def formulas(view: View) -> Iterator[Formula]:
     """Yield the right formula, and those that the gradient of some states can be of, in turn."""
     yield RIGHT
     for mistake in IN_TURN:
+        if not mistake.every_loss and not view.is_soft:
+            continue
         if mistake.whole and not view.shared.whole:
             continue
         made = mistake.formulas
         for formula in made(view) if callable(made) else made:
             if (formula.applies or mistake.needs.met)(view):
                 yield replace(formula, code=mistake.code)
-        for move in _moves(mistake, view):
-            yield replace(of_move(move), code=mistake.code)
-
-
-def moves(view: View) -> Iterator[tuple[str, Move]]:
-    """Yield what some states of any loss can have become, with the code of each, in turn."""
-    for mistake in IN_TURN:
-        for move in _moves(mistake, view):
-            yield mistake.code, move
-
-
-def _moves(mistake: Mistake, view: View) -> Iterator[Move]:
-    made = mistake.moves
-    for move in made(view) if callable(made) else made:
-        if (view.shared.whole or not move.whole) and (move.applies or mistake.needs.met)(view):
-            yield move

@@ -12,23 +12,23 @@ from softcheck.diagnosis.mistakes.record import Formula, Mistake
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from softcheck.diagnosis.mistakes.record import Parts
+    from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries
     from softcheck.settings import CriticChoice
 
 
-def _critic(choose: Callable[[Sequence[Entries]], Entries]) -> Callable[[View], Parts]:
+def _critic(choose: Callable[[Sequence[Entries]], Entries]) -> Callable[[View], Columns]:
     """-J(Q') and alpha J(l): Eq. (6) with another choice between the critics."""
 
-    def parts(view: View) -> Parts:
+    def parts(view: View) -> Columns:
         return right(view.at(q=choose(view.critics) * view.legal))
 
     return parts
 
 
 def _undeclared(choice: CriticChoice) -> Callable[[View], bool]:
-    return lambda view: TWO_CRITICS.met(view) and view.shared.choice != choice
+    return lambda view: TWO_CRITICS.met(view) and view.shared.settings.critics != choice
 
 
 FIRST_CRITIC = Mistake(

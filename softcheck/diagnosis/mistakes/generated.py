@@ -1,6 +1,6 @@
 """Mistakes that are made from the formula of a loss: what a name of theirs means.
 
-Which of them made a gradient is found by `softcheck.diagnosis.of_formulas`.
+Which of them made a gradient is found by `softcheck.diagnosis.sieve`.
 """
 
 from __future__ import annotations

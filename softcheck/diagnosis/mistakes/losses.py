@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import flat, of_whole, right, usual
+from softcheck.diagnosis.mistakes.parts import flat, of_whole, usual
 from softcheck.diagnosis.mistakes.record import (
     ANY_DATA,
     Formula,
     Mistake,
     Need,
-    Parts,
     Planted,
     Read,
     Turn,
@@ -22,7 +21,7 @@ from softcheck.diagnosis.mistakes.record import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from softcheck.diagnosis.mistakes.parts import Tables
+    from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries
 
@@ -43,27 +42,27 @@ GRADIENT_OF_LOG_POLICY = Mistake(
 )
 
 
-def _next_policy(whole: View) -> Tables:
-    return (flat(np.roll(whole.in_order(whole.p), -1, axis=0)),)
+def _next_policy(whole: View) -> Entries:
+    return flat(np.roll(whole.in_order(whole.p), -1, axis=0))
 
 
-def _next_state_policy(view: View) -> Parts:
+def _next_state_policy(view: View) -> Columns:
     """Alpha (p' - p) with the policy p' of the next step; that after the last is read off G."""
-    (successor,) = of_whole(view, _next_policy)
+    successor = of_whole(view, _next_policy)[:, view.states]
     last = view.states >= view.shared.states - _steps(view)
     size = view.alpha * np.abs(view.e.factor)
-    room = view.of_eq_6.tolerance / size
+    room = view.right.tolerance / size
     beyond = view.p + view.grad / (view.alpha * view.e.factor)
     is_policy = (beyond >= -room).all(axis=0)
     is_policy &= np.abs(beyond.sum(axis=0) - 1.0) <= room.sum(axis=0)
     beyond[:, ~is_policy] = np.nan
     successor = np.where(last, beyond, successor)
     b = view.alpha * (successor - view.p)
-    return Parts(np.zeros_like(b), b, np.maximum(view.p, successor), view)
+    return usual(view, np.zeros_like(b), b, np.maximum(view.p, successor))
 
 
 def _plant_next_state_policy(view: View, _: np.random.Generator) -> Entries:
-    (successor,) = of_whole(view, _next_policy)
+    successor = of_whole(view, _next_policy)[:, view.states]
     grad: Entries = view.alpha * (successor - view.p) * view.e.factor
     return grad
 
@@ -100,31 +99,26 @@ TEMPERATURES = (2.0, 0.5, 3.0, 4.0, 5.0, 10.0, 0.1, 0.2, 0.25, 0.7, 0.8, 0.9, 1.
 """Temperatures of a softmax that people choose."""
 
 
-def _tempered_policy(temperature: float) -> Callable[[View], Parts]:
+def _tempered_policy(temperature: float) -> Callable[[View], Columns]:
     """-J_T(Q) / T + alpha J(l): the entropy's policy lacks it."""
 
-    def parts(view: View) -> Parts:
+    def parts(view: View) -> Columns:
         warm = view.at(logits=view.e.block.logits / temperature)
         b = view.alpha * view.J(view.log_p)
-        return Parts(-warm.J(view.q) / temperature, b, view.p + warm.p / temperature, view)
+        return usual(view, -warm.J(view.q) / temperature, b, view.p + warm.p / temperature, view)
 
     return parts
 
 
-def _temperature_throughout(temperature: float) -> Callable[[View], Parts]:
-    """-J_T(g_T) / T: the policy that was dumped lacks the temperature."""
+def _temperature_throughout(temperature: float, slope: float) -> Callable[[View], Columns]:
+    """-J_T(g_T) / T: the policy that was dumped lacks the temperature; or without that 1 / T."""
 
-    def parts(view: View) -> Parts:
+    def parts(view: View) -> Columns:
         warm = view.at(logits=view.e.block.logits / temperature)
-        made = right(warm)
-        return Parts(made.a / temperature, made.b / temperature, warm.p / temperature, warm)
+        a, b = -warm.J(warm.q), warm.alpha * warm.J(warm.log_p)
+        return usual(view, slope * a, slope * b, slope * warm.p, warm)
 
     return parts
-
-
-def _temperature_forgotten(temperature: float) -> Callable[[View], Parts]:
-    """-J_T(g_T): taken at logits / T, without its 1 / T."""
-    return lambda view: right(view.at(logits=view.e.block.logits / temperature))
 
 
 def _temperatures(view: View) -> Iterator[Formula]:
@@ -132,8 +126,10 @@ def _temperatures(view: View) -> Iterator[Formula]:
     tried = [*TEMPERATURES, sqrt(view.shared.actions), *([alpha, 1.0 / alpha] if alpha else [])]
     for temperature in dict.fromkeys(tried):
         if abs(log(temperature)) > 1e-6:
-            for make in (_tempered_policy, _temperature_throughout, _temperature_forgotten):
-                yield Formula(make(temperature), f"temperature {temperature:.6g}")
+            said = f"temperature {temperature:.6g}"
+            yield Formula(_tempered_policy(temperature), said)
+            for slope in (1.0 / temperature, 1.0):
+                yield Formula(_temperature_throughout(temperature, slope), said)
 
 
 TEMPERATURE_IN_POLICY = Mistake(
@@ -154,13 +150,13 @@ TEMPERATURE_IN_POLICY = Mistake(
 )
 
 
-def _forward_kl(view: View) -> Parts:
+def _forward_kl(view: View) -> Columns:
     """P - softmax(Q / alpha)."""
     logits = np.where(view.legal > 0, view.q / view.alpha, -np.inf)
     target = view.at(logits=logits)
     a = view.p - target.p
     weight = (view.p + target.p) / np.where(view.alpha > 0, view.alpha, 1.0)
-    return Parts(a, np.zeros_like(a), weight, target)
+    return usual(view, a, np.zeros_like(a), weight, target)
 
 
 FORWARD_KL = Mistake(
@@ -212,7 +208,7 @@ def _less_q(view: View) -> Entries:
     return left
 
 
-def _sampled_entropy(view: View) -> Parts:
+def _sampled_entropy(view: View) -> Columns:
     """-J(Q) + alpha (e_a' - p): log pi of one action a' drawn, read off G."""
     left = _less_q(view) + view.alpha * view.p
     drawn = _largest(np.where(view.legal > 0, left, -np.inf))
@@ -220,7 +216,7 @@ def _sampled_entropy(view: View) -> Parts:
     return usual(view, -view.J(view.q), b, np.maximum(view.p, drawn))
 
 
-def _sampled_entropy_weighted(view: View) -> Parts:
+def _sampled_entropy_weighted(view: View) -> Columns:
     """-J(Q) + alpha p_a' (1 + l_a') (e_a' - p): p log p of one action a' drawn, read off G."""
     drawn, _ = _one_of_others(view, _less_q(view))
     slope = (drawn * view.p * (1.0 + view.log_p)).sum(axis=0)
@@ -260,7 +256,7 @@ SAMPLED_ENTROPY = Mistake(
 )
 
 
-def _sampled_gradient(view: View) -> Parts:
+def _sampled_gradient(view: View) -> Columns:
     """C (e_a' - p): the drawn action a' and the number c of each state are read off G."""
     grad = np.where(np.isfinite(view.grad), view.grad, 0.0) / view.e.factor
     drawn, c = _one_of_others(view, grad)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import OPEN_MASK
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Need, Parts
+from softcheck.diagnosis.mistakes.parts import usual
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import Shared, View
 
 
-def _masked_in_softmax(view: View) -> Parts:
+def _masked_in_softmax(view: View) -> Columns:
     """-J0(m (Q - alpha l0 - alpha)): the mask after the softmax, not renormalised."""
     legal = view.legal
     open_ = view.at(logits=view.given["logits"])
     b = view.alpha * open_.J(legal * (open_.log_p + 1.0))
-    return Parts(-open_.J(legal * view.q), b, open_.p, open_)
+    return usual(view, -open_.J(legal * view.q), b, open_.p, open_)
 
 
 MASKED_IN_SOFTMAX = Mistake(
@@ -36,10 +38,12 @@ MASKED_IN_SOFTMAX = Mistake(
 )
 
 
-def _masked_q_zero(view: View) -> Parts:
+def _masked_q_zero(view: View) -> Columns:
     """-J0(m Q - alpha l0): Q of illegal actions 0, the actions stay."""
     open_ = view.at(logits=view.given["logits"])
-    return Parts(-open_.J(view.legal * view.q), view.alpha * open_.J(open_.log_p), open_.p, open_)
+    return usual(
+        view, -open_.J(view.legal * view.q), view.alpha * open_.J(open_.log_p), open_.p, open_
+    )
 
 
 MASKED_Q_ZERO = Mistake(

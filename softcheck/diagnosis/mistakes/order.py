@@ -7,27 +7,22 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import planted, true_gradient
-from softcheck.diagnosis.mistakes.record import ANY_DATA, Mistake, Move, Need, Planted, Read
+from softcheck.diagnosis.mistakes.parts import moved, planted, true_gradient
+from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Need, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from softcheck.diagnosis.mistakes.parts import Tables
+    from softcheck.diagnosis.columns import Act
     from softcheck.diagnosis.view import Numbers, View
     from softcheck.gradient.policy import Entries
 
 _COMPARED = 2**21  # entries that may be compared to find the order of states
 
 
-def _swapped(_: View, tables: Tables) -> Tables:
-    """States and actions swapped, where there are as many of both."""
-    return tuple(table.T.copy() for table in tables)
-
-
-def _swapped_in_memory(_: View, tables: Tables) -> Tables:
+def _swapped(_: View) -> Act:
     """Actions-first numbers that are read as states-first."""
-    return tuple(table.reshape(table.T.shape).T.copy() for table in tables)
+    return lambda table: table.reshape(table.T.shape).T.copy()
 
 
 TRANSPOSED = Mistake(
@@ -38,21 +33,16 @@ TRANSPOSED = Mistake(
     wrong_line="np.save('grad.npy', grad.T)",
     right_line="np.save('grad.npy', grad)",
     needs=SEVERAL_STATES,
-    moves=(
-        Move(_swapped, applies=lambda view: view.shared.states == view.shared.actions, whole=True),
-        Move(_swapped_in_memory, "in memory", whole=True),
-    ),
-    planted=Planted(planted(_swapped_in_memory), in_parts=False),
+    formulas=(Formula(moved(_swapped, whole=True), "in memory"),),
+    whole=True,
+    every_loss=True,
+    planted=Planted(planted(_swapped), in_parts=False),
 )
 
 
-def _shifted_actions(shift: int) -> Callable[[View, Tables], Tables]:
+def _shifted_actions(shift: int) -> Callable[[View], Act]:
     """T(a - k): every action's number stands further on."""
-
-    def of(_: View, tables: Tables) -> Tables:
-        return tuple(np.roll(table, shift, axis=0) for table in tables)
-
-    return of
+    return lambda _: lambda table: np.roll(table, shift, axis=0)
 
 
 SHIFTED_ACTIONS = Mistake(
@@ -66,16 +56,19 @@ SHIFTED_ACTIONS = Mistake(
     wrong_line="grad = grad.roll(1, -1)",
     right_line="dump q, logits and grad with one order of actions",
     needs=Need(ANY_DATA.words, lambda view: view.shared.actions > 1),
-    moves=tuple(Move(_shifted_actions(shift), f"by {shift:+d}") for shift in (1, -1, 2, -2)),
+    formulas=tuple(
+        Formula(moved(_shifted_actions(shift)), f"by {shift:+d}") for shift in (1, -1, 2, -2)
+    ),
+    every_loss=True,
     planted=Planted(planted(_shifted_actions(1))),
 )
 
 
-def _permuted(whole: View, tables: Tables) -> Tables:
+def _permuted(whole: View) -> Act:
     """The states in another order: those of G and of the right gradient are matched by size."""
-    true = sum(tables[:-1], start=0.0 * tables[0])
-    origin = _matched(true, whole.grad, tables[-1] + abs(true))
-    return tuple(table[:, origin] for table in tables)
+    _, true, tolerance, _ = whole.right
+    origin = _matched(true, whole.grad, tolerance + abs(true))
+    return lambda table: table[:, origin]
 
 
 def _matched(true: Entries, grad: Entries, size: Entries) -> Numbers:
@@ -113,13 +106,14 @@ PERMUTED_STATES = Mistake(
     wrong_line="q, logits = dump(batch); grad = dump(shuffle(batch))",
     right_line="dump q, logits and grad of one batch, in one order",
     needs=SEVERAL_STATES,
-    moves=(
-        Move(
-            _permuted,
+    formulas=(
+        Formula(
+            moved(_permuted, whole=True),
             read=Read(bits=lambda view: view.wrong_states * log2(view.shared.states)),
-            whole=True,
         ),
     ),
+    whole=True,
+    every_loss=True,
     planted=Planted(
         lambda view, generator: true_gradient(view)[:, generator.permutation(view.p.shape[1])],
         in_parts=False,

@@ -5,33 +5,41 @@ With p = pi, l = log pi, J(w) = p (w - sum p w) and E the mean under p.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeVar
 
 from softcheck.diagnosis.mistakes.later import np
-from softcheck.diagnosis.mistakes.record import Formula, Parts
+from softcheck.diagnosis.mistakes.record import Formula
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from softcheck.diagnosis.mistakes.record import Move, Planter
+    from softcheck.diagnosis.columns import Act, Columns
+    from softcheck.diagnosis.mistakes.record import Planter
     from softcheck.diagnosis.view import Laid, View
-    from softcheck.gradient.policy import Entries, PerState
+    from softcheck.gradient.policy import Entries, Number
+    from softcheck.gradient.tolerance import Precision
 
-Tables: TypeAlias = "tuple[Entries, ...]"
+_T = TypeVar("_T")
 
 
-def usual(view: View, a: Entries, b: Entries, weight: Entries | None = None) -> Parts:
-    """Return parts that round as those of Eq. (6) do, where they are weighted by `weight`."""
-    return Parts(a, b, view.p if weight is None else weight, view)
+def usual(
+    view: View, a: Entries, b: Entries, weight: Entries | None = None, base: View | None = None
+) -> Columns:
+    """Return parts that round as those of Eq. (6) do, where they are weighted by `weight`.
+
+    One comes from Q and one from alpha; `base` is whose Q and policy they are made of.
+    """
+    from softcheck.diagnosis.columns import of_two
+
+    return of_two(view, a, b, view.p if weight is None else weight, base or view)
 
 
 def linear(
     of: Callable[[View, Entries], Entries], weight: Callable[[View], Entries] | None = None
-) -> Callable[[View], Parts]:
+) -> Callable[[View], Columns]:
     """-F(Q) and alpha F(l): Eq. (6) with another linear map F for J."""
 
-    def parts(view: View) -> Parts:
+    def parts(view: View) -> Columns:
         a, b = -of(view, view.q), view.alpha * of(view, view.log_p)
         return usual(view, a, b, None if weight is None else weight(view))
 
@@ -40,10 +48,10 @@ def linear(
 
 def entropy(
     of: Callable[[View], Entries], weight: Callable[[View], Entries] | None = None
-) -> Callable[[View], Parts]:
+) -> Callable[[View], Columns]:
     """-J(Q) and alpha F: Eq. (6) with another gradient of the entropy."""
 
-    def parts(view: View) -> Parts:
+    def parts(view: View) -> Columns:
         a, b = -view.J(view.q), view.alpha * of(view)
         return usual(view, a, b, None if weight is None else weight(view))
 
@@ -53,18 +61,14 @@ def entropy(
 right = linear(lambda view, w: view.J(w))
 """-J(Q) and alpha J(l): Eq. (6)."""
 
-RIGHT = Formula(right)
+
+def _of_any_loss(view: View) -> Columns:
+    from softcheck.diagnosis.columns import of_evaluation
+
+    return right(view) if view.is_soft else of_evaluation(view.e)
 
 
-def factor_of(view: View, parts: Parts) -> PerState:
-    """Return what reduction and weights multiply the parts of each state by."""
-    return view.e.factor if parts.factor is None else parts.factor
-
-
-def gradient(view: View, parts: Parts, x: float = 1.0, y: float = 1.0) -> Entries:
-    """Return the gradient x a + y b of the declared loss."""
-    made: Entries = (x * parts.a + y * parts.b) * factor_of(view, parts)
-    return made
+RIGHT = Formula(_of_any_loss)
 
 
 def true_gradient(view: View) -> Entries:
@@ -80,53 +84,42 @@ def scaled(x: float) -> Planter:
 
 def at(x: float, y: float) -> Planter:
     """Return what plants the right formula at two numbers of the family."""
-
-    def plant(view: View, _: np.random.Generator) -> Entries:
-        return gradient(view, right(view), x, y)
-
-    return plant
+    return lambda view, _: RIGHT.columns(view).value((x, y))
 
 
-def of_move(move: Move) -> Formula:
-    """Return what a move makes of Eq. (6)."""
+def moved(move: Callable[[View], Act], *, whole: bool = False) -> Callable[[View], Columns]:
+    """Return what becomes of the right gradient of any loss where its numbers move.
 
-    def parts(view: View) -> Parts:
-        tables = _moved(move)
-        a, b, rounding = of_whole(view, tables) if move.whole else tables(view)
-        # What multiplies the loss of a state may have moved too, or be 0.
-        unit = view.shared.reduction
-        weight = abs(rounding) / (view.rough_q + view.rough_log) / unit
-        return Parts(a / unit, b / unit, weight, view, np.full_like(view.e.factor, unit))
+    From a view, of the whole case where that is what it takes, `move` makes what becomes of a table
+    of numbers.
+    """
 
-    return Formula(parts, move.variant, cost=move.cost, read=move.read)
+    def parts(view: View) -> Columns:
+        return RIGHT.columns(view).acted(move(view))
 
-
-@cache
-def _moved(move: Move) -> Callable[[View], Tables]:
-    def tables(view: View) -> Tables:
-        made, factor = right(view), view.e.factor
-        rounding = made.weight * (view.rough_q + view.rough_log) * abs(factor)
-        return move.of(view, (made.a * factor, made.b * factor, rounding))
-
-    return tables
+    if not whole:
+        return parts
+    return lambda view: of_whole(view, parts).acted(lambda table: table[:, view.states])
 
 
-def planted(of: Callable[[View, Tables], Tables]) -> Planter:
+def planted(move: Callable[[View], Act]) -> Planter:
     """Return what plants a move that takes nothing from the gradient."""
-
-    def plant(view: View, _: np.random.Generator) -> Entries:
-        true = true_gradient(view)
-        return of(view, (true, abs(true)))[0]
-
-    return plant
+    return lambda view, _: move(view)(true_gradient(view))
 
 
-def of_whole(view: View, tables: Callable[[View], Tables]) -> Tables:
-    """Return tables of some states, which a function makes once from the whole case."""
+def of_whole(view: View, make: Callable[[View], _T]) -> _T:
+    """Return what a function makes of the whole case, once."""
     kept = view.shared.tables
-    if tables not in kept:
-        kept[tables] = tables(view.shared.whole[0])
-    return tuple(table[:, view.states] for table in kept[tables])
+    if make not in kept:
+        kept[make] = make(view.shared.whole[0])
+    made: _T = kept[make]
+    return made
+
+
+def rounded(x: Number, precision: Precision) -> Number:
+    """Return numbers as a precision keeps them, whatever their size."""
+    fraction, exponent = np.frexp(x)
+    return np.ldexp(np.round(fraction / precision.unit) * precision.unit, exponent)
 
 
 def flat(table: Laid) -> Entries:

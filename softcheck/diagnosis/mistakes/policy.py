@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import NO_MASK, SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import entropy, flat, gradient, of_whole, usual
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Parts, Planted, Shown, Turn
+from softcheck.diagnosis.mistakes.parts import entropy, flat, of_whole, usual
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from softcheck.diagnosis.mistakes.parts import Tables
+    from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import Laid, View
     from softcheck.gradient.policy import Entries
 
@@ -25,17 +25,17 @@ EPSILONS = (
 """What people add to a policy before its logarithm, or clamp it to."""
 
 
-def _double_softmax(view: View) -> Parts:
+def _double_softmax(view: View) -> Columns:
     """-J(J'(g')) through p' = softmax(p)."""
     inner = view.at(logits=view.p)
     a = -view.J(inner.J(view.q))
-    return Parts(a, view.alpha * view.J(inner.J(inner.log_p)), view.p, inner)
+    return usual(view, a, view.alpha * view.J(inner.J(inner.log_p)), view.p, inner)
 
 
-def _softmax_of_policy(view: View) -> Parts:
+def _softmax_of_policy(view: View) -> Columns:
     """-J'(g'): the gradient at the probabilities."""
     inner = view.at(logits=view.p)
-    return Parts(-inner.J(view.q), view.alpha * inner.J(inner.log_p), inner.p, inner)
+    return usual(view, -inner.J(view.q), view.alpha * inner.J(inner.log_p), inner.p, inner)
 
 
 DOUBLE_SOFTMAX = Mistake(
@@ -58,43 +58,7 @@ DOUBLE_SOFTMAX = Mistake(
 )
 
 
-def _parts_over_states(whole: View) -> Tables:
-    from softcheck.gradient.tolerance import summation
-
-    policy, log_policy = over_states(whole)
-    factor, alpha = (
-        whole.in_order(np.broadcast_to(x, whole.p.shape)) for x in (whole.e.factor, whole.alpha)
-    )
-    logits = np.where(policy > 0, whole.in_order(whole.e.block.logits), 0.0)
-    spread = 3.0 - log_policy + np.abs(logits) + summation(len(policy))
-    a, of_q = _jacobian_over_states(policy, -factor * whole.in_order(whole.q), 1.0, spread)
-    log_policy_1 = log_policy + 1.0
-    b, of_log = _jacobian_over_states(policy, factor * alpha * log_policy_1, spread, spread)
-    return flat(a), flat(b), flat(of_q + of_log)
-
-
-def _softmax_over_states(view: View) -> Parts:
-    """-p (g - sum p g), sums and softmax along the first axis."""
-    a, b, rounding = of_whole(view, _parts_over_states)
-    weight = rounding / (view.rough_q + view.rough_log)
-    return Parts(a, b, weight, view, factor=np.ones_like(view.e.factor))
-
-
-def _jacobian_over_states(
-    policy: Laid, w: Laid, error: Laid | float, spread: Laid
-) -> tuple[Laid, Laid]:
-    """Return p (w - sum p w) along the first axis and its rounding, where w rounds by `error`."""
-
-    def mean(x: Laid) -> Laid:
-        total: Laid = (policy * x).sum(axis=0, keepdims=True)
-        return total
-
-    D = w - mean(w)
-    rounding = spread * np.abs(D) + (error + 2.0) * np.abs(w)
-    return policy * D, policy * (rounding + mean(rounding + len(w) * np.abs(D)))
-
-
-def over_states(whole: View) -> tuple[Laid, Laid]:
+def softmax_over_states(whole: View) -> tuple[Laid, Laid]:
     """Return the softmax over the first axis of states, and its logarithm."""
     from softcheck.gradient.policy import FLOOR
 
@@ -104,8 +68,16 @@ def over_states(whole: View) -> tuple[Laid, Laid]:
     return np.exp(log_policy) * whole.in_order(whole.legal), log_policy
 
 
-def _flat_over_states(whole: View) -> Tables:
-    return tuple(map(flat, over_states(whole)))
+def _plant_over_states(view: View, _: np.random.Generator) -> Entries:
+    """-p (g - sum p g), sums and softmax along the first axis."""
+    policy, log_policy = softmax_over_states(view)
+    slope = view.alpha * (flat(log_policy) + 1.0) - view.q
+    w = view.in_order(slope * view.e.factor)
+    return flat(policy * (w - (policy * w).sum(axis=0, keepdims=True)))
+
+
+def _shown_over_states(number: int) -> Callable[[View], Entries]:
+    return lambda view: flat(of_whole(view, softmax_over_states)[number])[:, view.states]
 
 
 SOFTMAX_OVER_STATES = Mistake(
@@ -120,21 +92,21 @@ SOFTMAX_OVER_STATES = Mistake(
     right_line="pi = torch.softmax(logits, dim=-1)",
     seen="world-models#10, ray#16311, BindsNET#577",
     needs=SEVERAL_STATES,
-    formulas=(Formula(_softmax_over_states),),
     whole=True,
     shows=(
-        Shown("policy", lambda view: of_whole(view, _flat_over_states)[0]),
-        Shown("log_policy", lambda view: of_whole(view, _flat_over_states)[1]),
+        Shown("policy", _shown_over_states(0)),
+        Shown("log_policy", _shown_over_states(1)),
     ),
+    planted=Planted(_plant_over_states),
 )
 
 
-def _log_epsilon(e: float) -> Callable[[View], Parts]:
+def _log_epsilon(e: float) -> Callable[[View], Columns]:
     """-J(Q - alpha (log(p + e) + p / (p + e)))."""
     return entropy(lambda view: view.J(np.log(view.p + e) + view.p / (view.p + e)))
 
 
-def _log_epsilon_by_hand(e: float) -> Callable[[View], Parts]:
+def _log_epsilon_by_hand(e: float) -> Callable[[View], Columns]:
     """-J(Q - alpha log(p + e)): Eq. (6) as printed, with that logarithm."""
     return entropy(lambda view: view.J(np.log(view.p + e)))
 
@@ -168,7 +140,7 @@ LOG_EPSILON = Mistake(
 )
 
 
-def _clamped_policy(low: float, high: float) -> Callable[[View], Parts]:
+def _clamped_policy(low: float, high: float) -> Callable[[View], Columns]:
     """P clamped before the log: outside, the log is constant."""
 
     def slope(view: View) -> Entries:
@@ -209,13 +181,13 @@ _SUMS = tuple(10.0**-power for power in range(3, 11))
 _LANES = (2, 4, 8, 16, 32, 64)
 
 
-def _leaking(more: float, largest: bool, by_hand: bool) -> Callable[[View], Parts]:
+def _leaking(more: float, largest: bool, by_hand: bool) -> Callable[[View], Columns]:
     """-p' (g' - sum p' g') with p' = p Z / (Z + e), which sums to less than 1.
 
     By autograd g' - alpha stands for g'. Z is that of logits less the largest, or of the logits.
     """
 
-    def parts(view: View) -> Parts:
+    def parts(view: View) -> Columns:
         log_Z = view.e.policy.log_Z
         shift = 0.0 if largest else view.e.policy.highest
         log_share = -np.log1p(more * np.exp(-log_Z - shift))
@@ -256,5 +228,5 @@ POLICY_NOT_NORMALISED = Mistake(
     right_line="pi = torch.softmax(logits, -1)",
     formulas=_leaks,
     turn=Turn.GUESSED,
-    planted=Planted(lambda view, _: gradient(view, _leaking(1e-3, True, False)(view))),
+    planted=Planted(lambda view, _: Formula(_leaking(1e-3, True, False)).gradient(view)),
 )

@@ -6,13 +6,13 @@ from math import log
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
-from softcheck.diagnosis.mistakes.parts import right
+from softcheck.diagnosis.mistakes.parts import rounded, usual
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Shown, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from softcheck.diagnosis.mistakes.record import Parts
+    from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import Shared, View
     from softcheck.gradient.policy import PerState
 
@@ -22,8 +22,8 @@ _LOG_2 = log(2.0)
 def _by_state(change: Callable[[PerState], PerState]) -> tuple[Formula]:
     """Return the formula of a changed alpha where it is 0 or differs by state: it has no ratio."""
 
-    def parts(view: View) -> Parts:
-        return right(view)._replace(b=change(view.alpha) * view.J(view.log_p))
+    def parts(view: View) -> Columns:
+        return usual(view, -view.J(view.q), change(view.alpha) * view.J(view.log_p))
 
     return (Formula(parts, applies=lambda view: not view.shared.alpha),)
 
@@ -114,11 +114,6 @@ LOG_BASE_2 = Mistake(
 )
 
 
-def _log(alpha: PerState) -> PerState:
-    made: PerState = np.log(alpha)
-    return made
-
-
 LOG_ALPHA_AS_ALPHA = Mistake(
     code="log-alpha-as-alpha",
     phrase="log alpha stands where alpha belongs",
@@ -131,29 +126,19 @@ LOG_ALPHA_AS_ALPHA = Mistake(
     right_line="loss = (pi * (log_alpha.exp() * log_pi - q)).sum(-1).mean()",
     seen="SB3#2013",
     ratio=lambda shared, _: (log(shared.alpha) / shared.alpha,) if shared.alpha else (),
-    formulas=_by_state(_log),
+    formulas=_by_state(lambda alpha: np.log(alpha)),  # noqa: PLW0108  NumPy is loaded later
     turn=Turn.OF_ALPHA,
 )
 
 
 def _rounded(shared: Shared, unit: float) -> list[float]:
     """Return alpha in the precisions coarser than `unit`, in units of itself."""
-    from softcheck.gradient.tolerance import Precision
+    from softcheck.gradient.tolerance import coarser
 
     alpha = shared.alpha
     if not alpha:
         return []
-    with np.errstate(all="ignore"):
-        single = np.float32(alpha)
-        bits = single.view(np.uint32)
-        upper = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-        rounded = {
-            Precision.FLOAT32: float(single),
-            Precision.FLOAT16: float(np.float16(alpha)),
-            # bfloat16 is a float32 whose lower half is rounded away.
-            Precision.BFLOAT16: float((upper & np.uint32(0xFFFF0000)).view(np.float32)),
-        }
-    return [value / alpha for precision, value in rounded.items() if precision.unit > unit]
+    return [rounded(alpha, precision) / alpha for precision in coarser(unit)]
 
 
 ALPHA_ROUNDED = Mistake(

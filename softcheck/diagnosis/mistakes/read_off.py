@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import at, scaled, true_gradient
-from softcheck.diagnosis.mistakes.record import Mistake, Move, Planted, Read, Turn
+from softcheck.diagnosis.mistakes.parts import at, moved, scaled, true_gradient
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read, Turn
 
 if TYPE_CHECKING:
-    from softcheck.diagnosis.mistakes.parts import Tables
+    from softcheck.diagnosis.columns import Act
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries
 
@@ -78,12 +78,12 @@ LOSS_SCALED = Mistake(
 )
 
 
-def _clipped(view: View, tables: Tables) -> Tables:
+def _clipped(view: View) -> Act:
     """T clipped to [-c, c], c the largest entry of G: `clip_grad_value_`."""
-    true = np.abs(sum(tables[:-1], start=0.0 * tables[0]))
+    true = np.abs(view.right.expected)
     kept = np.minimum(1.0, view.shared.largest / true)
     kept[true == 0.0] = 1.0
-    return tuple(table * kept for table in tables)
+    return lambda table: table * kept
 
 
 def _plant_clipped(view: View, _: np.random.Generator) -> Entries:
@@ -102,30 +102,26 @@ CLIPPED_GRADIENT = Mistake(
     wrong="G = max(-c, min(c, T))",
     wrong_line="clip_grad_value_([logits], c); dump(grad=logits.grad)",
     right_line="dump(grad=logits.grad); clip_grad_value_(parameters, c)",
-    moves=(
-        Move(
-            _clipped,
+    formulas=(
+        Formula(
+            moved(_clipped),
             applies=lambda view: 0.0 < view.shared.largest < inf,
             cost=2.0,
             read=Read(bits=lambda view: view.digits),
         ),
     ),
+    every_loss=True,
     turn=Turn.READ,
     planted=Planted(_plant_clipped, in_parts=False),
 )
 
 
-def _scaled_by_state(view: View, tables: Tables) -> Tables:
+def _scaled_by_state(view: View) -> Act:
     """s_i T_i, s_i read off G: weights that were not declared, states dropped or clipped."""
-    _, true, tolerance, _ = view.of_eq_6
-    usable = np.isfinite(view.grad) & np.isfinite(tolerance) & (tolerance > 0)
-    grad, true = np.where(usable, view.grad, 0.0), np.where(usable, true, 0.0)
-    weight = np.where(usable, 1.0 / tolerance, 0.0)
-    true, grad = true * weight, grad * weight
+    true, grad = view.weighed(view.right.expected), view.weighed(view.grad)
     size = (true * true).sum(axis=0)
     scale = np.where(size > 0.0, (true * grad).sum(axis=0) / size, 1.0)
-    *parts, rounding = tables
-    return (*(part * scale for part in parts), rounding * np.abs(scale))
+    return lambda table: table * scale
 
 
 SCALED_BY_STATE = Mistake(
@@ -140,10 +136,11 @@ SCALED_BY_STATE = Mistake(
     wrong_line="loss = (weights * loss).mean(); dump(q, logits, grad)",
     right_line="dump(q, logits, grad, weights=weights)",
     needs=SEVERAL_STATES,
-    moves=(
+    formulas=(
         # One state may have a scale of its own too.
-        Move(_scaled_by_state, applies=lambda _: True, cost=6.0, read=Read(numbers=1)),
+        Formula(moved(_scaled_by_state), applies=lambda _: True, cost=6.0, read=Read(numbers=1)),
     ),
+    every_loss=True,
     turn=Turn.READ,
     planted=Planted(
         lambda view, generator: true_gradient(view) * generator.uniform(0.2, 0.9, view.p.shape[1]),

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import Shared, View
-    from softcheck.gradient.policy import Entries, PerState, Quantity
+    from softcheck.gradient.definition import Term, Wrong
+    from softcheck.gradient.policy import Entries, Quantity
 
 EQ_6 = "dL/dtheta = -p (g - V), g = Q - alpha log p, V = sum p g"
 
@@ -57,31 +59,6 @@ class Need:
 ANY_DATA = Need("nothing in this data differs by it")
 
 
-class Parts(NamedTuple):
-    """A wrong gradient in two parts, one that comes from Q and one that comes from alpha.
-
-    So a scale and a temperature that are wrong too can be told at once: the gradient is
-    x a + y b. Each part is still to be multiplied by what reduction and weights make of a state's
-    loss.
-
-    Attributes
-    ----------
-    a, b : Entries
-    weight : Entries
-        What the rounding of Q - E Q and of alpha l is multiplied by.
-    base : View
-        Whose Q and policy it is the rounding of.
-    factor : PerState or None
-        In place of what reduction and weights make of a state's loss.
-    """
-
-    a: Entries
-    b: Entries
-    weight: Entries
-    base: View
-    factor: PerState | None = None
-
-
 class Read(NamedTuple):
     """What a formula takes from the gradient that it is to explain: that much proves nothing.
 
@@ -106,8 +83,9 @@ class Formula:
 
     Attributes
     ----------
-    parts : callable
-        From a view to the parts of the gradient.
+    columns : callable
+        From a view to the parts of the gradient, so that a scale, or a temperature, that is wrong
+        too can be told at once.
     variant : str
         What the message says beside the code, such as the size of an epsilon.
     applies : callable or None
@@ -117,37 +95,31 @@ class Formula:
     read : Read
     code : str
         That of the mistake, which `mistakes.formulas` puts in; empty for the right formula.
+    said : str
+        What was done, where that is more than the phrase of the mistake.
+    wrong : Wrong or None
+        What the loss has for it, if it is made from the loss.
+    terms : sequence of Term
+        Those of the loss whose factors are its last numbers.
+    is_zero : bool
+        Whether nothing but the rounding of its parts is left.
     """
 
-    parts: Callable[[View], Parts]
+    columns: Callable[[View], Columns]
     variant: str = ""
     applies: Callable[[View], bool] | None = None
     cost: float = 1.0
     read: Read = NOTHING
     code: str = ""
+    said: str = ""
+    wrong: Wrong | None = None
+    terms: Sequence[Term] = ()
+    is_zero: bool = False
 
-
-@dataclass(frozen=True)
-class Move:
-    """What a mistake makes of a right gradient, of whatever loss: other places, other weights.
-
-    Attributes
-    ----------
-    of : callable
-        From a view and tables of its states, (actions, rows) each, to what becomes of them. The
-        right gradient is the sum of all but the last, which is a bound on its rounding.
-    variant, applies, cost, read
-        As those of `Formula`.
-    whole : bool
-        Whether its view and tables are of the whole case.
-    """
-
-    of: Callable[[View, tuple[Entries, ...]], tuple[Entries, ...]]
-    variant: str = ""
-    applies: Callable[[View], bool] | None = None
-    cost: float = 1.0
-    read: Read = NOTHING
-    whole: bool = False
+    def gradient(self, view: View) -> Entries:
+        """Return the gradient that is left, at the numbers that were declared."""
+        columns = self.columns(view)
+        return (0.0 if self.is_zero else 1.0) * columns.value(columns.declared)
 
 
 class Shown(NamedTuple):
@@ -186,7 +158,7 @@ class Mistake:
     """All that is known of one mistake.
 
     The sieve needs of it `scale`, `ratio` and `flips`, which make the named points of the family
-    G = x (-J(Q)) + y J(log pi), or `formulas` or `moves` for what is outside of it.
+    G = x (-J(Q)) + y J(log pi), or `formulas` for what is outside of it.
 
     Attributes
     ----------
@@ -213,14 +185,10 @@ class Mistake:
     flips : "scale", "ratio" or None
         Which number it turns around, beside what other mistakes do to it.
     formulas : sequence of Formula, or a callable that makes them from a view
-        Of Eq. (6) alone.
-    moves : sequence of Move, or a callable that makes them from a view
-        Of every loss.
     whole : bool
         Whether its formulas are told from the whole table at once.
     every_loss : bool
-        Whether it is one of any loss: what is wrong is made of the right gradient alone. What has
-        moves always is.
+        Whether it is one of any loss: what is wrong is made of the right gradient alone.
     shows : sequence of Shown
         Whatever the data need for the gradient to show it.
     turn : Turn
@@ -242,7 +210,6 @@ class Mistake:
     ratio: Callable[[Shared, float], Iterable[float]] | None = None
     flips: Literal["scale", "ratio"] | None = None
     formulas: Sequence[Formula] | Callable[[View], Iterable[Formula]] = ()
-    moves: Sequence[Move] | Callable[[View], Iterable[Move]] = ()
     whole: bool = False
     every_loss: bool = False
     shows: Sequence[Shown] = ()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import OPEN_MASK
-from softcheck.diagnosis.mistakes.parts import at, entropy, linear, usual
+from softcheck.diagnosis.mistakes.parts import RIGHT, at, entropy, linear, usual
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown, Turn
 
 if TYPE_CHECKING:
-    from softcheck.diagnosis.mistakes.record import Parts
+    from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries, States
 
@@ -108,7 +109,7 @@ MISSING_POLICY_WEIGHT = Mistake(
 )
 
 
-def _unweighted(view: View, actions: States | float) -> Parts:
+def _unweighted(view: View, actions: States | float) -> Columns:
     """Alpha (1 - A p): no Q in it."""
     legal = view.legal
     b = legal * view.alpha * (1.0 - actions * view.p)
@@ -200,6 +201,6 @@ DETACHED_POLICY = Mistake(
     wrong="G = 0",
     wrong_line="loss = (pi.detach() * (alpha * log_pi - q)).sum(-1).mean()",
     right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    formulas=(replace(RIGHT, is_zero=True),),
     planted=Planted(at(0.0, 0.0)),
 )
-"""It is the right formula at x = y = 0, and nothing is fitted."""

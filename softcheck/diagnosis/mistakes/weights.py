@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES, WEIGHTS
-from softcheck.diagnosis.mistakes.parts import planted, right, true_gradient
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Move, Need, Planted, Read
+from softcheck.diagnosis.mistakes.parts import RIGHT, moved, planted, true_gradient
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Need, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from softcheck.diagnosis.mistakes.parts import Tables
-    from softcheck.diagnosis.mistakes.record import Parts
+    from softcheck.diagnosis.columns import Act
     from softcheck.diagnosis.view import Shared, View
     from softcheck.gradient.policy import Entries
-
-
-def _alike(view: View, weight: float = 1.0) -> Parts:
-    """T_i with one weight for every state."""
-    factor = np.full_like(view.e.factor, weight * view.shared.reduction)
-    return right(view)._replace(factor=factor)
 
 
 def _is_told(view: View) -> bool:
@@ -40,7 +33,12 @@ BROADCAST_WEIGHTS = Mistake(
     right_line="loss = (weights * loss).mean()",
     seen="tf2rl, torchrl#1243, tianshou#40",
     needs=Need("it needs weights that are not divided by their sum", _is_told),
-    formulas=(Formula(lambda view: _alike(view, view.shared.weight_sum / view.shared.states)),),
+    formulas=(
+        Formula(
+            lambda view: RIGHT.columns(view.alike(view.shared.weight_sum / view.shared.states))
+        ),
+    ),
+    every_loss=True,
 )
 
 
@@ -78,20 +76,19 @@ WEIGHTS_IGNORED = Mistake(
     wrong_line="loss = loss.mean()",
     right_line="loss = (weights * loss).mean()",
     needs=WEIGHTS,
-    formulas=(Formula(_alike),),
+    formulas=(Formula(lambda view: RIGHT.columns(view.alike(1.0))),),
     every_loss=True,
 )
 
 
-def _mean_of_means(whole: View, tables: Tables) -> Tables:
+def _mean_of_means(whole: View) -> Act:
     """T_i w_i / (C sum w) for T_i w_i / sum of all w, C sequences of the last axis of states."""
     weights = np.broadcast_to(whole.given["weights"], whole.states.shape)
     of_each = weights.reshape(-1, whole.shared.shape[-1])
     with np.errstate(divide="ignore"):
         by = 1.0 / (len(of_each) * of_each.sum(axis=-1, keepdims=True)) / whole.shared.reduction
     by = np.where(of_each != 0.0, by, 0.0).ravel()
-    *parts, rounding = tables
-    return (*(part * by for part in parts), rounding * abs(by))
+    return lambda table: table * by
 
 
 MEAN_OVER_SEQUENCES = Mistake(
@@ -111,32 +108,30 @@ MEAN_OVER_SEQUENCES = Mistake(
         "it needs weights and several axes of states",
         lambda view: WEIGHTS.met(view) and len(view.shared.shape) > 1,
     ),
-    moves=(Move(_mean_of_means, whole=True),),
+    formulas=(Formula(moved(_mean_of_means, whole=True)),),
+    whole=True,
+    every_loss=True,
     planted=Planted(planted(_mean_of_means)),
 )
 
 
-def _kept(by: float) -> Callable[[View, Tables], Tables]:
+def _kept(by: float) -> Callable[[View], Act]:
     """T_i by a factor, and 0 in the states whose gradient is exactly 0."""
-
-    def of(view: View, tables: Tables) -> Tables:
-        kept = by * view.grad.any(axis=0)
-        return tuple(table * kept for table in tables)
-
-    return of
+    return lambda view: lambda table: table * (by * view.grad.any(axis=0))
 
 
-def _states_left_out(view: View) -> Iterator[Move]:
+def _states_left_out(view: View) -> Iterator[Formula]:
     states, zero = view.shared.states, view.shared.zero
     missing = ~view.grad.any(axis=0) & view.wrong_rows
     if zero < states and missing.any():
         # Whether a state is left out is one bit of it.
         read = Read(bits=lambda view: float(view.wrong_states))
         said = f"{zero} of {states}"
-        yield Move(_kept(1.0), said, read=read)
+        yield Formula(moved(_kept(1.0)), said, read=read)
         if view.shared.reduction != 1.0:
             by = states / (states - zero)
-            yield Move(_kept(by), f"{said}, and the mean is over the others", read=read)
+            said = f"{said}, and the mean is over the others"
+            yield Formula(moved(_kept(by)), said, read=read)
 
 
 def _plant_left_out(view: View, generator: np.random.Generator) -> Entries:
@@ -157,6 +152,7 @@ STATES_LEFT_OUT = Mistake(
     wrong_line="loss = loss[~done].mean()",
     right_line="loss = loss.mean()",
     needs=SEVERAL_STATES,
-    moves=_states_left_out,
+    formulas=_states_left_out,
+    every_loss=True,
     planted=Planted(_plant_left_out, in_parts=False),
 )

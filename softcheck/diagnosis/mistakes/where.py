@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import MASK, SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import right, true_gradient
+from softcheck.diagnosis.mistakes.parts import right, rounded, true_gradient, usual
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from softcheck.diagnosis.mistakes.record import Parts
+    from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import View
-    from softcheck.gradient.policy import Entries, PerState, States
+    from softcheck.gradient.policy import Entries, PerState
     from softcheck.gradient.tolerance import Precision
 
 _FEW = 4.0  # units in the last place that a coarse sum may be off
@@ -31,13 +31,6 @@ def _plant_low_precision(view: View, _: np.random.Generator) -> Entries:
     return grad
 
 
-def _rounded(x: States, precision: Precision) -> States:
-    """Return numbers as a precision keeps them, whatever their size."""
-    fraction, exponent = np.frexp(x)
-    made: States = np.ldexp(np.round(fraction / precision.unit) * precision.unit, exponent)
-    return made
-
-
 def _in_one_sum(value: Callable[[View], tuple[Entries, PerState]], precision: Precision) -> Formula:
     """Return T with one sum over actions rounded: T + p times its error, which is read off G.
 
@@ -45,21 +38,22 @@ def _in_one_sum(value: Callable[[View], tuple[Entries, PerState]], precision: Pr
     precision has, as near to the right one as its arithmetic would come.
     """
 
-    def parts(view: View) -> Parts:
-        made = right(view)
+    def parts(view: View) -> Columns:
         v, by = value(view)
         true, size = view.e.mean(v), view.e.mean(np.abs(v))
         error = view.grad.sum(axis=0) / view.e.factor
-        kept = _rounded(true + np.where(np.isfinite(error), error, 0.0) / by, precision)
+        kept = rounded(true + np.where(np.isfinite(error), error, 0.0) / by, precision)
         off = kept - true
         off[np.abs(off) > _FEW * precision.unit * size] = np.nan
-        return made._replace(a=made.a + view.p * by * off)
+        a = view.p * by * off - view.J(view.q)
+        return usual(view, a, view.alpha * view.J(view.log_p))
 
     return Formula(parts, f"in a sum over actions, in {precision.value}", _sums_differ, 3.0, _READ)
 
 
 def _sums_differ(view: View) -> bool:
-    return bool(view.sums_wrong.any() and view.e.factor.all() and (view.alpha > 0.0).all())
+    summed = view.is_soft and view.sums_wrong.any() and view.e.factor.all()
+    return bool(summed and (view.alpha > 0.0).all())
 
 
 _SUMS: Sequence[Callable[[View], tuple[Entries, PerState]]] = (
@@ -73,12 +67,11 @@ _SUMS: Sequence[Callable[[View], tuple[Entries, PerState]]] = (
 
 
 def _in_sums(view: View) -> Iterator[Formula]:
-    from softcheck.gradient.tolerance import Precision
+    from softcheck.gradient.tolerance import coarser
 
-    for precision in (Precision.FLOAT32, Precision.FLOAT16, Precision.BFLOAT16):
-        if precision.unit > view.dump.computed.unit:
-            for value in _SUMS:
-                yield _in_one_sum(value, precision)
+    for precision in coarser(view.dump.computed.unit):
+        for value in _SUMS:
+            yield _in_one_sum(value, precision)
 
 
 LOW_PRECISION = Mistake(
@@ -131,22 +124,20 @@ def _printed(view: View) -> Iterator[_Digits]:
                 break
 
 
-def _as_printed(digits: _Digits) -> Callable[[View], Parts]:
+def _as_printed(digits: _Digits) -> Callable[[View], Columns]:
     """T in so many digits: the number printed, wherever T is within half of its last digit."""
 
-    def parts(view: View) -> Parts:
-        _, true, tolerance, _ = view.of_eq_6
+    def parts(view: View) -> Columns:
+        _, true, tolerance, _ = view.right
         is_near = np.abs(view.grad - true) <= 0.5 * digits.unit + tolerance
         a = np.where(is_near, view.grad, np.round(true / digits.unit) * digits.unit)
-        made, one = right(view), np.ones_like(view.e.factor)
-        weight = made.weight * np.abs(view.e.factor)
-        return made._replace(a=a, b=np.zeros_like(a), weight=weight, factor=one)
+        return right(view)._replace(values=(a, np.zeros_like(a)))
 
     return parts
 
 
 def _printed_digits(view: View) -> Iterator[Formula]:
-    scale = view.of_eq_6.scale
+    scale = view.right.scale
     for digits in _printed(view):
         # Of what is smaller than the last digit nothing is left to tell.
         if 2 * np.count_nonzero(digits.unit < _SEEN * scale) > np.count_nonzero(scale):

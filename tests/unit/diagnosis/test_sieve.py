@@ -10,7 +10,7 @@ from softcheck.checks.fit import Factor, Parameter
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import sieve
 from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis
-from softcheck.diagnosis.mistakes.parts import RIGHT, right
+from softcheck.diagnosis.mistakes.parts import RIGHT
 from softcheck.diagnosis.mistakes.ratio import LOG_BASE_2
 from softcheck.diagnosis.mistakes.record import Read
 from softcheck.diagnosis.mistakes.terms import DETACHED_POLICY, MISSING_BASELINE
@@ -78,7 +78,7 @@ def test_the_fit_finds_the_numbers_whatever_a_few_entries_say(x, y):
     grad = made.grad.T.copy()
     grad.flat[np.random.default_rng(6).choice(grad.size, 8)] = 10.0 * np.abs(grad).max()
     for given in (made, view(grad)):
-        found = sieve.fit(given, right(given))
+        found = sieve.fit(given, RIGHT.columns(given))
         assert found.x == pytest.approx(x, rel=1e-9, abs=1e-12 * abs(y))
         assert found.y == pytest.approx(y, rel=1e-9, abs=1e-9 * abs(x))
         assert found.informed
@@ -88,11 +88,11 @@ def test_the_fit_finds_the_numbers_whatever_a_few_entries_say(x, y):
 
 def test_the_misfit_grows_as_the_squares_of_what_is_left_do():
     made = view(q=LOGITS + 0.1 * Q, x=2.0, y=3.0)  # the two parts are nearly parallel
-    found = sieve.fit(made, right(made))
-    parts = right(made)
-    unit = sieve.predict(made, Hypothesis(RIGHT, 2.0, 3.0)).tolerance
+    found = sieve.fit(made, RIGHT.columns(made))
+    a, b = RIGHT.columns(made).values
+    unit = sieve.predict(made, Hypothesis(RIGHT, (2.0, 3.0))).tolerance
     for dx, dy in ((1e-9, 0.0), (0.0, 1e-8), (-3e-9, 1e-8)):
-        left = (dx * parts.a + dy * parts.b) / unit
+        left = (dx * a + dy * b) / unit
         grown = found.misfit_at(found.x + dx, found.y + dy) - found.misfit
         # The weights of the fit are those of its own rounding.
         assert grown == pytest.approx(float((left**2).sum()), rel=1e-3)
@@ -100,9 +100,9 @@ def test_the_misfit_grows_as_the_squares_of_what_is_left_do():
 
 def test_noise_is_no_fit_and_no_number_is_told_by_zeros():
     made = view(np.random.default_rng(7).normal(size=SHAPE))
-    assert sieve.fit(made, right(made)) is None
+    assert sieve.fit(made, RIGHT.columns(made)) is None
     made = view(np.zeros(SHAPE), q=np.zeros(SHAPE), alpha=0.0)
-    assert not sieve.fit(made, right(made)).informed
+    assert not sieve.fit(made, RIGHT.columns(made)).informed
 
 
 def evidence(**changed):
@@ -115,7 +115,7 @@ def named(read=0.0):
     """Return a hypothesis of cost 1 that reads so many bits off the gradient."""
     (formula,) = MISSING_BASELINE.formulas
     code = MISSING_BASELINE.code
-    return Hypothesis(replace(formula, code=code, read=Read(bits=lambda _: read)), 1.0, 1.0)
+    return Hypothesis(replace(formula, code=code, read=Read(bits=lambda _: read)), (1.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def named(read=0.0):
     [
         ({}, True),
         ({"mended": 0}, False),
-        ({"left": 5e5, "size": 1e8}, False),  # half of what Eq. (6) leaves
+        ({"left": 5e5, "size": 1e8}, False),  # half of what the right gradient leaves
         ({"left": 5e4}, True),
         ({"left": 5e4, "size": 1e5}, False),  # half of the gradient
         ({"bits": 5.0}, False),  # of a thousand hypotheses some would hit so well by chance
@@ -148,7 +148,7 @@ def test_two_mistakes_need_twice_the_evidence():
 
 
 def test_a_gradient_that_goes_with_the_right_one_is_not_zero():
-    zero = Hypothesis(replace(RIGHT, code=DETACHED_POLICY.code), 0.0, 0.0)
+    zero = Hypothesis(replace(RIGHT, code=DETACHED_POLICY.code), (0.0, 0.0))
     assert not sieve.credible(view(x=1e-13, y=1e-13), zero, evidence())
     noise = 1e-17 * np.random.default_rng(8).normal(size=SHAPE)
     assert sieve.credible(view(noise), zero, evidence())
@@ -168,7 +168,7 @@ def test_a_gradient_that_goes_with_the_right_one_is_not_zero():
     ],
 )
 def test_coarse_arithmetic_is_known_by_its_marks(changed, is_credible):
-    coarse = Hypothesis(RIGHT, 1.0, 1.0, coarse=Coarse(Precision.BFLOAT16, Precision.BFLOAT16))
+    coarse = Hypothesis(RIGHT, (1.0, 1.0), coarse=Coarse(Precision.BFLOAT16, Precision.BFLOAT16))
     marks = evidence(**{"nonzero": 200, "full": 99} | changed)
     marks.tally.live = 200
     assert sieve.credible(view(x=2.0), coarse, marks) is is_credible
