@@ -114,7 +114,8 @@ def verify_case(
             from softcheck.losses.mistakes import across, of_variant
 
             wrongs, terms = of_variant(case.loss, case.variant)
-            return Generated((*wrongs, *beside), terms, across(case.loss, case.variant))
+            suspects = tuple(each for wrong in wrongs for each in (wrong, *wrong.others))
+            return Generated((*suspects, *beside), terms, across(case.loss, case.variant))
 
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
