@@ -24,7 +24,7 @@ def formulas(view: View, made: Generated) -> Iterator[Formula]:
     What a named scale says of the whole loss has that name already.
     """
     if made.across is not None and view.shared.whole and SOFTMAX_OVER_STATES.needs.met(view):
-        yield over_states(made.across)
+        yield from over_states(made.across, view)
     yield from relabelled(view)
     named = {code for _, codes in scales(view) for code in codes}
     yield from (_of_wrong(wrong) for wrong in made.wrongs if wrong.code not in named)

@@ -1,12 +1,14 @@
 """The gradient of a loss whose softmax runs over states instead of actions."""
 
+from collections.abc import Iterator
 from functools import partial
+from math import prod
 
 import numpy as np
 
 from softcheck.diagnosis.columns import Columns, of_tables
 from softcheck.diagnosis.mistakes.parts import flat, of_whole
-from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES, softmax_over_states
+from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES, axes_of_states, softmax_over
 from softcheck.diagnosis.mistakes.record import Formula
 from softcheck.diagnosis.view import View
 from softcheck.gradient.composed.evaluate import evaluate, softmax_of
@@ -16,32 +18,40 @@ from softcheck.gradient.policy import Buffers
 from softcheck.gradient.tolerance import summation
 
 
-def over_states(across: Across) -> Formula:
-    """Return the gradient of a loss whose W, of each state, is `across`."""
-    make = partial(_columns, across)
+def over_states(across: Across, view: View) -> Iterator[Formula]:
+    """Yield the gradients of a loss whose W, of each state, is `across`: one for each axis."""
+    for axes in axes_of_states(view):
+        yield _over(across, axes, several=len(view.shared.shape) > 1)
+
+
+def _over(across: Across, axes: tuple[int, ...], *, several: bool) -> Formula:
+    make = partial(_columns, across, axes)
+    along = f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
     return Formula(
         lambda view: of_whole(view, make).acted(lambda table: table[:, view.states]),
         code=SOFTMAX_OVER_STATES.code,
+        said=f"{SOFTMAX_OVER_STATES.phrase}, along {along}" if several else "",
     )
 
 
-def _columns(across: Across, whole: View) -> Columns:
-    """Return W - p sum W, the sum over the first axis of states."""
+def _columns(across: Across, axes: tuple[int, ...], whole: View) -> Columns:
+    """Return W - p sum W, the sum over axes of states."""
     e = whole.composed
     shape, legal = e.policy.pi.shape, e.legal
     usual = softmax_of(e.block, e.policy, legal, e.buffers, far=True)
-    policy, log_policy = of_whole(whole, softmax_over_states)
+    policy, log_policy = of_whole(whole, softmax_over(axes))
     spread = 3.0 - log_policy + np.abs(np.where(policy > 0, whole.in_order(e.block.logits), 0.0))
-    spread = spread + summation(len(policy))
+    extent = prod(whole.shared.shape[axis] for axis in axes)
+    spread = spread + summation(extent)
     p, log_p, rough = flat(policy), flat(log_policy), flat(spread)
     softmax = {**usual, "log_policy": Rounded(log_p, rough), "policy": Rounded(p, p * rough)}
     W = evaluate(across.slope, e.block.data, shape, Buffers(), legal=legal, softmax=softmax)
     laid, error = (
         whole.in_order(x * f) for x, f in ((W.value, e.factor), (W.error, abs(e.factor)))
     )
-    total, size = (x.sum(axis=0, keepdims=True) for x in (laid, np.abs(laid)))
+    total, size = (x.sum(axis=axes, keepdims=True) for x in (laid, np.abs(laid)))
     value = flat(laid - policy * total)
-    off = error.sum(axis=0, keepdims=True) + len(laid) * size + spread * np.abs(total)
+    off = error.sum(axis=axes, keepdims=True) + extent * size + spread * np.abs(total)
     rounding = flat(error + policy * off + 2.0 * np.abs(laid))
     if across.shift is not None:
         rest = evaluate(across.shift, e.block.data, shape, Buffers(), legal=legal, softmax=usual)

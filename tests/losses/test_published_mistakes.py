@@ -258,3 +258,37 @@ def test_a_softmax_along_the_wrong_axis(loss, dtype):
     b = Batch(dtype)
     value = wrong(b, *_over_states(b)).mean()
     _named(b, loss, given(b), value, "softmax-over-states", "runs over states", reduction="mean")
+
+
+def _along(z, axes):
+    """The logarithm of a softmax, by one axis or by several."""
+    return z - z.logsumexp(axes, keepdim=True)
+
+
+@every_dtype
+@pytest.mark.parametrize("loss", ["sac", "cross-entropy", "reinforce"])
+@pytest.mark.parametrize(
+    ("axes", "said"), [((0,), "axis 0"), ((1,), "axis 1"), ((0, 1), "axes 0, 1")]
+)
+def test_a_softmax_along_another_axis_of_sequences(loss, axes, said, dtype):
+    """Logits [B, S, A]: tokens of a sequence are states too."""
+    r = np.random.default_rng(29)
+    states = SEQUENCES, TOKENS
+    shape = *states, ACTIONS
+    z = torch.tensor(r.normal(size=shape), dtype=dtype, requires_grad=True)
+    q = torch.tensor(r.normal(size=shape), dtype=dtype)
+    chosen = torch.tensor(r.integers(ACTIONS, size=states))
+    advantages = torch.tensor(r.normal(size=states), dtype=dtype)
+    log = _along(z, axes)
+    taken = log.gather(-1, chosen[..., None])[..., 0]
+    each, given = {
+        "sac": ((log.exp() * (0.3 * log - q)).sum(-1), {"q": q, "alpha": 0.3}),
+        "cross-entropy": (-taken, {"labels": chosen}),
+        "reinforce": (-advantages * taken, {"actions": chosen, "advantages": advantages}),
+    }[loss]
+    (grad,) = torch.autograd.grad(each.mean(), z)
+    (case,) = softcheck.verify(loss=loss, logits=z, grad=grad, reduction="mean", **given).cases
+    assert case.status is Status.FAILED
+    (one,) = case.diagnosis
+    assert one.code == "softmax-over-states"
+    assert f"the softmax runs over states, along {said}" in one.message

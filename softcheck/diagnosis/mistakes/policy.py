@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
@@ -58,34 +59,48 @@ DOUBLE_SOFTMAX = Mistake(
 )
 
 
-def softmax_over_states(whole: View) -> tuple[Laid, Laid]:
-    """Return the softmax over the first axis of states, and its logarithm."""
-    from softcheck.gradient.policy import FLOOR
+def axes_of_states(view: View) -> Iterator[tuple[int, ...]]:
+    """Yield the axes that a softmax may run over by mistake: the first, each other, and all."""
+    shape = view.shared.shape
+    long = [axis for axis, extent in enumerate(shape) if extent > 1]
+    yield from ((axis,) for axis in long)
+    if len(long) > 1:
+        yield tuple(long)
 
-    logits = whole.in_order(np.maximum(whole.e.block.logits, -1e300))
-    z = np.maximum(logits - logits.max(axis=0, keepdims=True), FLOOR)
-    log_policy = z - np.log(np.exp(z).sum(axis=0, keepdims=True))
-    return np.exp(log_policy) * whole.in_order(whole.legal), log_policy
+
+@cache
+def softmax_over(axes: tuple[int, ...]) -> Callable[[View], tuple[Laid, Laid]]:
+    """Return what makes of a whole case the softmax over axes of states, and its logarithm."""
+
+    def made(whole: View) -> tuple[Laid, Laid]:
+        from softcheck.gradient.policy import FLOOR
+
+        logits = whole.in_order(np.maximum(whole.e.block.logits, -1e300))
+        z = np.maximum(logits - logits.max(axis=axes, keepdims=True), FLOOR)
+        log_policy = z - np.log(np.exp(z).sum(axis=axes, keepdims=True))
+        return np.exp(log_policy) * whole.in_order(whole.legal), log_policy
+
+    return made
 
 
 def _plant_over_states(view: View, _: np.random.Generator) -> Entries:
     """-p (g - sum p g), sums and softmax along the first axis."""
-    policy, log_policy = softmax_over_states(view)
+    policy, log_policy = softmax_over((0,))(view)
     slope = view.alpha * (flat(log_policy) + 1.0) - view.q
     w = view.in_order(slope * view.e.factor)
     return flat(policy * (w - (policy * w).sum(axis=0, keepdims=True)))
 
 
 def _shown_over_states(number: int) -> Callable[[View], Entries]:
-    return lambda view: flat(of_whole(view, softmax_over_states)[number])[:, view.states]
+    return lambda view: flat(of_whole(view, softmax_over((0,)))[number])[:, view.states]
 
 
 SOFTMAX_OVER_STATES = Mistake(
     code="softmax-over-states",
     phrase="the softmax runs over states",
     what=(
-        "Softmax along the wrong axis: probabilities of one action over the batch sum to 1. The "
-        "gradient sums to 0 over states, not over actions."
+        "Softmax along the wrong axis: probabilities of one action over the batch, or over the "
+        "tokens of a sequence, sum to 1. The gradient sums to 0 over those, not over actions."
     ),
     wrong="G = -p (g - sum over states of p g) with p = softmax over states",
     wrong_line="pi = torch.softmax(logits, dim=0)",
