@@ -114,13 +114,17 @@ def verify_case(
             from softcheck.losses.mistakes import across, of_variant
 
             wrongs, terms = of_variant(case.loss, case.variant)
-            return Generated((*wrongs, *beside), terms, across(case.loss, case.variant))
+            suspects = tuple(each for wrong in wrongs for each in (wrong, *wrong.others))
+            return Generated((*suspects, *beside), terms, across(case.loss, case.variant))
 
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
         diagnosis = (*diagnose(*arguments, generated), *by_value)
+    if partial.not_compiled:
+        is_compiled, failure = False, partial.not_compiled
     ran = replace(settings, kernel="compiled" if is_compiled else "numpy")
-    made = case_result(case, ran, tallies, masking, diagnosis, failure)
+    is_asked = settings.kernel == "compiled"
+    made = case_result(case, ran, tallies, masking, diagnosis, failure if is_asked else "")
     if context.frame is None or partial.picture is None:
         return made
     return pictured(case, made, partial.picture, context.frame)

@@ -67,7 +67,9 @@ def drawn(number):
     loss = LOSSES[number % len(LOSSES)]
     made, known = variants(loss)[r.integers(len(variants(loss)))]
     dtype = [torch.float32, torch.float64][r.integers(2)]
-    data = Data(made, r, dtype, rows=int(r.integers(12, 60)), actions=int(r.integers(3, 24)))
+    shape = int(r.integers(12, 60)), int(r.integers(3, 24))
+    epsilon, tau = r.choice([1e-2, 1e-3, 1e-6, 1e-8]), r.choice([0.6, 0.9, 1.2, 1 / 0.6])
+    data = Data(made, r, dtype, *shape, float(epsilon), float(tau))
     every = list(planted(data))
     mistake = every[r.integers(len(every))]
     return Planted(loss, data, mistake, data.made_of(mistake, known))

@@ -603,7 +603,9 @@ def drawn(number, most=MOST, actions=None, loss=None):
     if style in SHALLOW:
         room = -log(torch.finfo(computed).eps) - log(draw.actions)
         highest = np.where(draw.legal, draw.logits, -np.inf).max(-1, keepdims=True)
-        draw.logits = np.maximum(draw.logits, highest - room + 1.0)
+        # The softmax is of the logits over the temperature.
+        temperature = np.reshape(draw.given.get("temperature", 1.0), (-1, 1))
+        draw.logits = np.maximum(draw.logits, highest - temperature * (room - 1.0))
     leaf = torch.tensor(draw.logits, dtype=stored, requires_grad=True)
     upcast = leaf.to(computed)
     read = (lambda: leaf.to(computed)) if arithmetic.anew else (lambda: upcast)

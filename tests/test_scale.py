@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import safetensors.numpy
 import zarr
 from run import softcheck
 
@@ -62,6 +63,13 @@ def write_npz(folder, times, arrays, compression=zipfile.ZIP_STORED):
 
 def write_deflated(folder, times, arrays):
     return write_npz(folder, times, arrays, zipfile.ZIP_DEFLATED)
+
+
+def write_safetensors(folder, times, arrays):
+    path = folder / "case.safetensors"
+    whole = {name: np.tile(array, (times, 1)) for name, array in arrays.items()}
+    safetensors.numpy.save_file(whole, path)
+    return path
 
 
 def write_hdf5(folder, times, arrays):
@@ -128,6 +136,7 @@ FORMATS = {
     write_fortran: 1.1,
     write_npz: 1.1,
     write_deflated: 1.1,
+    write_safetensors: 1.1,
     write_hdf5: 1.25,  # a few chunks or pages more or less
     write_zarr: 1.25,
     write_parquet: 1.25,

@@ -31,14 +31,14 @@ PAYS = 2**25
 
 
 def is_chosen(kernel: KernelChoice, entries: int, variant: Variant) -> tuple[bool, str]:
-    """Return whether a case of so many entries is verified compiled, and why it is not if asked."""
+    """Return whether a case of so many entries is verified compiled, and why it cannot be."""
     if kernel == "numpy" or (kernel == "auto" and entries < PAYS):
         return False, ""
     if variant.family is None:
         failure = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
     else:
         _, failure = _loop()
-    return not failure, failure if kernel == "compiled" else ""
+    return not failure, failure
 
 
 @cache
@@ -52,9 +52,18 @@ def _loop() -> tuple[Any, str]:
     except ImportError as error:
         return None, f"Numba cannot be imported ({error}): pip install 'softcheck[fast]'"
     except Exception as error:
-        first = str(error).strip().partition("\n")[0]
-        return None, f"Numba cannot compile it ({type(error).__name__}: {first[:120]})"
+        return None, _cannot(error)
     return fused, ""
+
+
+def _cannot(error: Exception) -> str:
+    """Return what Numba says of what it does not compile."""
+    first = str(error).strip().partition("\n")[0]
+    return f"Numba cannot compile it ({type(error).__name__}: {first[:120]})"
+
+
+_FAILED: dict[tuple[bool, ...], str] = {}
+"""Forms of a loss that Numba did not compile, by what they have, and why."""
 
 
 class Found(NamedTuple):
@@ -66,10 +75,13 @@ class Found(NamedTuple):
         Of the oracles, and of the dumped gradient.
     moments : Moments or None
         Of that gradient.
+    failure : str
+        Why the loop did not run, where it was to run.
     """
 
     tallies: dict[str, Tally]
     moments: Moments | None = None
+    failure: str = ""
 
 
 def found(e: Evaluation) -> Found:
@@ -81,9 +93,18 @@ def found(e: Evaluation) -> Found:
         return Found({})
     fused, failure = _loop()
     if failure:
-        return Found({})
+        return Found({}, failure=failure)
     dump = _dump(fused, e)
-    swept = _swept(fused, e, dump)
+    form = tuple(
+        each is None
+        for each in (e.block.soft or None, e.legal, e.block.zeta, e.block.target, *dump)
+    )
+    try:
+        swept = _swept(fused, e, dump) if form not in _FAILED else None
+    except Exception as error:  # of this form, for what is compiled raises nothing
+        swept, _FAILED[form] = None, _cannot(error)
+    if swept is None:
+        return Found({}, failure=_FAILED[form])
     is_sound, is_right, live_of_dump, blind, largest = swept.sums
     resolution, worst = swept.found.resolution, swept.found.worst
     resolution[:2] *= 2.0 * U

@@ -52,6 +52,8 @@ class Partial(Merging):
         The entries of the random sample.
     picture : Picture or None
         What is to be seen of the dumped gradient, where that is asked for.
+    not_compiled : str
+        Why the compiled loop did not run, where it was to run.
     """
 
     tallies: Annotated[dict[str, Tally], by_key(merged)] = field(default_factory=dict)
@@ -60,13 +62,14 @@ class Partial(Merging):
     suspects: Annotated[dict[str, Suspect], by_key(_worse)] = field(default_factory=dict)
     sample: Annotated[list[Suspect], add] = field(default_factory=list)
     picture: Annotated[Picture | None, merged] = None
+    not_compiled: Annotated[str, max] = ""
 
 
 @np.errstate(all="ignore")
 def run(e: Evaluation) -> Partial:
     """Run every check of one block but the exact one, and set entries aside for that."""
     partial = Partial()
-    known, moments = compiled.found(e)
+    known, moments, partial.not_compiled = compiled.found(e)
     for name in ORACLES:
         # An expectation under the policy is what a loss has of q and alpha.
         if name != "sampled" or (e.context.samples and e.block.soft):

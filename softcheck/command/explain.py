@@ -92,6 +92,7 @@ def _mistakes(made: "Made") -> "Iterator[str]":
     found = mistakes(made)
     width = max((len(wrong.code) for wrong in found), default=0)
     for wrong in found:
-        yield f"  {wrong.code:<{width}}  {printable(wrong.said, 400)}"
+        more = ", or another number" * bool(wrong.others)
+        yield f"  {wrong.code:<{width}}  {printable(wrong.said, 400)}{more}"
         for other in wrong.also:
             yield f"  {'':<{width}}  or {printable(other.said, 400)}"

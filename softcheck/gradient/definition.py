@@ -7,7 +7,8 @@ logits, W(a) = dL/dl(a) and kappa = dL/ds, the gradient of any loss by a logit i
 """
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -109,6 +110,18 @@ class Program:
         """The arrays that it takes."""
         named = ("given", "indicator", "at")
         return frozenset(str(step.of) for step in self.operations if step.operator in named)
+
+
+def with_arrays(program: Program, to: Mapping[str, str | Fraction]) -> Program:
+    """Return a program in which other arrays, or numbers, stand for some of its own."""
+
+    def changed(step: Operation) -> Operation:
+        of = to.get(str(step.of)) if step.operator in ("given", "indicator", "at") else None
+        if isinstance(of, Fraction):
+            return Operation("number", of=of)
+        return step if of is None else replace(step, of=of)
+
+    return Program(tuple(map(changed, program.operations)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +266,8 @@ class Wrong:
         Other mistakes that leave the same gradient for every number of actions.
     value : Program or None
         The loss that was computed, where it is another one.
+    others : tuple of Wrong
+        The same mistake with other numbers.
     """
 
     code: str
@@ -263,6 +278,7 @@ class Wrong:
     is_zero: bool = False
     also: tuple["Wrong", ...] = ()
     value: Program | None = None
+    others: tuple["Wrong", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,20 @@ from softcheck.derive.points.evaluate import Evaluator, NoValueError
 from softcheck.derive.points.jets import Arithmetic
 from softcheck.derive.spell import unicode
 from softcheck.errors import SoftcheckError
-from softcheck.gradient.definition import Across, Kind, Loss, Program, Term, Variant, Wrong
+from softcheck.gradient.definition import (
+    Across,
+    Kind,
+    Loss,
+    Program,
+    Term,
+    Variant,
+    Wrong,
+    with_arrays,
+)
 from softcheck.losses import read
 from softcheck.losses.cases import Cases, regrouped
 from softcheck.losses.making import Made
+from softcheck.losses.other_policies import NUMBER, elsewhere, numbers_of, of_other_policies
 from softcheck.losses.places import (
     Place,
     coefficients,
@@ -48,20 +58,18 @@ from softcheck.losses.places import (
     places,
 )
 from softcheck.losses.programs import compiled
-from softcheck.losses.settling import Policy, settled, unfolded
+from softcheck.losses.settling import settled, unfolded
 from softcheck.losses.slopes import by_log_policy, gradient
 from softcheck.losses.trees import (
     at,
     depends,
     factors_of,
-    fresh,
     in_order,
     less,
     lettered,
     negated,
     product,
     quotient,
-    summands,
     summed,
     tidy,
     total,
@@ -193,10 +201,9 @@ class _Maker:
         self.options = list(self._options(made))
         # What decides a minimum is another where what it is of has changed.
         cases, printed = Cases({}, made.policy.name), regrouped(self.whole)
-        found = turned(printed, made.policy)
+        found = (*turned(printed, made.policy), *of_other_policies(printed, made.policy))
         self.turned = [each._replace(loss=cases.split(each.loss)) for each in found]
         self.unused = {x: cases.split(_with(printed, x, ZERO)) for x in self.options}
-        self.twice = {said: cases.split(loss) for said, loss in _twice(printed, made.policy)}
         self.made = made = made.among(cases)
         self.policy = made.policy
         self.action = made.action
@@ -221,7 +228,8 @@ class _Maker:
             except OutsideError:
                 continue
             zero = slope == ZERO
-            yield Wrong(draft.code, draft.said, draft.term, draft.factor, program, zero), slope
+            wrong = Wrong(draft.code, draft.said, draft.term, draft.factor, program, zero)
+            yield (_numbered(wrong) if NUMBER in program.names else wrong), slope
 
     def _drafts(self) -> Iterator[_Draft]:
         yield from self._of_backward()
@@ -272,7 +280,8 @@ class _Maker:
             slope = Mul((ZERO, pi))
         elif self.action not in free_indices(slope):
             slope = Mul((slope, Exp(Mul((ZERO, Log(pi))))))  # the same at every action
-        return compiled(slope, self.policy, self.names, self.action)
+        names = {**self.names, NUMBER: NUMBER}
+        return compiled(slope, self.policy, names, self.action)
 
     def numbers(self, slope: Expr) -> tuple[float, ...] | None:
         """Return a gradient at a point, or None where it has no value there."""
@@ -437,10 +446,19 @@ class _Maker:
             ("diagonal-jacobian", f"{diagonal}, by log π", product((everything, less(ONE, pi)))),
         ):
             yield _Draft(code, said, partial(_itself, total((weight, shifted))))
-        for said, loss in self.twice.items():
-            yield self._of_loss("double-softmax", said, loss)
+        by_hand = with_parts(self.slope(self.whole), self._with_epsilon)
+        said = f"{NUMBER} is added to π before its logarithm, by hand"
+        yield _Draft("log-epsilon", said, partial(_itself, by_hand))
         if policy.temperature is not None:
             yield from self._of_temperature(Sym(policy.temperature))
+
+    def _with_epsilon(self, x: Expr) -> Expr | None:
+        match x:
+            case Exp():  # a ratio, of which nobody takes a logarithm by hand
+                return x
+            case Log(Sym(self.policy.name) as pi):
+                return Log(total((pi, Sym(NUMBER))))
+        return None
 
     def across(self) -> Across:
         """Return the derivative by log pi, and what logsumexp adds to the gradient."""
@@ -468,45 +486,18 @@ class _Maker:
             (self.whole, f"{name} does not divide the logits of the policy"),
             (plain, f"{name} is taken as 1"),
         ):
-            yield self._of_loss(code, said, _elsewhere(loss, self.policy, undivided))
+            yield self._of_loss(code, said, elsewhere(loss, self.policy, undivided))
 
 
-def _twice(loss: Expr, policy: Policy) -> Iterator[tuple[str, Expr]]:
-    """Yield a loss that takes probabilities for logits: everywhere, in the policy, in a term."""
-    said, terms = "probabilities are taken for logits", summands(loss)
-    yield said, _elsewhere(loss, policy, policy.at)
-    if depends(loss, frozenset({policy.logits})):
-        yield f"{said} of the policy", _elsewhere(loss, policy, policy.at, everywhere=False)
-    moving = [place for place, term in enumerate(terms) if depends(term, frozenset({policy.name}))]
-    for place in moving if len(moving) > 1 else ():
-        there = _elsewhere(terms[place], policy, policy.at, everywhere=False)
-        other = total((*terms[:place], there, *terms[place + 1 :]))
-        yield f"{said} in {_text(terms[place])}", other
+def _numbered(wrong: Wrong) -> Wrong:
+    """Return a mistake of a number with one of those that it may have, and the same with others."""
 
+    def at_number(x: float) -> Wrong:
+        slope = with_arrays(wrong.slope, {NUMBER: Fraction(x)})
+        return replace(wrong, said=wrong.said.replace(NUMBER, f"{x:.3g}"), slope=slope)
 
-def _elsewhere(
-    loss: Expr, policy: Policy, logits: Callable[[str], Expr], *, everywhere: bool = True
-) -> Expr:
-    """Return a loss at other logits, given by action, in terms of those that are divided.
-
-    Where that is not so everywhere it is of the policy alone.
-    """
-
-    def normaliser() -> Expr:
-        bound = fresh()
-        return Log(Sum(bound, Exp(logits(bound))))
-
-    def change(x: Expr) -> Expr | None:
-        match x:
-            case Log(Sym(policy.name, (index,))):
-                return less(logits(index), normaliser())
-            case Sym(policy.name, (index,)):
-                return Exp(less(logits(index), normaliser()))
-            case Sym(policy.variable, (index,)) if everywhere:
-                return logits(index)
-        return None
-
-    return with_parts(policy.divided(loss), change)
+    first, *others = map(at_number, numbers_of(wrong.code))
+    return replace(first, others=tuple(others))
 
 
 def _itself(x: Expr) -> Expr:

@@ -1,11 +1,10 @@
 """Other shipped losses on the arrays of a loss: what was computed may be one of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 
-from softcheck.gradient.definition import Given, Kind, Loss, Operation, Program, Variant, Wrong
+from softcheck.gradient.definition import Given, Kind, Loss, Variant, Wrong, with_arrays
 from softcheck.shipped import names, stored
 
 OTHER_LOSS = "other-loss"
@@ -38,8 +37,8 @@ def others(loss: Loss, variant: Variant) -> Iterator[Wrong]:
                     said=f"it is the loss {name}{_with(other, to)}",
                     term=other.formula,
                     factor="",
-                    slope=_given(other.slope, to),
-                    value=_given(other.value, to),
+                    slope=with_arrays(other.slope, to),
+                    value=with_arrays(other.value, to),
                 )
 
 
@@ -73,17 +72,3 @@ def _with(other: Variant, to: Mapping[str, str | Fraction]) -> str:
     usual = {given.name: given.default for given in other.givens}
     stated = [f"{name} = {each}" for name, each in to.items() if each not in (name, usual[name])]
     return f", with {' and '.join(stated)}" if stated else ""
-
-
-def _given(program: Program, to: Mapping[str, str | Fraction]) -> Program:
-    """Return a program of other arrays, some of which are numbers."""
-    return Program(tuple(_renamed(step, to) for step in program.operations))
-
-
-def _renamed(step: Operation, to: Mapping[str, str | Fraction]) -> Operation:
-    if step.operator not in ("given", "indicator", "at"):
-        return step
-    other = to[str(step.of)]
-    if isinstance(other, Fraction):
-        return Operation("number", of=other)
-    return replace(step, of=other)

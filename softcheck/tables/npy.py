@@ -70,6 +70,7 @@ def read_npy(file: File, how: Reading) -> Contents:
     source = Extent(
         file=file,
         offset=header.offset,
+        size=size,
         dtype=header.dtype,
         shape=header.shape,
         fortran=header.fortran,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.errors import InputError
-from softcheck.tables.files import File, Stream
+from softcheck.tables.files import PIECE, File, Stream
 from softcheck.tables.roles import ROLES
 from softcheck.tables.table import AsGiven, Rows, Runs, Table, check_whole, location, states_of
 
@@ -192,19 +192,24 @@ class _Bytes:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Extent(_Bytes):
-    """An array that is the rest of a file from an offset on, as its size was checked to be."""
+    """An array that is a part of a file from an offset on.
+
+    `size` is that of the file when it was checked to hold the array.
+    """
 
     file: File
     offset: int
+    size: int
 
     def runs(self, rows: int, axis: int | None, start: int, stop: int) -> Runs:
         """Yield blocks: read forwards if the states follow each other, else in boxes."""
         if not self.in_order(axis):
             with self.file.open() as stream:
                 yield from by_boxes(partial(self._box, stream), self.shape, rows, axis, start, stop)
-        elif (stop - start) * self.row_bytes(axis) == math.prod(self.shape) * self.dtype.itemsize:
+        elif self.offset + (stop - start) * self.row_bytes(axis) == self.size:
             with self.file.in_order() as hashed:
-                hashed.read(self.offset)
+                for left in range(self.offset, 0, -PIECE):
+                    hashed.read(min(left, PIECE))
                 yield from self.forwards(hashed, rows, axis, start, stop)
         else:
             with self.file.open() as stream:

@@ -1,70 +1,77 @@
 """Read ``.safetensors`` files."""
 
-import math
+import json
 from typing import Any
+
+import numpy as np
 
 from softcheck.errors import InputError
 from softcheck.tables.files import File
-from softcheck.tables.limits import MAX_WHOLE_BYTES
-from softcheck.tables.refusals import load_extra, reading, too_large
+from softcheck.tables.refusals import load_extra, reading
 from softcheck.tables.roles import Role
-from softcheck.tables.sources import Memory
+from softcheck.tables.sources import Extent
 from softcheck.tables.table import Contents, Load, Reading, Table, check_shape, with_texts
 
-_BYTES = {
-    "BOOL": 1,
-    "F16": 2,
-    "BF16": 2,
-    "F32": 4,
-    "F64": 8,
-    "I8": 1,
-    "I16": 2,
-    "I32": 4,
-    "I64": 8,
-    "U8": 1,
-    "U16": 2,
-    "U32": 4,
-    "U64": 8,
+_LENGTH = 8
+"""Bytes of the length of the header, which they stand before."""
+
+_TYPES = {
+    "BOOL": "?",
+    "F16": "<f2",
+    "BF16": "bfloat16",
+    "F32": "<f4",
+    "F64": "<f8",
+    "I8": "i1",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+    "U8": "u1",
+    "U16": "<u2",
+    "U32": "<u4",
+    "U64": "<u8",
 }
-"""Bytes of a number, by the types that NumPy or ml_dtypes have."""
+"""What NumPy and ml_dtypes call the types that they have."""
 
 
 def read_safetensors(file: File, _how: Reading) -> Contents:
     """Return the tensors of a file by name."""
-    file.size()
-    with reading(file.where), _opened(file) as tensors:
-        names = list(tensors.keys())
+    size = file.size()
+    library = load_extra(file.where, "safetensors", "safetensors")
+    # The library checks the header against the file, but does not say where a tensor begins.
+    with reading(file.where), library.safe_open(file.path, framework="numpy") as tensors:
         said = tensors.metadata() or {}
-    return with_texts(file.where, {name: _loader(file, name) for name in names}, said)
-
-
-def _opened(file: File) -> Any:
-    """Open a file; the library checks its header against its size."""
-    return load_extra(file.where, "safetensors", "safetensors").safe_open(
-        file.path, framework="numpy"
+        with file.open() as stream:
+            length = int.from_bytes(stream.read(_LENGTH), "little")
+            header = json.loads(stream.read(length))
+        names = list(tensors.keys())
+    begin = _LENGTH + length
+    return with_texts(
+        file.where, {name: _loader(file, size, name, header[name], begin) for name in names}, said
     )
 
 
-def _loader(file: File, name: str) -> Load:
-    """Return what loads one tensor; nothing of it is read before."""
+def _loader(file: File, size: int, name: str, described: dict[str, Any], begin: int) -> Load:
+    """Return what tells where one tensor is; nothing of it is read before it is asked for."""
     where = f"{file.where}::{name}"
 
     def load(_role: Role) -> Table:
-        with reading(where), _opened(file) as tensors:
-            described = tensors.get_slice(name)
-            code, shape = described.get_dtype(), check_shape(where, tuple(described.get_shape()))
-            if code not in _BYTES:
-                raise InputError(
-                    where,
-                    f"numbers of type {code}",
-                    f"one of {', '.join(_BYTES)}",
-                    "Convert the tensor before it is saved.",
-                )
-            if code == "BF16":
-                load_extra(where, "ml_dtypes", "safetensors")
-            size = math.prod(shape) * _BYTES[code]
-            if size > MAX_WHOLE_BYTES:
-                raise too_large(where, size, MAX_WHOLE_BYTES)
-            return Table(Memory(tensors.get_tensor(name)), file, name)
+        shape, code = check_shape(where, tuple(described["shape"])), described["dtype"]
+        if code not in _TYPES:
+            raise InputError(
+                where,
+                f"numbers of type {code}",
+                f"one of {', '.join(_TYPES)}",
+                "Convert the tensor before it is saved.",
+            )
+        if code == "BF16":
+            load_extra(where, "ml_dtypes", "safetensors")  # by which NumPy knows the name
+        source = Extent(
+            file=file,
+            offset=begin + described["data_offsets"][0],
+            size=size,
+            dtype=np.dtype(_TYPES[code]),
+            shape=shape,
+        )
+        return Table(source, file, name)
 
     return load

@@ -46,6 +46,12 @@ def test_no_right_gradient_fails(loss):
     assert 3 * statuses.count(Status.PASSED) > len(statuses)
 
 
+def test_terms_that_cancel_may_each_be_rounded_to_16_bits():
+    made = drawn(95_233)  # of GRPO in bfloat16: a ratio and k3, each of logits that are upcast anew
+    status, said = verdict(made)
+    assert status is Status.PASSED, (made.how, said)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_no_right_gradient_of_a_large_vocabulary_fails(loss):
     for number in range(3):

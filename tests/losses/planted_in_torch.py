@@ -83,16 +83,21 @@ RIGHT = Mistake(set(), "nothing")
 class Data:
     """A loss with ordinary numbers: the formula in PyTorch, and what softcheck is given.
 
-    Coefficients are far from those at which two mistakes are the same.
+    Coefficients are far from those at which two mistakes are the same. `epsilon` and `tau` are what
+    a mistake adds to a policy and divides logits by.
     """
 
-    def __init__(self, made, rng, dtype, rows, actions):
+    def __init__(self, made, rng, dtype, rows, actions, epsilon=0.01, tau=0.7):
+        self.epsilon, self.tau = epsilon, tau
         self.made, self.tree, self.dtype = made, regrouped(made.loss), dtype
         self.givens, self.policy = made.variant.givens, made.policy
         logits = rng.normal(size=(rows, actions)) * rng.uniform(1.0, 1.6)
+        logits[::4, 0] += 10.0 if self.policy.temperature is None else 30.0  # nearly certain
         self.logits = torch.tensor(logits, dtype=dtype)
         self.indices = {g.symbol: g.name for g in self.givens if g.kind is Kind.INDEX}
-        self.arrays = {given.name: self._drawn(given, rng) for given in self.givens}
+        self.arrays = {}
+        for given in self.givens:
+            self.arrays[given.name] = self._drawn(given, rng)
 
     def _drawn(self, given, rng):
         rows, actions = self.logits.shape
@@ -102,7 +107,9 @@ class Data:
             case Kind.TABLE:
                 value = _table(given, rng, rows, actions)
             case Kind.STATE if given.name.endswith("log_probs"):  # of a policy nearby
-                value = rng.normal(size=rows) * 0.3 + np.log(1.5 / actions)
+                log_pi = torch.log_softmax(self.logits, -1)
+                taken = log_pi.gather(-1, self.arrays["actions"][:, None])[:, 0]
+                value = taken.numpy() + 0.3 * rng.normal(size=rows)
             case Kind.STATE:
                 value = rng.normal(size=rows)
             case _:
@@ -154,7 +161,8 @@ class Data:
     def made_of(self, mistake, listed):
         """Return those of some mistakes of softcheck's whose programs are a mistake of ours."""
         ours = self.gradient(mistake, torch.float64)
-        return [each for each in listed if near(ours, self.of(each.slope))]
+        every = (each for wrong in listed for each in (wrong, *wrong.others))
+        return [each for each in every if near(ours, self.of(each.slope))]
 
 
 def near(x, y):
@@ -182,6 +190,8 @@ def planted(data):
     yield from _of_comparisons(data)
     yield from _of_policy(data)
     yield from _of_backward(data)
+    yield from _of_other_policies(data)
+    yield from _of_logarithms(data)
     if data.policy.temperature is not None:
         yield from _of_temperature(data.made.variant.temperature)
     for codes, what, program in BY_HAND.get(tuple(sorted(data.arrays)), ()):
@@ -373,13 +383,17 @@ def _backward(of):
     return lambda x, _: Wrong.apply(x)
 
 
-def _of_backward(data):
+def _harmless(data):
+    """Yield the path of each pi and log pi that may be detached."""
     right = data.gradient(dtype=torch.float64)
-    harmless = {}
     for path in occurrences(data.tree, data.policy.name):
-        held = {path: torch.detach}
-        if near(data.gradient(Mistake(set(), "", held), torch.float64), right):
-            harmless |= held
+        held = Mistake(set(), "", {path: torch.detach})
+        if near(data.gradient(held, torch.float64), right):
+            yield path
+
+
+def _of_backward(data):
+    harmless = dict.fromkeys(_harmless(data), torch.detach)
     for code, what, of in (
         ("no-baseline", "no sum", lambda derivative, _: derivative),
         ("diagonal-jacobian", "the diagonal", lambda derivative, pi: derivative * (1 - pi)),
@@ -387,22 +401,54 @@ def _of_backward(data):
         for changed in (harmless, {}):
             yield Mistake({code}, what, changed, log_softmax=_backward(of))
 
+
+def _of_other_policies(data):
+    """Yield a softmax of something else than the logits, everywhere, in the policy, in a term."""
+    t = data.tau
+
     def twice(logits, tau):
         return torch.softmax(logits / tau, -1)
 
-    codes = {"double-softmax"}
-    yield Mistake(codes, "a softmax of a softmax", divided=twice)
+    def at_temperature(x, axis):
+        return torch.log_softmax(x / t, axis)
 
-    def of_policy(x, axis):
+    def of_softmax(x, axis):
         return torch.log_softmax(torch.softmax(x, axis), axis)
 
-    yield Mistake(codes, "a softmax of a softmax for the policy", log_softmax=of_policy)
     places = range(len(data.tree.terms) if isinstance(data.tree, Add) else 0)
-    for place in places:
-        others = {(other,): _times(0.0) for other in places if other != place}
-        there = Mistake(set(), "", others, log_softmax=of_policy)
-        without = {(place,): _times(0.0)}
-        yield Mistake(codes, f"a softmax of a softmax at {place}", without, beside=there)
+    found = [({"double-softmax"}, "a softmax of a softmax", twice, of_softmax)]
+    if data.policy.temperature is None:
+        codes = {"temperature-in-policy"}
+        found.append((codes, f"logits / {t}", lambda logits, _: logits / t, at_temperature))
+        undivided = {"divided": found[-1][2], "times": lambda _: t}
+        yield Mistake(codes, f"logits / {t}, and the gradient not", **undivided)
+    for codes, what, divided, log_softmax in found:
+        yield Mistake(codes, what, divided=divided)
+        yield Mistake(codes, f"{what}, in the policy", log_softmax=log_softmax)
+        for place in places:
+            others = {(other,): _times(0.0) for other in places if other != place}
+            there = Mistake(set(), "", others, log_softmax=log_softmax)
+            yield Mistake(codes, f"{what}, at {place}", {(place,): _times(0.0)}, beside=there)
+
+
+def _of_logarithms(data):
+    """Yield what comes of a policy that is changed before its logarithm, in all terms or one."""
+    e = data.epsilon
+    logs = [path for path, part in occurrences(data.tree, data.policy.name).items()
+            if isinstance(part, Log)]  # fmt: skip
+    places = range(len(data.tree.terms) if isinstance(data.tree, Add) else 0)
+    for code, what, of in (
+        ("log-epsilon", f"{e} is added", lambda log: (log.exp() + e).log()),
+        ("clamped-policy", f"clamped at {e}", lambda log: log.exp().clamp(e).log()),
+        ("clamped-policy", f"clamped at both {e}", lambda log: log.exp().clamp(e, 1 - e).log()),
+    ):
+        yield Mistake({code}, what, dict.fromkeys(logs, of))
+        for place in places if code == "log-epsilon" else ():
+            inside = [path for path in logs if path[0] == place]
+            yield Mistake({code}, f"{what} at {place}", dict.fromkeys(inside, of))
+    by_hand = [path for path in _harmless(data) if path in logs]
+    changed = dict.fromkeys(by_hand, lambda log: (log.exp() + e).log().detach())
+    yield Mistake({"log-epsilon"}, f"{e} is added by hand", changed)
 
 
 def _of_temperature(name):

@@ -42,6 +42,7 @@ class State:
         self.made = made
         self.arrays, self.tensors, self.indices = _arrays(made, seed)
         self.theta = np.random.default_rng([seed, 1]).normal(size=ACTIONS) * 1.5
+        self.theta[2] += {6: 7.0, 7: -7.0}.get(seed, 0.0)  # nearly certain, or never taken
         tau = made.policy.temperature
         self.tau = None if tau is None else self.tensors[tau]
         self.scale = 1.0 if tau is None else float(self.tau)
@@ -283,11 +284,11 @@ def test_each_mistake_is_that_of_a_program_that_was_found_without_it(key):
     data = Data(VARIANTS[key], np.random.default_rng(9), torch.float64, rows=200, actions=8)
     right, seen = data.gradient(), []
     for mistake in planted(data):
+        if near(data.gradient(mistake), right):
+            continue
         found = data.made_of(mistake, LISTED[key])
         assert len(found) <= 1
-        if found:
-            assert not near(data.gradient(mistake), right)
-            assert {each.code for each in everything(found[0])} & mistake.codes, mistake.what
+        assert all({each.code for each in everything(it)} & mistake.codes for it in found)
         seen += found
     assert [wrong.said for wrong in LISTED[key] if wrong not in seen] == []
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -234,9 +235,12 @@ class Composed:
         return np.zeros(self.block.rows)
 
     def parts(self, states: Indices) -> Entries:
-        """See `tolerance.of_parts`; they are those of `adjoint`."""
+        """See `tolerance.of_parts`: they are those of `adjoint`, and what each summand has."""
+        on = self._near
         with np.errstate(all="ignore"):
-            h, W, kappa = (np.abs(x.value) for x in adjoint.parts(self.loss, self._near))
-        size = self._finished(self.slope, precise(h + W + kappa))
+            found = [*adjoint.parts(self.loss, on)]
+            found += [self._steps(summand, on)[-1] for summand in self.summands]
+            together: Entries = reduce(np.add, (np.abs(x.value) for x in found))
+            size = self._finished(self.slope, precise(together))
         parts: Entries = 2.0 * size.value[:, states]
         return parts

@@ -21,9 +21,15 @@ def states_first(axis):
 
 def extent(order, folder):
     path = folder / "raw"
-    path.write_bytes(b"head" + ARRAY.tobytes(order))
+    data = b"head" + ARRAY.tobytes(order)
+    path.write_bytes(data)
     return Extent(
-        file=File(str(path)), offset=4, dtype=ARRAY.dtype, shape=ARRAY.shape, fortran=order == "F"
+        file=File(str(path)),
+        offset=4,
+        size=len(data),
+        dtype=ARRAY.dtype,
+        shape=ARRAY.shape,
+        fortran=order == "F",
     )
 
 
