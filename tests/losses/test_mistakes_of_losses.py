@@ -287,7 +287,8 @@ def test_each_mistake_is_that_of_a_program_that_was_found_without_it(key):
         if near(data.gradient(mistake), right):
             continue
         found = data.made_of(mistake, LISTED[key])
-        assert len(found) <= 1
+        # Where no probability is between two numbers, clamping at either is the same.
+        assert sum(any(it in found for it in (one, *one.others)) for one in LISTED[key]) <= 1
         assert all({each.code for each in everything(it)} & mistake.codes for it in found)
         seen += found
     assert [wrong.said for wrong in LISTED[key] if wrong not in seen] == []
