@@ -165,11 +165,8 @@ def _is_single(case: Case, settings: Settings, quantity: str, tally: Tally) -> b
     most = 2 * tally.failed >= tally.entries
     coarser = Precision.FLOAT32.unit / computed.unit
     near = most and computed is Precision.FLOAT64 and tally.spots[0].ratio <= coarser
-    return near and all(_is_float32(spot.actual) for spot in tally.spots)
-
-
-def _is_float32(value: float) -> bool:
-    return bool(abs(float(np.float32(value)) - value) <= PRINTED * abs(value))
+    found = np.array([spot.actual for spot in tally.spots])
+    return near and bool((np.abs(np.float32(found) - found) <= PRINTED * np.abs(found)).all())
 
 
 def _of_gradient(

@@ -1,6 +1,6 @@
 """The gradient of a loss whose softmax runs over states instead of actions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from math import prod
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from softcheck.diagnosis.columns import Columns, of_tables
 from softcheck.diagnosis.mistakes.parts import flat, of_whole
-from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES, axes_of_states, softmax_over
+from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES, softmax_over
 from softcheck.diagnosis.mistakes.record import Formula
 from softcheck.diagnosis.view import View
 from softcheck.gradient.composed.evaluate import evaluate, softmax_of
@@ -19,19 +19,20 @@ from softcheck.gradient.tolerance import summation
 
 
 def over_states(across: Across, view: View) -> Iterator[Formula]:
-    """Yield the gradients of a loss whose W, of each state, is `across`: one for each axis."""
-    for axes in axes_of_states(view):
-        yield _over(across, axes, several=len(view.shared.shape) > 1)
+    """Yield gradients of a loss whose W, of each state, is `across`, by each axis and by all."""
+    shape = view.shared.shape
+    long = [axis for axis, extent in enumerate(shape) if extent > 1]
+    for axes in dict.fromkeys([*((axis,) for axis in long), tuple(long)]):
+        along = f", along axis {' and '.join(map(str, axes))}" if len(shape) > 1 else ""
+        yield Formula(
+            partial(_of_states, partial(_columns, across, axes)),
+            code=SOFTMAX_OVER_STATES.code,
+            said=SOFTMAX_OVER_STATES.phrase + along,
+        )
 
 
-def _over(across: Across, axes: tuple[int, ...], *, several: bool) -> Formula:
-    make = partial(_columns, across, axes)
-    along = f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
-    return Formula(
-        lambda view: of_whole(view, make).acted(lambda table: table[:, view.states]),
-        code=SOFTMAX_OVER_STATES.code,
-        said=f"{SOFTMAX_OVER_STATES.phrase}, along {along}" if several else "",
-    )
+def _of_states(make: Callable[[View], Columns], view: View) -> Columns:
+    return of_whole(view, make).acted(lambda table: table[:, view.states])
 
 
 def _columns(across: Across, axes: tuple[int, ...], whole: View) -> Columns:

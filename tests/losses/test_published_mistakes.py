@@ -268,7 +268,7 @@ def _along(z, axes):
 @every_dtype
 @pytest.mark.parametrize("loss", ["sac", "cross-entropy", "reinforce"])
 @pytest.mark.parametrize(
-    ("axes", "said"), [((0,), "axis 0"), ((1,), "axis 1"), ((0, 1), "axes 0, 1")]
+    ("axes", "said"), [((0,), "axis 0"), ((1,), "axis 1"), ((0, 1), "axis 0 and 1")]
 )
 def test_a_softmax_along_another_axis_of_sequences(loss, axes, said, dtype):
     """Logits [B, S, A]: tokens of a sequence are states too."""

@@ -5,9 +5,13 @@ Which of them made a gradient is found by `softcheck.diagnosis.sieve`.
 
 from __future__ import annotations
 
+from functools import partial
+
 from softcheck.diagnosis.mistakes.record import Mistake
 
-TERM_MISSING = Mistake(
+_Generated = partial(Mistake, planted=None)  # it is planted as the formula that the loss has for it
+
+TERM_MISSING = _Generated(
     code="term-missing",
     phrase="a term of the loss has no gradient",
     what=(
@@ -16,13 +20,12 @@ TERM_MISSING = Mistake(
     ),
     wrong="G = T - dL_k/dtheta",
     right="T = dL/dtheta, L = L_1 + ... + L_m",
-    wrong_line="loss = nll + z_coef * z_loss.detach()",
-    right_line="loss = nll + z_coef * z_loss",
+    wrong_line="loss = one_term + coef * other_term.detach()",
+    right_line="loss = one_term + coef * other_term",
     seen="trl#6625, trl#5595, PAPO#20 (entropy)",
-    planted=None,
 )
 
-TERM_SIGN = Mistake(
+TERM_SIGN = _Generated(
     code="term-sign",
     phrase="the sign of a term of the loss is flipped",
     what="The gradient is that of the loss with one of its terms subtracted instead of added.",
@@ -31,10 +34,9 @@ TERM_SIGN = Mistake(
     wrong_line="loss = policy_loss - beta * kl",
     right_line="loss = policy_loss + beta * kl",
     seen="open_spiel#962, SB3#127, garage#628 (entropy)",
-    planted=None,
 )
 
-TERM_SCALED = Mistake(
+TERM_SCALED = _Generated(
     code="term-scaled",
     phrase="a term of the loss has another factor",
     what=(
@@ -46,10 +48,9 @@ TERM_SCALED = Mistake(
     right="T = dL/dtheta, L = L_1 + ... + L_m",
     wrong_line="dlogits += z_coef * lse * pi",
     right_line="dlogits += 2 * z_coef * lse * pi",
-    planted=None,
 )
 
-STOP_GRADIENT = Mistake(
+STOP_GRADIENT = _Generated(
     code="stop-gradient",
     phrase="a part of the loss has no gradient",
     what=(
@@ -61,10 +62,9 @@ STOP_GRADIENT = Mistake(
     right="T = dL/dtheta",
     wrong_line="kl = (ref - log_pi).detach().exp() - (ref - log_pi) - 1",
     right_line="kl = (ref - log_pi).exp() - (ref - log_pi) - 1",
-    planted=None,
 )
 
-NO_BASELINE = Mistake(
+NO_BASELINE = _Generated(
     code="no-baseline",
     phrase="the sum that the softmax subtracts is left out",
     what=(
@@ -75,10 +75,9 @@ NO_BASELINE = Mistake(
     right="T = W - p sum W",
     wrong_line="dlogits = -target",
     right_line="dlogits = pi * target.sum(-1, keepdim=True) - target",
-    planted=None,
 )
 
-CLIP_SIDE = Mistake(
+CLIP_SIDE = _Generated(
     code="clip-side",
     phrase="a minimum, a maximum or a clip is on the wrong side",
     what=(
@@ -89,10 +88,9 @@ CLIP_SIDE = Mistake(
     right="T = dL/dtheta",
     wrong_line="loss = -torch.max(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
     right_line="loss = -torch.min(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
-    planted=None,
 )
 
-CLIP_MISSING = Mistake(
+CLIP_MISSING = _Generated(
     code="clip-missing",
     phrase="a minimum, a maximum or a clip is left out",
     what=(
@@ -104,10 +102,9 @@ CLIP_MISSING = Mistake(
     right="T = dL/dtheta",
     wrong_line="loss = -ratio.clamp(1 - eps, 1 + eps) * adv",
     right_line="loss = -torch.min(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
-    planted=None,
 )
 
-RATIO_INVERTED = Mistake(
+RATIO_INVERTED = _Generated(
     code="ratio-inverted",
     phrase="a ratio of two policies is inverted",
     what="The policy and the other one, such as that which acted, have changed places.",
@@ -115,10 +112,9 @@ RATIO_INVERTED = Mistake(
     right="T = dL/dtheta, L the loss with exp(log pi - log mu)",
     wrong_line="ratio = (old_log_probs - log_probs).exp()",
     right_line="ratio = (log_probs - old_log_probs).exp()",
-    planted=None,
 )
 
-OTHER_ESTIMATE = Mistake(
+OTHER_ESTIMATE = _Generated(
     code="other-estimate",
     phrase="another estimate of the divergence was taken",
     what=(
@@ -130,10 +126,9 @@ OTHER_ESTIMATE = Mistake(
     right="T has dk3/dtheta = (1 - exp(-d)) (e - p)",
     wrong_line="kl = 0.5 * (log_probs - ref_log_probs) ** 2",
     right_line="d = ref_log_probs - log_probs; kl = d.exp() - d - 1",
-    planted=None,
 )
 
-OTHER_LOSS = Mistake(
+OTHER_LOSS = _Generated(
     code="other-loss",
     phrase="it is another of the losses that come with softcheck",
     what=(
@@ -145,5 +140,4 @@ OTHER_LOSS = Mistake(
     right="T = dL/dtheta",
     wrong_line="loss = -advantages * log_probs  # said to be ppo-clip",
     right_line="loss = -torch.min(ratio * adv, ratio.clamp(1 - eps, 1 + eps) * adv)",
-    planted=None,
 )

@@ -59,15 +59,6 @@ DOUBLE_SOFTMAX = Mistake(
 )
 
 
-def axes_of_states(view: View) -> Iterator[tuple[int, ...]]:
-    """Yield the axes that a softmax may run over by mistake: the first, each other, and all."""
-    shape = view.shared.shape
-    long = [axis for axis, extent in enumerate(shape) if extent > 1]
-    yield from ((axis,) for axis in long)
-    if len(long) > 1:
-        yield tuple(long)
-
-
 @cache
 def softmax_over(axes: tuple[int, ...]) -> Callable[[View], tuple[Laid, Laid]]:
     """Return what makes of a whole case the softmax over axes of states, and its logarithm."""
