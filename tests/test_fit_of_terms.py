@@ -189,18 +189,25 @@ def fitted_together(it, grad, groups):
     return total, np.linalg.lstsq(flat, (grad / tolerance).ravel())[0]
 
 
+def rewarded(*rewards):
+    """Return a loss of three rewards."""
+    theta = torch.tensor(np.random.default_rng(4).normal(size=(STATES, ACTIONS))).requires_grad_()
+    pi = torch.softmax(theta, -1)
+    given = {"theta": theta} | dict(zip(("q", "R", "S"), rewards, strict=True))
+    return Drawn(THREE_REWARDS, given, [-(pi * x).sum(-1) for x in rewards])
+
+
+def rewards():
+    return [*torch.tensor(np.random.default_rng(3).normal(size=(3, STATES, ACTIONS)))]
+
+
 @pytest.mark.parametrize("apart", [0.0, 1e-5])
 @pytest.mark.parametrize("times", [2.0, -0.5])
 @pytest.mark.parametrize("pair", [(0, 1), (0, 2), (1, 2)])
 def test_terms_that_are_multiples_of_each_other_are_told_together(pair, times, apart):
-    r = np.random.default_rng(3)
-    theta = torch.tensor(r.normal(size=(STATES, ACTIONS))).requires_grad_()
-    rewards = [torch.tensor(r.normal(size=(STATES, ACTIONS))) for _ in range(3)]
-    one, other = pair
-    rewards[other] = times * rewards[one] + apart * rewards[other]
-    pi = torch.softmax(theta, -1)
-    given = dict(zip(("q", "R", "S"), rewards, strict=True))
-    it = Drawn(THREE_REWARDS, given | {"theta": theta}, [-(pi * x).sum(-1) for x in rewards])
+    drawn_rewards, (one, other) = rewards(), pair
+    drawn_rewards[other] = times * drawn_rewards[one] + apart * drawn_rewards[other]
+    it = rewarded(*drawn_rewards)
     groups = sorted([pair, *((k,) for k in range(3) if k not in pair)])
     total, expected = fitted_together(it, noisy(it, 1.5, 3.0, -2.0), groups)
     found = fit.fitted(total)
@@ -208,6 +215,37 @@ def test_terms_that_are_multiples_of_each_other_are_told_together(pair, times, a
     texts = [summand.text for summand in total.summands]
     assert [each.name for each in found] == [" and ".join(texts[k] for k in g) for g in groups]
     np.testing.assert_allclose([each.found.value for each in found], expected, rtol=1e-6)
+
+
+def test_terms_that_are_nearly_alike_are_told_apart_where_numbers_are_exact():
+    q, r, s = rewards()
+    it = rewarded(q, q + 1e-4 * r, s)
+    total, expected = fitted_together(it, it.gradient(1.0, 1.001, 1.0), [(0,), (1,), (2,)])
+    np.testing.assert_allclose(expected, [1.0, 1.001, 1.0], atol=1e-6)
+    found = [each.found.value for each in fit.fitted(total)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_large_factor_is_told_where_as_much_noise_hides_a_small_one():
+    it = rewarded(*rewards())
+    off = 0.25 * np.random.default_rng(1).normal(size=(STATES, ACTIONS))
+    grad = it.gradient(1.0, 100.0, 1.0) * (1.0 + off)
+    total, expected = fitted_together(it, grad, [(0, 2), (1,)])
+    small, large, other = fit.fitted(total)
+    assert (small.found, large.terms, other.found) == (None, (1,), None)
+    assert large.found.value == pytest.approx(expected[1], rel=1e-6)
+    assert 0.5 < large.found.tolerance < 50.0
+
+
+@pytest.mark.parametrize("loss", sorted(SCALED))
+def test_a_scale_of_0_is_that_of_all_terms(loss):
+    """Nothing is relative to 0."""
+    it = drawn(loss, torch.float64)
+    total, (expected,) = fitted_together(it, it.gradient(0.0, 1.5, -0.5), [(0, 1, 2)])
+    scale, *others = fit.fitted(total)
+    assert scale.name == "scale"
+    assert scale.found.value == pytest.approx(expected, rel=1e-6)
+    assert [each.found for each in others] == [None, None]
 
 
 def penalised(reference):
