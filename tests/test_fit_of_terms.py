@@ -237,6 +237,15 @@ def test_a_large_factor_is_told_where_as_much_noise_hides_a_small_one():
     assert 0.5 < large.found.tolerance < 50.0
 
 
+def test_a_term_that_is_0_everywhere_hides_itself_alone():
+    q, r, s = rewards()
+    it = rewarded(q, 0.0 * r, s)
+    total, expected = fitted_together(it, noisy(it, 1.5, 1.0, -0.5), [(0,), (2,)])
+    one, none, other = fit.fitted(total)
+    assert (none.terms, none.found) == ((1,), None)
+    np.testing.assert_allclose([one.found.value, other.found.value], expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("loss", sorted(SCALED))
 def test_a_scale_of_0_is_that_of_all_terms(loss):
     """Nothing is relative to 0."""

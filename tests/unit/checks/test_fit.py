@@ -182,6 +182,17 @@ def test_errors_that_move_a_factor_as_far_as_they_can_are_no_wrong_factor(of, si
         assert fit.check(total, {"alpha": ALPHA}).failed == failed
 
 
+def test_a_gradient_that_is_0_everywhere_says_nothing_of_its_factors():
+    zero = np.zeros((40, 5))
+    total, _ = moments({"q": zero, "logits": zero, "grad": zero})
+    tally = fit.check(total, {"alpha": ALPHA})
+    assert (tally.live, tally.failed) == (0, 0)
+    assert tally.summary == (
+        "scale cannot be told from this data; alpha cannot be told from this data; "
+        "a gradient of the opposite sign would look the same"
+    )
+
+
 def test_states_without_leverage_do_not_count_for_an_error():
     """Of nearly equal logits entropy has no gradient: 20 states in 400 tell what alpha is."""
     q, logits = tables(16, 400)
