@@ -246,6 +246,16 @@ def test_a_term_that_is_0_everywhere_hides_itself_alone():
     np.testing.assert_allclose([one.found.value, other.found.value], expected, rtol=1e-6)
 
 
+def test_the_scale_is_that_of_the_term_without_a_number_wherever_it_stands():
+    it = drawn("kl-regularised", torch.float64)
+    q, (of_q, _, entropy) = it.given["q"], it.terms
+    loss = r"\alpha \sum_a \pi(a) \log \pi(a) - \sum_a \pi(a) Q(a)"
+    it = Drawn(loss, {"q": q, "alpha": 2.0**-6, "theta": it.theta}, [entropy, of_q])
+    total, expected = fitted_together(it, noisy(it, 3.0, 1.5), [(0,), (1,)])
+    found = {each.name: each.found.value for each in fit.fitted(total)}
+    assert found == pytest.approx({"scale": expected[1], "alpha": expected[0] / expected[1]})
+
+
 @pytest.mark.parametrize("loss", sorted(SCALED))
 def test_a_scale_of_0_is_that_of_all_terms(loss):
     """Nothing is relative to 0."""

@@ -193,6 +193,30 @@ def test_a_gradient_that_is_0_everywhere_says_nothing_of_its_factors():
     )
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rewards_so_large_that_no_sign_is_seen_tell_no_factor(sign):
+    """Near 1e16 every other integer is a number: a gradient is less than one rounding."""
+    q, logits = tables(20, 4000)
+    q = np.rint(q) * 2.0
+    grad = sign * sum(parts(q, logits))
+    total, tolerance = moments({"q": 1e16 + q, "logits": logits, "grad": grad})
+    assert (np.abs(grad) < 0.5 * tolerance).all()
+    tally = fit.check(total, {"alpha": ALPHA})
+    assert (tally.live, tally.failed) == (0, 0)
+    assert tally.summary.endswith("a gradient of the opposite sign would look the same")
+
+
+def test_noise_that_has_a_sign_and_no_factor_is_seen():
+    q, logits = tables(19, 8)
+    grad = np.random.default_rng(21).normal(size=q.shape)
+    total, _ = moments({"q": q, "logits": logits, "grad": grad})
+    tally = fit.check(total, {"alpha": ALPHA})
+    assert (
+        tally.summary == "scale cannot be told from this data; alpha cannot be told from this data"
+    )
+    assert (tally.live, tally.failed) == (1, 0)
+
+
 def test_states_without_leverage_do_not_count_for_an_error():
     """Of nearly equal logits entropy has no gradient: 20 states in 400 tell what alpha is."""
     q, logits = tables(16, 400)
