@@ -92,7 +92,7 @@ def verify_case(
         is_compiled,
     )
     engine = engine or Threads(settings.threads)
-    rows = rows_of_block(settings, case.actions)
+    rows = rows_of_block(settings, case.actions) * (compiled.BLOCKS if is_compiled else 1)
     over_blocks = partially(engine.over_blocks, case=case, rows=rows)
     found = _Part()
     for part in over_blocks(partially(_checked, case, settings, context)):

@@ -30,6 +30,10 @@ PAYS = 2**25
 """From so many entries on: to load Numba and a compiled loop takes as long as NumPy for these."""
 
 
+BLOCKS = 2
+"""So many blocks are one: what is done once a block takes as long as the loop over a small one."""
+
+
 def is_chosen(kernel: KernelChoice, entries: int, variant: Variant) -> tuple[bool, str]:
     """Return whether a case of so many entries is verified compiled, and why it cannot be."""
     if kernel == "numpy" or (kernel == "auto" and entries < PAYS):

@@ -31,16 +31,12 @@ _DECLARED = Number(1.0, ())
 
 def scales(view: View) -> list[Number]:
     """Return the named scales of a gradient, each beside what a flipped sign makes of it."""
-    return _named("scale", view, lambda each: (each.scale or _none)(view.shared))
+    return _named("scale", view, lambda each: each.scale(view.shared) if each.scale else ())
 
 
 def ratios(view: View, unit: float) -> list[Number]:
     """Return the named temperatures in units of alpha, for arithmetic of a unit roundoff."""
-    return _named("ratio", view, lambda each: (each.ratio or _none)(view.shared, unit))
-
-
-def _none(*_: object) -> tuple[float, ...]:
-    return ()
+    return _named("ratio", view, lambda each: each.ratio(view.shared, unit) if each.ratio else ())
 
 
 def _named(

@@ -161,12 +161,12 @@ def explained(
         ],
     }
     if made.in_part:
-        said["states"] = rows(case, profile)
+        said["states"] = _rows(case, profile)
     if anchor is not None:
         said["loss_is_right"] = anchor
     return Diagnosis(
         code="+".join(made.names),
-        message=_said(made, view) + (in_part(case, profile) if made.in_part else ""),
+        message=_said(made, view) + (_in_part(case, profile) if made.in_part else ""),
         grounds=grounds,
         evidence=said,
         remedies=remedies(made.names, _declare(made, view)),
@@ -179,14 +179,14 @@ def _listed(said: Sequence[str]) -> str:
     return "; ".join(said[:_LISTED]) + more
 
 
-def rows(case: Case, profile: Profile) -> list[list[int]]:
+def _rows(case: Case, profile: Profile) -> list[list[int]]:
     """Return where the first states with a wrong entry are."""
     return [list(case.location(state)) for state in profile.rows]
 
 
-def in_part(case: Case, profile: Profile) -> str:
+def _in_part(case: Case, profile: Profile) -> str:
     """Say which states have a mistake that the others do not have."""
-    states = ", ".join(str(state) for state in rows(case, profile)[:5])
+    states = ", ".join(str(state) for state in _rows(case, profile)[:5])
     more = ", ..." if profile.states > 5 else ""
     return f" in {profile.states} of {case.states} states, {states}{more}; all others are right"
 
@@ -235,7 +235,7 @@ def _said(made: Hypothesis, view: View) -> str:
     words = " and ".join([own, *others])
     details = []
     if made.coarse is not None:
-        details.append(of_coarse(made.coarse, view))
+        details.append(_of_coarse(made.coarse, view))
     if SUMMED_OVER_AXIS.code in made.codes:
         scale, shape = abs(made.numbers[0]), view.shared.shape
         axes = [axis for axis, x in enumerate(sums_over_axis(view.shared)) if scale == x]
@@ -248,24 +248,19 @@ def _said(made: Hypothesis, view: View) -> str:
     return f"{words} ({', '.join(details)})" if details else words
 
 
-def of_coarse(coarse: Coarse, view: View) -> str:
+def _of_coarse(coarse: Coarse, view: View) -> str:
     """Say what a gradient was rounded to."""
     computed, stored = coarse
     return f"stored as {stored.value}" if computed is view.dump.computed else computed.value
 
 
-def declare_coarse(coarse: Coarse, view: View) -> dict[str, str]:
-    """Return the settings under which a gradient that was so rounded is right."""
-    computed, stored = coarse
-    is_stored = computed is view.dump.computed
-    return {"grad_dtype": stored.value} if is_stored else {"compute_dtype": computed.value}
-
-
 def _declare(made: Hypothesis, view: View) -> Mapping[str, str] | None:
     """Return the settings under which a gradient is right, None for those of the records."""
-    if made.coarse is not None:
-        return declare_coarse(made.coarse, view)
-    return {} if made.in_part or made.formula.variant else None
+    if made.coarse is None:
+        return {} if made.in_part or made.formula.variant else None
+    computed, stored = made.coarse
+    is_stored = computed is view.dump.computed
+    return {"grad_dtype": stored.value} if is_stored else {"compute_dtype": computed.value}
 
 
 def _apart(made: Sequence[Hypothesis], view: View) -> str:

@@ -12,9 +12,10 @@ from typing import ClassVar
 
 import ml_dtypes
 import numpy as np
+import torch
 from scipy.special import log_softmax, softmax
 
-from softcheck.checks import blocks, every
+from softcheck.checks import blocks, compiled, every
 from softcheck.checks.evaluation import Context
 from softcheck.engines.local import Threads
 from softcheck.gradient.policy import Buffers
@@ -22,6 +23,7 @@ from softcheck.settings import Settings
 from softcheck.tables.case import case_from_arrays
 
 ROUNDS = 5
+ALPHA = 0.2
 OF_LOGITS = ("complex-step", "central-difference", "invariants")
 SHAPES = [(1_000_000, 2), (8_000, 250), (500, 4_000), (15, 150_000)]
 
@@ -38,12 +40,14 @@ class Kernel:
     All but the exact one; or of them those of every logit alone, which leaves out `descent`.
     """
 
-    def __init__(self, arrays, threads, *, of_logits=False, **settings):
+    def __init__(self, arrays, threads, *, of_logits=False, is_compiled=False, **settings):
         self.of_logits = of_logits
-        self.case = case_from_arrays(arrays | {"alpha": 0.2})
+        self.case = case_from_arrays(arrays | {"alpha": ALPHA})
         self.settings = Settings(**settings)
+        self.blocks = compiled.BLOCKS if is_compiled else 1
         places = self.case.states * self.case.actions
-        self.context = Context(places, 5, loss=self.case.variant)
+        loss = blocks.loss_of(self.case)
+        self.context = Context(places, 5, loss=loss, is_compiled=is_compiled)
         self.engine = Threads(threads)
 
     def block(self, raw, buffers):
@@ -57,7 +61,7 @@ class Kernel:
 
     def __call__(self):
         """Run them all."""
-        rows = blocks.rows_of_block(self.settings, self.case.actions)
+        rows = blocks.rows_of_block(self.settings, self.case.actions) * self.blocks
         total = every.Partial()
         for found in self.engine.over_blocks(self.block, self.case, rows):
             total.merge(found)
@@ -151,6 +155,34 @@ def where_time_goes(kernel):
     print(f"  {'all':20} {sum(least.values()) / entries * 1e9:5.2f} ns")
 
 
+def of_compiled(states, actions=18):
+    """Return the ratios of the compiled loop by name, once it is compiled, with what beside."""
+    q, logits = tables(states, actions)
+    log_pi = log_softmax(logits, axis=-1)
+    pi, g = np.exp(log_pi), q - ALPHA * log_pi
+    grad = pi * ((pi * g).sum(axis=-1, keepdims=True) - g)
+    table, rewards = torch.tensor(logits, requires_grad=True), torch.tensor(q)
+
+    def step():
+        log_policy = torch.log_softmax(table, -1)
+        loss = (log_policy.exp() * (ALPHA * log_policy - rewards)).sum()
+        torch.autograd.grad(loss, table)
+
+    given, ratios = {"q": q, "logits": logits}, {}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        without = Kernel(given, threads, is_compiled=True)
+        with_it = Kernel(given | {"grad": grad}, threads, is_compiled=True)
+        for kernel in (without, with_it):
+            kernel()
+        loop, all_, pass_, pair = in_turn(without, with_it, step, partial(scipy_pair, logits))
+        on = f"{states:,} states compiled, {threads} {'thread' if threads == 1 else 'threads'}"
+        ratios[on] = {"beside": "scipy softmax + log_softmax", "ratio": loop / pair}
+        beside = "PyTorch, forward and backward, as many threads"
+        ratios[f"{on}, with a dump"] = {"beside": beside, "ratio": all_ / pass_}
+    return ratios
+
+
 def measured():
     """Return what each ratio is of, beside what, the ratios by name, and the kernel they are of."""
     q, logits = tables(1_000_000, 18)
@@ -182,6 +214,8 @@ def measured():
         (seconds_of,) = in_turn(other, clock=time.process_time)
         ratio = seconds_of / other_q.size / (one / q.size)
         ratios[f"{actions:,} actions, a logit"] = {"beside": "18 actions", "ratio": ratio}
+    for states in (100_000, 1_000_000):
+        ratios |= of_compiled(states)
     ratios["scipy"] = {"beside": "ns a logit", "ratio": pair / q.size * 1e9}
     return ratios, kernels["float64"]
 

@@ -178,6 +178,17 @@ def test_one_entry_among_1_800_000_off_by_a_billionth_is_isolated():
     assert diagnosis.evidence["places"] == [[54_321, 7]]
 
 
+def test_what_is_made_from_the_loss_is_named_of_eq_6_too():
+    given = large(60, 5)
+    p = torch.softmax(torch.tensor(given["logits"]), -1).numpy()
+    slope = given["alpha"] * (np.log(p) + 1) - given["q"]
+    given["grad"] = p * (1 - p) * slope
+    (diagnosis,) = softcheck.verify(**given).cases[0].diagnosis
+    assert diagnosis.code == "diagonal-jacobian"
+    assert diagnosis.message.endswith("is used, by log π")
+    assert diagnosis.grounds == "Explains all 300 wrong entries and changes no right one"
+
+
 def test_what_no_row_explains_is_unexplained():
     given = large(100, 4)
     given["grad"] = np.random.default_rng(0).normal(size=(100, 4))
