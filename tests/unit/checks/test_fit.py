@@ -166,9 +166,9 @@ def test_standard_errors_of_few_states_are_widened_as_students_t_is(states, time
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("of", ["scale", "alpha"])
 def test_errors_that_move_a_factor_as_far_as_they_can_are_no_wrong_factor(of, sign):
-    """Terms that are nearly opposite: an error in favour of one is an error against the other."""
+    """Of terms that are nearly alike an error in favour of one is an error against the other."""
     q, logits = tables(18, 300)
-    q = logits + 0.3 * q
+    q = 0.3 * q - logits
     a, b = parts(q, logits)
     given = {"q": q, "logits": logits}
     in_float32 = Settings(compute_dtype="float32")
