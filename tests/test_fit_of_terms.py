@@ -18,6 +18,7 @@ from softcheck.verification import verify_case
 
 STATES, ACTIONS = 500, 12
 TWO_REWARDS = r"-\sum_a \pi(a) Q(a) - \sum_a \pi(a) R(a)"
+THREE_REWARDS = TWO_REWARDS + r" - \sum_a \pi(a) S(a)"
 
 
 def numpy(x):
@@ -168,3 +169,133 @@ def test_a_factor_of_one_term_is_seen_and_the_others_are_not_blamed(loss, factor
         assert (check.status, check.failed) == (Status.FAILED, 1), check.reason
         (found, *_) = made.diagnosis
         assert found.evidence["term"] == it.case(it.gradient()).variant.summands[at].text
+
+
+NOISE = 1e-2
+
+
+def noisy(it, *factors):
+    """Return a gradient whose entries are a hundredth off, each by itself."""
+    off = np.random.default_rng(1).normal(size=(STATES, ACTIONS))
+    return it.gradient(*factors) * (1.0 + NOISE * off)
+
+
+def fitted_together(it, grad, groups):
+    """Return the least-squares factors of groups of terms, from gradients by PyTorch."""
+    total, tolerance = of_case(it.case(grad))
+    of_terms = [it.gradient(*row) for row in np.eye(len(it.terms))]
+    columns = [sum(of_terms[k] for k in group) / tolerance for group in groups]
+    flat = np.stack([column.ravel() for column in columns], axis=1)
+    return total, np.linalg.lstsq(flat, (grad / tolerance).ravel())[0]
+
+
+def rewarded(*rewards):
+    """Return a loss of three rewards."""
+    theta = torch.tensor(np.random.default_rng(4).normal(size=(STATES, ACTIONS))).requires_grad_()
+    pi = torch.softmax(theta, -1)
+    given = {"theta": theta} | dict(zip(("q", "R", "S"), rewards, strict=True))
+    return Drawn(THREE_REWARDS, given, [-(pi * x).sum(-1) for x in rewards])
+
+
+def rewards():
+    return [*torch.tensor(np.random.default_rng(3).normal(size=(3, STATES, ACTIONS)))]
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-5])
+@pytest.mark.parametrize("times", [2.0, -0.5])
+@pytest.mark.parametrize("pair", [(0, 1), (0, 2), (1, 2)])
+def test_terms_that_are_multiples_of_each_other_are_told_together(pair, times, apart):
+    drawn_rewards, (one, other) = rewards(), pair
+    drawn_rewards[other] = times * drawn_rewards[one] + apart * drawn_rewards[other]
+    it = rewarded(*drawn_rewards)
+    groups = sorted([pair, *((k,) for k in range(3) if k not in pair)])
+    total, expected = fitted_together(it, noisy(it, 1.5, 3.0, -2.0), groups)
+    found = fit.fitted(total)
+    assert [factor.terms for factor in found] == groups
+    texts = [summand.text for summand in total.summands]
+    assert [each.name for each in found] == [" and ".join(texts[k] for k in g) for g in groups]
+    np.testing.assert_allclose([each.found.value for each in found], expected, rtol=1e-6)
+
+
+def test_terms_that_are_nearly_alike_are_told_apart_where_numbers_are_exact():
+    q, r, s = rewards()
+    it = rewarded(q, q + 1e-4 * r, s)
+    total, expected = fitted_together(it, it.gradient(1.0, 1.001, 1.0), [(0,), (1,), (2,)])
+    np.testing.assert_allclose(expected, [1.0, 1.001, 1.0], atol=1e-6)
+    found = [each.found.value for each in fit.fitted(total)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_large_factor_is_told_where_as_much_noise_hides_a_small_one():
+    it = rewarded(*rewards())
+    off = 0.25 * np.random.default_rng(1).normal(size=(STATES, ACTIONS))
+    grad = it.gradient(1.0, 100.0, 1.0) * (1.0 + off)
+    total, expected = fitted_together(it, grad, [(0, 2), (1,)])
+    small, large, other = fit.fitted(total)
+    assert (small.found, large.terms, other.found) == (None, (1,), None)
+    assert large.found.value == pytest.approx(expected[1], rel=1e-6)
+    assert 0.5 < large.found.tolerance < 50.0
+
+
+def test_a_term_that_is_0_everywhere_hides_itself_alone():
+    q, r, s = rewards()
+    it = rewarded(q, 0.0 * r, s)
+    total, expected = fitted_together(it, noisy(it, 1.5, 1.0, -0.5), [(0,), (2,)])
+    one, none, other = fit.fitted(total)
+    assert (none.terms, none.found) == ((1,), None)
+    np.testing.assert_allclose([one.found.value, other.found.value], expected, rtol=1e-6)
+
+
+def test_the_scale_is_that_of_the_term_without_a_number_wherever_it_stands():
+    it = drawn("kl-regularised", torch.float64)
+    q, (of_q, _, entropy) = it.given["q"], it.terms
+    loss = r"\alpha \sum_a \pi(a) \log \pi(a) - \sum_a \pi(a) Q(a)"
+    it = Drawn(loss, {"q": q, "alpha": 2.0**-6, "theta": it.theta}, [entropy, of_q])
+    total, expected = fitted_together(it, noisy(it, 3.0, 1.5), [(0,), (1,)])
+    found = {each.name: each.found.value for each in fit.fitted(total)}
+    assert found == pytest.approx({"scale": expected[1], "alpha": expected[0] / expected[1]})
+
+
+@pytest.mark.parametrize("loss", sorted(SCALED))
+def test_a_scale_of_0_is_that_of_all_terms(loss):
+    """Nothing is relative to 0."""
+    it = drawn(loss, torch.float64)
+    total, (expected,) = fitted_together(it, it.gradient(0.0, 1.5, -0.5), [(0, 1, 2)])
+    scale, *others = fit.fitted(total)
+    assert scale.name == "scale"
+    assert scale.found.value == pytest.approx(expected, rel=1e-6)
+    assert [each.found for each in others] == [None, None]
+
+
+def penalised(reference):
+    """Return a loss with a KL to a reference beside a bonus of entropy."""
+    it = drawn("kl-regularised", torch.float64)
+    pi = torch.softmax(it.theta, -1)
+    kl = 0.125 * (pi * (torch.log_softmax(it.theta, -1) - reference)).sum(-1)
+    it.given["ref_log_probs"] = reference
+    return Drawn(it.loss, it.given | {"theta": it.theta}, [it.terms[0], kl, it.terms[2]])
+
+
+UNIFORM = torch.full((STATES, ACTIONS), -float(np.log(ACTIONS)), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("factors", [(1.0, 1.001, 1.0), (1.0, 1.0, 0.0), (1.0, -1.0, 3.0)])
+def test_a_divergence_to_uniform_and_an_entropy_are_blamed_together(factors):
+    it = penalised(UNIFORM)
+    grad = it.gradient(*factors)
+    total, (scale, both) = fitted_together(it, grad, [(0,), (1, 2)])
+    found = fit.fitted(total)
+    assert [(each.name, each.terms) for each in found] == [
+        ("scale", (0,)),
+        ("beta and alpha", (1, 2)),
+    ]
+    np.testing.assert_allclose([each.found.value for each in found], [scale, both / scale])
+    tally = fit.check(total, {"beta": 0.125, "alpha": 2.0**-6})
+    assert [spot.about for spot in tally.spots if spot.ratio > 1.0] == ["beta and alpha"]
+    assert tally.failed == 1
+
+
+def test_what_is_told_together_may_be_off_by_what_adds_up_to_nothing():
+    """Of 0.125 + 2^-6 twice the second and 7/8 of the first are the same."""
+    total, _ = of_case(penalised(UNIFORM).case(penalised(UNIFORM).gradient(1.0, 0.875, 2.0)))
+    assert fit.check(total, {}).failed == 0

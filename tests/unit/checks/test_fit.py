@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from fits import ALPHA, coarse, moments, parts, tables, wrong
+from scipy import stats
 from states import State, true_gradient
 
 from softcheck.checks import every, fit
@@ -144,6 +145,88 @@ def test_what_rounding_may_leave_in_one_direction_passes_and_more_does_not(preci
         spot.ratio > 1 and spot.about == "alpha"
         for spot in scaled(1.0, farther, precision, states).spots
     )
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_three_states_do_not_tell_a_wrong_scale_from_what_each_rounds(precision):
+    """All may err in one direction by chance, and nearly so where one in 12 does not."""
+    wrong = 1.0 + WRONG[precision]
+    assert scaled(wrong, wrong, precision, 3).failed == 0
+
+
+@pytest.mark.parametrize("times", [1, 20])
+@pytest.mark.parametrize("states", [20, 50, 400])
+def test_standard_errors_of_few_states_are_widened_as_students_t_is(states, times):
+    arrays = {name: np.tile(x, (times, 1)) for name, x in wrong(3, states=states)[0].items()}
+    scale, _ = fitted(moments(arrays)[0])
+    expected = stats.t.isf(stats.norm.sf(6.0), states - 1)
+    assert expected <= scale.tolerance / scale.error <= 2.0 * expected
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("of", ["scale", "alpha"])
+def test_errors_that_move_a_factor_as_far_as_they_can_are_no_wrong_factor(of, sign):
+    """Of terms that are nearly alike an error in favour of one is an error against the other."""
+    q, logits = tables(18, 300)
+    q = 0.3 * q - logits
+    a, b = parts(q, logits)
+    given = {"q": q, "logits": logits}
+    in_float32 = Settings(compute_dtype="float32")
+    _, tolerance = moments(given | {"grad": a + b}, settings=in_float32)
+    columns = np.stack([(x / tolerance).ravel() for x in (a, b)], axis=1)
+    lever = np.linalg.pinv(columns)
+    row = {"scale": lever[0], "alpha": lever[1] - lever[0]}[of]
+    off = sign * np.sign(row).reshape(q.shape) * tolerance
+    for part, failed in ((1.0 / 400.0, 0), (1.0 / 20.0, 2)):
+        total, _ = moments(given | {"grad": a + b + part * off}, settings=in_float32)
+        assert fit.check(total, {"alpha": ALPHA}).failed == failed
+
+
+def test_a_gradient_that_is_0_everywhere_says_nothing_of_its_factors():
+    zero = np.zeros((40, 5))
+    total, _ = moments({"q": zero, "logits": zero, "grad": zero})
+    tally = fit.check(total, {"alpha": ALPHA})
+    assert (tally.live, tally.failed) == (0, 0)
+    assert tally.summary == (
+        "scale cannot be told from this data; alpha cannot be told from this data; "
+        "a gradient of the opposite sign would look the same"
+    )
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rewards_so_large_that_no_sign_is_seen_tell_no_factor(sign):
+    """Near 1e16 every other integer is a number: a gradient is less than one rounding."""
+    q, logits = tables(20, 4000)
+    q = np.rint(q) * 2.0
+    grad = sign * sum(parts(q, logits))
+    total, tolerance = moments({"q": 1e16 + q, "logits": logits, "grad": grad})
+    assert (np.abs(grad) < 0.5 * tolerance).all()
+    tally = fit.check(total, {"alpha": ALPHA})
+    assert (tally.live, tally.failed) == (0, 0)
+    assert tally.summary.endswith("a gradient of the opposite sign would look the same")
+
+
+def test_noise_that_has_a_sign_and_no_factor_is_seen():
+    q, logits = tables(19, 8)
+    grad = np.random.default_rng(21).normal(size=q.shape)
+    total, _ = moments({"q": q, "logits": logits, "grad": grad})
+    tally = fit.check(total, {"alpha": ALPHA})
+    assert (
+        tally.summary == "scale cannot be told from this data; alpha cannot be told from this data"
+    )
+    assert (tally.live, tally.failed) == (1, 0)
+
+
+def test_states_without_leverage_do_not_count_for_an_error():
+    """Of nearly equal logits entropy has no gradient: 20 states in 400 tell what alpha is."""
+    q, logits = tables(16, 400)
+    logits[20:] *= 1e-6
+    a, b = parts(q, logits)
+    noise = 1e-3 * np.random.default_rng(17).normal(size=q.shape)
+    scale, alpha = fitted(moments({"q": q, "logits": logits, "grad": (a + b) * (1.0 + noise)})[0])
+    expected = stats.t.isf(stats.norm.sf(6.0), 19)
+    for each in (scale, alpha):
+        assert each.tolerance / each.error >= expected
 
 
 def test_a_scale_eight_standard_errors_from_one_is_no_noise():
