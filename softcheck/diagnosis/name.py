@@ -204,7 +204,7 @@ def _anchor(tallies: Mapping[str, Tally]) -> bool | None:
 
 
 def _ordered(kept: Sequence[_Judged], anchor: bool | None) -> list[_Judged]:
-    """Return the simplest first, one for each set of names.
+    """Return the simplest first, one for each set of names, and of terms where it is of some.
 
     Of equals it is what leaves the value of the loss as right or wrong as it is, then the usual
     one.
@@ -220,7 +220,8 @@ def _ordered(kept: Sequence[_Judged], anchor: bool | None) -> list[_Judged]:
 
     found: dict[object, _Judged] = {}
     for made, evidence in sorted(kept, key=rank):
-        found.setdefault((frozenset(made.names), made.formula.said), (made, evidence))
+        of = made.formula.said, *(term.text for term in made.formula.terms)
+        found.setdefault((frozenset(made.names), of), (made, evidence))
     return [(_as_anchored(made, anchor), evidence) for made, evidence in found.values()]
 
 

@@ -131,7 +131,8 @@ def explained(
     others = [
         other
         for other, _ in found[1:]
-        if other.is_named and other.cost <= made.cost + (other.formula.wrong is None)
+        if (other.is_named or (made.formula.terms and other.formula.terms))
+        and other.cost <= made.cost + (other.formula.wrong is None)
     ]
     infinite, wrong = profile.infinite, profile.failed - profile.infinite
     also = [each.said for each in made.wrongs[1:]]
@@ -267,7 +268,7 @@ def _apart(made: Sequence[Hypothesis], view: View) -> str:
     """Say that these data do not tell the first hypothesis from others, and what data would."""
     beside = _listed([f"{_said(other, view)} ({'+'.join(other.names)})" for other in made[1:]])
     this = f". This data cannot tell it from: {beside}"
-    if any(one.formula.wrong is not None for one in made):
+    if any(one.formula.wrong is not None or one.formula.terms for one in made):
         return this
     if len({one.formula.code for one in made}) > 1:
         return f"{this}. A batch with more actions and a less even policy would"

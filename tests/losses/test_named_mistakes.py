@@ -156,6 +156,24 @@ def test_what_data_cannot_tell_apart_is_said_beside_the_simplest():
     assert f"This data cannot tell it from: {other['said']}" in found.grounds
 
 
+def test_a_factor_that_any_of_several_terms_may_have_is_said_of_each():
+    """A divergence from an even reference is an entropy bonus but for a constant."""
+    r = np.random.default_rng(31)
+    logits = torch.tensor(r.normal(size=(60, 6)), requires_grad=True)
+    q, ref = torch.tensor(r.normal(size=(60, 6))), torch.full((60, 6), -np.log(6.0))
+    log_pi = torch.log_softmax(logits, -1)
+    each = (log_pi.exp() * (0.125 * (log_pi - ref) + 1.7 * 0.0625 * log_pi - q)).sum(-1)
+    (grad,) = torch.autograd.grad(each.mean(), logits)
+    given = {"q": q, "ref_log_probs": ref, "beta": torch.tensor(0.125)}
+    given["alpha"] = torch.tensor(0.0625)
+    case = verified("kl-regularised", given | {"logits": logits.detach(), "grad": grad})
+    (found,) = case.diagnosis
+    said = {found.message, *(other["said"] for other in found.evidence["alternatives"])}
+    assert "the term α Σ_a π(a) log π(a) is multiplied by 1.7" in said
+    assert "the term β Σ_a π(a) (log π(a) − ℓ(a)) is multiplied by 1.35" in said
+    assert all(other["said"] in found.grounds for other in found.evidence["alternatives"])
+
+
 FORMULAS = {
     "focal": r"-(1 - \pi(j))^2 \log \pi(j)",
     "k3": r"\sum_a \pi(a) (\exp(\ell(a) - \log \pi(a)) - \ell(a) + \log \pi(a) - 1)",
