@@ -197,11 +197,11 @@ def _numbers(made: Hypothesis, shared: Shared) -> dict[str, object]:
     terms, wrong = made.formula.terms, made.formula.wrong
     if _is_several(made):
         pairs = zip(terms, made.numbers, strict=True)
-        return {"factors": [{"term": term.text, "factor": x} for term, x in pairs]}
+        return {"factors": [{"term": term.text, "factor": float(x)} for term, x in pairs]}
     said: dict[str, object] = {"scale": float(made.numbers[0])}
     for term in terms:
         kind = "off_by" if term.is_number else "factor"
-        said |= {"term": term.text, kind: made.numbers[-1] + (not term.is_number)}
+        said |= {"term": term.text, kind: float(made.numbers[-1]) + (not term.is_number)}
     if shared.case.roles.is_soft and not terms:
         said["alpha"] = _alpha_of(made, shared)
     if wrong is not None:
@@ -217,7 +217,8 @@ def _is_several(made: Hypothesis) -> bool:
 
 def _alpha_of(made: Hypothesis, shared: Shared) -> float | None:
     """Return the temperature of a hypothesis; where alpha differs by state, in units of it."""
-    return None if made.is_zero else made.ratio * (1.0 if shared.alpha is None else shared.alpha)
+    unit = 1.0 if shared.alpha is None else shared.alpha
+    return None if made.is_zero else float(made.ratio) * unit
 
 
 def _said(made: Hypothesis, view: View) -> str:
