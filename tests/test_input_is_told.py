@@ -66,7 +66,7 @@ def test_the_docs_have_no_row_for_what_is_not_read():
 
 
 def test_the_help_names_every_format_that_a_case_may_have(form):
-    (told,) = re.findall(r"A file of named arrays \((.*?)\)", words("verify", "--help"))
+    (told,) = re.findall(r"a file of named arrays \((.*?)\)", words("verify", "--help"))
     if form.reader not in {"npy.read_npy", "pickled.read_pickle"}:  # one array; --allow-pickle
         assert set(told.split()) & set(form.suffixes), (
             f"the help of CASE in softcheck/command/verify.py does not name {form.suffixes[0]}"
