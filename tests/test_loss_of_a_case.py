@@ -55,7 +55,9 @@ def trouble(*arguments):
 def status(*arguments):
     """The exit code of a run that verifies, and the verdict on its only case."""
     run = program("verify", *arguments, "--output-format=json")
-    (case,) = json.loads(run.out)["cases"]
+    report = json.loads(run.out)
+    assert not report["summary"]["errors"]
+    (case,) = report["cases"]
     return run.code, case["status"], case["settings"]["reduction"]
 
 
