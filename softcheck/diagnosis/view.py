@@ -28,6 +28,7 @@ from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import is_q
 
 _LIGHTEST = 2.0**-100  # of the largest tolerance
+_GLANCE = 2**11  # entries
 _ALIKE = 0.5  # squared correlation
 
 Laid: TypeAlias = Array  # (*shape of the states, actions)
@@ -219,6 +220,21 @@ class View:
         """Return some of these states."""
         arrays = {role: array[rows] for role, array in self.raw.arrays.items()}
         return View.of(RawBlock(0, rows.size, arrays), self.states[rows], self.shared, Buffers())
+
+    @cached_property
+    def glance(self) -> "View":
+        """Return a few of these states: half of them wrong, where there are so many.
+
+        They are enough to see what a gradient is not.
+        """
+        few = max(1, _GLANCE // (2 * len(self.p)))
+        if self.states.size <= 2 * few:
+            return self
+        wrong = (self.wrong & np.isfinite(self.grad)).any(axis=0)
+        # Drawn, for states may alternate.
+        generator = np.random.default_rng(0)
+        drawn = (generator.permutation(np.flatnonzero(rows))[:few] for rows in (wrong, ~wrong))
+        return self.of_rows(np.sort(np.concatenate([*drawn])))
 
     def alike(self, weight: float) -> "View":
         """Return these states with one weight for all of them."""
