@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -338,9 +339,12 @@ def judged(loss):
             error = 0.01 * part
             if float(error.abs().max()) <= SEEN[name] * size:
                 continue
-            report = softcheck.verify(grad=right + error, **given)
-            if report.cases[0].status is not Status.FAILED:
-                found.append(f"term {place} off by 1 % in {name}: {report.cases[0].status.value}")
+            with patch(
+                "softcheck.diagnosis.name.diagnose", return_value=()
+            ):  # its name is not asked
+                (case,) = softcheck.verify(grad=right + error, **given).cases
+            if case.status is not Status.FAILED:
+                found.append(f"term {place} off by 1 % in {name}: {case.status.value}")
     return found
 
 

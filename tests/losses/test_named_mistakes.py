@@ -336,3 +336,23 @@ def test_gradients_that_are_odd_numbers_end_in_a_diagnosis(name, rows, actions):
             name, {**data.given, "logits": far * data.logits, "grad": torch.tensor(grad)}
         )
         assert _named(case) == [code]
+
+
+@pytest.mark.parametrize("name", ["reinforce", "cross-entropy"])
+def test_a_wrong_factor_of_each_state_has_the_name_of_what_makes_it(name):
+    """Of one action taken any loss has the right gradient but for one number a state."""
+    made = read(name).variants[0]
+    data = Data(made, np.random.default_rng([0, 3]), torch.float64, rows=24, actions=3)
+    for option in ("entropy_coef", "label_smoothing", "z_coef"):
+        if option in data.arrays:
+            data.arrays[option] *= 0.0
+    right, known, seen = data.gradient(dtype=torch.float64), mistakes(made), []
+    for mistake in planted(data):
+        wrong, made_of = data.gradient(mistake), data.made_of(mistake, known)
+        if any(near(wrong, other) for other in (right, *seen)) or not made_of:
+            continue
+        seen.append(wrong)
+        case = verified(name, {**data.given, "grad": wrong})
+        assert is_named(case, mistake, made_of), mistake.what
+        assert case.diagnosis[0].code not in ("scaled-by-state", "states-left-out"), mistake.what
+    assert len(seen) > 10
