@@ -210,7 +210,7 @@ def _usable(view: View, columns: Columns) -> list[Column]:
 def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
     """Yield some formulas with the numbers by which they may explain a gradient."""
     named = points(view, view.dump.computed.unit)
-    for formula in tried:
+    for formula in _possible(view, tried):
         with np.errstate(all="ignore"):
             columns = formula.columns(view)
             # What reads its numbers off the gradient has no others.
@@ -223,6 +223,16 @@ def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
             yield from _where_collinear(view, formula, columns, named)
         if found is not None and found.misfit <= _MISFIT * found.entries:
             yield from _of(view, formula, columns, found, named)
+
+
+def _possible(view: View, tried: Iterable[Formula]) -> Iterable[Formula]:
+    """Return formulas without those of the loss that do not even explain a few states."""
+    if view.few is None:
+        return tried
+    tried = list(tried)
+    of_loss = [formula for formula in tried if formula.wrong is not None]
+    possible = {id(made.formula) for made in suspects(view.few, of_loss)}
+    return [formula for formula in tried if formula.wrong is None or id(formula) in possible]
 
 
 def _rounded(view: View) -> Iterator[Hypothesis]:

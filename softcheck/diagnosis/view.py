@@ -28,6 +28,9 @@ from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import is_q
 
+FEW = 2**11
+"""Entries of the states that a formula is tried on first."""
+
 _LIGHTEST = 2.0**-100  # of the largest tolerance
 _ALIKE = 0.5  # squared correlation
 
@@ -237,6 +240,15 @@ class View:
         """Return some of these states."""
         arrays = {role: array[rows] for role, array in self.raw.arrays.items()}
         return View.of(RawBlock(0, rows.size, arrays), self.states[rows], self.shared, Buffers())
+
+    @cached_property
+    def few(self) -> "View | None":
+        """The states that are the most wrong, `FEW` entries; None where there are few anyway."""
+        rows = max(1, FEW // self.shared.actions)
+        if 2 * rows >= self.states.size:
+            return None
+        off = np.abs(self.weighed(self.grad - self.right.expected)).max(axis=0)
+        return self.of_rows(np.sort(np.argpartition(off, -rows)[-rows:]))
 
     def alike(self, weight: float) -> "View":
         """Return these states with one weight for all of them."""
