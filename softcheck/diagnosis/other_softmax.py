@@ -15,7 +15,7 @@ from softcheck.diagnosis.view import View
 from softcheck.gradient.composed.evaluate import Running, Softmax, finished, softmax_of
 from softcheck.gradient.composed.interpret import interpret
 from softcheck.gradient.composed.running import Rounded, precise
-from softcheck.gradient.definition import Across
+from softcheck.gradient.definition import Across, Program
 from softcheck.gradient.policy import Buffers, Entries
 from softcheck.gradient.tolerance import summation
 
@@ -58,25 +58,35 @@ def _over_states(across: Across, axes: tuple[int, ...], whole: View) -> Columns:
     def total(x: Rounded) -> Rounded:
         return Rounded(summed(x.value), summed(extent * np.abs(x.value) + x.error))
 
-    return _columns(across, whole, softmax, total)
+    return _columns(across, whole, softmax, usual, total)
 
 
 def _over_masked(across: Across, view: View) -> Columns:
     e = view.at(logits=view.open_logits).e
     softmax = softmax_of(e.block, e.policy, None, e.buffers, far=True)
-    return _columns(across, view, softmax, lambda x: x.sum(Buffers()))
+    return _columns(across, view, softmax, softmax, lambda x: x.sum(Buffers()))
 
 
 @np.errstate(all="ignore")  # where nothing is known, the error says so
 def _columns(
-    across: Across, view: View, softmax: Softmax, total: Callable[[Rounded], Rounded]
+    across: Across,
+    view: View,
+    softmax: Softmax,
+    of_shift: Softmax,
+    total: Callable[[Rounded], Rounded],
 ) -> Columns:
-    """Return W - p sum W + kappa p, the sum over what the softmax runs over."""
+    """Return W - p sum W + kappa p, the sum over what the softmax runs over.
+
+    What the loss has of logsumexp itself has `of_shift`.
+    """
     e = view.composed
     shape, factor = e.policy.pi.shape, precise(e.factor)
-    on = Running(e.block.data, shape, Buffers(), e.legal, softmax)
-    W = finished(interpret(across.slope, on)[-1], shape, e.legal) * factor
+
+    def value(program: Program, softmax: Softmax) -> Rounded:
+        return interpret(program, Running(e.block.data, shape, Buffers(), e.legal, softmax))[-1]
+
+    W = finished(value(across.slope, softmax), shape, e.legal) * factor
     made = W - softmax["policy"] * total(W)
     if across.shift is not None:
-        made = made + finished(interpret(across.shift, on)[-1], shape, None) * factor
+        made = made + finished(value(across.shift, of_shift), shape, None) * factor
     return of_tables(view, (made.value,), (made.error,))
