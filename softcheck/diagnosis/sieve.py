@@ -246,16 +246,16 @@ def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Suspect]:
 
     What does not reproduce that of a few states is not tried on all of them.
     """
-    named, glance = points(view, view.dump.computed.unit), view.glance
-    if _numbers_of(glance) < _ENOUGH:
-        glance = view
+    named, few = points(view, view.dump.computed.unit), view.few
+    if _numbers_of(few) < _ENOUGH:
+        few = view
     for formula in tried:
         with np.errstate(all="ignore"):
-            columns = formula.columns(glance)
-            if not _comes_near(glance, formula, columns):
+            columns = formula.columns(few)
+            if not _comes_near(few, formula, columns):
                 continue
-            if glance is not view:
-                there = _with_numbers(glance, formula, columns, named)
+            if few is not view:
+                there = _with_numbers(few, formula, columns, named)
                 if not any(each.reproduces for each in there):
                     continue
                 columns = formula.columns(view)
