@@ -40,7 +40,8 @@ def gradient(program: Program, block: Block, actions: Sequence[int]) -> list[flo
     import mpmath
 
     logits = block.logits[:, 0]
-    depth = min(float(logits.max() - logits[list(actions)].min()), -FLOOR)
+    # An entry is as small as its probability, and a ratio of policies as that of an action again.
+    depth = min(2.0 * float(np.ptp(logits[np.isfinite(logits)])), -FLOOR)
     context = mpmath.mp.clone()
     context.dps = _DIGITS + int(depth / log(10.0))
     digits = _Digits(context, block)
