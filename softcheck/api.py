@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from inspect import getdoc
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Unpack
@@ -254,7 +253,6 @@ def loss_of(text: str | None, where: str = "loss") -> Loss | None:
 _DOCUMENT = re.compile(r"[^\\]*\.[A-Za-z]{2,8}(::.*)?", re.DOTALL)
 
 
-@cache
 def loss_of_case(text: str) -> Loss:
     """Return a loss by its name or its formula, which may name no file.
 

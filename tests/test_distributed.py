@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -104,12 +104,17 @@ def test_the_report_is_that_of_the_local_engine_for_every_format_and_mistake(eng
 
 def test_the_report_is_the_same_for_any_number_of_workers():
     """Of one and of two it is too, with one killed: see below."""
-    arrays = tables(2000)
-    arrays["grad"][1234] *= -1
-    case, settings = case_from_arrays(arrays), Settings(block_entries=256, samples=5)
+    right, wrong = tables(2000), tables(2000)
+    wrong["grad"][1234] *= -1
     with running(3) as client:
-        made = verify_case(case, settings, engine=Cluster(client, ""), pictures=True)
-    assert text(made) == text(verify_case(case, settings, pictures=True))
+        for kernel, arrays in product(("numpy", "compiled"), (right, wrong)):
+            settings = Settings(block_entries=256, samples=5, kernel=kernel)
+            is_drawn = kernel == "numpy"  # which checks a dump that is
+            case = case_from_arrays(arrays)
+            verified = partial(verify_case, case, settings, pictures=is_drawn)
+            made = verified(engine=Cluster(client, ""))
+            assert made.settings.get("kernel") == (kernel if kernel == "compiled" else None)
+            assert text(made) == text(verified())
 
 
 def test_many_files_are_verified_by_the_workers_and_reported_in_their_order(engine, tmp_path):

@@ -14,7 +14,7 @@ from safetensors import safe_open
 import softcheck
 from softcheck.command.config import configuration
 from softcheck.errors import InputError, SoftcheckError, UsageError
-from softcheck.losses import load
+from softcheck.losses import documents, load
 from softcheck.shipped import DEFAULT, stored
 from softcheck.tables import open_case
 from softcheck.tables.declared import Declared
@@ -404,3 +404,23 @@ def test_an_array_of_another_loss_is_refused_where_a_loss_is_said(extra):
     assert f"'{extra}'" in run.err.splitlines()[0]
     np.savez("case.npz", **{name: x for name, x in arrays.items() if name != extra}, step=7)
     assert program("verify", "case.npz", "--loss", r"-\sum_a \pi(a) Q(a)").code != 2
+
+
+def test_a_document_that_changes_between_two_runs_is_another_loss():
+    np.savez("case.npz", **SOFT)
+    for sign, code in ("-", 0), ("", 1), ("-", 0):
+        loss = FORMULA.removeprefix("-")
+        Path("paper.tex").write_text(f"We minimise the loss $L = {sign}{loss}$.", "utf-8")
+        assert status("case.npz", "--reduction=mean", "--loss=paper.tex::L")[0] == code
+
+
+def test_a_loss_is_proved_once_for_all_cases(monkeypatch):
+    proved = []
+    formula = documents.formula
+    monkeypatch.setattr(documents, "formula", lambda *given: proved.append(1) or formula(*given))
+    for name in ("a", "b", "c"):
+        np.savez(f"{name}.npz", **SOFT)
+    loss = FORMULA.replace(r"\alpha", r"2 \alpha")
+    run = program("verify", "a.npz", "b.npz", "c.npz", "--loss", loss)
+    assert run.code == 1
+    assert len(proved) == 1

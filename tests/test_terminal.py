@@ -233,6 +233,14 @@ main()
         (["verfy"], "Did you mean 'verify'?"),
         (["verify", "--reductoin", "mean"], "Did you mean '--reduction'?"),
         (["verify", "--loggits=x"], "Did you mean '--logits'?"),
+        (
+            ["explain", r"-\log \pi(j)"],
+            r"Give a formula behind --: softcheck explain -- '-\log ...'.",
+        ),
+        (
+            ["derive", r"-\log \pi(j)"],
+            r"formula behind --loss: softcheck derive --loss '-\log ...'.",
+        ),
         (["verify", "--bogus"], "See softcheck verify --help."),
         (["verify", "--critics=mim"], "Did you mean 'min'?"),
         (["verify", f"--logits={GOOD}::logit"], "Did you mean 'logits'?"),

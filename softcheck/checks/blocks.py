@@ -132,7 +132,7 @@ def evaluation(
     if distinct is not None:
         buffers = buffers.over(distinct.repeats)
     block, legal = given_block(case, raw, settings, buffers, masking, context.loss)
-    temperature = _temperature(case, raw)
+    temperature = temperature_of(case, raw)
     factor = _factor(case, raw, context)
     return Evaluation(
         block,
@@ -177,7 +177,7 @@ def given_block(
     legal = _legal(case, raw, logits, masking, finite, buffers)
     if legal is not None:
         np.copyto(logits, -np.inf, where=~legal)
-    temperature = _temperature(case, raw)
+    temperature = temperature_of(case, raw)
     if temperature is not None:
         _divide(case, raw, logits, temperature)
     givens = case.variant.givens
@@ -222,7 +222,7 @@ def _made_of(case: Case, given: str) -> list[str]:
     return [given] if given in case.tables else []
 
 
-def _temperature(case: Case, raw: RawBlock) -> PerState | None:
+def temperature_of(case: Case, raw: RawBlock) -> PerState | None:
     """Return what the logits are divided by, or None where that is 1 throughout."""
     name = case.variant.temperature
     if name is None or name not in case.tables:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -127,7 +127,9 @@ class Chosen:
     @property
     def loss(self) -> "Loss | None":
         """The loss that was declared for it, None where none was."""
-        return _loss(*self.values["loss"]) if "loss" in self.values else None
+        from softcheck.api import loss_of
+
+        return loss_of(*self.values["loss"]) if "loss" in self.values else None
 
     def open(self) -> "Case":
         """Return its arrays.
@@ -527,14 +529,6 @@ def _check_expected(codes: str, where: str) -> None:
     from softcheck.api import check_expected
 
     check_expected(codes, where)
-
-
-@cache
-def _loss(text: str, origin: str) -> "Loss | None":
-    """Return a loss, which is read and proved once for all cases."""
-    from softcheck.api import loss_of
-
-    return loss_of(text, origin)
 
 
 def _loss_relocated(text: str, folder: str) -> str:

@@ -326,6 +326,9 @@ def refusal(error: TyperException) -> str:
         option: str = vars(error)["option_name"]
         like = nearest(option.strip("-"), [name[2:] for name in error.possibilities or ()])
         hint = f"Did you mean '--{like}'?" if like else f"See {command} --help."
+        if "\\" in option:
+            way = "--" if command.endswith(" explain") else "--loss"
+            hint = f"Give a formula behind {way}: {command} {way} '-\\log ...'."
         return str(UsageError(option, "an unknown option", f"one that {command} has", hint))
     setting = _OFFERED.get(vars(error).get("option_name", ""))
     if setting is not None and not setting.is_switch:

@@ -135,7 +135,7 @@ def diagnose(
     judged = list(zip(tried, found.evidence, strict=True))
     anchor = _anchor(tallies)
     if found.profile is not None:
-        explained = _ordered(_kept(view, judged), anchor)
+        explained = _ordered(_kept(view, judged), view, anchor)
         said += _of_gradient(view, explained, found.profile, anchor, generated)
     elif moments is not None and only_fit and view.is_soft:
         usual = [made for made, evidence in judged if is_but_for_rounding(view, evidence)]
@@ -203,20 +203,20 @@ def _anchor(tallies: Mapping[str, Tally]) -> bool | None:
     return tally.failed == 0
 
 
-def _ordered(kept: Sequence[_Judged], anchor: bool | None) -> list[_Judged]:
+def _ordered(kept: Sequence[_Judged], view: View, anchor: bool | None) -> list[_Judged]:
     """Return the simplest first, one for each set of names, and of terms where it is of some.
 
-    Of equals it is what leaves the value of the loss as right or wrong as it is, then the usual
-    one.
+    Of equals it is what leaves the value of the loss as right or wrong as it is, then what reads
+    least off the gradient, then the usual one.
     """
 
-    def rank(pair: _Judged) -> tuple[float, bool, int, int]:
+    def rank(pair: _Judged) -> tuple[float, bool, int, float, int]:
         made, evidence = pair
         codes = {made.formula.code, *(wrong.code for wrong in made.wrongs)}
         backward = not codes.isdisjoint(_BACKWARD)
         is_other = anchor is not None and anchor != backward
         worst = min(evidence.tally.spots[0].ratio, 1e6)
-        return made.cost, is_other, int(4.0 * worst), -evidence.mended
+        return made.cost, is_other, int(4.0 * worst), made.formula.read.bits(view), -evidence.mended
 
     found: dict[object, _Judged] = {}
     for made, evidence in sorted(kept, key=rank):
@@ -242,9 +242,18 @@ def _kept(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
         for made, evidence in judged
         if evidence.reproduces and credible(view, made, evidence)
     ]
-    # Of two that are both within tolerance the one that is much nearer is meant.
-    nearest = min((evidence.left + evidence.grain for _, evidence in kept), default=0.0)
-    return [pair for pair in kept if pair[1].left <= _FARTHER * nearest]
+
+    def reads(made: Hypothesis) -> tuple[int, float]:
+        return made.formula.read.numbers, made.formula.read.bits(view)
+
+    # Of two that are both within tolerance the one that is much nearer is meant, unless it is so
+    # for what it has read off the gradient.
+    far = [(reads(made), evidence.left + evidence.grain) for made, evidence in kept]
+    return [
+        (made, evidence)
+        for made, evidence in kept
+        if evidence.left <= _FARTHER * min(left for read, left in far if read <= reads(made))
+    ]
 
 
 def _is_stray(profile: Profile) -> bool:

@@ -9,10 +9,11 @@ import numpy as np
 from softcheck.diagnosis.columns import Columns, of_evaluation, of_program
 from softcheck.diagnosis.labels import relabelled
 from softcheck.diagnosis.mistakes.generated import STOP_GRADIENT, TERM_SCALED
+from softcheck.diagnosis.mistakes.masks import MASKED_IN_SOFTMAX
 from softcheck.diagnosis.mistakes.parts import RIGHT
 from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES
 from softcheck.diagnosis.mistakes.record import Formula
-from softcheck.diagnosis.over_states import over_states
+from softcheck.diagnosis.other_softmax import over_masked, over_states
 from softcheck.diagnosis.points import scales
 from softcheck.diagnosis.view import View
 from softcheck.gradient.definition import Generated, Term, Wrong
@@ -23,8 +24,11 @@ def formulas(view: View, made: Generated) -> Iterator[Formula]:
 
     What a named scale says of the whole loss has that name already.
     """
-    if made.across is not None and view.shared.whole and SOFTMAX_OVER_STATES.needs.met(view):
-        yield from over_states(made.across, view)
+    if made.across is not None:
+        if view.shared.whole and SOFTMAX_OVER_STATES.needs.met(view):
+            yield from over_states(made.across, view)
+        if MASKED_IN_SOFTMAX.needs.met(view):
+            yield over_masked(made.across)
     yield from relabelled(view)
     named = {code for _, codes in scales(view) for code in codes}
     yield from (_of_wrong(wrong) for wrong in made.wrongs if wrong.code not in named)

@@ -269,7 +269,7 @@ def _apart(made: Sequence[Hypothesis], view: View) -> str:
     """Say that these data do not tell the first hypothesis from others, and what data would."""
     beside = _listed([f"{_said(other, view)} ({'+'.join(other.names)})" for other in made[1:]])
     this = f". This data cannot tell it from: {beside}"
-    if any(one.formula.wrong is not None or one.formula.terms for one in made):
+    if any(one.formula.said or one.formula.terms for one in made):
         return this
     if len({one.formula.code for one in made}) > 1:
         return f"{this}. A batch with more actions and a less even policy would"

@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.checks.blocks import Masking, evaluation
+from softcheck.checks.blocks import Masking, evaluation, temperature_of
 from softcheck.checks.dumps import Sides, sides
 from softcheck.checks.evaluation import Context, Dump, Evaluation
+from softcheck.errors import InputError
 from softcheck.gradient.definition import Variant
 from softcheck.gradient.policy import (
     Array,
@@ -27,6 +28,7 @@ from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import is_q
 
+_FEW = 2**11  # entries
 _LIGHTEST = 2.0**-100  # of the largest tolerance
 _ALIKE = 0.5  # squared correlation
 
@@ -200,6 +202,12 @@ class View:
         return rows
 
     @property
+    def open_logits(self) -> Entries:
+        """What the softmax is of, as it was given: that of masked actions too."""
+        logits, temperature = self.given["logits"], temperature_of(self.shared.case, self.raw)
+        return logits if temperature is None else logits / temperature
+
+    @property
     def critics(self) -> list[Entries]:
         """The critics, each as it was given."""
         return [table for role, table in self.given.items() if is_q(role)]
@@ -215,10 +223,36 @@ class View:
         block = replace(self.e.block, **given)
         return replace(self, e=replace(self.e, block=block, legal=None, buffers=Buffers()))
 
+    @cached_property
+    def unmasked(self) -> "View | None":
+        """The same states with all of their actions legal, if that can be."""
+        arrays = {role: array for role, array in self.raw.arrays.items() if role != "mask"}
+        raw = replace(self.raw, arrays=arrays)
+        try:
+            e = evaluated(raw, self.shared, self.shared.case.variant, Buffers())
+        except InputError:  # a masked action may hold what no legal one does
+            return None
+        return None if e.legal is not None else replace(self, e=e, raw=raw)
+
     def of_rows(self, rows: Numbers) -> "View":
         """Return some of these states."""
         arrays = {role: array[rows] for role, array in self.raw.arrays.items()}
         return View.of(RawBlock(0, rows.size, arrays), self.states[rows], self.shared, Buffers())
+
+    @cached_property
+    def few(self) -> "View":
+        """A few of these states, half of them wrong, where there are so many.
+
+        They are enough to see what a gradient is not.
+        """
+        few = max(1, _FEW // (2 * len(self.p)))
+        if self.states.size <= 2 * few:
+            return self
+        wrong = (self.wrong & np.isfinite(self.grad)).any(axis=0)
+        # Drawn, for states may alternate.
+        generator = np.random.default_rng(0)
+        drawn = (generator.permutation(np.flatnonzero(rows))[:few] for rows in (wrong, ~wrong))
+        return self.of_rows(np.sort(np.concatenate([*drawn])))
 
     def alike(self, weight: float) -> "View":
         """Return these states with one weight for all of them."""

@@ -1,6 +1,7 @@
 """Losses: a name, a document or a formula to a loss that is proved, and ready to be computed."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,17 +60,30 @@ def read(text: str, *, where: str = "--loss", files: bool = True) -> "Named":
         from softcheck.derive import load as text_of
 
         path, symbol = found
-        named = documents.document(text_of(path), name, symbol, path)
-    elif not name or (_NAME.fullmatch(name) and not _DOCUMENT.fullmatch(name)):
+        return _of_document(text_of(path), name, symbol, path)
+    if not name or (_NAME.fullmatch(name) and not _DOCUMENT.fullmatch(name)):
         raise UsageError(
             where,
             f"'{name}'",
             f"one of {', '.join(names())}, a file or a formula",
             did_you_mean(name, names(), r"A formula is written as '-\sum_a \pi(a) Q(a)'."),
         )
-    else:
-        named = documents.formula(text, where)
-    return documents.as_shipped(named)
+    return _of_formula(text, where)
+
+
+# By what a document says: what lies at its path may be another one by the next time.
+@lru_cache(32)
+def _of_document(text: str, name: str, symbol: str | None, path: str) -> "Named":
+    from softcheck.losses import documents
+
+    return documents.as_shipped(documents.document(text, name, symbol, path))
+
+
+@lru_cache(32)
+def _of_formula(text: str, where: str) -> "Named":
+    from softcheck.losses import documents
+
+    return documents.as_shipped(documents.formula(text, where))
 
 
 def _file(text: str) -> tuple[str, str | None] | None:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from softcheck.derive.expr import Expr, Sym, free_indices
@@ -43,7 +44,7 @@ class Named:
     title: str
     variants: tuple[Made, ...]
 
-    @property
+    @cached_property
     def loss(self) -> Loss:
         """The loss as data."""
         return Loss(self.name, self.title, tuple(each.variant for each in self.variants))

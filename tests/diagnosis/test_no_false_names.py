@@ -252,7 +252,7 @@ def test_what_was_done_to_a_gradient_is_not_hidden_by_coarse_tolerances(dtype, h
 def test_digits_of_a_text_file_are_recognised(digits, form):
     given = right(13)
     printed = [[float(f"{x:.{digits}{form}}") for x in row] for row in given["grad"]]
-    (diagnosis,) = diagnoses(given | {"grad": np.array(printed)})
+    (diagnosis,) = diagnoses(given | {"grad": np.array(printed), "block_entries": 40})
     assert diagnosis.code == "printed-digits"
     said = f"({digits} decimals)" if form == "f" else f"({digits + 1} digits)"
     assert said in diagnosis.message

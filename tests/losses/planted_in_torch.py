@@ -161,8 +161,15 @@ class Data:
     def made_of(self, mistake, listed):
         """Return those of some mistakes of softcheck's whose programs are a mistake of ours."""
         ours = self.gradient(mistake, torch.float64)
+        # A mistake that moves little is not any other that does.
+        apart = 1e-3 * (ours - self.gradient(dtype=torch.float64)).abs().max()
+
+        def same(slope):
+            theirs = self.of(slope)
+            return near(ours, theirs) and (ours - theirs).abs().max() <= apart
+
         every = (each for wrong in listed for each in (wrong, *wrong.others))
-        return [each for each in every if near(ours, self.of(each.slope))]
+        return [each for each in every if same(each.slope)]
 
 
 def near(x, y):

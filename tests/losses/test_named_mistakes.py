@@ -1,10 +1,13 @@
 """Wrong gradients of the shipped losses, computed in PyTorch: each is caught, and named."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 from planted_in_torch import RIGHT, Data, is_named, near, planted
 
+from softcheck.diagnosis import of_loss
 from softcheck.losses import load, names, read
 from softcheck.losses.mistakes import mistakes
 from softcheck.result import Status
@@ -336,3 +339,47 @@ def test_gradients_that_are_odd_numbers_end_in_a_diagnosis(name, rows, actions):
             name, {**data.given, "logits": far * data.logits, "grad": torch.tensor(grad)}
         )
         assert _named(case) == [code]
+
+
+@pytest.mark.parametrize("name", ["reinforce", "cross-entropy"])
+def test_a_wrong_factor_of_each_state_has_the_name_of_what_makes_it(name):
+    """Of one action taken any loss has the right gradient but for one number a state."""
+    made = read(name).variants[0]
+    data = Data(made, np.random.default_rng([0, 3]), torch.float64, rows=24, actions=3)
+    for option in ("entropy_coef", "label_smoothing", "z_coef"):
+        if option in data.arrays:
+            data.arrays[option] *= 0.0
+    right, known, seen = data.gradient(dtype=torch.float64), mistakes(made), []
+    for mistake in planted(data):
+        wrong, made_of = data.gradient(mistake), data.made_of(mistake, known)
+        if any(near(wrong, other) for other in (right, *seen)) or not made_of:
+            continue
+        seen.append(wrong)
+        case = verified(name, {**data.given, "grad": wrong})
+        assert is_named(case, mistake, made_of), mistake.what
+        assert case.diagnosis[0].code not in ("scaled-by-state", "states-left-out"), mistake.what
+    assert len(seen) > 10
+
+
+def test_what_explains_no_few_states_is_not_tried_on_all(monkeypatch):
+    """A formula is computed for many states only if it can be the one, or is a term's."""
+    tried, of_program = Counter(), of_loss.of_program
+
+    def counted(view, slope):
+        tried[view.states.size] += 1
+        return of_program(view, slope)
+
+    monkeypatch.setattr(of_loss, "of_program", counted)
+    made = read("reverse-kl").variants[0]
+    data = Data(made, np.random.default_rng(8), torch.float64, rows=2000, actions=8)
+    grad = data.gradient()
+    no_sum = next(each for each in planted(data) if each.codes == {"no-baseline"})
+    for wrong, code, most in (
+        (grad * (1.0 + 0.1 * torch.rand_like(grad)), "unexplained", 20),  # as the factors of terms
+        (data.gradient(no_sum), "no-baseline", 8),
+    ):
+        tried.clear()
+        case = verified("reverse-kl", {**data.given, "grad": wrong})
+        assert case.diagnosis[0].code == code
+        assert tried[2000] <= most
+        assert tried.total() - tried[2000] > 50

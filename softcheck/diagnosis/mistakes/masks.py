@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import OPEN_MASK
-from softcheck.diagnosis.mistakes.parts import usual
+from softcheck.diagnosis.mistakes.parts import RIGHT, usual
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Need
 
 if TYPE_CHECKING:
@@ -18,29 +18,43 @@ if TYPE_CHECKING:
 def _masked_in_softmax(view: View) -> Columns:
     """-J0(m (Q - alpha l0 - alpha)): the mask after the softmax, not renormalised."""
     legal = view.legal
-    open_ = view.at(logits=view.given["logits"])
+    open_ = view.at(logits=view.open_logits)
     b = view.alpha * open_.J(legal * (open_.log_p + 1.0))
     return usual(view, -open_.J(legal * view.q), b, open_.p, open_)
+
+
+def _without_mask(view: View) -> Columns:
+    """The right gradient where every action is legal."""
+    return RIGHT.columns(view.unmasked or view)
+
+
+def _in_softmax(view: View) -> Iterator[Formula]:
+    if view.is_soft:
+        yield Formula(_masked_in_softmax)
+    if view.unmasked is not None:
+        yield Formula(_without_mask, said="the mask is not applied")
 
 
 MASKED_IN_SOFTMAX = Mistake(
     code="masked-in-softmax",
     phrase="the mask is applied after the softmax",
     what=(
-        "Illegal actions were dropped from the sum but stay in the softmax: pi does not sum to 1 "
-        "over the legal ones, and masked logits get a gradient."
+        "Illegal actions stay in the softmax, whether they were dropped from the sum behind it or "
+        "not: pi does not sum to 1 over the legal ones, and masked logits get a gradient."
     ),
-    wrong="G = -J0(m (Q - alpha l0 - alpha)), with the unmasked policy p0",
+    wrong="G = m W - p0 sum m W, W = dL/dlog pi at p0, the policy without the mask; or T at p0",
+    right="T = W - p sum W",
     wrong_line="loss = (mask * pi * (alpha * log_pi - q)).sum(-1).mean()",
     right_line="logits = logits.masked_fill(~mask, -1e8)  # before the softmax",
     needs=OPEN_MASK,
-    formulas=(Formula(_masked_in_softmax),),
+    formulas=_in_softmax,
+    every_loss=True,
 )
 
 
 def _masked_q_zero(view: View) -> Columns:
     """-J0(m Q - alpha l0): Q of illegal actions 0, the actions stay."""
-    open_ = view.at(logits=view.given["logits"])
+    open_ = view.at(logits=view.open_logits)
     return usual(
         view, -open_.J(view.legal * view.q), view.alpha * open_.J(open_.log_p), open_.p, open_
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from softcheck.diagnosis.mistakes.later import np
@@ -93,26 +95,35 @@ LOW_PRECISION = Mistake(
 )
 
 
+def _decimals(digits: int, size: Entries) -> Entries:
+    return np.full_like(size, 10.0**-digits)
+
+
+def _significant(digits: int, size: Entries) -> Entries:
+    leading = 10.0 ** np.floor(np.log10(np.where(size > 0.0, size, 1.0)))
+    return leading * 10.0 ** (1 - digits)
+
+
 class _Digits(NamedTuple):
-    """How numbers were printed, and the unit of the last digit of each."""
+    """How numbers were printed: in so many digits, of the size of an entry the unit of the last."""
 
     said: str
-    unit: Entries
+    unit: Callable[[Entries], Entries]
+
+
+def _size(view: View) -> Entries:
+    return np.abs(np.where(np.isfinite(view.grad), view.grad, 0.0))
 
 
 def _printed(view: View) -> Iterator[_Digits]:
     """Yield in how few digits a gradient may have been printed, fixed or in scientific notation."""
-    size = np.abs(np.where(np.isfinite(view.grad), view.grad, 0.0))
+    size = _size(view)
     if not size.any():
         return
     keeps = 4.0 * view.dump.stored.unit
-    leading = 10.0 ** np.floor(np.log10(np.where(size > 0.0, size, 1.0)))
-    for said, units in (
-        ("{} decimals", (np.full_like(size, 10.0**-digits) for digits in range(1, 13))),
-        ("{} digits", (leading * 10.0 ** (1 - digits) for digits in range(1, 13))),
-    ):
-        for digits, unit in enumerate(units, 1):
-            last = size / unit
+    for said, unit_of in (("{} decimals", _decimals), ("{} digits", _significant)):
+        for digits in range(1, 13):
+            last = size / unit_of(digits, size)
             rough = last * keeps
             # Where that is the last digit that is stored, every number would do.
             if 2 * np.count_nonzero(rough > _ROUND) > np.count_nonzero(size):
@@ -120,7 +131,7 @@ def _printed(view: View) -> Iterator[_Digits]:
             whole = np.round(last)
             exact = np.abs(last - whole) <= rough + _ROUND / 100.0
             if (exact & ((whole > 0.0) | (size == 0.0))).all():
-                yield _Digits(said.format(digits), unit)
+                yield _Digits(said.format(digits), partial(unit_of, digits))
                 break
 
 
@@ -129,18 +140,19 @@ def _as_printed(digits: _Digits) -> Callable[[View], Columns]:
 
     def parts(view: View) -> Columns:
         _, true, tolerance, _ = view.right
-        is_near = np.abs(view.grad - true) <= 0.5 * digits.unit + tolerance
-        a = np.where(is_near, view.grad, np.round(true / digits.unit) * digits.unit)
-        return right(view)._replace(values=(a, np.zeros_like(a)))
+        unit = digits.unit(_size(view))
+        is_near = np.abs(view.grad - true) <= 0.5 * unit + tolerance
+        a = np.where(is_near, view.grad, np.round(true / unit) * unit)
+        return replace(right(view), values=(a, np.zeros_like(a)))
 
     return parts
 
 
 def _printed_digits(view: View) -> Iterator[Formula]:
-    scale = view.right.scale
+    scale, size = view.right.scale, _size(view)
     for digits in _printed(view):
         # Of what is smaller than the last digit nothing is left to tell.
-        if 2 * np.count_nonzero(digits.unit < _SEEN * scale) > np.count_nonzero(scale):
+        if 2 * np.count_nonzero(digits.unit(size) < _SEEN * scale) > np.count_nonzero(scale):
             yield Formula(_as_printed(digits), digits.said, lambda _: True, 2.0)
 
 
