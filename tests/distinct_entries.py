@@ -117,6 +117,8 @@ def agree(case, settings):
     is_rounding = np.abs(long.gradient) <= U * long.bounds.rounding.each
     if ours.moments is not None and not is_rounding.all(axis=0).any():
         agree_on_fit(long, ours.moments, theirs.moments)
+        moved = np.abs(ours.moments.by_digits - theirs.moments.by_digits).sum(axis=1)
+        assert (moved <= case.states * case.actions).all()  # a unit for each
     for suspect in ours.sample:
         assert (
             suspect.block.logits[suspect.entry, 0]

@@ -27,9 +27,9 @@ from softcheck.gradient.policy import (
 from softcheck.gradient.tolerance import U, of_sum, summation
 from softcheck.settings import KernelChoice
 
-PAYS, PAYS_REPEATED = 2**25, 2**23
+PAYS, PAYS_REPEATED, PAYS_COMPOSED = 2**25, 2**23, 2**21
 """From so many entries on: to load Numba and a compiled loop takes as long as NumPy for these; and
-where they may repeat, see `distinct`."""
+where they may repeat, see `distinct`, those of a loss of the family, and of another."""
 
 
 BLOCKS = 2
@@ -40,7 +40,9 @@ def is_chosen(
     kernel: KernelChoice, entries: int, variant: Variant, *, may_repeat: bool
 ) -> tuple[bool, str]:
     """Return whether a case of so many entries is verified compiled, and why it cannot be."""
-    pays = PAYS_REPEATED if may_repeat else PAYS
+    pays = PAYS
+    if may_repeat:
+        pays = PAYS_COMPOSED if variant.family is None else PAYS_REPEATED
     if kernel == "numpy" or (kernel == "auto" and entries < pays):
         return False, ""
     if may_repeat:

@@ -143,6 +143,11 @@ class Evaluation:
         """How many actions a state has."""
         return self.buffers.actions(self.block.logits)
 
+    @property
+    def counts(self) -> Entries | float:
+        """For how many actions each entry stands."""
+        return 1.0 if self.block.repeats is None else self.block.repeats.counts
+
     def drawn(self, row: int, position: float) -> tuple[int, int]:
         """Return a legal action of a state and its entry; `position` is in [0, 1)."""
         legal = np.isfinite(self.block.logits[:, row])
