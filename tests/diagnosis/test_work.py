@@ -5,7 +5,8 @@ import pytest
 from fixture_cases import FIXTURES
 
 import softcheck
-from softcheck.diagnosis import name, sieve
+from softcheck.diagnosis import name as naming
+from softcheck.diagnosis import sieve
 from softcheck.diagnosis.hypothesis import judge
 from softcheck.settings import Settings
 from softcheck.tables.case import open_case
@@ -116,6 +117,6 @@ def test_what_reads_numbers_off_each_state_is_followed_only_where_nothing_else_e
         judged.extend(made.names)
         return judge(view, made)
 
-    monkeypatch.setattr(name, "judge", kept)
+    monkeypatch.setattr(naming, "judge", kept)
     (case,) = softcheck.verify(**arrays | {"grad": scale * right}).cases
     assert [each.code for each in case.diagnosis] == judged == followed
