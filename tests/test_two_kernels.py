@@ -1,7 +1,9 @@
-"""Each shipped loss of the family by its closed forms and by its operations: two kernels agree."""
+"""Two kernels agree: closed forms and operations of a loss, and NumPy and the compiled loop."""
 
+import msgspec
 import numpy as np
 import pytest
+from fixture_cases import walk
 
 from softcheck.checks.coefficients import block_of
 from softcheck.gradient.composed.kernel import Composed
@@ -10,6 +12,9 @@ from softcheck.gradient.family import Family
 from softcheck.gradient.policy import Block, Buffers
 from softcheck.gradient.tolerance import U
 from softcheck.losses import load, names
+from softcheck.settings import Settings
+from softcheck.tables.case import open_case
+from softcheck.verification import verify_case
 
 VARIANTS = [
     (name, n)
@@ -76,3 +81,53 @@ def test_they_agree(name, number, make):
     assert agree(ours.value, theirs.value, ours.rounding + theirs.rounding)
     looseness = composed.bounds.rounding.each[legal] / closed.bounds.rounding.each[legal]
     assert 0.5 < np.median(looseness) < 2.0
+
+
+def of_each_form():
+    """Return negative fixtures, one for each loss and type of gradient, masked or not."""
+    found = {}
+    for fixture in walk("negative"):
+        settings = dict(fixture.expected["settings"])
+        if "weights" in settings or "action_axis" in settings:
+            continue
+        case = open_case(str(fixture.path), {})
+        if "grad" in case.tables and case.variant.family is not None:
+            form = case.loss.name, "mask" in case.tables, str(case.tables["grad"].dtype)
+            found.setdefault(form, (case, settings))
+    return [*found.values()]
+
+
+def without_noise(case):
+    """Return what is said of a case but for where, in what is right, rounding is the largest."""
+    said = msgspec.to_builtins(case)
+    for check in said["checks"]:
+        # The exact check looks at the worst entries of the others.
+        exact = check["name"] == "exact"
+        for name in ("worst", "resolution", "reason", *(("entries",) if exact else ())):
+            if check["status"] != "failed":
+                del check[name]
+    return {name: said[name] for name in ("status", "checks", "findings", "diagnosis", "masked")}
+
+
+def near(found, expected):
+    """Return whether reports are the same but for how their numbers round."""
+    if isinstance(found, dict):
+        return found.keys() == expected.keys() and all(near(found[x], expected[x]) for x in found)
+    if isinstance(found, list | tuple):
+        return len(found) == len(expected) and all(map(near, found, expected))
+    if isinstance(found, float):
+        return found == pytest.approx(expected, rel=1e-9, nan_ok=True)
+    return found == expected
+
+
+def test_the_compiled_loop_leaves_verdicts_findings_and_names_as_they_are():
+    pytest.importorskip("numba")
+    cases = of_each_form()
+    assert len(cases) >= 8
+    for case, settings in cases:
+        by_numpy, compiled = (
+            verify_case(case, Settings(**settings, kernel=kernel))
+            for kernel in ("numpy", "compiled")
+        )
+        assert compiled.settings["kernel"] == "compiled"
+        assert near(without_noise(compiled), without_noise(by_numpy)), case.name
