@@ -243,12 +243,16 @@ class View:
 
     @cached_property
     def few(self) -> "View | None":
-        """The states that are the most wrong, `FEW` entries; None where there are few anyway."""
-        rows = max(1, FEW // self.shared.actions)
-        if 2 * rows >= self.states.size:
+        """The states that are the most wrong, and those of the largest gradient: `FEW` entries.
+
+        None where there are few anyway. A gradient that is rounding alone tells of no number.
+        """
+        rows = max(1, FEW // self.shared.actions // 2)
+        if 4 * rows >= self.states.size:
             return None
-        off = np.abs(self.weighed(self.grad - self.right.expected)).max(axis=0)
-        return self.of_rows(np.sort(np.argpartition(off, -rows)[-rows:]))
+        sizes = (np.abs(self.weighed(x)) for x in (self.grad - self.right.expected, self.grad))
+        most = [np.argpartition(size.max(axis=0), -rows)[-rows:] for size in sizes]
+        return self.of_rows(np.unique(np.concatenate(most)))
 
     def alike(self, weight: float) -> "View":
         """Return these states with one weight for all of them."""
