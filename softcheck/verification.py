@@ -1,7 +1,8 @@
 """Cases and settings to a report: what an engine found in their blocks, and one verdict."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from functools import partial as partially
@@ -11,15 +12,16 @@ from typing import Annotated
 import numpy as np
 
 from softcheck import result
-from softcheck.checks import compiled, every
+from softcheck.checks import compiled, distinct, every
 from softcheck.checks.blocks import Masking, evaluation, loss_of, reduction_of, rows_of_block
+from softcheck.checks.distinct import Distinct
 from softcheck.checks.evaluation import Context
 from softcheck.checks.frame import Frame
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.oracles import exact_sample
-from softcheck.engines import Engine
+from softcheck.engines import Engine, made_of
 from softcheck.engines.local import Threads
-from softcheck.errors import NothingToCheckError, SoftcheckError
+from softcheck.errors import InputError, NothingToCheckError, SoftcheckError
 from softcheck.gradient.definition import Generated
 from softcheck.gradient.policy import Buffers
 from softcheck.outcome import case_result, pictured
@@ -79,7 +81,10 @@ def verify_case(
             "Dump it too, or give --grad.",
         )
     places = states * case.actions
-    is_compiled, failure = compiled.is_chosen(settings.kernel, places, case.variant)
+    may_repeat = not pictures and distinct.may_repeat(case, settings)
+    is_compiled, failure = compiled.is_chosen(
+        settings.kernel, places, case.variant, may_repeat=may_repeat
+    )
     context = Context(
         places,
         settings.max_findings,
@@ -92,10 +97,11 @@ def verify_case(
         is_compiled,
     )
     engine = engine or Threads(settings.threads)
-    rows = rows_of_block(settings, case.actions) * (compiled.BLOCKS if is_compiled else 1)
+    is_swept = is_compiled and case.variant.family is not None
+    rows = rows_of_block(settings, case.actions) * (compiled.BLOCKS if is_swept else 1)
     over_blocks = partially(engine.over_blocks, case=case, rows=rows)
-    found = _Part()
-    for part in over_blocks(partially(_checked, case, settings, context)):
+    checks, found = _Checks(case, settings, context, rows), _Part()
+    for part in checks.over(engine, may_repeat=may_repeat):
         found.merge(part)
         if progress is not None:
             progress("states", found.states, states)
@@ -120,8 +126,8 @@ def verify_case(
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
         diagnosis = (*diagnose(*arguments, generated), *by_value)
-    if partial.not_compiled:
-        is_compiled, failure = False, partial.not_compiled
+    if is_compiled and (failure := found.not_compiled(is_swept=is_swept)):
+        is_compiled = False
     ran = replace(settings, kernel="compiled" if is_compiled else "numpy")
     is_asked = settings.kernel == "compiled"
     made = case_result(case, ran, tallies, masking, diagnosis, failure if is_asked else "")
@@ -140,20 +146,53 @@ def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
 
 @dataclass
 class _Part(Merging):
-    """What was found in some blocks."""
+    """What was found in some blocks, and how many of these have few entries that differ."""
 
     partial: Annotated[every.Partial, merged] = field(default_factory=every.Partial)
     masking: Annotated[Masking, merged] = field(default_factory=Masking)
     states: Annotated[int, add] = 0
+    shortened: Annotated[int, add] = 0
+
+    def not_compiled(self, *, is_swept: bool) -> str:
+        """Return why nothing was compiled that was to be; `is_swept` if all of a loss can be."""
+        if is_swept or self.shortened:
+            return self.partial.not_compiled
+        return distinct.TOO_FEW
 
 
-def _checked(
-    case: Case, settings: Settings, context: Context, raw: RawBlock, buffers: Buffers
-) -> _Part:
-    """Run the checks on a block."""
-    masking = Masking()
-    made = evaluation(case, raw, settings, context, buffers, masking)
-    return _Part(every.run(made), masking, raw.rows)
+@dataclass(frozen=True)
+class _Checks:
+    """The checks of the blocks of a case."""
+
+    case: Case
+    settings: Settings
+    context: Context
+    rows: int
+
+    def over(self, engine: Engine, *, may_repeat: bool) -> Iterator[_Part]:
+        """Yield what is found in the blocks of the case."""
+        if not (may_repeat and self.context.is_compiled):
+            return engine.over_blocks(self, self.case, self.rows)
+        rows = rows_of_block(self.settings, self.case.actions, distinct.SHARE)
+        return engine.over_blocks(self.once, self.case, rows)
+
+    def __call__(self, raw: RawBlock, buffers: Buffers, found: Distinct | None = None) -> _Part:
+        """Run them on a block; on its entries that differ, if these are given."""
+        masking = Masking()
+        made = evaluation(self.case, raw, self.settings, self.context, buffers, masking, found)
+        return _Part(every.run(made), masking, raw.rows)
+
+    def once(self, raw: RawBlock, buffers: Buffers) -> _Part:
+        """Run them on the entries that differ; if these are many or one is wrong, on all."""
+        found, part = distinct.distinct(self.case, raw), None
+        if found is not None:
+            pieces = found.pieces(self.settings.block_entries)
+            with suppress(InputError):  # which names an entry, not an action
+                part = made_of(lambda piece, of: self(piece.raw, of, piece), pieces, buffers)
+        if part is None or not part.partial.is_right:
+            part = made_of(self, distinct.in_pieces(raw, self.rows), buffers)
+        part.shortened = int(found is not None)
+        return part
 
 
 def report(

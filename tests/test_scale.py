@@ -223,6 +223,28 @@ def test_a_gigabyte_is_verified_in_little_memory(kernel, megabytes, folder):
         assert peaks[1] < megabytes
 
 
+def test_logits_in_16_bits_are_verified_in_little_memory(folder):
+    generator = np.random.default_rng(0)
+    actions, states = 50_000, 64
+    z = generator.choice(generator.normal(size=1_000).astype(np.float16), (states, actions))
+    weight = np.exp(z.astype(np.float64))
+    grad = weight / weight.sum(axis=1, keepdims=True)
+    labels = generator.integers(actions, size=states)
+    grad[np.arange(states), labels] -= 1.0
+    arrays = {"logits": z, "grad": grad.astype(np.float16), "labels": labels}
+    given = "--loss=cross-entropy", "--reduction=sum", "--compute-dtype=float32", "--threads=2"
+    peaks = []
+    for times in (4, 20):
+        place = folder / str(times)
+        place.mkdir()
+        write_npy(place, times, arrays)
+        printed, most = peak(VERIFY, "verify", place, *given, "--kernel=compiled")
+        assert printed[-1] == "0"
+        peaks.append(most)
+    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[1] < 400
+
+
 def test_the_page_of_a_million_wrong_states_is_below_100_kb(folder):
     arrays, place, page = tile(), folder / "case", folder / "page.html"
     place.mkdir()

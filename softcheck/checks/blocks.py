@@ -9,12 +9,21 @@ from typing import Annotated, Any
 import numpy as np
 
 from softcheck.checks.coefficients import block_of
+from softcheck.checks.distinct import Distinct
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
 from softcheck.errors import InputError, UsageError
 from softcheck.gradient.definition import Given, Kind, Legal, Variant
-from softcheck.gradient.policy import LINE, Block, Buffers, Entries, Flags, PerState, Quantity
+from softcheck.gradient.policy import (
+    LINE,
+    Block,
+    Buffers,
+    Entries,
+    Flags,
+    PerState,
+    Quantity,
+)
 from softcheck.gradient.tolerance import Precision
 from softcheck.settings import BLOCK_ENTRIES, CriticChoice, Reduction, Settings
 from softcheck.tables.case import Case, RawBlock
@@ -90,9 +99,12 @@ def loss_of(case: Case) -> Variant:
     return replace(loss, summands=tuple(summands) if len(summands) > 1 else ())
 
 
-def rows_of_block(settings: Settings, actions: int) -> int:
-    """Return how many states of so many actions a block has: whole cache lines, where it can."""
-    rows = settings.block_entries // actions
+def rows_of_block(settings: Settings, actions: int, blocks: int = 1) -> int:
+    """Return how many states of so many actions a block has: whole cache lines, where it can.
+
+    It is as large as several, if asked for.
+    """
+    rows = blocks * settings.block_entries // actions
     return rows - rows % LINE or max(1, rows)
 
 
@@ -111,8 +123,14 @@ def evaluation(
     context: Context,
     buffers: Buffers,
     masking: Masking,
+    distinct: Distinct | None = None,
 ) -> Evaluation:
-    """Check the givens of a block and lay them out, beside what was dumped."""
+    """Check the givens of a block and lay them out, beside what was dumped.
+
+    If `distinct` is given, the tables of `raw` have its entries.
+    """
+    if distinct is not None:
+        buffers = buffers.over(distinct.repeats)
     block, legal = given_block(case, raw, settings, buffers, masking, context.loss)
     temperature = temperature_of(case, raw)
     factor = _factor(case, raw, context)
@@ -129,6 +147,7 @@ def evaluation(
         context,
         buffers,
         None if temperature is None else factor,
+        None if distinct is None else distinct.entry_of,
     )
 
 
@@ -154,8 +173,8 @@ def given_block(
     InputError
         Where a given is no number that a loss can have.
     """
-    logits, finite = _table(case, raw, "logits", buffers)
-    legal = _legal(case, raw, logits, masking, finite)
+    logits, finite = _table(raw, "logits", buffers)
+    legal = _legal(case, raw, logits, masking, finite, buffers)
     if legal is not None:
         np.copyto(logits, -np.inf, where=~legal)
     temperature = temperature_of(case, raw)
@@ -165,7 +184,8 @@ def given_block(
     data = {given.name: _given(case, raw, given, legal, settings, buffers) for given in givens}
     numbers = {given.name for given in givens if given.kind is not Kind.TABLE}
     constant = {name for name in numbers if name in case.scalars or name not in case.tables}
-    return block_of(loss or case.variant, data, constant, logits, legal, buffers), legal
+    block = block_of(loss or case.variant, data, constant, logits, legal, buffers)
+    return replace(block, repeats=buffers.repeats), legal
 
 
 def _given(
@@ -183,14 +203,14 @@ def _given(
         return _given_of_states(case, raw, given.name, given.default)
     tables = []
     for role in _made_of(case, given.name):
-        table, finite = _table(case, raw, role, buffers)
+        table, finite = _table(raw, role, buffers)
         if not (finite and given.legal in _HOLDS_FINITE):
             _require(case, raw, role, table, legal)
         if legal is not None:
             np.copyto(table, 0.0, where=~legal)
         tables.append(table)
     if not tables and given.default is not None:
-        default = np.full((case.actions, raw.rows), float(given.default))
+        default = np.full(raw.arrays["logits"].T.shape, float(given.default))
         return default if legal is None else default * legal
     return tables[0] if len(tables) == 1 else CRITICS[settings.critics](tables)
 
@@ -225,14 +245,14 @@ def _divide(case: Case, raw: RawBlock, logits: Entries, temperature: PerState) -
         )
 
 
-def _table(case: Case, raw: RawBlock, role: str, buffers: Buffers) -> tuple[Entries, bool]:
+def _table(raw: RawBlock, role: str, buffers: Buffers) -> tuple[Entries, bool]:
     """Return a table of a block, actions first, and whether it is known to be finite.
 
     A sum is finite only if all of its terms are. It reads the table in order, which the transposed
     copy does not: with the sum before it, both together take less than the copy alone.
     """
     table = raw.arrays[role]
-    out = buffers(f"given.{role}", (case.actions, raw.rows))
+    out = buffers(f"given.{role}", (table.shape[1], raw.rows))
     with np.errstate(all="ignore"):
         finite = bool(np.isfinite(table.sum(dtype=np.float64)))
     np.copyto(out, table.T)
@@ -253,7 +273,7 @@ def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buf
     if role in case.scalars:
         values = np.array(case.scalars[role], dtype=np.float64)
     elif case.roles[role].kind is Kind.TABLE:
-        values, finite = _table(case, raw, role, buffers)
+        values, finite = _table(raw, role, buffers)
     else:
         values = _of_states(case, raw, role)
     stored, computed = precisions(case, role, settings)
@@ -301,7 +321,12 @@ def decimal_of(case: Case, role: str, settings: Settings) -> float:
 
 
 def _legal(
-    case: Case, raw: RawBlock, logits: Entries, masking: Masking, finite: bool
+    case: Case,
+    raw: RawBlock,
+    logits: Entries,
+    masking: Masking,
+    finite: bool,
+    buffers: Buffers,
 ) -> Flags | None:
     """Return where an action is legal, or None if all are: the mask and the logit must allow it."""
     allowed = raw.arrays["mask"].T.astype(np.bool_) if "mask" in raw.arrays else None
@@ -312,7 +337,7 @@ def _legal(
     if allowed is not None:
         masking.disagreements += int(np.count_nonzero(allowed & ~open_))
     _require(case, raw, "logits", logits, allowed)
-    masking.masked += int(np.count_nonzero(~legal))
+    masking.masked += int(buffers.number_of(~legal).sum())
     empty = np.flatnonzero(~legal.any(axis=0))
     if empty.size:
         role = "mask" if allowed is not None else "logits"

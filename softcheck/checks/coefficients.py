@@ -84,7 +84,9 @@ class _Made:
                 return None
             legal = None if found[1] is None else self.legal
             index = None if found[2] is None else self.data[str(family.index)]
-            return Target(len(self.logits), found[0], found[1], legal, index, found[2])
+            return Target(
+                self.buffers.actions(self.logits), found[0], found[1], legal, index, found[2]
+            )
 
         return target(0), target(1)
 

@@ -1,5 +1,6 @@
 """Whether the checks of every logit run compiled, and what the compiled loop has found."""
 
+from collections.abc import Callable
 from functools import cache
 from math import isfinite, prod
 from typing import Any, NamedTuple
@@ -26,19 +27,27 @@ from softcheck.gradient.policy import (
 from softcheck.gradient.tolerance import U, of_sum, summation
 from softcheck.settings import KernelChoice
 
-PAYS = 2**25
-"""From so many entries on: to load Numba and a compiled loop takes as long as NumPy for these."""
+PAYS, PAYS_REPEATED, PAYS_COMPOSED = 2**25, 2**23, 2**21
+"""From so many entries on: to load Numba and a compiled loop takes as long as NumPy for these; and
+where they may repeat, see `distinct`, those of a loss of the family, and of another."""
 
 
 BLOCKS = 2
 """So many blocks are one: what is done once a block takes as long as the loop over a small one."""
 
 
-def is_chosen(kernel: KernelChoice, entries: int, variant: Variant) -> tuple[bool, str]:
+def is_chosen(
+    kernel: KernelChoice, entries: int, variant: Variant, *, may_repeat: bool
+) -> tuple[bool, str]:
     """Return whether a case of so many entries is verified compiled, and why it cannot be."""
-    if kernel == "numpy" or (kernel == "auto" and entries < PAYS):
+    pays = PAYS
+    if may_repeat:
+        pays = PAYS_COMPOSED if variant.family is None else PAYS_REPEATED
+    if kernel == "numpy" or (kernel == "auto" and entries < pays):
         return False, ""
-    if variant.family is None:
+    if may_repeat:
+        _, failure = scanner()
+    elif variant.family is None:
         failure = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
     else:
         _, failure = _loop()
@@ -48,16 +57,40 @@ def is_chosen(kernel: KernelChoice, entries: int, variant: Variant) -> tuple[boo
 @cache
 def _loop() -> tuple[Any, str]:
     """Return the module of the loop, tried once, or what is wrong with it."""
-    try:
+
+    def tried() -> Any:
         from softcheck.checks import fused
 
         block = Block(np.zeros((2, 1)), np.zeros((2, 1)), np.ones(1))
         _swept(fused, Evaluation(block, 0, np.ones(1), None, {}, Context(2, 1), Buffers()), _Dump())
+        return fused
+
+    return _working(tried)
+
+
+@cache
+def scanner() -> tuple[Any, str]:
+    """Return the module that finds what repeats, tried once, or what is wrong with it."""
+
+    def tried() -> Any:
+        from softcheck.checks import scan
+
+        bits, counts = np.zeros((1, 2), np.uint16), np.zeros((1, 1))
+        apart = np.zeros((1, 0), np.intp)
+        scan.scan(bits, None, apart, bits.copy(), bits[:, :1].copy(), None, counts)
+        return scan
+
+    return _working(tried)
+
+
+def _working(tried: Callable[[], Any]) -> tuple[Any, str]:
+    """Return a module that works, or what is wrong with it."""
+    try:
+        return tried(), ""
     except ImportError as error:
         return None, f"Numba cannot be imported ({error}): pip install 'softcheck[fast]'"
     except Exception as error:
         return None, _cannot(error)
-    return fused, ""
 
 
 def _cannot(error: Exception) -> str:
@@ -93,7 +126,8 @@ def found(e: Evaluation) -> Found:
 
     What fails, or is not finite, is left to NumPy, and so is an oracle that is blind.
     """
-    if not (e.context.is_compiled and isinstance(e.kernel, Family)):
+    is_whole = e.block.repeats is None
+    if not (is_whole and e.context.is_compiled and isinstance(e.kernel, Family)):
         return Found({})
     fused, failure = _loop()
     if failure:

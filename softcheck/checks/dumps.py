@@ -60,7 +60,7 @@ def _expected_entropy(e: Evaluation) -> Expected:
     log_pi = e.policy.log_pi
     value = -e.mean(log_pi)
     of_log = _log_policy_rounding(e)
-    rounding = e.mean(of_log - (of_log + 2.0 + summation(len(log_pi))) * log_pi)
+    rounding = e.mean(of_log - (of_log + 2.0 + summation(e.actions)) * log_pi)
     return Expected(value, rounding + value, value, value)
 
 
@@ -118,7 +118,7 @@ def _expected_gradient(e: Evaluation) -> Expected:
         rounding += kernel.scale * (coarse * factor / computed.tolerated)
     size = _size_of_gradient(e)
     # A mean gathers what underflow takes from each of its terms, and is weighted by pi.
-    gathered = len(rounding) * computed.underflow / computed.tolerated * (1.0 + size)
+    gathered = e.actions * computed.underflow / computed.tolerated * (1.0 + size)
     if (gathered > NO_MATTER * factor * e.bounds.size).any():
         rounding += gathered * (pi if e.legal is None else np.where(e.legal, pi, 1.0))
     return Expected(value, rounding, scale, size)
@@ -234,7 +234,8 @@ def judged(e: Evaluation, name: str) -> tuple[Sides, Needed]:
     if name != "gradient":
         return found, NONE_NEEDED
     ratio = found.ratio(e.buffers("scratch.2", found.actual.shape))
-    if ratio.max() <= 1.0 and ratio.min() >= -1.0:
+    # Where entries repeat, what fails is judged again without that.
+    if e.block.repeats is not None or (ratio.max() <= 1.0 and ratio.min() >= -1.0):
         return found, NONE_NEEDED
     actual, value, tolerance, scale = found
     value, tolerance, needed = allow(actual, value, tolerance, partial(allowance, e))
@@ -292,7 +293,8 @@ def compare_sides(e: Evaluation, found: Sides, ratio: Quantity | None = None) ->
 
     `ratio` is theirs, where it is known already.
     """
-    return e.compare(*found, entries=found.actual.size, ratio=ratio)
+    places = e.block.rows * (1 if found.actual.ndim == 1 else e.actions)
+    return e.compare(*found, entries=places, ratio=ratio)
 
 
 @dataclass

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from softcheck.checks.frame import Frame
-from softcheck.checks.tally import Sight, Tally, compare, histogram, sight
+from softcheck.checks.tally import Sight, Spot, Tally, compare, histogram, sight
 from softcheck.gradient.composed.kernel import Composed
 from softcheck.gradient.definition import Program, Variant
 from softcheck.gradient.family import Family
@@ -23,6 +25,8 @@ from softcheck.gradient.policy import (
     sum_of_products,
 )
 from softcheck.gradient.tolerance import Bounds, Error, Precision, U
+
+Places: TypeAlias = NDArray[np.integer[Any]]  # (rows, actions)
 
 _BOTH = 2.0 * U  # both sides of a comparison may err
 
@@ -120,6 +124,8 @@ class Evaluation:
     buffers : Buffers
     of_loss : PerState or None
         What reduction and weights multiply the loss of each state by; None is `factor`.
+    entry_of : Places or None
+        Which entry stands for each action, (rows, actions), where entries stand for several.
     """
 
     block: Block
@@ -130,6 +136,35 @@ class Evaluation:
     context: Context
     buffers: Buffers
     of_loss: PerState | None = None
+    entry_of: Places | None = None
+
+    @property
+    def actions(self) -> int:
+        """How many actions a state has."""
+        return self.buffers.actions(self.block.logits)
+
+    @property
+    def counts(self) -> Entries | float:
+        """For how many actions each entry stands."""
+        return 1.0 if self.block.repeats is None else self.block.repeats.counts
+
+    def drawn(self, row: int, position: float) -> tuple[int, int]:
+        """Return a legal action of a state and its entry; `position` is in [0, 1)."""
+        legal = np.isfinite(self.block.logits[:, row])
+        entries = np.arange(len(legal)) if self.entry_of is None else self.entry_of[row]
+        actions = np.flatnonzero(legal[entries])
+        action = int(actions[int(position * actions.size)])
+        return action, int(entries[action])
+
+    def action(self, row: int, entry: int) -> int:
+        """Return the first action that an entry of a state stands for."""
+        return entry if self.entry_of is None else int((self.entry_of[row] == entry).argmax())
+
+    def spot(self, spot: Spot) -> Spot:
+        """Return what was found of an entry as what it says of the first of its actions."""
+        if spot.state is None or spot.action is None:
+            return spot
+        return spot._replace(action=self.action(spot.state - self.start, spot.action))
 
     @Once
     def kernel(self) -> Kernel:
@@ -173,12 +208,14 @@ class Evaluation:
     @property
     def legal_entries(self) -> int:
         """How many actions are legal in the block."""
-        return self.block.logits.size if self.legal is None else int(np.count_nonzero(self.legal))
+        if self.legal is None:
+            return self.block.rows * self.actions
+        return int(self.buffers.number_of(self.legal).sum())
 
     @Once
     def live_entries(self) -> int:
         """How many entries have a pi that is not 0."""
-        return int(self.policy.live.sum()) if self.policy.deep else self.policy.pi.size
+        return int(self.policy.live.sum())
 
     def compare(
         self,
@@ -221,7 +258,8 @@ class Evaluation:
             return Sight(self.live_entries, 0, histogram(resolution))
         is_clear = resolution < 1.0
         clear, unclear = np.flatnonzero(is_clear), np.flatnonzero(~is_clear)
-        rest = sight(_BOTH * error.each[:, unclear], self.scale[:, unclear], self.buffers)
+        buffers = self.buffers.of_states(unclear)
+        rest = sight(_BOTH * error.each[:, unclear], self.scale[:, unclear], buffers)
         return Sight(
             int(self.policy.live[clear].sum()) + rest.live,
             rest.blind,

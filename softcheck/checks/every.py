@@ -64,6 +64,11 @@ class Partial(Merging):
     picture: Annotated[Picture | None, merged] = None
     not_compiled: Annotated[str, max] = ""
 
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing that was compared is wrong, or right with an allowance only."""
+        return not any(tally.failed or any(tally.needed) for tally in self.tallies.values())
+
 
 @np.errstate(all="ignore")
 def run(e: Evaluation) -> Partial:
@@ -96,9 +101,8 @@ def run(e: Evaluation) -> Partial:
     last = bisect_left(sample, (e.start + e.block.rows, 0.0))
     for state, position in sample[first:last]:
         row = state - e.start
-        legal = np.flatnonzero(np.isfinite(e.block.logits[:, row]))
-        action = int(legal[int(position * legal.size)])
-        partial.sample.append(Suspect.of(e, (0.0, state, action), row, action))
+        action, entry = e.drawn(row, position)
+        partial.sample.append(Suspect.of(e, (0.0, state, action), row, action, entry))
     return partial
 
 
@@ -109,10 +113,12 @@ def _record(partial: Partial, name: str, tally: Tally, e: Evaluation) -> None:
     if worst.state is None:
         return
     row = worst.state - e.start
-    action = worst.action
-    if action is None or not np.isfinite(e.block.logits[action, row]):
-        action = int(e.block.logits[:, row].argmax())
-    partial.suspects[name] = Suspect.of(e, worst.rank, row, action)
+    entry = worst.action
+    if entry is None or not np.isfinite(e.block.logits[entry, row]):
+        entry = int(e.block.logits[:, row].argmax())
+    tally.relocate(e.spot)
+    rank, action = tally.spots[0].rank, e.action(row, entry)
+    partial.suspects[name] = Suspect.of(e, rank, row, action, entry)
 
 
 def outcome(found: Partial, context: Context, numbers: Mapping[str, Any]) -> dict[str, Tally]:

@@ -70,7 +70,7 @@ def cache_folder() -> str | None:
         return None
 
 
-def _kept(function: Callable[..., Any]) -> Any:
+def kept(function: Callable[..., Any]) -> Any:
     """Compile a function when it is called, and keep what was made of it where that can be."""
     made = njit(nogil=True, fastmath=_FAST, error_model="numpy")(function)
     if (folder := cache_folder()) is not None:
@@ -1078,7 +1078,7 @@ def _see(at, of, states, resolution):
     return unsound
 
 
-@_kept
+@kept
 def sweep(
     given, logits, masked, q, alpha, zeta, y, index, dump, one, other, rough, digits,
     tile, stack, found,

@@ -242,7 +242,8 @@ class Moments(Merging):
         made = cls.of_sums(e, softmax, sums, _flushed(e, terms, tolerance), signed=signed)
         made.skipped = skipped
         if dump.stored.unit > dump.computed.unit:
-            of_digits = [_by_digits(actual, dump.stored.unit * (x * r)) for x in terms]
+            unit, counts = dump.stored.unit, e.counts
+            of_digits = [_by_digits(actual, unit * (x * r), counts) for x in terms]
             made.by_digits = np.array(of_digits)
         return made
 
@@ -344,13 +345,13 @@ def _of_all(e: Evaluation, softmax: Softmax) -> PerState:
     return scale if linear else scale + dump.stored.unit
 
 
-def _by_digits(stored: Entries, x: Entries) -> Array:
-    """Return the sums of x over the entries that begin with the same digits, signs aside.
+def _by_digits(stored: Entries, x: Entries, counts: Entries | float) -> Array:
+    """Return the sums of x over the actions that begin with the same digits, signs aside.
 
     They are whole numbers, which add up to the same in any order.
     """
     digits = (stored.ravel().view(np.int64) >> BELOW_DIGITS) & (BINS - 1)
-    whole = np.rint(np.clip(x.ravel(), -CLIPPED, CLIPPED) / STEP)
+    whole = (counts * np.rint(np.clip(x, -CLIPPED, CLIPPED) / STEP)).ravel()
     return np.bincount(digits, weights=whole, minlength=BINS).astype(np.float64)
 
 

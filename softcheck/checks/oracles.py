@@ -116,18 +116,22 @@ ORACLES: dict[str, Callable[[Evaluation], Tally]] = {
 class Suspect(NamedTuple):
     """An entry for the exact check with all it depends on; its block has one row.
 
-    `rank` sorts the worst first, then in the order of the table.
+    `rank` sorts the worst first, then in the order of the table; `entry` of the block stands for
+    the action.
     """
 
     rank: tuple[float, int, int]
     state: int
     action: int
     block: Block
+    entry: int
 
     @classmethod
-    def of(cls, e: Evaluation, rank: tuple[float, int, int], row: int, action: int) -> "Suspect":
+    def of(
+        cls, e: Evaluation, rank: tuple[float, int, int], row: int, action: int, entry: int
+    ) -> "Suspect":
         """Copy a state out of the buffers of its block."""
-        return cls(rank, e.start + row, action, e.block.state(row))
+        return cls(rank, e.start + row, action, e.block.state(row), entry)
 
 
 EXACT_DRAWS = 3, 64
@@ -160,9 +164,10 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     chosen = [*sorted(worst, key=rank)[: 2 * len(sample) - 1], *sorted(sample, key=rank)]
     suspects = [*{(each.state, each.action): each for each in chosen}.values()]
     block = Block.joined([each.block for each in suspects])
-    e = Evaluation(block, 0, np.ones(len(suspects)), None, {}, context, Buffers())
+    buffers = Buffers(block.repeats)
+    e = Evaluation(block, 0, np.ones(len(suspects)), None, {}, context, buffers)
     truth = _exact_gradient(suspects, context.loss)
-    at = np.array([suspect.action for suspect in suspects]), np.arange(len(suspects))
+    at = np.array([suspect.entry for suspect in suspects]), np.arange(len(suspects))
     tally = Tally(context.limit)
     sides: dict[str, Callable[[], tuple[Entries, Error]]] = {
         context.equation: lambda: (e.gradient, e.bounds.rounding),
@@ -193,5 +198,5 @@ def _exact_gradient(suspects: Sequence[Suspect], loss: Variant | None) -> States
     found = np.empty(len(suspects))
     for indices in of_state.values():
         kernel = kernel_of(suspects[indices[0]].block, loss, Buffers())
-        found[indices] = kernel.exact([suspects[index].action for index in indices])
+        found[indices] = kernel.exact([suspects[index].entry for index in indices])
     return found

@@ -177,9 +177,10 @@ def sight(tolerance: Quantity, scale: Quantity, buffers: Buffers) -> Sight:
     """
     if scale.ndim == 1:
         tolerance, scale = tolerance[np.newaxis], scale[np.newaxis]
+        buffers = Buffers()  # a quantity of the state counts once
     resolution = np.divide(tolerance, scale, out=buffers("scratch.2", scale.shape))
     worst = resolution.max(axis=0) if len(scale) > 1 else resolution[0]
-    live, blind = scale.size, 0
+    live, blind = buffers.actions(scale) * len(worst), 0
     if not worst.max() < 1.0:  # so too if there is a NaN
         unclear = np.flatnonzero(~(worst < 1.0))
         resolution = resolution[:, unclear]
@@ -188,8 +189,9 @@ def sight(tolerance: Quantity, scale: Quantity, buffers: Buffers) -> Sight:
         unseen = ~(resolution < 1.0)
         resolution[unseen] = np.inf
         worst[unclear] = resolution.max(axis=0)
-        live -= int(np.count_nonzero(dead))
-        blind = int(np.count_nonzero(unseen))
+        of_unclear = buffers.of_states(unclear)
+        live -= int(of_unclear.number_of(dead).sum())
+        blind = int(of_unclear.number_of(unseen).sum())
     return Sight(live, blind, histogram(worst))
 
 

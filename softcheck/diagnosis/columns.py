@@ -1,7 +1,8 @@
 """The parts that a gradient may be made of, and what rounding does to it at any numbers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,15 +21,13 @@ Allowed: TypeAlias = Callable[[Sequence[float], Indices], Allowance]
 """From numbers and some states to what these are allowed beyond their tolerance."""
 
 
-class Columns(NamedTuple):
-    """A gradient sum_k x_k v_k whose numbers x_k are to be told, with its tolerance at any numbers.
+class Rounds(NamedTuple):
+    """How far a gradient sum_k x_k v_k may be off by rounding, at any numbers x_k.
 
     That is sum_k |x_k| of_k + fixed + unit |sum_k x_k v_k|.
 
     Attributes
     ----------
-    values : tuple of Entries
-        The parts v_k, times what reduction and weights make of a state's loss.
     of : tuple of Entries
     fixed : Entries
         What underflow takes whatever the numbers are; infinite where nothing can be told.
@@ -38,11 +37,31 @@ class Columns(NamedTuple):
         See `Allowed`.
     """
 
-    values: tuple[Entries, ...]
     of: tuple[Entries, ...]
     fixed: Entries
     unit: float = 0.0
     allowance: Allowed | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A gradient sum_k x_k v_k whose numbers x_k are to be told.
+
+    Attributes
+    ----------
+    values : tuple of Entries
+        The parts v_k, times what reduction and weights make of a state's loss.
+    bound : callable
+        Returns how they round, which takes longer than their values.
+    """
+
+    values: tuple[Entries, ...]
+    bound: Callable[[], Rounds]
+
+    @cached_property
+    def rounds(self) -> Rounds:
+        """How they round."""
+        return self.bound()
 
     @property
     def declared(self) -> tuple[float, ...]:
@@ -53,42 +72,56 @@ class Columns(NamedTuple):
         """Return the gradient at some numbers."""
         made: Entries = sum(
             (x * value for x, value in zip(numbers, self.values, strict=True)),
-            start=np.zeros_like(self.fixed),
+            start=np.zeros_like(self.values[0]),
         )
         return made
 
     def tolerance(self, numbers: Sequence[float], value: Entries) -> Entries:
         """Return its tolerance; where nothing should be left, that of what cancelled."""
+        of, fixed, unit, _ = self.rounds
         sizes = np.abs(numbers) if any(numbers) else np.ones(len(numbers))
-        made: Entries = self.fixed + self.unit * np.abs(value)
-        for size, of in zip(sizes, self.of, strict=True):
-            made += size * of
+        made: Entries = fixed + unit * np.abs(value)
+        for size, each in zip(sizes, of, strict=True):
+            made += size * each
         return made
 
     def acted(self, act: Act) -> "Columns":
         """Return the same numbers once they have moved; underflow takes as much wherever it is."""
-        values, of = tuple(map(act, self.values)), tuple(np.abs(act(each)) for each in self.of)
-        return Columns(values, of, np.fmax(act(self.fixed), self.fixed.min()), self.unit)
+
+        def bound() -> Rounds:
+            of, fixed, unit, _ = self.rounds
+            moved = tuple(np.abs(act(each)) for each in of)
+            return Rounds(moved, np.fmax(act(fixed), fixed.min()), unit)
+
+        return Columns(tuple(map(act, self.values)), bound)
 
     def beside(self, *others: "Columns") -> "Columns":
         """Return the parts of several gradients that are to be added."""
+
+        def bound() -> Rounds:
+            of = (of for other in others for of in other.rounds.of)
+            return self.rounds._replace(of=(*self.rounds.of, *of))
+
         values = (value for each in others for value in each.values)
-        of = (each for other in others for each in other.of)
-        return self._replace(values=(*self.values, *values), of=(*self.of, *of))
+        return Columns((*self.values, *values), bound)
 
 
 def of_evaluation(e: Evaluation) -> Columns:
     """Return the gradient of a loss, with the tolerance of one that was dumped."""
-    found, dump = bounded(e, "gradient"), e.dumps["gradient"]
-    underflow = dump.factor * dump.computed.underflow_as(dump.stored)
-    fixed = np.where(np.isinf(found.tolerance), np.inf, underflow)
+
+    def bound() -> Rounds:
+        found, dump = bounded(e, "gradient"), e.dumps["gradient"]
+        underflow = dump.factor * dump.computed.underflow_as(dump.stored)
+        fixed = np.where(np.isinf(found.tolerance), np.inf, underflow)
+        of = np.maximum(found.tolerance, underflow) - underflow
+        of[~np.isfinite(of)] = 0.0
+        return Rounds((of,), fixed, allowance=allowed)
 
     def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
         return allowance(replace(e, factor=e.factor * max(map(abs, numbers))), states)
 
-    of = np.maximum(found.tolerance, underflow) - underflow
-    of[~np.isfinite(of)] = 0.0
-    return Columns((found.expected.copy(),), (of,), fixed, allowance=allowed)
+    value = e.gradient * e.factor
+    return Columns((value if e.legal is None else np.where(e.legal, value, 0.0),), bound)
 
 
 def of_tables(view: View, values: tuple[Entries, ...], roundings: tuple[Entries, ...]) -> Columns:
@@ -96,7 +129,8 @@ def of_tables(view: View, values: tuple[Entries, ...], roundings: tuple[Entries,
     dump = view.dump
     by = dump.factor * dump.computed.tolerated
     fixed = np.full_like(values[0], dump.factor * dump.computed.underflow_as(dump.stored))
-    return Columns(values, tuple(by * x for x in roundings), fixed, dump.factor * dump.stored.unit)
+    rounds = Rounds(tuple(by * x for x in roundings), fixed, dump.factor * dump.stored.unit)
+    return Columns(values, lambda: rounds)
 
 
 def of_program(view: View, slope: Program) -> Columns:
@@ -113,6 +147,12 @@ def of_two(view: View, a: Entries, b: Entries, weight: Entries, base: View) -> C
     (rho + n) times the part itself for the roundings of the weight; `base` has that Q and policy.
     Both parts are still to be multiplied by what reduction and weights make of a state's loss.
     """
+    factor = view.e.factor
+    bound = partial(_of_two, view, a, b, weight, base)
+    return Columns((a * factor, b * factor), bound)
+
+
+def _of_two(view: View, a: Entries, b: Entries, weight: Entries, base: View) -> Rounds:
     dump, legal, actions, factor = view.dump, base.e.legal, len(weight), view.e.factor
     computed, size = dump.computed, np.abs(factor)
     alone = computed.underflow_as(dump.stored) + actions * computed.underflow * np.abs(weight)
@@ -152,4 +192,4 @@ def of_two(view: View, a: Entries, b: Entries, weight: Entries, base: View) -> C
         return Allowance(weight[:, states], by * normaliser, added)
 
     unit = dump.factor * dump.stored.unit
-    return Columns((a * factor, b * factor), (of[0], of[1]), dump.factor * fixed, unit, allowed)
+    return Rounds((of[0], of[1]), dump.factor * fixed, unit, allowed)

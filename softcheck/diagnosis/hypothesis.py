@@ -128,8 +128,8 @@ def predict(view: View, made: Hypothesis, columns: Columns | None = None) -> Pre
             value = np.where(view.wrong_rows, value, expected)
             tolerance = np.where(view.wrong_rows, tolerance, own)
         tolerance[~np.isfinite(view.grad)] = inf
-        if columns.allowance is not None:
-            needed = partial(columns.allowance, made.numbers)
+        if columns.rounds.allowance is not None:
+            needed = partial(columns.rounds.allowance, made.numbers)
             value, tolerance, _ = allow(view.grad, value, tolerance, needed)
         return Prediction(value, tolerance)
 
@@ -140,7 +140,9 @@ def _rounded(view: View, formula: Formula, coarse: Coarse) -> Columns:
     if computed is view.dump.computed:
         return columns
     units = IN_SIXTEEN_BITS if computed.unit > Precision.FLOAT32.unit else FEW
-    return columns._replace(of=tuple(of * (units / computed.factor) for of in columns.of))
+    rounds = columns.rounds
+    rounds = rounds._replace(of=tuple(of * (units / computed.factor) for of in rounds.of))
+    return Columns(columns.values, lambda: rounds)
 
 
 @dataclass
@@ -193,9 +195,12 @@ class Evidence(Merging):
         return self.tally.failed == 0
 
 
-def judge(view: View, made: Hypothesis) -> Evidence:
-    """Compare a dumped gradient with what a hypothesis predicts, every place of some states."""
-    value, tolerance = predict(view, made)
+def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) -> Evidence:
+    """Compare a dumped gradient with what a hypothesis predicts, every place of some states.
+
+    `prediction` is what it predicts, where that is known.
+    """
+    value, tolerance = prediction or predict(view, made)
     compared = int(np.count_nonzero(np.isfinite(tolerance)))
     with np.errstate(all="ignore"):
         finite = np.isfinite(view.grad)

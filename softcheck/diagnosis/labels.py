@@ -110,7 +110,7 @@ def _columns(it: _Relabelling, view: View) -> Columns:
     left_out &= not left_out.all()  # or it would be a gradient of 0
     made = of_evaluation(_with(it, view, found, actions))
     (value,) = made.values
-    return made._replace(values=(np.where(left_out, 0.0, value),))
+    return replace(made, values=(np.where(left_out, 0.0, value),))
 
 
 def _moved(it: _Relabelling, view: View) -> _Numbers:

@@ -1,8 +1,8 @@
 """Which mistakes can have made a gradient: every row of the table, on a part of the states."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from math import inf, isfinite, lgamma, log, log2, sqrt
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
@@ -58,6 +58,7 @@ _ROUNDING = 0.01  # the largest share that rounding leaves of it where nothing s
 _LEFT = 0.1  # the largest share of the gradient's squares that an explanation leaves
 _LITTLE = 0.25  # of the squares of the best prediction
 _BETTER = 0.25  # the largest share of what the right gradient leaves
+_ROOM = 2.0  # for what a few states show less sharply than all
 _BITS = 10.0  # of evidence for each unit of cost: the table is so long
 _NEAR_POWER = 0.02
 _COLLINEAR = 1e-4
@@ -157,7 +158,7 @@ def fit(view: View, columns: Columns) -> Fit | None:
 
     def weighed(x: float, y: float) -> Column:
         tolerance = abs(x) * of_x + abs(y) * of_y + fixed
-        weight: Column = 1.0 / (tolerance + columns.unit * np.abs(x * a + y * b))
+        weight: Column = 1.0 / (tolerance + columns.rounds.unit * np.abs(x * a + y * b))
         weight[~np.isfinite(weight)] = 0.0
         return weight
 
@@ -199,89 +200,156 @@ def _usable(view: View, columns: Columns) -> list[Column]:
 
     Where a formula has one column the other is 0.
     """
-    zero = np.zeros_like(columns.fixed)
+    rounds = columns.rounds
+    zero = np.zeros_like(rounds.fixed)
     a, b, *_ = (*columns.values, zero)
-    of_x, of_y, *_ = (*columns.of, zero)
-    tables = (view.grad, a, b, of_x, of_y, columns.fixed)
+    of_x, of_y, *_ = (*rounds.of, zero)
+    tables = (view.grad, a, b, of_x, of_y, rounds.fixed)
     usable = np.logical_and.reduce([np.isfinite(table) for table in tables])
     return [table[usable] for table in tables]
 
 
-def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
-    """Yield some formulas with the numbers by which they may explain a gradient."""
-    named = points(view, view.dump.computed.unit)
-    for formula in _possible(view, tried):
+@dataclass(frozen=True)
+class Suspect:
+    """A hypothesis about the gradient of some states, tried as far as it is asked.
+
+    Attributes
+    ----------
+    view : View
+    made : Hypothesis
+    columns : Columns or None
+        Those of its formula there, where they are known.
+    """
+
+    view: View
+    made: Hypothesis
+    columns: Columns | None = None
+
+    @cached_property
+    def _prediction(self) -> Prediction:
+        return predict(self.view, self.made, self.columns)
+
+    @cached_property
+    def reproduces(self) -> bool:
+        """Whether it is right at every entry, and blind at less than half of them."""
+        return reproduces(self.view, self._prediction)
+
+    @cached_property
+    def explains(self) -> bool:
+        """Whether it does so, and that means something."""
+        evidence = judge(self.view, self.made, self._prediction) if self.reproduces else None
+        return evidence is not None and credible(self.view, self.made, evidence)
+
+
+def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Suspect]:
+    """Yield some formulas with the numbers by which they may explain a gradient.
+
+    What does not reproduce that of a few states is not tried on all of them.
+    """
+    named, few = points(view, view.dump.computed.unit), view.few
+    if _numbers_of(few) < _ENOUGH:
+        few = view
+    for formula in tried:
         with np.errstate(all="ignore"):
-            columns = formula.columns(view)
-            # What reads its numbers off the gradient has no others.
-            if formula.cost > NAMED or formula.is_zero:
-                zeros = (0.0,) * len(columns.values)
-                yield Hypothesis(formula, zeros if formula.is_zero else columns.declared)
+            columns = formula.columns(few)
+            if not _comes_near(few, formula, columns):
                 continue
-            found = fit(view, columns)
-        if not formula.code:
-            yield from _where_collinear(view, formula, columns, named)
-        if found is not None and found.misfit <= _MISFIT * found.entries:
-            yield from _of(view, formula, columns, found, named)
+            if few is not view:
+                there = _with_numbers(few, formula, columns, named)
+                if not any(each.reproduces for each in there):
+                    continue
+                columns = formula.columns(view)
+            yield from _with_numbers(view, formula, columns, named)
 
 
-def _possible(view: View, tried: Iterable[Formula]) -> Iterable[Formula]:
-    """Return formulas without those of the loss that do not even explain a few states."""
-    if view.few is None:
-        return tried
-    tried = list(tried)
-    of_loss = [formula for formula in tried if formula.wrong is not None]
-    possible = {id(made.formula) for made in suspects(view.few, of_loss)}
-    return [formula for formula in tried if formula.wrong is None or id(formula) in possible]
+def _comes_near(view: View, formula: Formula, columns: Columns) -> bool:
+    """Whether a formula leaves little of the gradient of a few states, at whatever numbers.
+
+    Else it cannot explain that of all, see `credible`. That takes its values, not their bounds.
+    """
+    left = view.weighed(view.grad - view.right.expected)
+    right = dot(left, left)
+    if formula.is_zero or not right:
+        return True
+    known = np.logical_and.reduce([np.isfinite(value) for value in columns.values])
+    grad = np.where(known, view.weighed(view.grad), 0.0)
+    zero = np.zeros_like(grad)
+    a, b, *_ = (*(np.where(known, view.weighed(value), 0.0) for value in columns.values), zero)
+    normal = Normal.of(a, b)
+    if normal.is_collinear:
+        return True
+    x, y = normal.solve(dot(a, grad), dot(b, grad))
+    rest = grad - x * a - y * b
+    # What overflows tells nothing.
+    return not dot(rest, rest) > _ROOM * min(_BETTER * right, _LEFT * dot(grad, grad))
 
 
-def _rounded(view: View) -> Iterator[Hypothesis]:
+def _with_numbers(
+    view: View, formula: Formula, columns: Columns, named: list[Point]
+) -> Iterator[Suspect]:
+    """Yield a formula with the numbers that it may have."""
+    # What reads its numbers off the gradient has no others.
+    if formula.cost > NAMED or formula.is_zero:
+        numbers = (0.0,) * len(columns.values) if formula.is_zero else columns.declared
+        yield Suspect(view, Hypothesis(formula, numbers), columns)
+        return
+    found = fit(view, columns)
+    if not formula.code:
+        yield from _where_collinear(view, formula, columns, named)
+    if found is not None and found.misfit <= _MISFIT * found.entries:
+        yield from _of(view, formula, columns, found, named)
+
+
+def _rounded(view: View) -> Iterator[Suspect]:
     """Yield the right gradient in precisions that are coarser than those declared."""
     declared = view.dump
     numbers = RIGHT.columns(view).declared
     for each in coarser(min(declared.stored.unit, declared.computed.unit)):
         if each.unit > declared.stored.unit:
-            yield Hypothesis(RIGHT, numbers, coarse=Coarse(declared.computed, each))
+            coarse = Coarse(declared.computed, each)
+            yield Suspect(view, Hypothesis(RIGHT, numbers, coarse=coarse))
         if each.unit > declared.computed.unit:
-            stored = max(each, declared.stored, key=attrgetter("unit"))
-            yield Hypothesis(RIGHT, numbers, coarse=Coarse(each, stored))
+            coarse = Coarse(each, max(each, declared.stored, key=attrgetter("unit")))
+            yield Suspect(view, Hypothesis(RIGHT, numbers, coarse=coarse))
 
 
 def _where_collinear(
     view: View, formula: Formula, columns: Columns, named: Iterable[Point]
-) -> Iterator[Hypothesis]:
+) -> Iterator[Suspect]:
     """Yield the right formula where the fit of two numbers is vague, as near the optimum.
 
     There the points are tried by themselves, and the scale is fitted alone.
     """
-    if Normal.of(*(view.weighed(x) for x in (*columns.values, columns.fixed)[:2])).is_collinear:
+    tables = (*columns.values, columns.rounds.fixed)[:2]
+    if Normal.of(*map(view.weighed, tables)).is_collinear:
         yield from _at_points(view, formula, columns, named)
         if _determined(view, formula):
             true, grad = view.weighed(view.right.expected), view.weighed(view.grad)
             same = dot(true, grad) / (dot(true, true) or 1.0)
-            yield Hypothesis(formula, (same, same), fitted=(OTHER_SCALE.code,))
+            made = Hypothesis(formula, (same, same), fitted=(OTHER_SCALE.code,))
+            yield Suspect(view, made, columns)
 
 
 def _at_points(
     view: View, formula: Formula, columns: Columns, named: Iterable[Point]
-) -> Iterator[Hypothesis]:
+) -> Iterator[Suspect]:
     """Yield a formula at those of some points where it reproduces every entry."""
     for scale, ratio, codes in named:
         numbers = (scale, scale * ratio)[: len(columns.values)]
-        made = Hypothesis(formula, numbers, codes)
-        if made.names and reproduces(view, predict(view, made, columns)):
-            yield made
+        each = Suspect(view, Hypothesis(formula, numbers, codes), columns)
+        if each.made.names and each.reproduces:
+            yield each
 
 
 def _of(
     view: View, formula: Formula, columns: Columns, found: Fit, named: list[Point]
-) -> Iterator[Hypothesis]:
+) -> Iterator[Suspect]:
     """Yield a formula at the points that its fit allows, and at the fit itself."""
     hidden = len(columns.values) == 1 or not all(part.any() for part in columns.values)
     # Where no entry informs of its numbers it has no others.
     if not found.informed:
         if formula.code:
-            yield Hypothesis(formula, columns.declared)
+            yield Suspect(view, Hypothesis(formula, columns.declared), columns)
         return
     allowed = [
         point
@@ -290,17 +358,17 @@ def _of(
         and found.fits(point.scale, point.scale * point.ratio)
     ]
     matched = False
-    for made in _at_points(view, formula, columns, allowed):
+    for each in _at_points(view, formula, columns, allowed):
+        yield each
         # Where tolerances are wide a point may be within them and yet not be meant.
-        matched = matched or credible(view, made, judge(view, made))
-        yield made
+        matched = matched or each.explains
     if matched or formula.wrong is not None or not _determined(view, formula):
         return
     for (x, y), codes, fitted in _free(view, found, hidden):
         numbers = (x, y)[: len(columns.values)]
-        made = Hypothesis(formula, numbers, codes, fitted)
-        if reproduces(view, predict(view, made, columns)):
-            yield made
+        each = Suspect(view, Hypothesis(formula, numbers, codes, fitted), columns)
+        if each.reproduces:
+            yield each
             return
 
 
@@ -332,7 +400,7 @@ def _loss_scaled(view: View, found: float) -> Iterator[_Numbers]:
             yield (x, x), (*codes, LOSS_SCALED.code), ()
 
 
-def of_terms(view: View, terms: Sequence[Term]) -> Iterator[Hypothesis]:
+def of_terms(view: View, terms: Sequence[Term]) -> Iterator[Suspect]:
     """Yield factors of terms that were fitted: of each by itself, and of all that add up."""
     numbers = _numbers_of(view)
     left = view.weighed(view.grad - view.right.expected)
@@ -341,13 +409,14 @@ def of_terms(view: View, terms: Sequence[Term]) -> Iterator[Hypothesis]:
         part = view.weighed(formula.columns(view).values[-1])
         more = dot(left, part) / (dot(part, part) or 1.0)
         if isfinite(more):
-            yield Hypothesis(formula, (1.0, more), fitted=(TERM_SCALED.code,))
+            yield Suspect(view, Hypothesis(formula, (1.0, more), fitted=(TERM_SCALED.code,)))
     several = outer(view, terms)
     if 1 < len(several) <= numbers / _ENOUGH:
         found, _ = factors(view, terms)
         formula = with_terms(several, right=False)
         fitted = (TERM_SCALED.code,) * len(several)
-        yield Hypothesis(formula, tuple(each.factor for each in found), fitted=fitted)
+        made = Hypothesis(formula, tuple(each.factor for each in found), fitted=fitted)
+        yield Suspect(view, made)
 
 
 class Share(NamedTuple):
@@ -459,7 +528,7 @@ def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis
     generated : callable
         Makes the mistakes of the loss.
     """
-    found = _kept(view, _rounded(view))
+    found = _kept(_rounded(view))
     # Where no finite entry is wrong there is none that a formula could mend.
     if (view.wrong & np.isfinite(view.grad)).any():
         found += _somewhere(view, formulas)
@@ -468,7 +537,7 @@ def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis
             found += _somewhere(view, partial(of_loss.formulas, made=generated()))
         # A number that is fitted assumes more than a name, and less than one for each state.
         if not view.is_soft and all(made.cost > FREE for made in found):
-            found += _kept(view, of_terms(view, generated().terms))
+            found += _kept(of_terms(view, generated().terms))
     kept: list[Hypothesis] = []
     for made in sorted(found, key=attrgetter("cost")):
         # What needs more mistakes than another is none.
@@ -482,24 +551,20 @@ def _somewhere(view: View, tried: Callable[[View], Iterable[Formula]]) -> list[H
 
     The latter where there is nothing for all of them, or only what assumes much.
     """
-    found = _kept(view, suspects(view, tried(view)))
+    found = _kept(suspects(view, tried(view)))
     rows = np.flatnonzero(view.wrong_rows)
     if rows.size == view.states.size or any(made.cost <= _MUCH for made in found):
         return found
     with np.errstate(all="ignore"):
         there = view.of_rows(rows)
-        wrong = _kept(there, suspects(there, tried(there)))
+        wrong = _kept(suspects(there, tried(there)))
     in_part = [replace(made, in_part=True) for made in wrong if made.formula.cost <= NAMED]
     return found + [made for made in in_part if credible(view, made, judge(view, made))]
 
 
-def _kept(view: View, tried: Iterable[Hypothesis]) -> list[Hypothesis]:
+def _kept(tried: Iterable[Suspect]) -> list[Hypothesis]:
     """Return what reproduces all entries of some states, and explains them."""
-    return [
-        made
-        for made in tried
-        if reproduces(view, predict(view, made)) and credible(view, made, judge(view, made))
-    ]
+    return [each.made for each in tried if each.explains]
 
 
 def of_fit(found: Sequence[Factor], view: View) -> list[Hypothesis]:

@@ -28,9 +28,7 @@ from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import is_q
 
-FEW = 2**11
-"""Entries of the states that a formula is tried on first."""
-
+_FEW = 2**11  # entries
 _LIGHTEST = 2.0**-100  # of the largest tolerance
 _ALIKE = 0.5  # squared correlation
 
@@ -242,17 +240,20 @@ class View:
         return View.of(RawBlock(0, rows.size, arrays), self.states[rows], self.shared, Buffers())
 
     @cached_property
-    def few(self) -> "View | None":
-        """The states that are the most wrong, and those of the largest gradient: `FEW` entries.
+    def few(self) -> "View":
+        """A few of these states, half of them wrong, half of the largest gradient, if so many are.
 
-        None where there are few anyway. A gradient that is rounding alone tells of no number.
+        They are enough to see what a gradient is not.
         """
-        rows = max(1, FEW // self.shared.actions // 2)
-        if 4 * rows >= self.states.size:
-            return None
-        sizes = (np.abs(self.weighed(x)) for x in (self.grad - self.right.expected, self.grad))
-        most = [np.argpartition(size.max(axis=0), -rows)[-rows:] for size in sizes]
-        return self.of_rows(np.unique(np.concatenate(most)))
+        few = max(1, _FEW // (2 * len(self.p)))
+        if self.states.size <= 2 * few:
+            return self
+        wrong = np.flatnonzero((self.wrong & np.isfinite(self.grad)).any(axis=0))
+        # Drawn, for states may alternate.
+        drawn = np.random.default_rng(0).permutation(wrong)[:few]
+        # A gradient that is rounding alone tells of no formula.
+        size = np.abs(self.weighed(self.grad)).max(axis=0)
+        return self.of_rows(np.union1d(drawn, np.argpartition(size, -few)[-few:]))
 
     def alike(self, weight: float) -> "View":
         """Return these states with one weight for all of them."""

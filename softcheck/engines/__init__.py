@@ -100,9 +100,7 @@ def in_order(submit: Callable[[_T], Pending[_R]], items: Iterable[_T], window: i
         raise failure
 
 
-def made_of(
-    work: Callable[[RawBlock, Buffers], _M], blocks: Iterable[RawBlock], buffers: Buffers
-) -> _M:
+def made_of(work: Callable[[_T, Buffers], _M], blocks: Iterable[_T], buffers: Buffers) -> _M:
     """Return what the work makes of at least one block, as one."""
     each = iter(blocks)
     found = work(next(each), buffers)

@@ -110,7 +110,7 @@ class Family:
     def row_sum(self) -> Sized:
         """2 zeta logsumexp."""
         bounds = self.bounds
-        rounding = bounds.total + summation(len(self.policy.pi)) * bounds.slope
+        rounding = bounds.total + summation(self._actions) * bounds.slope
         value = np.zeros(self.block.rows)
         if self.block.zeta is not None:
             value += 2.0 * self.block.zeta * self.policy.logsumexp
@@ -137,7 +137,7 @@ class Family:
         actions, those of the entropy by alpha (rho + n) times that, and likewise those of y and
         logsumexp, whose errors may cancel in the gradient.
         """
-        n, loose = summation(len(step)), self.bounds.of_y + self._size_of_square(1.0)
+        n, loose = summation(self._actions), self.bounds.of_y + self._size_of_square(1.0)
         rounding = of_change(n, self.bounds.total, self._alpha, loose, longest)
         return change(self.terms, step, self.buffers), rounding
 
@@ -192,8 +192,9 @@ class Family:
 
     def exact(self, actions: Sequence[int]) -> list[float]:
         """See `numeric.exact`."""
-        block = self.block
+        block, entries = self.block.apart(actions)
         legal = np.flatnonzero(np.isfinite(block.logits[:, 0]))
+        counts = None if block.repeats is None else block.repeats.counts[legal, 0]
         zeta = 0.0 if block.zeta is None else float(block.zeta[0])
         y, of = None, block.target
         if of is not None:
@@ -205,9 +206,10 @@ class Family:
             block.q[legal, 0].tolist(),
             block.logits[legal, 0].tolist(),
             float(block.alpha[0]),
-            np.searchsorted(legal, actions).tolist(),
+            np.searchsorted(legal, entries).tolist(),
             y,
             zeta,
+            None if counts is None else counts.astype(np.intp).tolist(),
         )
 
     def summand(self, number: int, out: Entries) -> Entries:
@@ -221,6 +223,11 @@ class Family:
         policy = replace(policy, g=g, value=value)
         r = analytic.linear(of, policy, self.buffers)
         return analytic.gradient(policy, r, of.target, self.buffers, out)
+
+    @property
+    def _actions(self) -> int:
+        """How many actions a state has."""
+        return self.buffers.actions(self.policy.pi)
 
     @property
     def _alpha(self) -> PerState:
@@ -253,7 +260,7 @@ class Family:
         if rough.alpha is not None:
             # |log pi - sum pi log pi| = |z - sum pi z|, and sum pi |z| is at most log A.
             out -= pi * self.policy.z * rough.alpha
-            shared += np.log(len(pi)) * rough.alpha
+            shared += np.log(self._actions) * rough.alpha
         if rough.target is not None:
             rough.target.add_to(out, 1.0, self.buffers)
             shared += rough.target.total(self.buffers)
@@ -266,7 +273,7 @@ class Family:
         """See `tolerance.of_masked`; dL/dpi of -sum y log pi is -y / pi."""
         bounds = self.bounds
         size = np.abs(self.policy.value) + bounds.size
-        return of_masked(len(self.policy.pi), size, bounds.spread + 2.0 * bounds.of_y)
+        return of_masked(self._actions, size, bounds.spread + 2.0 * bounds.of_y)
 
     @property
     def weight_of_underflow(self) -> States:
@@ -304,7 +311,7 @@ class Family:
     @property
     def value(self) -> Sized:
         """The loss, with the rounding of logits and coefficients."""
-        block, policy, n = self.block, self.policy, summation(len(self.policy.pi))
+        block, policy, n = self.block, self.policy, summation(self._actions)
         value, rounding, scale = (np.zeros(block.rows) for _ in range(3))
         if block.soft:
             g = np.abs(policy.g)

@@ -41,17 +41,68 @@ _RUN = 18  # so many terms are added one after the other
 _FEW = 4  # and so many runs of products
 
 
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Entries that stand for several actions each, which are alike in all that they are given.
+
+    They are at most half as many as the actions, so that a sum over entries has no more roundings
+    than one over actions, the product with a count included: see `tolerance.summation`.
+
+    Attributes
+    ----------
+    actions : int
+        Of each state.
+    counts : Entries
+        How many actions an entry stands for: 0 where a state has fewer entries than others.
+    """
+
+    actions: int
+    counts: Entries
+
+
 class Buffers:
-    """Scratch arrays of one thread, by name, kept from block to block.
+    """Scratch arrays of one thread, by name, kept from block to block; and what sums count.
 
     An array is valid until the same name is asked for again; its content is then arbitrary. What
     a check computes is called `value`, and what it needs on the way `scratch`: an array that is
     still in the cache costs half of one that is not.
+
+    Parameters
+    ----------
+    repeats : Repeats, optional
+        For how many actions the entries of a block stand; without it, each is an action.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, repeats: Repeats | None = None) -> None:
+        self.repeats = repeats
         self._flat: dict[str, Array] = {}
         self._shaped: dict[tuple[str, tuple[int, int]], Entries] = {}
+
+    def over(self, repeats: Repeats | None) -> "Buffers":
+        """Return the same arrays for a block of such entries."""
+        if repeats is None:
+            return self
+        made = Buffers(repeats)
+        made._flat, made._shaped = self._flat, self._shaped
+        return made
+
+    def of_states(self, states: Indices) -> "Buffers":
+        """Return the same arrays for some states of the block."""
+        if self.repeats is None:
+            return self
+        return self.over(replace(self.repeats, counts=self.repeats.counts[:, states]))
+
+    def actions(self, x: Entries) -> int:
+        """Return how many actions the entries of a block stand for."""
+        return len(x) if self.repeats is None else self.repeats.actions
+
+    def number_of(self, flags: Flags) -> Counts:
+        """Return at how many actions of each state flags hold."""
+        if self.repeats is None:
+            number: Counts = np.count_nonzero(flags, axis=0)
+        else:
+            number = np.where(flags, self.repeats.counts, 0.0).sum(axis=0).astype(np.intp)
+        return number
 
     def __reduce__(self) -> tuple[type["Buffers"], tuple[()]]:
         """Leave the arrays behind: nothing in them is meant for another process."""
@@ -69,7 +120,8 @@ class Buffers:
             room = np.empty(size + LINE)
             start = -(room.ctypes.data // room.itemsize) % LINE
             flat = self._flat[name] = room[start : start + size]
-            self._shaped = {key: array for key, array in self._shaped.items() if key[0] != name}
+            for key in [key for key in self._shaped if key[0] == name]:
+                del self._shaped[key]
         made = flat[:size].reshape(shape, order="F" if shape[0] >= LONG else "C")
         self._shaped[name, shape] = made
         return made
@@ -131,7 +183,7 @@ class Target:
         if self.dense is not None:
             total = total + sum_over_actions(self.dense, buffers)
         if self.uniform is not None:
-            count = self.actions if self.legal is None else np.count_nonzero(self.legal, axis=0)
+            count = self.actions if self.legal is None else buffers.number_of(self.legal)
             total = total + count * self.uniform
         return total if self.chosen is None else total + self.chosen
 
@@ -203,6 +255,8 @@ class Block:
         For a loss of another form: its arrays by name, `Quantity` or the numbers of actions.
     summands : tuple of Block
         The terms of the loss by themselves, but for the last; a copy of some states has none.
+    repeats : Repeats or None
+        For how many actions the entries stand; None where each is an action.
     """
 
     q: Entries
@@ -215,6 +269,7 @@ class Block:
     rough: Rough | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     summands: "tuple[Block, ...]" = ()
+    repeats: Repeats | None = None
 
     @property
     def rows(self) -> int:
@@ -229,28 +284,63 @@ class Block:
     def states(self, rows: "slice | Indices") -> "Block":
         """Return a copy of some states."""
 
-        def some(given: Any) -> Any:
+        def some(given: Array) -> Array:
+            kept = given.shape in {(), (1,)} and self.rows > 1
+            copied: Array = (given if kept else given[..., rows]).copy()
+            return copied
+
+        return self._mapped(some)
+
+    def _mapped(self, function: Callable[[Array], Array]) -> "Block":
+        """Return a block of what a function makes of each array."""
+
+        def mapped(given: Any) -> Any:
             if isinstance(given, np.ndarray):
-                kept = given.shape in {(), (1,)} and self.rows > 1
-                return (given if kept else given[..., rows]).copy()
-            if isinstance(given, Target | Rough):
-                parts = {each.name: some(getattr(given, each.name)) for each in fields(given)}
+                return function(given)
+            if isinstance(given, Target | Rough | Repeats):
+                parts = {each.name: mapped(getattr(given, each.name)) for each in fields(given)}
                 return replace(given, **parts)
             return given
 
-        made = {each.name: some(getattr(self, each.name)) for each in fields(self)}
-        made["data"] = {name: some(array) for name, array in self.data.items()}
+        made = {each.name: mapped(getattr(self, each.name)) for each in fields(self)}
+        made["data"] = {name: mapped(array) for name, array in self.data.items()}
         return Block(**made | {"summands": ()})
+
+    def apart(self, entries: Sequence[int]) -> "tuple[Block, list[int]]":
+        """Return one state in which some entries stand for one action each, and where these are."""
+        if self.repeats is None:
+            return self, [*entries]
+        many = [entry for entry in entries if self.repeats.counts[entry, 0] > 1.0]
+        counts = np.concatenate([self.repeats.counts, np.ones((len(many), 1))])
+        np.subtract.at(counts[:, 0], many, 1.0)
+        at = {entry: len(self.logits) + place for place, entry in enumerate(many)}
+        made = self._taken([*range(len(self.logits)), *many])
+        made = replace(made, repeats=replace(self.repeats, counts=counts))
+        return made, [at.get(entry, entry) for entry in entries]
+
+    def _taken(self, entries: Sequence[int]) -> "Block":
+        """Return a block of some entries."""
+        return self._mapped(lambda given: given[list(entries)] if given.ndim > 1 else given)
+
+    def _filled(self, entries: int) -> "Block":
+        """Return one state with more entries, which stand for no action."""
+        own, none = len(self.logits), entries - len(self.logits)
+        of = self.repeats or Repeats(own, np.ones((own, 1)))
+        counts = np.concatenate([of.counts, np.zeros((none, 1))])
+        return replace(self._taken([*range(own), *[0] * none]), repeats=replace(of, counts=counts))
 
     @classmethod
     def joined(cls, blocks: "Sequence[Block]") -> "Block":
         """Return blocks of one row each, of one loss, side by side."""
+        if any(block.repeats is not None for block in blocks):
+            most = max(len(block.logits) for block in blocks)
+            blocks = [block._filled(most) for block in blocks]
 
         def joined(parts: list[Any]) -> Any:
             first = next((part for part in parts if part is not None), None)
             if isinstance(first, Mapping):
                 return {name: joined([part[name] for part in parts]) for name in first}
-            if isinstance(first, Target | Rough):
+            if isinstance(first, Target | Rough | Repeats):
                 names = [each.name for each in fields(first)]
                 of = {name: [getattr(part, name) for part in parts] for name in names}
                 if of.get("legal") and any(legal is not None for legal in of["legal"]):
@@ -315,9 +405,16 @@ def sum_over_actions(x: Entries, buffers: Buffers) -> States:
     on the way of a term (Higham, *Accuracy and Stability of Numerical Algorithms*, section 4.2);
     NumPy adds contiguous terms pairwise too. The order does not depend on the number of rows.
     """
+    if buffers.repeats is not None:
+        x = np.multiply(x, buffers.repeats.counts, out=buffers("counted", x.shape))
+    return _sum(x, buffers)
+
+
+def _sum(x: Entries, buffers: Buffers) -> States:
+    """Return the sum over the entries."""
     count, rows = x.shape
     if rows == 1 and count < LONG:  # NumPy would take the terms for contiguous ones
-        return sum_over_actions(np.repeat(x, 2, axis=1), buffers)[:1]
+        return _sum(np.repeat(x, 2, axis=1), buffers)[:1]
     tree = x if count < LONG else np.asfortranarray(x)
     while _RUN < count < LONG:
         half = count // 2
@@ -338,7 +435,7 @@ def sum_of_products(x: Entries, y: Entries, buffers: Buffers) -> States:
     """
     count, rows = x.shape
     parts = -(-count // _RUN)
-    if parts > _FEW:
+    if parts > _FEW or buffers.repeats is not None:
         return sum_over_actions(np.multiply(x, y, out=buffers("product", x.shape)), buffers)
     if rows == 1:
         return sum_of_products(np.repeat(x, 2, axis=1), np.repeat(y, 2, axis=1), buffers)[:1]
@@ -359,7 +456,7 @@ def evaluate(block: Block, buffers: Buffers) -> Policy:
     highest = block.logits.max(axis=0)
     z = np.subtract(block.logits, highest, out=buffer("z"))
     lowest = z.min(axis=0)
-    live = np.full(shape[1], shape[0])
+    live = np.full(shape[1], buffers.actions(z))
     deep = bool(lowest.min() < _SAFE)
     if deep:
         np.maximum(z, FLOOR, out=z)
@@ -368,7 +465,7 @@ def evaluate(block: Block, buffers: Buffers) -> Policy:
     pi /= Z
     if deep:
         lowest = np.min(z, axis=0, where=pi > 0.0, initial=0.0)
-        live = np.count_nonzero(pi, axis=0)
+        live = buffers.number_of(pi != 0.0)
     log_Z = np.log(Z)
     if not block.soft:
         none = np.zeros(shape[1])

@@ -218,7 +218,8 @@ def bounds(
     buffers : Buffers
     """
     shape, target = policy.z.shape, block.target
-    n, log_A, alpha = summation(shape[0]), log(shape[0]), np.abs(block.alpha)
+    actions = buffers.actions(policy.z)
+    n, log_A, alpha = summation(actions), log(actions), np.abs(block.alpha)
     parts = 0 if target is None else target.parts + 1
     reach = n + 8.0 + parts + log_A
     size_of_y = None if target is None else target.size()
@@ -264,10 +265,10 @@ def bounds(
         size_of_y.add_to(rounding, parts, buffers)
         total = total + parts * of_y
     underflow = np.zeros(1)
-    if r is not None or not _is_far_from_underflow(policy, largest, size):
+    if r is not None or not _is_far_from_underflow(policy, largest, size, actions):
         underflow = room_for_underflow(largest, size)
         rounding += underflow
-        total = total + shape[0] * underflow
+        total = total + actions * underflow
         relative += underflow * np.exp(policy.depth + policy.log_Z) / size
     return Closed(
         rounding=Error(rounding, relative),
@@ -365,7 +366,8 @@ def _linear(
     buffers: Buffers,
 ) -> _Linear:
     """Return |r|, Y1, 2 |zeta| (|max theta| + log Z), err and what a route adds of them."""
-    zeta, n, log_A = block.zeta, summation(len(policy.z)), log(len(policy.z))
+    zeta, actions = block.zeta, buffers.actions(policy.z)
+    n, log_A = summation(actions), log(actions)
     none = np.zeros(1)
     if r is None:
         return _Linear(none, none, none, none, none)
@@ -384,12 +386,12 @@ def _linear(
     return _Linear(of_r, of_y, of_square, err, own)
 
 
-def _is_far_from_underflow(policy: Policy, largest: States, size: States) -> bool:
+def _is_far_from_underflow(policy: Policy, largest: States, size: States, actions: int) -> bool:
     """Return whether room for underflow is too small to change a digit of any bound of a block.
 
     Every bound is at least pi times `size`, and pi at least exp(-depth) / actions.
     """
-    least = np.exp(-policy.depth.max()) / len(policy.pi) * size.min()
+    least = np.exp(-policy.depth.max()) / actions * size.min()
     return not policy.deep and bool(TINY / U * (1.0 + largest.max() + size.max()) < U / 4.0 * least)
 
 
@@ -413,7 +415,7 @@ def of_dump(
     if not block.soft:
         out += shared.rounding.each
         return out
-    alpha, reach = np.abs(block.alpha), summation(len(out)) + 4.0
+    alpha, reach = np.abs(block.alpha), summation(buffers.actions(out)) + 4.0
     rounding = np.subtract(reach, policy.z, out=buffers("scratch", out.shape))
     rounding *= shared.weighted
     linear: tuple[Any, Any] = (None, None)
@@ -460,7 +462,7 @@ def of_logarithm(block: Block, policy: Policy, buffers: Buffers) -> Entries:
     """
     logits = live_magnitude(block.logits, policy, buffers("live_logits", policy.pi.shape))
     rho = logits - policy.z + 3.0
-    normaliser = summation(len(rho)) + sum_of_products(policy.pi, rho, buffers)
+    normaliser = summation(buffers.actions(rho)) + sum_of_products(policy.pi, rho, buffers)
     rounding: Entries = logits - policy.z - policy.log_pi + 2.0 * policy.log_Z + normaliser + 1.0
     return rounding
 

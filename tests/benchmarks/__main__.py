@@ -14,6 +14,7 @@ import kernel
 import page
 import peers
 import start
+import tokens
 import whole
 from rich.table import Table
 
@@ -24,6 +25,8 @@ GOALS = {
     "float32": 1.3,
     "bfloat16": 1.3,
     "verify of 1,000,000 x 18 in .npy files": 1.5,
+    "cross-entropy": 1.0,
+    "grpo": 1.0,
     **{f"{actions:,} actions, a logit": 2.5 for _, actions in kernel.SHAPES},
 }
 """The ratios that were aimed at, beside those that `start` knows."""
@@ -40,6 +43,9 @@ def rows(found):
     yield name, "without one", found["page"]["ratio"]["wall"], GOALS[name]
     for what, of in found["kernel"].items():
         yield what, of["beside"], of["ratio"], GOALS.get(what)
+    for loss, of in found["tokens"].items():
+        ratio = of["perf_counter"]["verify"] / of["perf_counter"]["step"]
+        yield f"{loss} of tokens", "PyTorch's step", ratio, GOALS[loss]
     for argument, of in found["start"].items():
         yield f"softcheck {argument}, processor time", of["beside"], of["cpu ratio"], of["goal"]
 
@@ -59,6 +65,8 @@ def main():
         found["start"] = start.measured()
     with console.status("kernel"):
         found["kernel"], _ = kernel.measured()
+    with console.status("tokens"):
+        found["tokens"] = tokens.measured()
     found["peers"] = peers.measured(console, chosen.limit)
 
     said = ", ".join(f"{name} {value}" for name, value in found["machine"].items())

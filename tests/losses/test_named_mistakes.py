@@ -387,7 +387,7 @@ def test_what_explains_no_few_states_is_not_tried_on_all(monkeypatch):
 
 def test_states_without_gradient_do_not_hide_what_few_others_tell(monkeypatch):
     """A clip leaves some states the gradient of the bonus alone: without that, only rounding."""
-    monkeypatch.setattr(view, "FEW", 48)
+    monkeypatch.setattr(view, "_FEW", 48)
     made = read("ppo-clip").variants[0]
     for seed in range(5):
         rng = np.random.default_rng(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -142,7 +143,7 @@ def _as_printed(digits: _Digits) -> Callable[[View], Columns]:
         unit = digits.unit(_size(view))
         is_near = np.abs(view.grad - true) <= 0.5 * unit + tolerance
         a = np.where(is_near, view.grad, np.round(true / unit) * unit)
-        return right(view)._replace(values=(a, np.zeros_like(a)))
+        return replace(right(view), values=(a, np.zeros_like(a)))
 
     return parts
 

@@ -51,7 +51,7 @@ def softmax_of(
     unshifted = 2.0 * np.abs(logsumexp) if far else 0.0
     if far:
         depth += np.abs(block.logits if legal is None else np.where(legal, block.logits, 0.0))
-    of_Z = sum_of_products(policy.pi, depth, buffers) + summation(len(depth)) + 2.0
+    of_Z = sum_of_products(policy.pi, depth, buffers) + summation(buffers.actions(depth)) + 2.0
     of_log_Z = of_Z + 4.0 * policy.log_Z
     of_policy = policy.pi * (depth + of_Z + (3.0 + unshifted)) + UNDERFLOW
     of_highest = np.abs(policy.highest) if far else 0.0
@@ -93,10 +93,10 @@ class Running:
     @property
     def size(self) -> States:
         """How many actions are legal."""
-        actions, rows = self.shape
         if self.legal is None:
-            return np.full(1, float(actions))
-        return np.broadcast_to(np.count_nonzero(self.legal, axis=0).astype(np.float64), rows)
+            repeats = self.buffers.repeats
+            return np.full(1, float(self.shape[0] if repeats is None else repeats.actions))
+        return self.buffers.number_of(self.legal).astype(np.float64)
 
     def indicator(self, index: str) -> Flags:
         """Return at which actions the numbers of an array are."""

@@ -30,7 +30,7 @@ def gradient(program: Program, block: Block, actions: Sequence[int]) -> list[flo
     block : Block
         One state; its logits and data are taken as exact numbers.
     actions : sequence of int
-        Of finite logits.
+        Of finite logits; where entries stand for several actions, one of those.
 
     Returns
     -------
@@ -39,8 +39,10 @@ def gradient(program: Program, block: Block, actions: Sequence[int]) -> list[flo
     """
     import mpmath
 
+    block, actions = block.apart(actions)
     logits = block.logits[:, 0]
-    depth = min(float(logits.max() - logits[list(actions)].min()), -FLOOR)
+    # An entry is as small as its probability, and a ratio of policies as that of an action again.
+    depth = min(2.0 * float(np.ptp(logits[np.isfinite(logits)])), -FLOOR)
     context = mpmath.mp.clone()
     context.dps = _DIGITS + int(depth / log(10.0))
     digits = _Digits(context, block)
@@ -65,6 +67,8 @@ class _Digits:
         )
         self.data = {name: self._digits(array) for name, array in self.block.data.items()}
         self.theta = self._digits(self.block.logits)
+        repeats = self.block.repeats
+        self.counts = None if repeats is None else self._digits(repeats.counts)
         self.weights = self.exp(self.theta - self.theta.max())
         self.h = self.context.mpf(10) ** -_STEP
 
@@ -90,7 +94,7 @@ class _Digits:
         theta, weights = self.theta.copy(), self.weights.copy()
         theta[at] += t
         weights[at] *= self.context.exp(t)
-        Z = weights.sum(keepdims=True)
+        Z = self.sum(weights)
         logsumexp = self.theta.max() + self.log(Z)
         self.softmax = {
             "policy": weights / Z, "log_policy": theta - logsumexp, "logsumexp": logsumexp
@@ -116,7 +120,7 @@ class _Digits:
                 constant = Fraction(constant)
                 return np.array([self.context.mpf(constant.numerator) / constant.denominator])
             case "size", _:
-                return np.array([self.context.mpf(len(self.legal))])
+                return self._size
             case "given", str(name):
                 return self.data[name]
             case "indicator", str(index):
@@ -128,8 +132,16 @@ class _Digits:
         return self.legal == self.block.data[index][0]
 
     def sum(self, x: Any) -> Any:
-        total = x.sum(keepdims=True)
-        return total if x.size == len(self.legal) else total * len(self.legal)
+        if x.size == 1:
+            return x * self._size
+        return (x if self.counts is None else x * self.counts).sum(keepdims=True)
+
+    @property
+    def _size(self) -> Any:
+        """How many actions are legal."""
+        if self.counts is None:
+            return np.array([self.context.mpf(len(self.legal))])
+        return self.counts.sum(keepdims=True)
 
     def logsumexp(self, x: Any) -> Any:
         return self.log(self.sum(self.exp(x)))

@@ -59,6 +59,11 @@ class Composed:
         """The softmax quantities."""
         return evaluate(self.block, self.buffers)
 
+    @property
+    def _actions(self) -> int:
+        """How many actions a state has."""
+        return self.buffers.actions(self.policy.pi)
+
     @Once
     def _near(self) -> Running:
         """Programs on what this block holds."""
@@ -142,7 +147,7 @@ class Composed:
     def row_sum(self) -> Sized:
         """By how much the loss changes with logsumexp alone, as a central difference."""
         bounds, scale = self.bounds, sum_over_actions(self.scale, self.buffers)
-        rounding = bounds.total + summation(len(self.gradient)) * bounds.slope
+        rounding = bounds.total + summation(self._actions) * bounds.slope
         if all(step.operator != "logsumexp" or step.operands for step in self.loss.operations):
             return Sized(np.zeros(self.block.rows), rounding, scale)
         on = self._near
@@ -220,7 +225,7 @@ class Composed:
             each = np.abs(on.softmax["policy"].value * h.value) + np.abs(W.value)
             found = self._finished(self.loss, on.sum(precise(each)))
         size = np.where(np.isfinite(found.error), found.value, np.inf)
-        return of_masked(len(self.gradient), size, 2.0 * size)
+        return of_masked(self._actions, size, 2.0 * size)
 
     @property
     def weight_of_underflow(self) -> States:

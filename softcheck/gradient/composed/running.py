@@ -126,7 +126,7 @@ class Rounded:
     def sum(self, buffers: Buffers) -> "Rounded":
         """Return the sum over the actions."""
         value = sum_over_actions(self.value, buffers)
-        size = summation(len(self.value)) * np.abs(self.value)
+        size = summation(buffers.actions(self.value)) * np.abs(self.value)
         return Rounded(value, sum_over_actions(size + self.error, buffers))
 
 

@@ -48,10 +48,11 @@ class Weights:
     index: int | None = None
     chosen: float = 0.0
 
-    def total(self, actions: int) -> Fraction:
-        """Return their sum."""
-        numbers, bits = _integers(self.dense or [0.0])
-        total = Fraction(sum(numbers), 1 << bits) + actions * Fraction(self.uniform)
+    def total(self, counts: Sequence[int]) -> Fraction:
+        """Return their sum, where each but the chosen one counts so often."""
+        numbers, bits = _integers(self.dense or [0.0] * len(counts))
+        total = Fraction(sum(map(mul, numbers, counts)), 1 << bits)
+        total += sum(counts) * Fraction(self.uniform)
         return total if self.index is None else total + Fraction(self.chosen)
 
     def at(self, action: int) -> Fraction:
@@ -69,6 +70,7 @@ def gradient(
     actions: Sequence[int],
     y: Weights | None = None,
     zeta: float = 0.0,
+    counts: Sequence[int] | None = None,
 ) -> list[float]:
     """Return dL/dtheta_a of one state for each a in `actions`, rounded to float64.
 
@@ -81,7 +83,10 @@ def gradient(
         Indices into `q` and `logits`; one that shares its state costs little more.
     y : Weights, optional
     zeta : float, optional
+    counts : sequence of int, optional
+        How often each of `q` and `logits` counts: those of `actions` once, as all do by default.
     """
+    counts = counts or [1] * len(q)
     values, q_bits = _integers(q)
     theta, z_bits = _integers(logits)
     (temperature,), alpha_bits = _integers([alpha])
@@ -95,7 +100,7 @@ def gradient(
     ]
     temperature <<= bits - alpha_bits
     w = _exponentials(z, z_bits)
-    Z, N = sum(w), sum(map(mul, w, u))
+    Z, N = sum(map(mul, w, counts)), sum(map(mul, map(mul, w, u), counts))
 
     def moved(a: int, sign: int) -> tuple[int, int]:
         """Return Z' and N' 2^68 with the logit of a moved by +h or -h."""
@@ -131,7 +136,7 @@ def gradient(
             part += Fraction(*soft(a)) + of_log(a)
         return _ratio(part.numerator, part.denominator)
 
-    Y = Fraction(0) if y is None else y.total(len(w))
+    Y = Fraction(0) if y is None else y.total(counts)
     return [derivative(a) for a in actions]
 
 

@@ -46,8 +46,10 @@ def test_at_the_declared_numbers_the_tolerance_is_nearly_that_of_a_pass(dtype):
 def test_the_tolerance_grows_with_the_numbers_and_never_ends_at_0():
     columns = RIGHT.columns(view(np.float16))
     one, ten, none = (columns.tolerance((x, x), columns.value((x, x))) for x in (1.0, 10.0, 0.0))
-    np.testing.assert_allclose(ten - columns.fixed, 10.0 * (one - columns.fixed), rtol=1e-12)
-    assert (none > columns.fixed).all()  # what cancelled has rounded
+    np.testing.assert_allclose(
+        ten - columns.rounds.fixed, 10.0 * (one - columns.rounds.fixed), rtol=1e-12
+    )
+    assert (none > columns.rounds.fixed).all()  # what cancelled has rounded
 
 
 def test_one_column_is_the_gradient_with_the_tolerance_of_a_pass():
@@ -64,5 +66,5 @@ def test_numbers_that_move_take_their_tolerance_along_but_for_underflow():
     right, gone = (moved(lambda _, by=by: lambda x: by * x)(made) for by in (-1.0, 0.0))
     usual = RIGHT.columns(made)
     assert all((a == -b).all() for a, b in zip(right.values, usual.values, strict=True))
-    assert all((a == b).all() for a, b in zip(right.of, usual.of, strict=True))
-    assert (gone.fixed == usual.fixed.min()).all()
+    assert all((a == b).all() for a, b in zip(right.rounds.of, usual.rounds.of, strict=True))
+    assert (gone.rounds.fixed == usual.rounds.fixed.min()).all()

@@ -173,7 +173,7 @@ def test_what_the_sides_share_and_is_wrong_is_seen_by_the_exact_one(
         (exact.gradient, "weight = Y", "weight = -Y"),
         (exact.gradient, "-y.at(a)", "y.at(a)"),
         (exact.gradient, "- sign * temperature", "+ sign * temperature"),
-        (exact.Weights.total, "actions * Fraction", "Fraction"),
+        (exact.Weights.total, "sum(counts) * Fraction", "Fraction"),
         (exact.Weights.at, "+ Fraction(self.chosen)", "+ 2 * Fraction(self.chosen)"),
     ],
 )

@@ -8,6 +8,7 @@ from programs import EXAMPLES, MP, Sample, adversarial, known, ordinary, true_gr
 
 from softcheck.gradient.composed.exact import gradient
 from softcheck.gradient.policy import Block
+from softcheck.shipped import stored
 
 
 def block(sample, row):
@@ -48,3 +49,17 @@ def test_a_loss_that_is_no_number_has_no_derivative():
     for formula in formulas:
         program = EXAMPLES["k2"].program(formula)
         assert np.isnan(gradient(program, no_number, [0, 2])).all()
+
+
+def test_a_tiny_ratio_of_policies_has_as_many_digits():
+    """The ratio exp(-300) is beside 1 - clip in a minimum, and is what the gradient is made of."""
+    (loss,) = stored("ppo-clip").variants
+    given = {"advantages": 1.0, "old_log_probs": 0.0, "clip": 0.2, "entropy_coef": 0.0}
+    data = {name: np.array([value]) for name, value in given.items()}
+    logits = np.array([[0.0], [-300.0], [-290.0]])
+    state = Block(np.zeros((3, 1)), logits, np.zeros(1), data=data | {"actions": np.array([1])})
+    (found,) = gradient(loss.value, state, [2])
+    weights = [MP.exp(float(logit)) for logit in logits[:, 0]]
+    pi = [weight / sum(weights) for weight in weights]
+    truth = pi[1] * pi[2]
+    assert abs(found - truth) <= 2.0**-53 * truth > 0

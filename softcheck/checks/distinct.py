@@ -1,0 +1,120 @@
+"""The entries of each state that differ: of logits in 16 bits, most repeat others.
+
+A state of 150,000 logits in bfloat16 has some 3,000 different ones. Where no other array has a
+number for each action, all that is computed of an entry, and compared with what was dumped of it,
+is the same for each action whose logit and dump have the same bits, but for those that the loss
+names: they are apart. So a block is the same with one entry in place of such actions, which sums
+count as often as it stands for one. Nothing is rounded away, and no check knows of it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softcheck.checks.compiled import scanner
+from softcheck.gradient.definition import Kind
+from softcheck.gradient.policy import Repeats
+from softcheck.settings import Settings
+from softcheck.tables.case import Case, RawBlock
+
+Places: TypeAlias = NDArray[np.uint16]  # (rows, actions)
+
+SHARE = 12
+"""For so many logits the compiled loop takes as long as NumPy for one."""
+
+TOO_FEW = "too few of its entries repeat"
+"""Why the entries of a case that differ are not all that was looked at."""
+
+_HALF = 2
+_MOST = 2**16 - 1
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """A block of entries that differ.
+
+    Attributes
+    ----------
+    raw : RawBlock
+        Its tables have the entries in place of the actions, and its numbers are those of entries.
+    repeats : Repeats
+    entry_of : Places
+        Which entry stands for each action.
+    """
+
+    raw: RawBlock
+    repeats: Repeats
+    entry_of: Places
+
+    def pieces(self, entries: int) -> Iterator["Distinct"]:
+        """Yield some states at a time, of about so many entries."""
+        for raw in in_pieces(self.raw, max(1, entries // len(self.repeats.counts))):
+            some = slice(raw.start - self.raw.start, raw.start - self.raw.start + raw.rows)
+            repeats = replace(self.repeats, counts=self.repeats.counts[:, some])
+            yield Distinct(raw, repeats, self.entry_of[some])
+
+
+def in_pieces(raw: RawBlock, rows: int) -> Iterator[RawBlock]:
+    """Yield a block some states at a time."""
+    for first in range(0, raw.rows, rows):
+        arrays = {role: array[first : first + rows] for role, array in raw.arrays.items()}
+        yield RawBlock(raw.start + first, min(rows, raw.rows - first), arrays)
+
+
+def may_repeat(case: Case, settings: Settings) -> bool:
+    """Return whether the entries of a case are known by 16 bits of a logit and by what was dumped.
+
+    Draws of actions differ however much these are alike.
+    """
+    tables = {role for role in case.tables if case.roles[role].kind is Kind.TABLE}
+    dtype = case.tables["logits"].dtype
+    is_short = dtype.name in ("bfloat16", "float16")
+    return is_short and tables <= {"logits", "grad"} and not settings.samples
+
+
+def distinct(case: Case, raw: RawBlock) -> Distinct | None:
+    """Return the entries of a block that differ, or None where these are too many.
+
+    Parameters
+    ----------
+    case : Case
+        One whose entries may repeat.
+    raw : RawBlock
+    """
+    logits = raw.arrays["logits"]
+    rows, actions = logits.shape
+    most = min(actions // (SHARE if case.variant.family else _HALF), _MOST)
+    if not most:
+        return None
+    grad = raw.arrays.get("grad")
+    bits = _bits(logits)
+    of_grad = None if grad is None else _bits(grad)
+    indices = {
+        given.name: raw.arrays[given.name]
+        for given in case.variant.givens
+        if given.kind is Kind.INDEX
+    }
+    apart = np.array([*indices.values()], np.intp).reshape(len(indices), rows)
+    entry_of = np.empty((rows, actions), np.uint16)
+    values, counts = np.empty((rows, most), np.uint16), np.empty((rows, most))
+    dumps = None if of_grad is None else np.empty((rows, most), of_grad.dtype)
+    apart = np.sort(apart.T, axis=1)
+    module, _ = scanner()
+    size = module.scan(bits, of_grad, apart, entry_of, values, dumps, counts)
+    if size < 0:
+        return None
+    arrays = dict(raw.arrays) | {"logits": values[:, :size].view(logits.dtype)}
+    if grad is not None and dumps is not None:
+        arrays["grad"] = dumps[:, :size].view(grad.dtype)
+    at = np.arange(rows)
+    arrays |= {name: entry_of[at, index].astype(np.intp) for name, index in indices.items()}
+    found = RawBlock(raw.start, rows, arrays)
+    return Distinct(found, Repeats(actions, counts[:, :size].T), entry_of)
+
+
+def _bits(x: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers as unsigned integers of the same bits."""
+    return np.ascontiguousarray(x).view(f"u{x.itemsize}")

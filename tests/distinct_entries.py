@@ -1,0 +1,183 @@
+"""Random tables of 16-bit logits with every action, and with the entries that differ.
+
+python tests/distinct_entries.py COUNT SEED
+"""
+
+import sys
+from collections import Counter
+
+import numpy as np
+from compiled_kernel import DTYPES, agree_on_fit, room_of_ratio
+
+from softcheck.checks import blocks, distinct, dumps, every
+from softcheck.checks.evaluation import Context
+from softcheck.gradient.definition import Kind
+from softcheck.gradient.policy import Buffers
+from softcheck.gradient.tolerance import U
+from softcheck.losses import load
+from softcheck.settings import Settings
+from softcheck.tables.case import case_from_arrays
+from softcheck.tables.declared import Declared
+
+LOSSES = "cross-entropy", "reinforce", "entropy", "grpo", "ppo-clip"
+
+
+def cases(count, seed, losses=LOSSES):
+    """Yield cases of few different logits, with right gradients, and how they are verified."""
+    generator = np.random.default_rng(seed)
+    for _ in range(count):
+        loss = load(str(generator.choice(losses)))
+        variant = loss.variants[0]
+        actions = int(generator.choice([64, 255, 256, 300, 1000, 5000]))
+        rows = int(generator.integers(1, 9))
+        share = distinct.SHARE if variant.family else 2
+        few = max(1, min(actions // share // 4, int(10.0 ** generator.uniform(0, 3))))
+        dtype = DTYPES[str(generator.choice(["bfloat16", "float16"]))]
+        scale = 10.0 ** generator.uniform(-2, 2, (rows, 1))
+        values = scale * generator.normal(size=(rows, few))
+        values += generator.choice([0.0, -30.0, 1e3], (rows, 1))
+        which = generator.integers(few, size=(rows, actions))
+        which[:, :few] = np.arange(few)
+        logits = np.take_along_axis(values, which, axis=1).astype(dtype)
+        if few > 2 and generator.random() < 0.4:
+            logits[which == 1] = -np.inf
+        chosen = [int(generator.choice(np.flatnonzero(np.isfinite(row)))) for row in logits]
+        arrays = {"logits": logits}
+        for given in variant.givens:
+            if given.kind is Kind.INDEX:
+                arrays[given.name] = np.array(chosen)
+            elif given.kind is Kind.STATE:
+                arrays[given.name] = generator.normal(size=rows)
+            elif given.default is None or generator.random() < 0.5:
+                arrays[given.name] = abs(float(generator.normal()))
+        if generator.random() < 0.3:
+            arrays["weights"] = generator.choice([0.0, 1.0, 2.0], rows)
+        settings = Settings(
+            reduction=str(generator.choice(["sum", "mean"])),
+            compute_dtype=generator.choice(["float32", None]),
+        )
+        if generator.random() < 0.9:
+            arrays["grad"] = right(arrays, loss, settings, which, generator)
+        yield case_from_arrays(arrays, declared=Declared(loss)), settings
+
+
+def right(arrays, loss, settings, which, generator):
+    """Return the gradient of a case with what its precisions round, alike where entries are."""
+    dtype = arrays["logits"].dtype
+    zero = arrays | {"grad": np.zeros_like(arrays["logits"])}
+    e = whole(case_from_arrays(zero, declared=Declared(loss)), settings)
+    computed = e.dumps["gradient"].computed
+    with np.errstate(all="ignore"):
+        of_value = generator.choice([-0.5, 0.0, 0.5], (len(which), which.max() + 1))
+        noise = 1.0 + computed.unit * np.take_along_axis(of_value, which, axis=1).T
+        values = e.gradient * e.factor * noise
+        wide = generator.random() < 0.2 and settings.compute_dtype is not None
+        return values.T.astype(np.float32 if wide else dtype)
+
+
+def whole(case, settings):
+    """Return the evaluation of a case as one block."""
+    (raw,) = case.blocks(case.states)
+    return blocks.evaluation(
+        case, raw, settings, context_of(case, settings), Buffers(), blocks.Masking()
+    )
+
+
+def shortened(case, settings):
+    """Return the evaluation of its entries that differ, or None where these are too many."""
+    (raw,) = case.blocks(case.states)
+    assert distinct.may_repeat(case, settings)
+    found = distinct.distinct(case, raw)
+    if found is None:
+        return None
+    context = context_of(case, settings)
+    return blocks.evaluation(case, found.raw, settings, context, Buffers(), blocks.Masking(), found)
+
+
+def context_of(case, settings):
+    """Return what is the same for every block."""
+    sample = [(0, 0.3), (case.states - 1, 0.9)]
+    reduction = blocks.reduction_of(case, settings)
+    loss = blocks.loss_of(case)
+    return Context(case.states * case.actions, 5, 0, 0, sample, reduction, loss)
+
+
+def agree(case, settings):
+    """Compare what is found either way; return whether entries were few enough."""
+    short = shortened(case, settings)
+    if short is None:
+        return False
+    long = whole(case, settings)
+    assert len(short.block.logits) < len(long.block.logits)
+    ours, theirs = every.run(short), every.run(long)
+    if not theirs.is_right:
+        assert not ours.is_right
+        return False
+    assert ours.is_right
+    is_rounding = np.abs(long.gradient) <= U * long.bounds.rounding.each
+    if ours.moments is not None and not is_rounding.all(axis=0).any():
+        agree_on_fit(long, ours.moments, theirs.moments)
+        moved = np.abs(ours.moments.by_digits - theirs.moments.by_digits).sum(axis=1)
+        assert (moved <= case.states * case.actions).all()  # a unit for each
+    for suspect in ours.sample:
+        assert (
+            suspect.block.logits[suspect.entry, 0]
+            == (long.block.logits[suspect.action, suspect.state])
+        )
+    # Where a minimum is of two that are the same but for rounding, either may be taken, and one
+    # has at most twice the bound of the other.
+    bins, apart = (1, 1e-9) if case.variant.family else (16, 1.0)
+    of_case = case.scalars
+    ours, theirs = (every.outcome(each, long.context, of_case) for each in (ours, theirs))
+    assert ours.keys() == theirs.keys()
+    with np.errstate(all="ignore"):
+        sides = {
+            "complex-step": long.kernel.complex_step,
+            "central-difference": long.kernel.central_difference,
+        }
+        for name, found in ours.items():
+            other, (spot, *_) = theirs[name], found.spots
+            assert found.failed == other.failed == 0
+            if name == "exact":
+                continue  # it looks at the worst entry of each check
+            assert (found.entries, found.live, found.blind) == (
+                other.entries, other.live, other.blind,
+            ), name  # fmt: skip
+            if name != "fit":
+                assert shifted(found.histogram, other.histogram, bins)
+            at = spot.action, spot.state
+            if name in sides:
+                value, error = sides[name]()
+                assert abs(spot.expected - value[at]) <= 2.0 * U * error.each[at]
+                assert (
+                    abs(spot.actual - long.gradient[at]) <= 2.0 * U * long.bounds.rounding.each[at]
+                )
+                assert near(spot.tolerance, 2.0 * U * error.each[at], apart)
+        if "gradient" in ours:
+            (spot, *_), (other, *_) = ours["gradient"].spots, theirs["gradient"].spots
+            assert abs(spot.ratio - other.ratio) <= 1e-9 + room_of_ratio(long)
+            tolerance = dumps.sides(long, "gradient").tolerance
+            assert near(spot.tolerance, tolerance[spot.action, spot.state], 1e-5)
+    return True
+
+
+def shifted(found, expected, bins):
+    """Return whether no state is further than that many bins from where it was."""
+    ours, theirs = np.cumsum(found), np.cumsum(expected)
+    return (ours[:-bins] <= theirs[bins:]).all() and (theirs[:-bins] <= ours[bins:]).all()
+
+
+def near(x, y, relative):
+    """Return whether two tolerances are the same but for rounding."""
+    return x == y or abs(x / y - 1.0) < relative
+
+
+def main():
+    """Try as many cases as asked for."""
+    count, seed = map(int, sys.argv[1:])
+    done = Counter((case.loss.name, agree(case, settings)) for case, settings in cases(count, seed))
+    print(dict(done))
+
+
+if __name__ == "__main__":
+    main()

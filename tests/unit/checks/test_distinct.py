@@ -1,0 +1,225 @@
+"""Tables of logits in 16 bits by the entries that differ, beside every action."""
+
+import sys
+
+import distinct_entries
+import ml_dtypes
+import msgspec
+import numpy as np
+import pytest
+
+from softcheck.checks import blocks, compiled, distinct, scan
+from softcheck.errors import InputError
+from softcheck.gradient.policy import Buffers
+from softcheck.losses import load
+from softcheck.result import Status
+from softcheck.settings import Settings
+from softcheck.tables.case import case_from_arrays
+from softcheck.tables.declared import Declared
+from softcheck.verification import verify_case
+
+ROWS, ACTIONS, FEW = 12, 400, 20
+
+
+@pytest.mark.parametrize("loss", distinct_entries.LOSSES)
+def test_both_ways_agree(loss):
+    cases = distinct_entries.cases(12, 3, [loss])
+    done = [distinct_entries.agree(case, settings) for case, settings in cases]
+    assert sum(done) >= 6
+
+
+def table(loss, dtype=ml_dtypes.bfloat16):
+    """Return arrays with a right gradient, of logits of which few differ."""
+    generator = np.random.default_rng(1)
+    logits = generator.choice(generator.normal(size=FEW), (ROWS, ACTIONS)).astype(dtype)
+    logits[:, 7] = -np.inf
+    j, at = generator.integers(100, ACTIONS, ROWS), np.arange(ROWS)
+    z = logits.astype(np.float64)
+    log_pi = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    if loss == "cross-entropy":
+        W, given = -np.ones(ROWS), {"labels": j}
+    else:
+        A, old, ref = generator.normal(size=(3, ROWS)) * [[1.0], [0.05], [0.3]]
+        old, ref = log_pi[at, j] + old, log_pi[at, j] + ref
+        r, clip, beta = np.exp(log_pi[at, j] - old), 0.2, 0.04
+        W = np.where(r * A <= np.clip(r, 1 - clip, 1 + clip) * A, -r * A, 0.0)
+        W = W + beta * (1.0 - np.exp(ref - log_pi[at, j]))
+        given = {"actions": j, "advantages": A, "old_log_probs": old, "ref_log_probs": ref}
+        given |= {"clip": clip, "beta": beta}
+    grad = -W[:, np.newaxis] * np.exp(log_pi)
+    grad[at, j] += W
+    return {"loss": loss, "logits": logits, "grad": grad.astype(dtype), **given}
+
+
+def one_entry(grad):
+    grad[5, 234] *= 2
+
+
+def one_state(grad):
+    grad[11] *= -1
+
+
+def all_of_it(grad):
+    grad *= grad.dtype.type(3)
+
+
+def no_number(grad):
+    grad[3, 200] = np.nan
+
+
+def what_is_masked(grad):
+    grad[9, 7] = 0.5
+
+
+def nothing(_):
+    """Leave it right."""
+
+
+def verified(arrays, **settings):
+    """Return what is found of a case, without pictures."""
+    loss = load(arrays["loss"])
+    given = {name: array for name, array in arrays.items() if name != "loss"}
+    return verify_case(case_from_arrays(given, declared=Declared(loss)), Settings(**settings))
+
+
+def said(arrays, kernel):
+    """Return all that a report says, but for how well what passed did."""
+    settings = {"kernel": kernel, "compute_dtype": "float32", "block_entries": 100}
+    case = verified(arrays, reduction="sum", **settings)
+    case = msgspec.to_builtins(case)
+    assert case["settings"].pop("kernel", "numpy") == kernel
+    for check in case["checks"]:
+        digits = {"worst", "resolution", "reason"} if check["status"] != "failed" else set()
+        if check["name"] == "fit":  # sums of all states, which round in one way or the other
+            digits |= {"worst", "largest", "resolution"}
+        if check["name"] == "exact":  # it looks at the worst entry of each check
+            digits.add("entries")
+        for name in digits:
+            del check[name]
+    findings = [each for each in case.pop("findings") if each["check"] != "fit"]
+    return case["status"], findings, str((findings, case))  # where a NaN is one
+
+
+SPOILS = [nothing, one_entry, one_state, all_of_it, no_number, what_is_masked]
+
+
+@pytest.mark.parametrize(
+    ("loss", "spoil"),
+    [*(("cross-entropy", spoil) for spoil in SPOILS), ("grpo", nothing), ("grpo", one_entry)],
+)
+def test_both_ways_say_the_same(loss, spoil):
+    arrays = table(loss)
+    spoil(arrays["grad"])
+    (status, findings, ours), (*_, theirs) = (said(arrays, each) for each in ("compiled", "numpy"))
+    assert ours == theirs
+    assert status == ("passed" if spoil is nothing else "failed")
+    assert bool(findings) == (spoil is not nothing)
+
+
+def found(arrays):
+    """Return the entries of a case that differ, beside the case and its only block."""
+    loss = load(arrays["loss"])
+    given = {name: array for name, array in arrays.items() if name != "loss"}
+    case = case_from_arrays(given, declared=Declared(loss))
+    (raw,) = case.blocks(case.states)
+    return case, raw, distinct.distinct(case, raw)
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
+def test_an_entry_has_the_bits_of_each_of_its_actions(dtype):
+    _, raw, short = found(table("cross-entropy", dtype))
+    states = np.arange(ROWS)[:, np.newaxis]
+    for name in ("logits", "grad"):
+        whole, few = (each.arrays[name].view(np.uint16) for each in (raw, short.raw))
+        np.testing.assert_array_equal(few[states, short.entry_of], whole)
+    counts = short.repeats.counts.T
+    for row in range(ROWS):
+        np.testing.assert_array_equal(
+            counts[row], np.bincount(short.entry_of[row], minlength=counts.shape[1])
+        )
+        first = np.unique(short.entry_of[row], return_index=True)[1]
+        assert (np.diff(first) > 0).all()
+    label, entry = raw.arrays["labels"], short.raw.arrays["labels"]
+    np.testing.assert_array_equal(short.entry_of[states[:, 0], label], entry)
+    assert (counts[states[:, 0], entry] == 1.0).all()
+
+
+def test_too_many_entries_are_not_shortened():
+    arrays = table("cross-entropy")
+    generator = np.random.default_rng(0)
+    many = arrays | {"logits": generator.normal(size=(ROWS, ACTIONS)).astype(np.float16)}
+    assert found(many)[2] is None
+    many = arrays | {"grad": generator.normal(size=(ROWS, ACTIONS)).astype(np.float32)}
+    assert found(many)[2] is None
+    equal = many | {"logits": np.zeros((ROWS, ACTIONS), np.float16)}
+    equal["grad"] = generator.permuted(np.arange(ROWS * ACTIONS).reshape(ROWS, -1) % 200, axis=1)
+    assert found(equal | {"grad": equal["grad"].astype(np.float32)})[2] is None
+
+
+def test_two_actions_that_a_loss_names_are_each_apart():
+    logits = np.zeros((2, 64), np.uint16)
+    apart = np.array([[3, 3], [0, 63]])
+    entry_of, values, counts = np.empty((2, 64), np.uint16), logits[:, :9].copy(), np.ones((2, 9))
+    assert scan.scan(logits, None, apart, entry_of, values, None, counts) == 3
+    np.testing.assert_array_equal(counts[:, :3], [[63, 1, 0], [1, 62, 1]])
+    np.testing.assert_array_equal(entry_of[:, [0, 1, 3, 63]], [[0, 0, 1, 0], [0, 1, 1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("changed", "settings"),
+    [
+        ({"logits": np.zeros((2, 50), np.float32)}, Settings()),
+        ({"mask": np.ones((2, 50), bool)}, Settings()),
+        ({"policy": np.full((2, 50), 0.02)}, Settings()),
+        ({}, Settings(samples=10)),
+    ],
+)
+def test_what_another_array_tells_apart_does_not_repeat(changed, settings):
+    arrays = {"logits": np.zeros((2, 50), np.float16), "labels": np.zeros(2, int)}
+    declared = Declared(load("cross-entropy"))
+    assert distinct.may_repeat(case_from_arrays(arrays, declared=declared), Settings())
+    assert not distinct.may_repeat(case_from_arrays(arrays | changed, declared=declared), settings)
+
+
+def test_a_report_says_that_a_loss_was_shortened_or_why_not():
+    arrays = table("grpo")
+    case = verified(arrays, kernel="compiled", reduction="sum")
+    assert case.settings["kernel"] == "compiled"
+    logits = np.random.default_rng(0).normal(size=(ROWS, 8)).astype(np.float16)
+    few = {name: array for name, array in arrays.items() if name != "grad"}
+    few |= {"logits": logits, "actions": np.zeros(ROWS, int)}
+    case = verified(few, kernel="compiled")
+    assert "kernel" not in case.settings
+    assert any(distinct.TOO_FEW in note for note in case.notes)
+
+
+def test_without_numba_numpy_verifies_with_a_note(monkeypatch):
+    monkeypatch.setitem(sys.modules, "softcheck.checks.scan", None)
+    monkeypatch.delattr("softcheck.checks.scan")
+    compiled.scanner.cache_clear()
+    try:
+        case = verified(table("cross-entropy"), kernel="compiled", reduction="sum")
+    finally:
+        compiled.scanner.cache_clear()
+    assert case.status is Status.PASSED
+    assert "kernel" not in case.settings
+    assert any("pip install 'softcheck[fast]'" in note for note in case.notes)
+
+
+def test_a_logit_that_is_no_number_is_refused_at_its_own_place():
+    arrays = table("cross-entropy")
+    arrays["logits"][4, 250] = np.nan
+    with pytest.raises(InputError, match=r"logits\[4, 250\]"):
+        verified(arrays, kernel="compiled")
+
+
+def test_masked_actions_are_all_counted():
+    case, _, short = found(table("cross-entropy"))
+    settings, masking = Settings(), blocks.Masking()
+    context = distinct_entries.context_of(case, settings)
+    e = blocks.evaluation(case, short.raw, settings, context, Buffers(), masking, short)
+    assert masking.masked == ROWS
+    assert e.legal_entries == ROWS * (ACTIONS - 1)
+    drawn = {e.drawn(0, position) for position in np.arange(0.5, ACTIONS) / ACTIONS}
+    assert {action for action, _ in drawn} == {*range(ACTIONS)} - {7}
+    assert all(entry == short.entry_of[0, action] for action, entry in drawn)
