@@ -14,7 +14,7 @@ from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
 from softcheck.errors import InputError, UsageError
-from softcheck.gradient.definition import Given, Kind, Legal, Variant
+from softcheck.gradient.definition import Given, Kind, Legal, Variant, without
 from softcheck.gradient.policy import (
     LINE,
     Block,
@@ -90,13 +90,18 @@ def reduction_of(case: Case, settings: Settings) -> float:
 def loss_of(case: Case) -> Variant:
     """Return the loss of a case with the terms that a gradient of it is fitted to.
 
-    That of an option that was not chosen is none.
+    That of an option that was not chosen is none, and nothing is computed of it.
     """
     loss, summands = case.variant, []
+    off = {each.name for each in loss.givens if each.default == 0} - {*case.tables}
     if "grad" in case.tables:
-        off = {each.name for each in loss.givens if each.default == 0} - {*case.tables}
         summands = [each for each in loss.summands if off.isdisjoint(each.weights)]
-    return replace(loss, summands=tuple(summands) if len(summands) > 1 else ())
+    return replace(
+        loss,
+        value=without(loss.value, off),
+        slope=without(loss.slope, off),
+        summands=tuple(summands) if len(summands) > 1 else (),
+    )
 
 
 def rows_of_block(settings: Settings, actions: int, blocks: int = 1) -> int:

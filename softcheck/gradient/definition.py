@@ -7,7 +7,7 @@ logits, W(a) = dL/dl(a) and kappa = dL/ds, the gradient of any loss by a logit i
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias
@@ -122,6 +122,51 @@ def with_arrays(program: Program, to: Mapping[str, str | Fraction]) -> Program:
         return step if of is None else replace(step, of=of)
 
     return Program(tuple(map(changed, program.operations)))
+
+
+_REDUCED = "sum", "at", "logsumexp"
+"""What takes an operand by action, and is one number for the state."""
+
+
+def without(program: Program, arrays: Collection[str]) -> Program:
+    """Return a program in which some arrays are 0, less the steps that do not matter then."""
+    steps = [Operation("number", of=Fraction(0))]
+    zero, places = 0, list[int]()
+
+    def placed(step: Operation) -> int:
+        operands = [places[n] for n in step.operands]
+        match step.operator:
+            case "given" if step.of in arrays:
+                return zero
+            case "multiply" if zero in operands:
+                return zero
+            case "divide" | "sum" | "at" if operands[0] == zero:
+                return zero
+            case "add":
+                operands = [n for n in operands if n != zero]
+                if len(operands) < 2:
+                    return operands[0] if operands else zero
+        by_action = step.by_action
+        if operands and step.operator not in _REDUCED:
+            by_action = any(steps[n].by_action for n in operands)
+        steps.append(replace(step, operands=tuple(operands), by_action=by_action))
+        return len(steps) - 1
+
+    for step in program.operations:
+        places.append(placed(step))
+    return _needed(steps, places[-1])
+
+
+def _needed(steps: Sequence[Operation], last: int) -> Program:
+    """Return the program of a step and what it takes."""
+    needed = {last}
+    for n in range(last, -1, -1):
+        if n in needed:
+            needed.update(steps[n].operands)
+    place = {n: at for at, n in enumerate(sorted(needed))}
+    return Program(
+        tuple(replace(steps[n], operands=tuple(place[m] for m in steps[n].operands)) for n in place)
+    )
 
 
 @dataclass(frozen=True, slots=True)

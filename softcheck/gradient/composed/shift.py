@@ -194,27 +194,32 @@ class Shift(Generic[Change]):
         self.running = running
         self.nothing: Change = t * ZERO
         softmax = running.softmax
-        e: Change = t.expm1()
-        d: Change = e * softmax["policy"]
-        delta: Change = d.log1p()
-        growth: Change = d + ONE
-        lost: Change = -d / growth
-        # What Z' / Z = 1 + d makes of the probability of another action.
-        share: Moved[Change] = Moved(ONE, lost)
+        self._e: Change = t.expm1()
+        self._d: Change = self._e * softmax["policy"]
+        delta: Change = self._d.log1p()
         logsumexp = Moved(softmax["logsumexp"], delta)
         log_policy = Moved(softmax["log_policy"], -delta + t)
-        policy = Moved(softmax["policy"], (-d + e) / growth * softmax["policy"])
         self._moved: dict[str, Moved[Change] | Shifted[Change]] = {
             "logsumexp": logsumexp,
             "log_policy": Shifted(log_policy, {(logsumexp.name,): Term(-ONE, delta)}),
-            "policy": Shifted(policy, {(share.name,): Term(softmax["policy"], lost)}, (share,)),
         }
 
     def leaf(self, step: Operation) -> Moved[Change] | Shifted[Change]:
         """Return what the logits move, or else a number that stays."""
         if step.operator in self._moved:
             return self._moved[step.operator]
+        if step.operator == "policy":
+            return self._policy()
         return self._still(self.running.leaf(step))
+
+    def _policy(self) -> Shifted[Change]:
+        """Return the probabilities."""
+        pi, growth = self.running.softmax["policy"], self._d + ONE
+        lost: Change = -self._d / growth
+        # What Z' / Z = 1 + d makes of the probability of another action.
+        share: Moved[Change] = Moved(ONE, lost)
+        policy = Moved(pi, (-self._d + self._e) / growth * pi)
+        return Shifted(policy, {(share.name,): Term(pi, lost)}, (share,))
 
     def _still(self, value: Rounded) -> Moved[Change] | Shifted[Change]:
         return Shifted(Moved(value), {}, ()) if value.value.ndim > 1 else Moved(value)
