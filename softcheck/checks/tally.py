@@ -272,8 +272,7 @@ def compare(
     places = _worst_places(size, max(1, min(tally.failed, limit)))
     tally.spots = [spot(*place, size) for place in places]
     if tally.failed:
-        found = np.searchsorted(_LIMITS, size[beyond] / unit) - 1
-        tally.decades = np.bincount(found, minlength=len(_LIMITS))
+        tally.decades = _decades(size, unit)
         error = np.where(beyond, np.abs(actual - expected), -1.0)
         error[~np.isfinite(error)] = -1.0
         ((row, action),) = _worst_places(error, 1)
@@ -310,10 +309,24 @@ def settled(ratio: Entries, actual: Entries, expected: Entries, tolerance: Entri
     return size
 
 
+def _decades(size: Entries, unit: float) -> Histogram:
+    """Count what is above each of `_LIMITS` and not above the next one, in units of `unit`."""
+    above = np.zeros(len(_LIMITS) + 1, np.int64)
+    for place, limit in enumerate(_LIMITS):
+        above[place] = np.count_nonzero(size > limit * unit)
+        if not above[place]:
+            break
+    return above[:-1] - above[1:]
+
+
 def _worst_places(ratio: Entries, count: int) -> list[tuple[int, int]]:
     """Return (row, action) of the `count` largest ratios, worst first, ties in table order."""
-    by_state = ratio.T
+    # They are in the rows with the largest ones, and a row is found sooner than an entry.
+    worst = ratio.max(axis=0)
+    among = max(0, worst.size - count)
+    near = np.flatnonzero(worst >= np.partition(worst, among)[among])
+    by_state = ratio[:, near].T
     threshold = np.partition(by_state, by_state.size - count, axis=None)[-count]
     rows, actions = np.nonzero(by_state >= threshold)
     order = np.argsort(-by_state[rows, actions], kind="stable")[:count]
-    return [(int(rows[i]), int(actions[i])) for i in order]
+    return [(int(near[rows[i]]), int(actions[i])) for i in order]

@@ -242,6 +242,7 @@ def _free_bits(view: View, numbers: int, hit: Entries) -> float:
     if not numbers:
         hits, legal = np.count_nonzero(hit, axis=0), np.count_nonzero(view.legal, axis=0)
         follow = np.maximum(0, follow - (legal - hits))
+        return float(hit.sum()) - float((hit.max(axis=0) * follow).sum())
     ordered = np.sort(hit, axis=0)[::-1]
     free = np.arange(len(hit))[:, np.newaxis] >= follow + numbers
     return float(ordered[free].sum())

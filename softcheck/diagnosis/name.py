@@ -8,6 +8,7 @@ formula gives the very numbers that were dumped.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from math import inf
 from typing import Annotated, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -119,22 +120,29 @@ def diagnose(
     elif moments is not None and only_fit and view.is_soft:
         tried = of_fit(fitted(moments), view)
 
-    def work(raw: RawBlock, buffers: Buffers) -> _Found:
-        states = np.arange(raw.start, raw.start + raw.rows)
-        block = View.of(raw, states, view.shared, buffers)
-        return _Found(
-            Profile.of(block) if gradient else None,
-            [judge(block, made) for made in tried],
-            [intermediates.judge(block, quantity or "", value) for _, value in causes],
-        )
+    def follow(made: Sequence[Hypothesis], *, again: bool = False) -> _Found:
+        def work(raw: RawBlock, buffers: Buffers) -> _Found:
+            states = np.arange(raw.start, raw.start + raw.rows)
+            block = View.of(raw, states, view.shared, buffers)
+            rows = [] if again else causes
+            return _Found(
+                Profile.of(block) if gradient and not again else None,
+                [judge(block, each) for each in made],
+                [intermediates.judge(block, quantity or "", value) for _, value in rows],
+            )
 
-    found = _Found(None, [], [])
-    if tried or gradient or causes:
-        found = reduce(merged, over_blocks(work))
+        return reduce(merged, over_blocks(work))
+
+    first = [made for made in tried if not _can_wait(made)] or tried
+    found = follow(first) if tried or gradient or causes else _Found(None, [], [])
     said = list(say.of_quantity(quantity or "", [code for code, _ in causes], found.quantity))
-    judged = list(zip(tried, found.evidence, strict=True))
+    judged = list(zip(first, found.evidence, strict=True))
     anchor = _anchor(tallies)
     if found.profile is not None:
+        simplest = min((made.cost for made, _ in _kept(view, judged)), default=inf)
+        rest = [made for made in tried if made not in first and made.cost <= simplest]
+        if rest:
+            judged += zip(rest, follow(rest, again=True).evidence, strict=True)
         explained = _ordered(_kept(view, judged), view, anchor)
         said += _of_gradient(view, explained, found.profile, anchor, generated)
     elif moments is not None and only_fit and view.is_soft:
@@ -146,6 +154,14 @@ def diagnose(
     # A mistake that has its name says more than the place where it enters.
     is_named = any(each.remedies for each in said)
     return (*said, *located) if is_named else (*located, *said)
+
+
+def _can_wait(made: Hypothesis) -> bool:
+    """Whether a hypothesis matters only where nothing that assumes less explains the gradient.
+
+    What reads numbers off each state is neither said beside that nor preferred for coming nearer.
+    """
+    return made.formula.read.numbers > 0 and not (made.is_named or made.formula.terms)
 
 
 def first_wrong(

@@ -87,8 +87,9 @@ class Profile(Merging):
         rows = np.flatnonzero(wrong.any(axis=0))
         made.states = rows.size
         made.rows = view.states[rows[:LISTED]].tolist()
-        where = np.argwhere(wrong.T)[:LISTED]
-        made.places = [(int(view.states[row]), int(action)) for row, action in where]
+        first = rows[:LISTED]
+        where = np.argwhere(wrong[:, first].T)[:LISTED]
+        made.places = [(int(view.states[first[n]]), int(action)) for n, action in where]
         infinite = ~np.isfinite(actual)
         made.infinite = int(np.count_nonzero(infinite))
         if view.e.legal is not None:
@@ -100,7 +101,11 @@ class Profile(Merging):
             told = np.abs(expected) > tolerance
         made.near = int(np.count_nonzero(near & ~wrong))
         made.told = int(np.count_nonzero(told & ~wrong))
-        entropy = np.broadcast_to(-view.e.mean(view.log_p), wrong.shape)
-        for name, of in (("pi", view.p), ("|Q|", np.abs(view.q)), ("entropy", entropy)):
-            made.ranges[name] = float(of[wrong].min()), float(of[wrong].max())
+        entropy = -view.e.mean(view.log_p)[rows]
+        for name, of in (
+            ("pi", view.p[wrong]),
+            ("|Q|", np.abs(view.q[wrong])),
+            ("entropy", entropy),
+        ):
+            made.ranges[name] = float(of.min()), float(of.max())
         return made

@@ -5,7 +5,9 @@ import pytest
 from fixture_cases import FIXTURES
 
 import softcheck
+from softcheck.diagnosis import name as naming
 from softcheck.diagnosis import sieve
+from softcheck.diagnosis.hypothesis import judge
 from softcheck.settings import Settings
 from softcheck.tables.case import open_case
 from softcheck.verification import verify_case
@@ -96,3 +98,25 @@ def test_where_no_finite_entry_is_wrong_no_formula_is_tried(work):
     (diagnosis,) = verify_case(case, Settings()).diagnosis
     assert diagnosis.code == "nan-from-mask"
     assert work["predict"] <= 6  # the coarser precisions, of what is computed and what is stored
+
+
+@pytest.mark.parametrize(
+    ("scale", "followed"),
+    [(2.5, ["other-scale"]), (np.linspace(0.3, 0.9, STATES)[:, None], ["scaled-by-state"])],
+)
+def test_what_reads_numbers_off_each_state_is_followed_only_where_nothing_else_explains(
+    scale, followed, monkeypatch
+):
+    arrays, judged = given(), []
+    p = np.exp(arrays["logits"])
+    p /= p.sum(axis=1, keepdims=True)
+    g = arrays["q"] - 0.3 * np.log(p)
+    right = -p * (g - (p * g).sum(axis=1, keepdims=True))
+
+    def kept(view, made):
+        judged.extend(made.names)
+        return judge(view, made)
+
+    monkeypatch.setattr(naming, "judge", kept)
+    (case,) = softcheck.verify(**arrays | {"grad": scale * right}).cases
+    assert [each.code for each in case.diagnosis] == judged == followed
