@@ -241,18 +241,19 @@ class View:
 
     @cached_property
     def few(self) -> "View":
-        """A few of these states, half of them wrong, where there are so many.
+        """A few of these states, half of them wrong, half of the largest gradient, if so many are.
 
         They are enough to see what a gradient is not.
         """
         few = max(1, _FEW // (2 * len(self.p)))
         if self.states.size <= 2 * few:
             return self
-        wrong = (self.wrong & np.isfinite(self.grad)).any(axis=0)
+        wrong = np.flatnonzero((self.wrong & np.isfinite(self.grad)).any(axis=0))
         # Drawn, for states may alternate.
-        generator = np.random.default_rng(0)
-        drawn = (generator.permutation(np.flatnonzero(rows))[:few] for rows in (wrong, ~wrong))
-        return self.of_rows(np.sort(np.concatenate([*drawn])))
+        drawn = np.random.default_rng(0).permutation(wrong)[:few]
+        # A gradient that is rounding alone tells of no formula.
+        size = np.abs(self.weighed(self.grad)).max(axis=0)
+        return self.of_rows(np.union1d(drawn, np.argpartition(size, -few)[-few:]))
 
     def alike(self, weight: float) -> "View":
         """Return these states with one weight for all of them."""

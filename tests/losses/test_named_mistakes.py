@@ -7,7 +7,7 @@ import pytest
 import torch
 from planted_in_torch import RIGHT, Data, is_named, near, planted
 
-from softcheck.diagnosis import of_loss
+from softcheck.diagnosis import of_loss, view
 from softcheck.losses import load, names, read
 from softcheck.losses.mistakes import mistakes
 from softcheck.result import Status
@@ -383,3 +383,15 @@ def test_what_explains_no_few_states_is_not_tried_on_all(monkeypatch):
         assert case.diagnosis[0].code == code
         assert tried[2000] <= most
         assert tried.total() - tried[2000] > 50
+
+
+def test_states_without_gradient_do_not_hide_what_few_others_tell(monkeypatch):
+    """A clip leaves some states the gradient of the bonus alone: without that, only rounding."""
+    monkeypatch.setattr(view, "_FEW", 48)
+    made = read("ppo-clip").variants[0]
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        data = Data(made, rng, torch.float32, rows=40, actions=20)
+        held = next(each for each in planted(data) if each.what == "(1, 1, 0, 0) detached")
+        case = verified("ppo-clip", {**data.given, "grad": data.gradient(held)})
+        assert [one.code for one in case.diagnosis] == ["entropy-without-gradient"]
