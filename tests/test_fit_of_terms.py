@@ -8,6 +8,7 @@ import pytest
 import torch
 from fits import of_case
 
+from softcheck import verify
 from softcheck.checks import fit
 from softcheck.losses import load
 from softcheck.result import Status
@@ -299,3 +300,17 @@ def test_what_is_told_together_may_be_off_by_what_adds_up_to_nothing():
     """Of 0.125 + 2^-6 twice the second and 7/8 of the first are the same."""
     total, _ = of_case(penalised(UNIFORM).case(penalised(UNIFORM).gradient(1.0, 0.875, 2.0)))
     assert fit.check(total, {}).failed == 0
+
+
+@pytest.mark.parametrize("depth", [14.0, 16.5, 20.0])
+def test_a_log_z_that_is_lost_beside_the_logits_of_all_states_is_no_scale(depth):
+    """Of 16.5, half of the last digit in float32 is 1e-6, and log Z is 4e-7 in each state."""
+    generator = torch.Generator().manual_seed(3)
+    logits = 0.05 * torch.randn(300, 7, generator=generator)
+    labels = torch.randint(0, 7, (300,), generator=generator)
+    logits[torch.arange(300), labels] += depth
+    logits.requires_grad_()
+    torch.nn.functional.cross_entropy(logits, labels, reduction="sum").backward()
+    given = {"loss": "cross-entropy", "logits": logits, "labels": labels}
+    assert verify(**given, grad=logits.grad)
+    assert not verify(**given, grad=logits.grad * (1.0 + 3e-6))

@@ -333,10 +333,13 @@ def _of_all(e: Evaluation, softmax: Softmax) -> PerState:
     """Return how far the entries of a state may be off as those of other states, over themselves.
 
     A reduction that has few digits is the same in all states. So is what logsumexp rounds where the
-    logits of each are much alike, and K of 16 bits is too small for `COHERENT` to hold that. A
-    label's entries are nearly the same in many states, and so are the parts they are added from.
+    logits of each are much alike, and K of 16 bits is too small for `COHERENT` to hold that; and
+    log Z where it is lost beside z: less than half of the last digit of what it is subtracted from.
+    A label's entries are nearly the same in many states, and so are the parts they are added from.
     """
     dump, scale = e.dumps["gradient"], coarse_factor(e)
+    log_Z = np.maximum(softmax.logsumexp - softmax.highest, 0.0)
+    scale = scale + np.where(log_Z <= dump.computed.unit * softmax.depth, log_Z, 0.0)
     if dump.computed.unit > Precision.FLOAT32.unit:
         alike = softmax.depth < _ALIKE
         shared = np.minimum(dump.computed.unit * np.abs(softmax.logsumexp), 1.0)
