@@ -302,15 +302,28 @@ def test_what_is_told_together_may_be_off_by_what_adds_up_to_nothing():
     assert fit.check(total, {}).failed == 0
 
 
+def _of_log_softmax(logits, labels):
+    torch.nn.functional.cross_entropy(logits, labels, reduction="sum").backward()
+    return {"loss": "cross-entropy", "labels": labels}
+
+
+def _of_ratio(logits, actions):
+    log_probs = torch.distributions.Categorical(logits=logits).log_prob(actions)
+    of_ratio = {"old_log_probs": torch.full_like(log_probs, -0.01), "clip": 0.2}
+    (-(log_probs - of_ratio["old_log_probs"]).exp()).sum().backward()
+    advantages = torch.ones_like(log_probs)
+    return {"loss": "ppo-clip", "actions": actions, "advantages": advantages, **of_ratio}
+
+
+@pytest.mark.parametrize("backward", [_of_log_softmax, _of_ratio])
 @pytest.mark.parametrize("depth", [14.0, 16.5, 20.0])
-def test_a_log_z_that_is_lost_beside_the_logits_of_all_states_is_no_scale(depth):
+def test_a_log_z_that_is_lost_beside_the_logits_of_all_states_is_no_scale(backward, depth):
     """Of 16.5, half of the last digit in float32 is 1e-6, and log Z is 4e-7 in each state."""
     generator = torch.Generator().manual_seed(3)
     logits = 0.05 * torch.randn(300, 7, generator=generator)
-    labels = torch.randint(0, 7, (300,), generator=generator)
-    logits[torch.arange(300), labels] += depth
+    actions = torch.randint(0, 7, (300,), generator=generator)
+    logits[torch.arange(300), actions] += depth
     logits.requires_grad_()
-    torch.nn.functional.cross_entropy(logits, labels, reduction="sum").backward()
-    given = {"loss": "cross-entropy", "logits": logits, "labels": labels}
+    given = {**backward(logits, actions), "logits": logits}
     assert verify(**given, grad=logits.grad)
     assert not verify(**given, grad=logits.grad * (1.0 + 3e-6))

@@ -15,17 +15,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from softcheck.checks.moments import SIGMAS, Direction, Layout, Moments
+from softcheck.checks.moments import COHERENT, SIGMAS, Direction, Layout, Moments
 from softcheck.checks.tally import Tally, compare, sight
 from softcheck.gradient.definition import Summand
 from softcheck.gradient.policy import Array, Buffers
 from softcheck.gradient.tolerance import U
 
 Group: TypeAlias = tuple[int, ...]  # numbers of terms
-
-COHERENT = 1.0 / 24.0
-"""The part of its rounding bound by which all entries may err in one direction: sums that run
-naively, a rounded temperature and an exponential function of its own are the same everywhere."""
 
 SCALE = "scale"
 """What the factor of a loss as a whole is called."""

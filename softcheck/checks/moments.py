@@ -26,6 +26,10 @@ Direction: TypeAlias = Array  # (terms,)
 Products: TypeAlias = Array  # (columns, columns)
 Bins: TypeAlias = NDArray[np.bool_]  # (bins,)
 
+COHERENT = 1.0 / 24.0
+"""The part of its rounding bound by which all entries may err in one direction: sums that run
+naively, a rounded temperature and an exponential function of its own are the same everywhere."""
+
 SIGMAS = 6.0
 """How many standard errors are no error."""
 
@@ -276,7 +280,10 @@ class Moments(Merging):
         coarsest = max(dump.stored.unit, dump.computed.unit)
         largest = largest_logit(softmax.highest, softmax.depth)
         alike = np.minimum(coarsest * largest, 1.0) / dump.computed.factor
-        shared = flushed + alike * sizes + _of_all(e, softmax) * np.abs(square.sum(axis=0))
+        whole = np.abs(square.sum(axis=0))
+        shared = flushed + alike * sizes + _of_all(e, softmax) * whole
+        held = COHERENT / dump.computed.factor * sizes
+        shared += np.maximum(_lost(e, softmax) * whole - held, 0.0)
         made = cls(dump.computed, dump.stored, summands, signed=signed)
         made.by_digits = np.zeros((len(flushed), 0))
         ones = np.ones((1, e.block.rows))
@@ -333,19 +340,28 @@ def _of_all(e: Evaluation, softmax: Softmax) -> PerState:
     """Return how far the entries of a state may be off as those of other states, over themselves.
 
     A reduction that has few digits is the same in all states. So is what logsumexp rounds where the
-    logits of each are much alike, and K of 16 bits is too small for `COHERENT` to hold that; and
-    log Z where it is lost beside z: less than half of the last digit of what it is subtracted from.
-    A label's entries are nearly the same in many states, and so are the parts they are added from.
+    logits of each are much alike, and K of 16 bits is too small for `COHERENT` to hold that. A
+    label's entries are nearly the same in many states, and so are the parts they are added from.
     """
     dump, scale = e.dumps["gradient"], coarse_factor(e)
-    log_Z = np.maximum(softmax.logsumexp - softmax.highest, 0.0)
-    scale = scale + np.where(log_Z <= dump.computed.unit * softmax.depth, log_Z, 0.0)
     if dump.computed.unit > Precision.FLOAT32.unit:
         alike = softmax.depth < _ALIKE
         shared = np.minimum(dump.computed.unit * np.abs(softmax.logsumexp), 1.0)
         scale = scale + np.where(alike, shared, 0.0)
     linear = e.block.target is None and not e.block.data
     return scale if linear else scale + dump.stored.unit
+
+
+def _lost(e: Evaluation, softmax: Softmax) -> States:
+    """Return how far the entries of a state are off, over themselves, for want of log Z.
+
+    Less than half of the last digit of z it is lost in log pi, always in the same direction; and a
+    second time where pi is in a ratio too.
+    """
+    log_Z = np.maximum(softmax.logsumexp - softmax.highest, 0.0)
+    half = np.ldexp(e.dumps["gradient"].computed.unit, np.frexp(softmax.depth)[1] - 1)
+    lost: States = np.where(log_Z < half, log_Z, 0.0)
+    return 2.0 * lost if e.block.data else lost
 
 
 def _by_digits(stored: Entries, x: Entries, counts: Entries | float) -> Array:

@@ -26,5 +26,5 @@ def test_a_random_loss_is_proved_and_verified(seed):
 
 @pytest.mark.parametrize("number", range(8))
 def test_a_stop_gradient_in_a_random_loss_is_named_or_changes_nothing(number):
-    what, line = stopped(drawn(number), number)
-    assert what in {"a stop-gradient that was named", "a stop-gradient that changes nothing"}, line
+    _, wrong = stopped(drawn(number), number)
+    assert wrong == []
