@@ -327,3 +327,19 @@ def test_a_log_z_that_is_lost_beside_the_logits_of_all_states_is_no_scale(backwa
     given = {**backward(logits, actions), "logits": logits}
     assert verify(**given, grad=logits.grad)
     assert not verify(**given, grad=logits.grad * (1.0 + 3e-6))
+
+
+def test_a_term_that_16_bits_lose_beside_another_has_no_factor_of_its_own():
+    """Autograd adds up in float16 what each use of the logits gets: 3e-5 is nothing beside 0.5."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.full((10, 2), 0.25, dtype=torch.float16, requires_grad=True)
+    labels = torch.randint(0, 2, (10,), generator=generator)
+    smoothing, z_coef = 0.3 * torch.rand(10, generator=generator), 4e-5
+    chosen = torch.nn.functional.one_hot(labels, 2)
+    target = (1.0 - smoothing)[:, None] * chosen + smoothing[:, None] / 2.0
+    of_target = -(target * torch.log_softmax(logits.float(), -1)).sum()
+    (of_target + z_coef * (logits.float().logsumexp(-1) ** 2).sum()).backward()
+    given = {"logits": logits, "labels": labels, "label_smoothing": smoothing, "z_coef": z_coef}
+    given |= {"loss": "cross-entropy", "compute_dtype": "float32"}
+    assert verify(**given, grad=logits.grad)
+    assert not verify(**given, grad=(1.01 * logits.grad.float()).half())

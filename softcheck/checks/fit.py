@@ -121,7 +121,8 @@ class _Fit:
         coherent = COHERENT + sqrt(moments.computed.unit) if carrying >= FEWEST else K
         self.sigmas = SIGMAS * (1.0 + _FREEDOM / max(1.0, carrying))
         self.together = coherent / K * total[0, layout.sizes] + total[0, layout.shared]
-        self.stored = moments.stored.unit * np.abs(self.square.sum(axis=0))
+        # A term that is small beside the others may be lost whole: there signs do not cancel.
+        self.stored = moments.stored.unit * np.sqrt(np.diag(self.square) * self.square.sum())
 
     def _correlated(self, groups: Sequence[Group]) -> tuple[Array, Array]:
         """Return the sizes of the columns that groups of terms add up to, and their correlation."""
