@@ -121,7 +121,6 @@ def near(found, expected):
 
 
 def test_the_compiled_loop_leaves_verdicts_findings_and_names_as_they_are():
-    pytest.importorskip("numba")
     cases = of_each_form()
     assert len(cases) >= 8
     for case, settings in cases:
