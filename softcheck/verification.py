@@ -97,8 +97,7 @@ def verify_case(
         is_compiled,
     )
     engine = engine or Threads(settings.threads)
-    is_swept = is_compiled and case.variant.family is not None
-    rows = rows_of_block(settings, case.actions) * (compiled.BLOCKS if is_swept else 1)
+    rows = rows_of_block(settings, case.actions) * (compiled.BLOCKS if context.is_swept else 1)
     over_blocks = partially(engine.over_blocks, case=case, rows=rows)
     checks, found = _Checks(case, settings, context, rows), _Part()
     for part in checks.over(engine, may_repeat=may_repeat):
@@ -126,7 +125,7 @@ def verify_case(
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
         diagnosis = (*diagnose(*arguments, generated), *by_value)
-    if is_compiled and (failure := found.not_compiled(is_swept=is_swept)):
+    if is_compiled and (failure := found.not_compiled(is_swept=context.is_swept)):
         is_compiled = False
     ran = replace(settings, kernel="compiled" if is_compiled else "numpy")
     is_asked = settings.kernel == "compiled"

@@ -1,8 +1,9 @@
-"""Blocks of a case as the checks take them: givens checked, actions first, float64."""
+"""Blocks of a case as the checks take them: givens checked, laid out, float64."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from operator import add
 from typing import Annotated, Any
 
@@ -132,9 +133,14 @@ def evaluation(
 ) -> Evaluation:
     """Check the givens of a block and lay them out, beside what was dumped.
 
-    If `distinct` is given, the tables of `raw` have its entries.
+    For the compiled loop they lie as files have them, the actions of a state side by side. If
+    `distinct` is given, the tables of `raw` have its entries.
     """
-    if distinct is not None:
+    arguments = (case, raw, settings, replace(context, is_compiled=False), buffers, Masking())
+    is_swept = context.is_swept and distinct is None
+    if is_swept:
+        buffers = buffers.over(None, 0)
+    elif distinct is not None:
         buffers = buffers.over(distinct.repeats)
     block, legal = given_block(case, raw, settings, buffers, masking, context.loss)
     temperature = temperature_of(case, raw)
@@ -153,6 +159,7 @@ def evaluation(
         buffers,
         None if temperature is None else factor,
         None if distinct is None else distinct.entry_of,
+        partial(evaluation, *arguments) if is_swept else None,
     )
 
 
@@ -164,7 +171,7 @@ def given_block(
     masking: Masking,
     loss: Variant | None = None,
 ) -> tuple[Block, Flags | None]:
-    """Check the givens of a block and lay them out actions first, in float64.
+    """Check the givens of a block and lay them out as `buffers` do, in float64.
 
     `loss` is that of the case, in whatever form it is to be computed.
 
@@ -180,11 +187,10 @@ def given_block(
     """
     logits, finite = _table(raw, "logits", buffers)
     legal = _legal(case, raw, logits, masking, finite, buffers)
-    if legal is not None:
-        np.copyto(logits, -np.inf, where=~legal)
+    logits = _filled("logits", logits, legal, -np.inf, buffers)
     temperature = temperature_of(case, raw)
     if temperature is not None:
-        _divide(case, raw, logits, temperature)
+        logits = _divided(case, raw, logits, temperature, buffers)
     givens = case.variant.givens
     data = {given.name: _given(case, raw, given, legal, settings, buffers) for given in givens}
     numbers = {given.name for given in givens if given.kind is not Kind.TABLE}
@@ -211,9 +217,7 @@ def _given(
         table, finite = _table(raw, role, buffers)
         if not (finite and given.legal in _HOLDS_FINITE):
             _require(case, raw, role, table, legal)
-        if legal is not None:
-            np.copyto(table, 0.0, where=~legal)
-        tables.append(table)
+        tables.append(_filled(role, table, legal, 0.0, buffers))
     if not tables and given.default is not None:
         default = np.full(raw.arrays["logits"].T.shape, float(given.default))
         return default if legal is None else default * legal
@@ -235,12 +239,26 @@ def temperature_of(case: Case, raw: RawBlock) -> PerState | None:
     return _given_of_states(case, raw, name)
 
 
-def _divide(case: Case, raw: RawBlock, logits: Entries, temperature: PerState) -> None:
-    """Divide the logits by the temperature."""
+def _filled(
+    role: str, table: Entries, legal: Flags | None, value: float, buffers: Buffers
+) -> Entries:
+    """Return a table with a value where an action is masked."""
+    if legal is None:
+        return table
+    out = buffers(_named(role), table.shape)
+    np.copyto(out, table)
+    np.copyto(out, value, where=~legal)
+    return out
+
+
+def _divided(
+    case: Case, raw: RawBlock, logits: Entries, temperature: PerState, buffers: Buffers
+) -> Entries:
+    """Return the logits over the temperature."""
     bottomless = logits == -np.inf
     with np.errstate(over="ignore"):
-        logits /= temperature
-    over = np.flatnonzero((np.isinf(logits) & ~bottomless).any(axis=0))
+        divided = np.divide(logits, temperature, out=buffers(_named("logits"), logits.shape))
+    over = np.flatnonzero((np.isinf(divided) & ~bottomless).any(axis=0))
     if over.size:
         raise InputError(
             case.place("logits", raw.start + int(over[0])),
@@ -248,20 +266,24 @@ def _divide(case: Case, raw: RawBlock, logits: Entries, temperature: PerState) -
             "finite ones",
             f"Check how {case.variant.temperature} was dumped.",
         )
+    return divided
 
 
 def _table(raw: RawBlock, role: str, buffers: Buffers) -> tuple[Entries, bool]:
-    """Return a table of a block, actions first, and whether it is known to be finite.
+    """Return a table of a block, not to be written to, and whether it is known to be finite.
 
-    A sum is finite only if all of its terms are. It reads the table in order, which the transposed
+    A sum is finite only if all of its terms are. It reads the table in order, which a transposed
     copy does not: with the sum before it, both together take less than the copy alone.
     """
     table = raw.arrays[role]
-    out = buffers(f"given.{role}", (table.shape[1], raw.rows))
     with np.errstate(all="ignore"):
         finite = bool(np.isfinite(table.sum(dtype=np.float64)))
-    np.copyto(out, table.T)
-    return out, finite
+    return buffers.given(_named(role), table.T), finite
+
+
+def _named(role: str) -> str:
+    """Return the name of the array that a table of a block is laid out in."""
+    return f"given.{role}"
 
 
 def _factor(case: Case, raw: RawBlock, context: Context) -> PerState:

@@ -13,7 +13,6 @@ from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax
 from softcheck.checks.oracles import TWICE, about_sum
 from softcheck.checks.tally import Spot, Tally, histogram
 from softcheck.gradient.definition import Variant
-from softcheck.gradient.family import Family
 from softcheck.gradient.policy import (
     LONG,
     Array,
@@ -126,8 +125,7 @@ def found(e: Evaluation) -> Found:
 
     What fails, or is not finite, is left to NumPy, and so is an oracle that is blind.
     """
-    is_whole = e.block.repeats is None
-    if not (is_whole and e.context.is_compiled and isinstance(e.kernel, Family)):
+    if not e.context.is_swept or e.block.repeats is not None:
         return Found({})
     fused, failure = _loop()
     if failure:
@@ -301,5 +299,10 @@ def _by_state(
 
 
 def _flat(x: Quantity | Flags) -> Any:
-    """Return the entries of a block as those of its logits lie in memory."""
-    return np.asarray(x, order="F" if len(x) >= LONG else "C").ravel(order="K")
+    """Return the entries of a block, those of a state side by side.
+
+    They may be those of a file: none is to be written to, and so one form is compiled of any.
+    """
+    flat = x.ravel(order="F").view()
+    flat.flags.writeable = False
+    return flat

@@ -1,6 +1,6 @@
 """A block of states with the quantities that its checks share, each computed when it is needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -93,6 +93,11 @@ class Context:
     is_compiled: bool = False
 
     @property
+    def is_swept(self) -> bool:
+        """Whether that loop knows the loss."""
+        return self.is_compiled and (self.loss is None or self.loss.family is not None)
+
+    @property
     def equation(self) -> str:
         """What the gradient is called."""
         return "Eq. (6)" if self.loss is None else self.loss.equation or "the formula"
@@ -126,6 +131,8 @@ class Evaluation:
         What reduction and weights multiply the loss of each state by; None is `factor`.
     entry_of : Places or None
         Which entry stands for each action, (rows, actions), where entries stand for several.
+    anew : callable or None
+        Makes the same block as NumPy takes it, where it was laid out for the compiled loop.
     """
 
     block: Block
@@ -137,6 +144,7 @@ class Evaluation:
     buffers: Buffers
     of_loss: PerState | None = None
     entry_of: Places | None = None
+    anew: "Callable[[], Evaluation] | None" = None
 
     @property
     def actions(self) -> int:

@@ -75,10 +75,13 @@ def run(e: Evaluation) -> Partial:
     """Run every check of one block but the exact one, and set entries aside for that."""
     partial = Partial()
     known, moments, partial.not_compiled = compiled.found(e)
-    for name in ORACLES:
-        # An expectation under the policy is what a loss has of q and alpha.
-        if name != "sampled" or (e.context.samples and e.block.soft):
-            _record(partial, name, known.get(name) or check(e, name), e)
+    # An expectation under the policy is what a loss has of q and alpha.
+    is_sampled = e.context.samples and e.block.soft
+    oracles = [name for name in ORACLES if name != "sampled" or is_sampled]
+    if e.anew is not None and not known.keys() >= {*oracles, *e.dumps}:
+        e = e.anew()
+    for name in oracles:
+        _record(partial, name, known.get(name) or check(e, name), e)
     for name, dump in e.dumps.items():
         if dump.values.ndim == 0:
             partial.totals[name] = Total.of(e, name)

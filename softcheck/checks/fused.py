@@ -237,11 +237,11 @@ _parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
 
 
 class Given(NamedTuple):
-    """A block as the loop takes it.
+    """A block as the loop takes it: the entries of a state lie side by side.
 
-    `is_wide` says that the entries of a state lie side by side, else those of an action do;
-    `lanes` is `LANES`, for a loop that a compiler should not write out number by number;
-    `roundings` is what `tolerance.err_of_r` takes of Y1.
+    `is_wide` says that a tile is one of its states, not some of them; `lanes` is `LANES`, for a
+    loop that a compiler should not write out number by number; `roundings` is what
+    `tolerance.err_of_r` takes of Y1.
     """
 
     actions: int
@@ -304,11 +304,10 @@ class Found(NamedTuple):
 
 
 class Where(NamedTuple):
-    """Where a tile lies: row k at `start` + k `stride`, of `width` entries, the last of `last`."""
+    """Where a tile lies: from `start` on, rows of `width` entries, the last of `last`."""
 
     first: int
     start: int
-    stride: int
     rows: int
     width: int
     last: int
@@ -332,9 +331,9 @@ def _tile_from(given, first):
     if given.is_wide:
         rows = (given.actions + LANES - 1) // LANES
         last = given.actions - (rows - 1) * LANES
-        return Where(first, first * given.actions, LANES, rows, LANES, last, True, given.lanes)
+        return Where(first, first * given.actions, rows, LANES, last, True, given.lanes)
     width = min(LANES, given.rows - first)
-    return Where(first, first, given.rows, given.actions, width, width, False, given.lanes)
+    return Where(first, first * given.actions, given.actions, width, width, False, given.lanes)
 
 
 @inlined
@@ -403,16 +402,17 @@ def _by_state(of, which, given, at):
 def _lay(at, tile, field, given, beyond):
     """Lay out an array; a missing action is `beyond`, a missing state the last again."""
     for k in range(at.rows):
-        start = np.uintp(at.start + k * at.stride)
-        width = at.width if k < at.rows - 1 else at.last
-        if width == LANES:
-            for j in range(LANES):
-                tile[k, field + j] = given[start + np.uintp(j)]
-        else:
+        if at.is_wide:
+            start = np.uintp(at.start + k * LANES)
+            width = at.width if k < at.rows - 1 else at.last
             for j in range(width):
                 tile[k, field + j] = given[start + np.uintp(j)]
             for j in range(width, LANES):
-                tile[k, field + j] = beyond if at.is_wide else tile[k, field + width - 1]
+                tile[k, field + j] = beyond
+        else:
+            for j in range(LANES):
+                start = np.uintp(at.start + min(j, at.width - 1) * at.rows)
+                tile[k, field + j] = given[start + np.uintp(k)]
 
 
 @inlined

@@ -7,7 +7,7 @@ sum over actions adds contiguous rows. All arithmetic is float64.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,18 +71,21 @@ class Buffers:
     ----------
     repeats : Repeats, optional
         For how many actions the entries of a block stand; without it, each is an action.
+    long : int
+        From so many actions on those of a state lie side by side.
     """
 
-    def __init__(self, repeats: Repeats | None = None) -> None:
+    def __init__(self, repeats: Repeats | None = None, long: int = LONG) -> None:
         self.repeats = repeats
+        self.long = long
         self._flat: dict[str, Array] = {}
-        self._shaped: dict[tuple[str, tuple[int, int]], Entries] = {}
+        self._shaped: dict[tuple[str, tuple[int, int], int], Entries] = {}
 
-    def over(self, repeats: Repeats | None) -> "Buffers":
-        """Return the same arrays for a block of such entries."""
-        if repeats is None:
+    def over(self, repeats: Repeats | None, long: int = LONG) -> "Buffers":
+        """Return the same arrays for a block of such entries, or that lies otherwise."""
+        if repeats is None and long == self.long:
             return self
-        made = Buffers(repeats)
+        made = Buffers(repeats, long)
         made._flat, made._shaped = self._flat, self._shaped
         return made
 
@@ -110,8 +113,20 @@ class Buffers:
 
     def __call__(self, name: str, shape: tuple[int, int]) -> Entries:
         """Return an array of `(actions, rows)`, allocated only if it has outgrown the last one."""
-        found = self._shaped.get((name, shape))
+        found = self._shaped.get((name, shape, self.long))
         return self._make(name, shape) if found is None else found
+
+    def given(self, name: str, given: NDArray[Any]) -> Entries:
+        """Return float64 of `(actions, rows)`, in an array only if they do not lie as those do."""
+        is_alike = given.dtype == np.float64 and given.flags.aligned
+        if is_alike and given.flags[self._order(given.shape)]:
+            return given
+        out = self(name, given.shape)
+        np.copyto(out, given)
+        return out
+
+    def _order(self, shape: tuple[int, ...]) -> Literal["C", "F"]:
+        return "F" if shape[0] >= self.long else "C"
 
     def _make(self, name: str, shape: tuple[int, int]) -> Entries:
         size = math.prod(shape)
@@ -122,8 +137,8 @@ class Buffers:
             flat = self._flat[name] = room[start : start + size]
             for key in [key for key in self._shaped if key[0] == name]:
                 del self._shaped[key]
-        made = flat[:size].reshape(shape, order="F" if shape[0] >= LONG else "C")
-        self._shaped[name, shape] = made
+        made = flat[:size].reshape(shape, order=self._order(shape))
+        self._shaped[name, shape, self.long] = made
         return made
 
 
