@@ -168,7 +168,6 @@ def agree(e):
         if by_loop:
             expected = resolutions(e)
             found = loop._swept(fused, e, loop._Dump()).found.resolution[:4]
-            found[:2] *= 2.0 * U
             assert (np.abs(found - expected) <= room(e) * expected).all()
         for name, found in by_loop.items():
             other, spot = theirs[name], found.spots[0]

@@ -11,7 +11,8 @@ from softcheck.checks.dumps import coarse_factor, divided_beyond
 from softcheck.checks.evaluation import Context, Evaluation
 from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax
 from softcheck.checks.oracles import TWICE, about_sum
-from softcheck.checks.tally import Spot, Tally, histogram
+from softcheck.checks.tally import BINS as OF_RESOLUTION
+from softcheck.checks.tally import Spot, Tally
 from softcheck.gradient.definition import Variant
 from softcheck.gradient.policy import (
     LONG,
@@ -23,7 +24,7 @@ from softcheck.gradient.policy import (
     Quantity,
     Target,
 )
-from softcheck.gradient.tolerance import U, of_sum, summation
+from softcheck.gradient.tolerance import of_sum, summation
 from softcheck.settings import KernelChoice
 
 PAYS, PAYS_REPEATED, PAYS_COMPOSED = 2**25, 2**23, 2**21
@@ -31,7 +32,7 @@ PAYS, PAYS_REPEATED, PAYS_COMPOSED = 2**25, 2**23, 2**21
 where they may repeat, see `distinct`, those of a loss of the family, and of another."""
 
 
-BLOCKS = 2
+BLOCKS = 4
 """So many blocks are one: what is done once a block takes as long as the loop over a small one."""
 
 
@@ -143,10 +144,9 @@ def found(e: Evaluation) -> Found:
         return Found({}, failure=_FAILED[form])
     is_sound, is_right, live_of_dump, blind, largest = swept.sums
     resolution, worst = swept.found.resolution, swept.found.worst
-    resolution[:2] *= 2.0 * U
     if not (isfinite(is_sound) and worst[:5, 0].max() <= 1.0 and resolution[:4].max() < 1.0):
         return Found({})
-    formula, routes, sums_seen, descent, seen = map(histogram, resolution)
+    formula, routes, sums_seen, descent, seen = swept.found.histograms
     step, difference, twice, total, fall, of_dump = worst
     rows, entries = e.block.rows, e.legal_entries
     softmax = Softmax(*swept.found.softmax)
@@ -220,7 +220,8 @@ def _swept(fused: Any, e: Evaluation, dump: _Dump) -> _Swept:
         e.buffers(f"swept.{size}", (1, size * rows)).reshape(size, rows) for size in sizes
     )
     resolution[-1], moments[-terms:] = 0.0, 0.0
-    found = fused.Found(resolution, np.full((6, 6), -1.0), softmax, moments)
+    histograms = np.zeros((len(resolution), OF_RESOLUTION), np.int64)
+    found = fused.Found(resolution, histograms, np.full((6, 6), -1.0), softmax, moments)
     sums = fused.sweep(
         fused.Given(actions, rows, is_wide, fused.LANES, n, parts, roundings),
         _flat(block.logits),

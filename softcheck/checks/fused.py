@@ -19,7 +19,7 @@ from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
-from softcheck.checks import dumps, moments, oracles
+from softcheck.checks import dumps, moments, oracles, tally
 from softcheck.checks.moments import BELOW_DIGITS, BINS, CLIPPED, FLUSHED, STEP
 from softcheck.gradient import analytic, family, loss, tolerance
 from softcheck.gradient.numeric import central, complex_step
@@ -53,7 +53,7 @@ def _sources() -> str:
     """Return a digest of all that is compiled, for Numba looks at the date of this file alone."""
     digest = hashlib.sha256()
     formulas = analytic, family, loss, oracles, tolerance, central, complex_step
-    for module in (*formulas, dumps, moments):
+    for module in (*formulas, dumps, moments, tally):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:16]
 
@@ -95,6 +95,7 @@ for formula in (
     loss.imaginary_by_one,
     oracles.of_fall,
     oracles.step_against,
+    tally.bin_of,
     tolerance.common,
     tolerance.common_of_dump,
     tolerance.err_of_r,
@@ -119,6 +120,19 @@ def _to_float(_context, _x):
 
     return types.float64(types.int64), code
 
+
+def _with_long_vectors(_context):
+    def code(context, builder, _signature, _arguments):
+        # LLVM halves them where a processor may slow down for them, which these loops outweigh.
+        # Past `AttributeSet.add`, which knows no attribute that has a value.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), code
+
+
+with_long_vectors: Any = intrinsic(_with_long_vectors)
+"""Called in a function, it has its loops take the longest vectors that the processor has."""
 
 _bits: Any = intrinsic(_to_bits)
 _float: Any = intrinsic(_to_float)
@@ -288,7 +302,9 @@ class Found(NamedTuple):
     Attributes
     ----------
     resolution : Array, (5, rows)
-        Of the formula and of the routes in units of U, of the sum, of the descent, of the dump.
+        Of the formula, of the routes, of the sum, of the descent, of the dump.
+    histograms : Array, (5, bins)
+        Of those, see `tally.histogram`.
     worst : Array, (6, 6)
         Of each comparison: ratio, state, action or -1, found, expected, tolerance.
     softmax : Array, (4, rows)
@@ -298,6 +314,7 @@ class Found(NamedTuple):
     """
 
     resolution: Any
+    histograms: Any
     worst: Any
     softmax: Any
     moments: Any
@@ -418,6 +435,7 @@ def _lay(at, tile, field, given, beyond):
 @inlined
 def _softmax(at, logits, tile, of, sums, stack):
     """z, exp z, Z, and what else `policy.evaluate` has of z."""
+    with_long_vectors()
     for j in range(LANES):
         of[HIGHEST + j], of[DEPTH + j], of[POISON + j] = -np.inf, 0.0, 0.0
     _lay(at, tile, BELOW, logits, -np.inf)
@@ -518,6 +536,7 @@ def _linear(of, sums, y, zeta):
 @inlined
 def _soft(at, q, tile, of, sums, stack):
     """pi, g in the place of the gradient, V, u and their means."""
+    with_long_vectors()
     _clear(sums, 2)
     if q is not None:
         _lay(at, tile, REWARD, q, 0.0)
@@ -546,6 +565,7 @@ def _soft(at, q, tile, of, sums, stack):
 @inlined
 def _sizes(at, reach, q, y, tile, of, sums, stack):
     """The gradient, and what bounds its rounding before the part that entries share."""
+    with_long_vectors()
     _clear(sums, 5)
     for j in range(LANES):
         of[LARGEST + j] = 0.0
@@ -677,6 +697,7 @@ def _entry(k, j, reach, parts, q, y, zeta, tile, of):
 @inlined
 def _routes(given, at, reach, q, y, zeta, tile, of, sums, stack):
     """Every entry by both numeric routes and by the identity; a step against the gradient."""
+    with_long_vectors()
     _clear(sums, 4)
     for j in range(LANES):
         of[BEST_STEP + j] = of[BEST_DIFFERENCE + j] = of[BEST_TWICE + j] = 0.0
@@ -983,6 +1004,7 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, digits, ti
 
     Return whether there may be entries that underflow has made 0.
     """
+    with_long_vectors()
     count = 2 if first is None else 5 if second is None else 9
     terms = 1 if first is None else 2 if second is None else 3
     _clear(sums, count)
@@ -1078,6 +1100,19 @@ def _see(at, of, states, resolution):
     return unsound
 
 
+@inlined
+def _count(at, of, states, found):
+    """Keep how sharply each state is seen."""
+    for j in range(states):
+        found.resolution[0, at.first + j] = 2.0 * U * of[RELATIVE + j]
+        found.resolution[1, at.first + j] = 2.0 * U * of[ROUTES + j]
+    for c in range(len(found.resolution)):
+        for j in range(states):
+            resolution = found.resolution[c, at.first + j]
+            bits = _bits(min(1.0, resolution))  # in this order it is 1 for a NaN
+            found.histograms[c, tally.bin_of(bits)] += 1
+
+
 @kept
 def sweep(
     given, logits, masked, q, alpha, zeta, y, index, dump, one, other, rough, digits,
@@ -1137,9 +1172,8 @@ def sweep(
                 live += of[LIVE + j]
                 blind += of[BLIND + j]
                 whole = max(whole, of[WHOLE + j])
+        _count(at, of, states, found)
         for j in range(states):
-            found.resolution[0, first + j] = of[RELATIVE + j]
-            found.resolution[1, first + j] = of[ROUTES + j]
             found.softmax[0, first + j], found.softmax[1, first + j] = (
                 of[HIGHEST + j],
                 of[DEPTH + j],

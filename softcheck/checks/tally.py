@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import add, attrgetter
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,13 @@ from softcheck.gradient.policy import Buffers, Entries, Quantity, States
 from softcheck.gradient.tolerance import NONE_NEEDED, Needed
 
 Histogram: TypeAlias = NDArray[np.int64]  # (bins,)
+Bits: TypeAlias = Any  # of a number, or of an array of them, as int64
 
 _MANTISSA_BITS = 4  # a bin of the histogram is a sixteenth of a power of two
 _SHIFT = 52 - _MANTISSA_BITS
 _LOWEST = (1023 - 60) << _MANTISSA_BITS
 _BLIND = 1023 << _MANTISSA_BITS
-_BINS = _BLIND - _LOWEST + 1
+BINS = _BLIND - _LOWEST + 1
 _RANK = attrgetter("rank")
 _LIMITS = 10.0 ** np.arange(16)
 """Where the decades of ratios begin."""
@@ -106,7 +107,7 @@ class Tally(Merging):
     decades: Annotated[Histogram, add] = field(
         default_factory=lambda: np.zeros(len(_LIMITS), np.int64)
     )
-    histogram: Annotated[Histogram, add] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
+    histogram: Annotated[Histogram, add] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     needed: Annotated[Needed, _both] = NONE_NEEDED
     summary: Annotated[str, kept] = ""
 
@@ -138,7 +139,7 @@ def _keep(spots: list[Spot], limit: int) -> list[Spot]:
 
 def _upper_edge(index: int) -> float:
     """Return the upper edge of a bin of the histogram; infinite for the last."""
-    if index == _BINS - 1:
+    if index == BINS - 1:
         return float("inf")
     bits = np.uint64(_LOWEST + index + 1) << np.uint64(_SHIFT)
     return float(bits.view(np.float64))
@@ -162,11 +163,13 @@ def histogram(resolution: States) -> Histogram:
 
     What is below the lowest bin has nothing to see.
     """
-    bins = np.minimum(resolution, 1.0).view(np.int64)
-    bins >>= _SHIFT
-    bins -= _LOWEST
-    np.maximum(bins, 0, out=bins)
-    return np.bincount(bins, minlength=_BINS)
+    bins = bin_of(np.minimum(resolution, 1.0).view(np.int64))
+    return np.bincount(bins, minlength=BINS)
+
+
+def bin_of(bits: Bits) -> Bits:
+    """Return the bin of the histogram that a number of such bits belongs to, at most 1."""
+    return np.maximum((bits >> _SHIFT) - _LOWEST, 0)
 
 
 @np.errstate(all="ignore")  # a scale of 0 divides, and what overflows is blind

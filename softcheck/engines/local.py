@@ -10,14 +10,15 @@ from typing import TypeVar
 from softcheck.engines import Mergeable, Piece, in_order, made_of
 from softcheck.errors import SoftcheckError
 from softcheck.gradient.policy import Buffers
-from softcheck.settings import Settings
+from softcheck.settings import BLOCK_ENTRIES, Settings
 from softcheck.tables.case import Case, RawBlock
 
 _R = TypeVar("_R")
 _M = TypeVar("_M", bound=Mergeable)
 
-_BATCH = 4
-"""A thread takes so many blocks at once: to wake one costs as much as a tenth of a block."""
+_BATCH = 4 * BLOCK_ENTRIES
+"""A thread takes blocks of so many entries at once: to wake one costs as much as a tenth of the
+checks of a block of the usual size."""
 
 
 def cores() -> int:
@@ -77,7 +78,8 @@ class Threads:
         def submit(batch: Sequence[RawBlock]) -> Future[_M]:
             return pool.submit(with_buffers, batch)
 
-        size = min(_BATCH, max(1, case.states // (rows * self._threads)))
+        entries = rows * case.actions
+        size = max(1, min(_BATCH // entries, case.states // (rows * self._threads)))
         batches = _batches(case.blocks(rows), size)
         pool = ThreadPoolExecutor(self._threads)
         try:

@@ -245,6 +245,19 @@ class Rough:
     rest: PerState | None = None
 
 
+def _mapped(given: Any, function: Callable[[Array], Array]) -> Any:
+    """Return what a function makes of an array, or of each of what a block consists of.
+
+    It is no closure: one that calls itself would hold a block until garbage is collected.
+    """
+    if isinstance(given, np.ndarray):
+        return function(given)
+    if isinstance(given, Target | Rough | Repeats):
+        parts = {each.name: _mapped(getattr(given, each.name), function) for each in fields(given)}
+        return replace(given, **parts)
+    return given
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """The givens of `rows` states.
@@ -308,17 +321,8 @@ class Block:
 
     def _mapped(self, function: Callable[[Array], Array]) -> "Block":
         """Return a block of what a function makes of each array."""
-
-        def mapped(given: Any) -> Any:
-            if isinstance(given, np.ndarray):
-                return function(given)
-            if isinstance(given, Target | Rough | Repeats):
-                parts = {each.name: mapped(getattr(given, each.name)) for each in fields(given)}
-                return replace(given, **parts)
-            return given
-
-        made = {each.name: mapped(getattr(self, each.name)) for each in fields(self)}
-        made["data"] = {name: mapped(array) for name, array in self.data.items()}
+        made = {each.name: _mapped(getattr(self, each.name), function) for each in fields(self)}
+        made["data"] = {name: _mapped(array, function) for name, array in self.data.items()}
         return Block(**made | {"summands": ()})
 
     def apart(self, entries: Sequence[int]) -> "tuple[Block, list[int]]":
