@@ -16,7 +16,7 @@ digits do not depend on how small t is. The loss itself is what is evaluated: no
 derivative of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add, mul
@@ -25,10 +25,10 @@ from typing import Generic, NamedTuple, TypeAlias
 import numpy as np
 
 from softcheck.gradient.composed.evaluate import Running
-from softcheck.gradient.composed.interpret import interpret
+from softcheck.gradient.composed.interpret import extended
 from softcheck.gradient.composed.moved import Moved, still, total
 from softcheck.gradient.composed.pair import Change, Pair, imaginary
-from softcheck.gradient.composed.running import NOTHING, ONE, ZERO, Rounded, precise
+from softcheck.gradient.composed.running import NOTHING, ONE, ZERO, Numbers, Rounded, precise
 from softcheck.gradient.definition import Operation, Program
 from softcheck.gradient.tolerance import U
 
@@ -270,27 +270,92 @@ class Shift(Generic[Change]):
         return Moved(value, own.where(self.running.indicator(index), others))
 
 
-@np.errstate(all="ignore")  # where nothing is known, the error says so
+class _Method(NamedTuple, Generic[Change]):
+    """A numeric method.
+
+    Attributes
+    ----------
+    moves : callable
+        From a step h, (1,) or (rows,), to the moves that it makes.
+    odd : callable
+        From what becomes of something at these moves to what is odd in h: h times the derivative,
+        to the order of h^3.
+    """
+
+    moves: Callable[[Numbers], Sequence[Change]]
+    odd: Callable[[Sequence[Change]], Rounded]
+
+
+_COMPLEX = _Method[Pair](
+    lambda h: (Pair(np.zeros(1), h, NOTHING),),
+    lambda made: imaginary(made[0]),
+)
+_CENTRAL = _Method[Rounded](
+    lambda h: (precise(h), precise(-h)),
+    lambda made: (made[0] - made[1]).times(0.5),
+)
+
+
 def complex_step(program: Program, running: Running) -> Rounded:
     """Return Im L(theta + i h e_a) / h; truncation is of the order of h^2, 2^-80."""
-    change = _change(program, running, Pair(np.zeros(1), np.array([STEP]), NOTHING))
-    return imaginary(change).times(1.0 / STEP)
+    return _derivative(program, running, _COMPLEX)
 
 
-@np.errstate(all="ignore")
 def central_difference(program: Program, running: Running) -> Rounded:
     """Return (L(theta + h e_a) - L(theta - h e_a)) / 2h; truncation is as with `complex_step`."""
-    up, down = (_change(program, running, _number(sign * STEP)) for sign in (1.0, -1.0))
-    return (up - down).times(0.5 / STEP)
+    return _derivative(program, running, _CENTRAL)
 
 
-def _number(value: float) -> Rounded:
-    return precise(np.array([value]))
+@np.errstate(all="ignore")  # where nothing is known, the error says so
+def _derivative(program: Program, running: Running, method: _Method[Change]) -> Rounded:
+    """Return the derivative of a loss by each logit.
+
+    A loss is often a function of few numbers of the state, such as a log pi of one action or a sum
+    over actions. What is computed from these alone is evaluated once a state and not once a logit,
+    with each of them moved by as much as any logit moves it. What is odd in h of the changes that
+    come of them adds up to that of the loss, to the order of h^3.
+    """
+    operations = program.operations
+    behind = _behind(program)
+    before = [n for n in range(len(operations)) if n not in behind]
+    taken = {n for step in behind for n in operations[step].operands}
+    last = sorted(taken.intersection(before)) if behind else before[-1:]
+    shifts = [Shift(running, t) for t in method.moves(np.array([STEP]))]
+    found = [extended({}, program, before, shift) for shift in shifts]
+    still_there = {n: x if isinstance(x, Shifted) else still(x.value) for n, x in found[0].items()}
+
+    def response(n: int, moved: Rounded) -> Rounded:
+        """Return the odd change of the loss where one number moves, by that number's."""
+        size = np.abs(moved.value)
+        usual = size < np.inf if running.legal is None else running.legal & (size < np.inf)
+        most = size.max(axis=0, where=usual, initial=0.0)
+        h = np.where(most > 0.0, most, STEP)
+        value = still_there[n].value
+        made = (
+            extended(still_there | {n: Moved(value, move)}, program, behind, shifts[0])
+            for move in method.moves(h)
+        )
+        return method.odd([values[behind[-1]].change for values in made]) / precise(h)
+
+    slope = ZERO
+    for n in last:
+        changes = [values[n].change for values in found if isinstance(values[n], Moved)]
+        if changes and changes[0] is not None:
+            moved = method.odd(changes)
+            slope += moved * response(n, moved) if behind else moved
+    return slope.times(1.0 / STEP)
 
 
-def _change(program: Program, running: Running, t: Change) -> Change:
-    """Return by how much a loss changes where a logit moves by t, for each logit."""
-    shift = Shift(running, t)
-    loss = interpret(program, shift)[-1]
-    change = loss.change if isinstance(loss, Moved) else None
-    return shift.nothing if change is None else change
+def _behind(program: Program) -> list[int]:
+    """Return the steps that take numbers of the state alone and that such steps alone take."""
+    operations = program.operations
+    behind: set[int] = set()
+    taken_before: set[int] = set()
+    for n in reversed(range(len(operations))):
+        step = operations[n]
+        of_state = not any(operations[operand].by_action for operand in step.operands)
+        if step.operands and of_state and not step.by_action and n not in taken_before:
+            behind.add(n)
+        else:
+            taken_before |= {*step.operands}
+    return sorted(behind)
