@@ -30,6 +30,7 @@ from softcheck.gradient.composed.moved import Moved, still, total
 from softcheck.gradient.composed.pair import Change, Pair, imaginary
 from softcheck.gradient.composed.running import NOTHING, ONE, ZERO, Numbers, Rounded, precise
 from softcheck.gradient.definition import Operation, Program
+from softcheck.gradient.policy import Flags
 from softcheck.gradient.tolerance import U
 
 STEP = 2.0**-40
@@ -263,11 +264,12 @@ class Shift(Generic[Change]):
         value = self.running.at(x.own.value, index)
         if not x.terms and x.own.change is None:
             return Moved(value)
-        others = self.nothing
-        for C, m in x.terms.values():
-            others = others + m * self.running.at(C, index)
-        own = self.nothing if x.own.change is None else x.own.change
+        changes = (m * self.running.at(C, index) for C, m in x.terms.values())
+        others, own = reduce(total, changes, None) or self.nothing, x.own.change or self.nothing
         return Moved(value, own.where(self.running.indicator(index), others))
+
+
+_Values: TypeAlias = Mapping[int, Moved[Change] | Shifted[Change]]
 
 
 class _Method(NamedTuple, Generic[Change]):
@@ -315,35 +317,44 @@ def _derivative(program: Program, running: Running, method: _Method[Change]) -> 
     with each of them moved by as much as any logit moves it. What is odd in h of the changes that
     come of them adds up to that of the loss, to the order of h^3.
     """
-    operations = program.operations
     behind = _behind(program)
-    before = [n for n in range(len(operations)) if n not in behind]
-    taken = {n for step in behind for n in operations[step].operands}
-    last = sorted(taken.intersection(before)) if behind else before[-1:]
+    before = [n for n in range(len(program.operations)) if n not in behind]
     shifts = [Shift(running, t) for t in method.moves(np.array([STEP]))]
     found = [extended({}, program, before, shift) for shift in shifts]
-    still_there = {n: x if isinstance(x, Shifted) else still(x.value) for n, x in found[0].items()}
-
-    def response(n: int, moved: Rounded) -> Rounded:
-        """Return the odd change of the loss where one number moves, by that number's."""
-        size = np.abs(moved.value)
-        usual = size < np.inf if running.legal is None else running.legal & (size < np.inf)
-        most = size.max(axis=0, where=usual, initial=0.0)
-        h = np.where(most > 0.0, most, STEP)
-        value = still_there[n].value
-        made = (
-            extended(still_there | {n: Moved(value, move)}, program, behind, shifts[0])
-            for move in method.moves(h)
-        )
-        return method.odd([values[behind[-1]].change for values in made]) / precise(h)
-
+    if not behind:
+        return _odd(method, found, before[-1]).times(1.0 / STEP)
     slope = ZERO
-    for n in last:
-        changes = [values[n].change for values in found if isinstance(values[n], Moved)]
-        if changes and changes[0] is not None:
-            moved = method.odd(changes)
-            slope += moved * response(n, moved) if behind else moved
+    for n in {n for step in behind for n in program.operations[step].operands}.difference(behind):
+        moved = _odd(method, found, n)
+        if moved is not ZERO:
+            h = _largest(moved, running.legal)
+            made = [
+                extended(_but_for(n, move, found[0]), program, behind, shifts[0])
+                for move in method.moves(h)
+            ]
+            slope += moved * (_odd(method, made, behind[-1]) / precise(h))
     return slope.times(1.0 / STEP)
+
+
+def _odd(method: _Method[Change], found: Sequence[_Values[Change]], n: int) -> Rounded:
+    """Return what is odd of the changes of a number of the state, `ZERO` where it stays."""
+    changes = [x.change for values in found if isinstance(x := values[n], Moved)]
+    moved = [change for change in changes if change is not None]
+    return method.odd(moved) if moved else ZERO
+
+
+def _largest(moved: Rounded, legal: Flags | None) -> Numbers:
+    """Return the largest change of each state, of its legal actions."""
+    size = np.abs(moved.value)
+    usual = size < np.inf if legal is None else legal & (size < np.inf)
+    largest = size.max(axis=0, where=usual, initial=0.0)
+    return np.where(largest > 0.0, largest, STEP)
+
+
+def _but_for(n: int, move: Change, values: _Values[Change]) -> _Values[Change]:
+    """Return the numbers of the state, of which one moves and the others stay."""
+    made = {k: x.value for k, x in values.items() if isinstance(x, Moved)}
+    return {k: Moved(value, move if k == n else None) for k, value in made.items()}
 
 
 def _behind(program: Program) -> list[int]:
