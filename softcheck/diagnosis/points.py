@@ -6,7 +6,7 @@ from itertools import combinations, product
 from math import isclose, isfinite, prod
 from typing import Literal, NamedTuple
 
-from softcheck.diagnosis.mistakes import IN_TURN, MISTAKES
+from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.record import Mistake
 from softcheck.diagnosis.view import Shared, View
 
@@ -43,9 +43,9 @@ def _named(
     which: Literal["scale", "ratio"], view: View, values: Callable[[Mistake], Iterable[float]]
 ) -> list[Number]:
     """Return the numbers of the mistakes that have no other one."""
-    flips = [mistake.code for mistake in IN_TURN if mistake.flips == which]
+    flips = [mistake.code for mistake in MISTAKES.values() if mistake.flips == which]
     made = [_DECLARED, *(Number(-1.0, (flip,)) for flip in flips)]
-    for mistake in IN_TURN:
+    for mistake in MISTAKES.values():
         if (mistake.scale and mistake.ratio) or not mistake.needs.met(view):
             continue
         for value in dict.fromkeys(values(mistake)):
@@ -65,7 +65,7 @@ def points(view: View, unit: float) -> list[Point]:
     ]
     made += [
         Point(by * scale, ratio, (mistake.code, *codes))
-        for mistake in IN_TURN
+        for mistake in MISTAKES.values()
         if mistake.scale and mistake.ratio and mistake.needs.met(view)
         for by in mistake.scale(view.shared)
         for ratio in mistake.ratio(view.shared, unit)

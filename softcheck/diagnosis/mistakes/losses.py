@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import flat, of_whole, usual
-from softcheck.diagnosis.mistakes.record import (
-    ANY_DATA,
-    Formula,
-    Mistake,
-    Need,
-    Planted,
-    Read,
-    Turn,
-)
+from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Need, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,22 +16,6 @@ if TYPE_CHECKING:
     from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries
-
-
-GRADIENT_OF_LOG_POLICY = Mistake(
-    code="gradient-of-log-policy",
-    phrase="the gradient was taken at log pi, not at the logits",
-    what="The hook sat after log_softmax. Its rows do not sum to 0.",
-    wrong="G = -p (g - alpha)",
-    wrong_line="log_pi.register_hook(save)",
-    right_line="logits.register_hook(save)",
-    formulas=(
-        Formula(
-            lambda view: usual(view, -view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
-        ),
-    ),
-    turn=Turn.OF_TERMS,
-)
 
 
 def _next_policy(whole: View) -> Entries:
@@ -146,7 +122,6 @@ TEMPERATURE_IN_POLICY = Mistake(
     right_line="log_pi = torch.log_softmax(logits / temperature, -1); pi = log_pi.exp()",
     seen="trl#3029, OpenRLHF#1319",
     formulas=_temperatures,
-    turn=Turn.GUESSED,
 )
 
 
@@ -291,6 +266,5 @@ SAMPLED_GRADIENT = Mistake(
             read=_READ_ACTION._replace(numbers=1),
         ),
     ),
-    turn=Turn.READ,
     planted=Planted(_plant_sampled_gradient, in_parts=False),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import NO_MASK, SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import entropy, flat, of_whole, usual
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown, Turn
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -233,6 +233,5 @@ POLICY_NOT_NORMALISED = Mistake(
     wrong_line="pi = logits.exp() / (logits.exp().sum(-1, keepdim=True) + 1e-6)",
     right_line="pi = torch.softmax(logits, -1)",
     formulas=_leaks,
-    turn=Turn.GUESSED,
     planted=Planted(lambda view, _: Formula(_leaking(1e-3, True, False)).gradient(view)),
 )
