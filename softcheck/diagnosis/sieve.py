@@ -50,8 +50,7 @@ _Numbers: TypeAlias = tuple[tuple[float, float], tuple[str, ...], tuple[str, ...
 STRAY = 0.02
 """Up to this share of wrong entries a gradient counts as right but for them."""
 
-_ROUNDS = 8
-_PATIENCE = 3
+_ROUNDS = 4
 _MISFIT = 0.5
 _SLACK = 2.0
 _ROUNDING = 0.01  # the largest share that rounding leaves of it where nothing should be left
@@ -147,52 +146,31 @@ class Fit(NamedTuple):
 
 
 def fit(view: View, columns: Columns) -> Fit | None:
-    """Fit the one or two numbers of a formula, whatever a few wrong entries say.
+    """Fit the one or two numbers of a formula, by least squares in units of the tolerance.
 
-    Least squares in units of the tolerance, reweighted: an entry whose error is r tolerances
-    weighs 1 / (1 + r^2). Each round solves for what is left, so that no digit is lost.
+    That goes with the numbers, so each round weighs anew; and it solves for what is left, so that
+    no digit is lost.
     """
     grad, a, b, of_x, of_y, fixed = _usable(view, columns)
-    largest = float(np.abs(grad).max(initial=0.0))
     size = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
-
-    def weighed(x: float, y: float) -> Column:
+    x = y = float(np.abs(grad).max(initial=0.0)) / size if size > 0 else 0.0
+    for _ in range(_ROUNDS):
         tolerance = abs(x) * of_x + abs(y) * of_y + fixed
-        weight: Column = 1.0 / (tolerance + columns.rounds.unit * np.abs(x * a + y * b))
+        weight = 1.0 / (tolerance + columns.rounds.unit * np.abs(x * a + y * b))
         weight[~np.isfinite(weight)] = 0.0
-        return weight
-
-    x = y = largest / size if size > 0 else 0.0
-    weight = weighed(x, y)
-    x = y = 0.0
-    entries = 0
-    left = R = grad
-    robust = np.ones_like(a)
-    for number in range(_ROUNDS):
-        weight *= robust
-        A, B, R = a * weight, b * weight, left * weight
+        A, B, R = a * weight, b * weight, (grad - x * a - y * b) * weight
         normal = Normal.of(A, B)
         if not all(map(isfinite, normal)):
             return None
         dx, dy = normal.solve(dot(A, R), dot(B, R))
         x, y = x + dx, y + dy
-        weight = weighed(x, y)
-        left = grad - x * a - y * b
-        R = left * weight
-        square = R * R
-        robust = 1.0 / np.sqrt(1.0 + square)
-        entries = int(np.count_nonzero(weight))
-        hopeless = number >= _PATIENCE and np.count_nonzero(square > 1.0) > 0.9 * entries
-        if hopeless or abs(dx) + abs(dy) <= 1e-16 * (abs(x) + abs(y)):
-            break
+    G, R = grad * weight, (grad - x * a - y * b) * weight
     misfit = float(np.sum(np.minimum(1.0, R * R)))
+    entries = int(np.count_nonzero(weight))
     # Numbers so large that their rounding would cover the gradient explain nothing.
-    good = np.abs(R) <= 1.0
-    seen, missed = grad[good] * weight[good], R[good]
-    if 2 * np.count_nonzero(good) <= entries or dot(missed, missed) > _LEFT * dot(seen, seen):
+    if not misfit <= _MISFIT * entries or dot(R, R) > _LEFT * dot(G, G):
         return None
-    normal = Normal.of(a * (weight * robust), b * (weight * robust))
-    return Fit(x, y, misfit, normal, entries) if isfinite(misfit) else None
+    return Fit(x, y, misfit, normal, entries)
 
 
 def _usable(view: View, columns: Columns) -> list[Column]:
@@ -296,7 +274,7 @@ def _with_numbers(
     found = fit(view, columns)
     if not formula.code:
         yield from _where_collinear(view, formula, columns, named)
-    if found is not None and found.misfit <= _MISFIT * found.entries:
+    if found is not None:
         yield from _of(view, formula, columns, found, named)
 
 
