@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from softcheck.checks.dumps import allowance, bounded
+from softcheck.checks.dumps import allowance, bounded, printed
 from softcheck.checks.evaluation import Evaluation
 from softcheck.diagnosis.view import View
 from softcheck.gradient.definition import Program
-from softcheck.gradient.policy import Entries, Indices, PerState, States
-from softcheck.gradient.tolerance import Allowance, of_masked, of_normaliser, of_parts
+from softcheck.gradient.policy import Buffers, Entries, Indices
+from softcheck.gradient.tolerance import Allowance
 
 Act: TypeAlias = Callable[[Entries], Entries]
 """What becomes of a table of numbers that move, whatever they are."""
@@ -30,7 +30,8 @@ class Rounds(NamedTuple):
     ----------
     of : tuple of Entries
     fixed : Entries
-        What underflow takes whatever the numbers are; infinite where nothing can be told.
+        What underflow and printing take whatever the numbers are; infinite where nothing can be
+        told.
     unit : float
         Of what is stored, where that is not in `of`.
     allowance : callable or None
@@ -111,9 +112,10 @@ def of_evaluation(e: Evaluation) -> Columns:
 
     def bound() -> Rounds:
         found, dump = bounded(e, "gradient"), e.dumps["gradient"]
-        underflow = dump.factor * dump.computed.underflow_as(dump.stored)
-        fixed = np.where(np.isinf(found.tolerance), np.inf, underflow)
-        of = np.maximum(found.tolerance, underflow) - underflow
+        least = dump.computed.underflow_as(dump.stored) + printed(dump.decimal, np.zeros(1))
+        least *= dump.factor
+        fixed = np.where(np.isinf(found.tolerance), np.inf, least)
+        of = np.maximum(found.tolerance, least) - least
         of[~np.isfinite(of)] = 0.0
         return Rounds((of,), fixed, allowance=allowed)
 
@@ -143,53 +145,30 @@ def of_program(view: View, slope: Program) -> Columns:
 def of_two(view: View, a: Entries, b: Entries, weight: Entries, base: View) -> Columns:
     """Return the parts of a gradient x a + y b of Eq. (6), one from Q and one from alpha.
 
-    The rounding of each is that of Q - E Q or of alpha l before it is weighted, times `weight`, and
-    (rho + n) times the part itself for the roundings of the weight; `base` has that Q and policy.
-    Both parts are still to be multiplied by what reduction and weights make of a state's loss.
+    Each rounds as -J(Q) and alpha J(l) do, where they are weighted by `weight` instead of pi, and
+    by what its weight does; `base` has that Q and policy. Both parts are still to be multiplied by
+    what reduction and weights make of a state's loss.
     """
-    factor = view.e.factor
-    bound = partial(_of_two, view, a, b, weight, base)
-    return Columns((a * factor, b * factor), bound)
+    e, factor = base.e, view.e.factor
+    share = np.divide(weight, base.p, out=np.ones_like(weight), where=base.p > 0.0)
 
+    def at(x: float, y: float) -> Evaluation:
+        block = replace(e.block, q=x * e.block.q, alpha=y * e.block.alpha)
+        return replace(e, block=block, buffers=Buffers())
 
-def _of_two(view: View, a: Entries, b: Entries, weight: Entries, base: View) -> Rounds:
-    dump, legal, actions, factor = view.dump, base.e.legal, len(weight), view.e.factor
-    computed, size = dump.computed, np.abs(factor)
-    alone = computed.underflow_as(dump.stored) + actions * computed.underflow * np.abs(weight)
-    means = (
-        base.e.mean(np.abs(base.q)),
-        base.alpha * (np.abs(base.e.mean(base.log_p)) + 1.0),
-    )
-    of = []
-    for part, rough, mean in zip((a, b), (base.rough_q, base.rough_log), means, strict=True):
-        bound = weight * rough + base.spread * np.abs(part)
-        if legal is not None:
-            left = of_masked(actions, mean, np.abs(part).sum(axis=0)) / computed.factor
-            np.maximum(bound, left, out=bound, where=~legal)
-        bound *= computed.tolerated * size
-        bound += alone * size * rough
-        bound += 4.0 * dump.decimal * size * weight * rough
-        of.append(dump.factor * bound)
-    fixed = alone + 4.0 * dump.decimal
-    np.copyto(
-        fixed,
-        np.inf,
-        where=(computed.unit * view.largest_logit > 1.0) & (True if legal is None else legal),
-    )
+    def bound() -> Rounds:
+        of_q, of_alpha = (of_evaluation(at(x, y)).rounds for x, y in ((1.0, 0.0), (0.0, 1.0)))
+        of_weight = view.dump.factor * view.dump.computed.tolerated * np.abs(factor) * base.rough
+        of = tuple(
+            share * rounds.of[0] + of_weight * np.abs(part)
+            for part, rounds in ((a, of_q), (b, of_alpha))
+        )
+        return Rounds(of, of_q.fixed, allowance=allowed)
 
     def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
-        def some(z: PerState) -> States:
-            return np.broadcast_to(z, means[0].shape)[states]
+        x, y = numbers if any(numbers) else (1.0, 1.0)
+        _, normaliser, parts = allowance(at(x, y), states)
+        parts = None if parts is None else share[:, states] * parts
+        return Allowance(weight[:, states], normaliser, parts)
 
-        x, y = map(abs, numbers if any(numbers) else (1.0, 1.0))
-        by, policy = dump.factor * some(size), base.e.policy
-        offset = some(x * means[0] + y * means[1])
-        normaliser = computed.unit * of_normaliser(some(policy.highest + policy.log_Z), offset)
-        added = None
-        if dump.stored.unit > computed.unit:
-            parts = (x * a[:, states], y * b[:, states], y * some(base.alpha) * weight[:, states])
-            added = of_parts(*parts) * (by * dump.stored.unit)
-        return Allowance(weight[:, states], by * normaliser, added)
-
-    unit = dump.factor * dump.stored.unit
-    return Rounds((of[0], of[1]), dump.factor * fixed, unit, allowed)
+    return Columns((a * factor, b * factor), bound)

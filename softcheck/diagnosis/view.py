@@ -21,9 +21,8 @@ from softcheck.gradient.policy import (
     Flags,
     PerState,
     Quantity,
-    States,
 )
-from softcheck.gradient.tolerance import Precision, live_magnitude, summation
+from softcheck.gradient.tolerance import Precision, of_logarithm
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import is_q
@@ -273,43 +272,9 @@ class View:
         return table.T.reshape(*self.shared.shape, self.shared.actions)
 
     @cached_property
-    def largest_logit(self) -> States:
-        """The largest |theta| of each state among its live actions."""
-        largest: States = self._logits.max(axis=0)
-        return largest
-
-    @cached_property
-    def _logits(self) -> Entries:
-        return live_magnitude(self.e.block.logits, self.e.policy, np.empty_like(self.p))
-
-    @cached_property
-    def spread(self) -> Entries:
-        """What z, exp, the quotient and a sum add to the relative error of pi, in units of U."""
-        rho: Entries = 3.0 - self.e.policy.z + self._logits + summation(len(self.p))
-        return rho
-
-    @cached_property
-    def rough_q(self) -> Entries:
-        """The rounding of Q - sum p Q in units of U, before it is weighted; see `tolerance`."""
-        return self._rough(self.q, np.abs(self.q))
-
-    @cached_property
-    def rough_log(self) -> Entries:
-        """The same for alpha log p."""
-        log_p = self.alpha * self.log_p
-        return self._rough(log_p, self.alpha * self.spread - 3.0 * log_p)
-
-    def _rough(self, value: Entries, magnitude: Entries) -> Entries:
-        """(rho + n) D + mag + sum p (mag + rho D + n |v|) with D = |v - sum p v|."""
-        spread = self.spread
-        D = np.abs(value - self.e.mean(value))
-        D *= spread
-        D += magnitude
-        shared = np.abs(value)
-        shared *= summation(len(value))
-        shared += D
-        D += self.e.mean(shared)
-        return D
+    def rough(self) -> Entries:
+        """The rounding of log pi, which is that of pi relative to itself, in units of U."""
+        return of_logarithm(self.e.block, self.e.policy, Buffers())
 
     @property
     def dump(self) -> Dump:

@@ -233,11 +233,14 @@ SAMPLED_ENTROPY = Mistake(
 
 def _sampled_gradient(view: View) -> Columns:
     """C (e_a' - p): the drawn action a' and the number c of each state are read off G."""
+    from softcheck.diagnosis.columns import of_tables
+
     grad = np.where(np.isfinite(view.grad), view.grad, 0.0) / view.e.factor
     drawn, c = _one_of_others(view, grad)
     others = (view.p * (1.0 - drawn)).sum(axis=0)  # 1 - p, without the digits that it loses
     a = c * (drawn * others - (1.0 - drawn) * view.p)
-    return usual(view, a, np.zeros_like(a), np.abs(c) * drawn / (view.rough_q + view.rough_log))
+    rounding = (np.abs(c) * drawn + view.rough * np.abs(a)) * np.abs(view.e.factor)
+    return of_tables(view, (a * view.e.factor,), (rounding,))
 
 
 def _plant_sampled_gradient(view: View, generator: np.random.Generator) -> Entries:
