@@ -1,8 +1,9 @@
 """Which mistakes can have made a gradient: every row of the table, on a part of the states."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from math import inf, isfinite, lgamma, log, log2, sqrt
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
@@ -46,6 +47,9 @@ Column: TypeAlias = Array  # (entries,): of some states, one after the other
 
 _Numbers: TypeAlias = tuple[tuple[float, float], tuple[str, ...], tuple[str, ...]]
 """x and y, the named mistakes that lead there, and what is called a number that was fitted."""
+
+_Holds: TypeAlias = Callable[[View, Hypothesis, Columns], bool]
+"""What is asked of a hypothesis, whose columns are known, in some states."""
 
 STRAY = 0.02
 """Up to this share of wrong entries a gradient counts as right but for them."""
@@ -187,40 +191,8 @@ def _usable(view: View, columns: Columns) -> list[Column]:
     return [table[usable] for table in tables]
 
 
-@dataclass(frozen=True)
-class Suspect:
-    """A hypothesis about the gradient of some states, tried as far as it is asked.
-
-    Attributes
-    ----------
-    view : View
-    made : Hypothesis
-    columns : Columns or None
-        Those of its formula there, where they are known.
-    """
-
-    view: View
-    made: Hypothesis
-    columns: Columns | None = None
-
-    @cached_property
-    def _prediction(self) -> Prediction:
-        return predict(self.view, self.made, self.columns)
-
-    @cached_property
-    def reproduces(self) -> bool:
-        """Whether it is right at every entry, and blind at less than half of them."""
-        return reproduces(self.view, self._prediction)
-
-    @cached_property
-    def explains(self) -> bool:
-        """Whether it does so, and that means something."""
-        evidence = judge(self.view, self.made, self._prediction) if self.reproduces else None
-        return evidence is not None and credible(self.view, self.made, evidence)
-
-
-def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Suspect]:
-    """Yield some formulas with the numbers by which they may explain a gradient.
+def explaining(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
+    """Yield some formulas with the numbers by which they explain the gradient of some states.
 
     What does not reproduce that of a few states is not tried on all of them.
     """
@@ -233,11 +205,10 @@ def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Suspect]:
             if not _comes_near(few, formula, columns):
                 continue
             if few is not view:
-                there = _with_numbers(few, formula, columns, named)
-                if not any(each.reproduces for each in there):
+                if not any(_with_numbers(few, formula, columns, named, _reproduced)):
                     continue
                 columns = formula.columns(view)
-            yield from _with_numbers(view, formula, columns, named)
+            yield from _with_numbers(view, formula, columns, named, explains)
 
 
 def _comes_near(view: View, formula: Formula, columns: Columns) -> bool:
@@ -263,104 +234,74 @@ def _comes_near(view: View, formula: Formula, columns: Columns) -> bool:
 
 
 def _with_numbers(
-    view: View, formula: Formula, columns: Columns, named: list[Point]
-) -> Iterator[Suspect]:
-    """Yield a formula with the numbers that it may have."""
+    view: View, formula: Formula, columns: Columns, named: Iterable[Point], holds: _Holds
+) -> Iterator[Hypothesis]:
+    """Yield a formula with those of the numbers that it may have by which it holds."""
+
+    def held(numbers: Iterable[_Numbers]) -> Iterator[Hypothesis]:
+        for each, codes, fitted in numbers:
+            made = Hypothesis(formula, each[: len(columns.values)], codes, fitted)
+            if made.names and holds(view, made, columns):
+                yield made
+
+    declared: _Numbers = (1.0, 1.0), (), ()
     # What reads its numbers off the gradient has no others.
     if formula.cost > NAMED or formula.is_zero:
-        numbers = (0.0,) * len(columns.values) if formula.is_zero else columns.declared
-        yield Suspect(view, Hypothesis(formula, numbers), columns)
+        yield from held([((0.0, 0.0), (), ()) if formula.is_zero else declared])
         return
-    found = fit(view, columns)
-    if not formula.code:
-        yield from _where_collinear(view, formula, columns, named)
-    if found is not None:
-        yield from _of(view, formula, columns, found, named)
+    found, vague = fit(view, columns), not formula.code and _is_vague(view, columns)
+    if found is None and not vague:
+        return
+    # Where no entry informs of its numbers it has no others.
+    if found is not None and not found.informed:
+        yield from held([declared])
+        return
+    hidden = len(columns.values) == 1 or not all(part.any() for part in columns.values)
+    matched = False
+    for each in held(
+        ((scale, scale * ratio), codes, ())
+        for scale, ratio, codes in named
+        if vague or (found and found.fits(scale, scale * ratio) and not (hidden and ratio != 1.0))
+    ):
+        yield each
+        # Where tolerances are wide a point may be within them and yet not be meant.
+        matched = True
+    if not matched and formula.wrong is None and _determined(view, formula):
+        yield from islice(held(_free(view, columns, found, hidden)), 1)
 
 
-def _rounded(view: View) -> Iterator[Suspect]:
+def _is_vague(view: View, columns: Columns) -> bool:
+    """Whether a fit of two numbers says little of either, as near the optimum.
+
+    It may be so far off that every point is tried by itself.
+    """
+    return len(columns.values) > 1 and Normal.of(*map(view.weighed, columns.values)).is_collinear
+
+
+def _rounded(view: View) -> Iterator[Hypothesis]:
     """Yield the right gradient in precisions that are coarser than those declared."""
     declared = view.dump
     numbers = RIGHT.columns(view).declared
     for each in coarser(min(declared.stored.unit, declared.computed.unit)):
         if each.unit > declared.stored.unit:
             coarse = Coarse(declared.computed, each)
-            yield Suspect(view, Hypothesis(RIGHT, numbers, coarse=coarse))
+            yield Hypothesis(RIGHT, numbers, coarse=coarse)
         if each.unit > declared.computed.unit:
             coarse = Coarse(each, max(each, declared.stored, key=attrgetter("unit")))
-            yield Suspect(view, Hypothesis(RIGHT, numbers, coarse=coarse))
+            yield Hypothesis(RIGHT, numbers, coarse=coarse)
 
 
-def _where_collinear(
-    view: View, formula: Formula, columns: Columns, named: Iterable[Point]
-) -> Iterator[Suspect]:
-    """Yield the right formula where the fit of two numbers is vague, as near the optimum.
-
-    There the points are tried by themselves, and the scale is fitted alone.
-    """
-    tables = (*columns.values, columns.rounds.fixed)[:2]
-    if Normal.of(*map(view.weighed, tables)).is_collinear:
-        yield from _at_points(view, formula, columns, named)
-        if _determined(view, formula):
-            true, grad = view.weighed(view.right.expected), view.weighed(view.grad)
-            same = dot(true, grad) / (dot(true, true) or 1.0)
-            made = Hypothesis(formula, (same, same), fitted=(OTHER_SCALE.code,))
-            yield Suspect(view, made, columns)
-
-
-def _at_points(
-    view: View, formula: Formula, columns: Columns, named: Iterable[Point]
-) -> Iterator[Suspect]:
-    """Yield a formula at those of some points where it reproduces every entry."""
-    for scale, ratio, codes in named:
-        numbers = (scale, scale * ratio)[: len(columns.values)]
-        each = Suspect(view, Hypothesis(formula, numbers, codes), columns)
-        if each.made.names and each.reproduces:
-            yield each
-
-
-def _of(
-    view: View, formula: Formula, columns: Columns, found: Fit, named: list[Point]
-) -> Iterator[Suspect]:
-    """Yield a formula at the points that its fit allows, and at the fit itself."""
-    hidden = len(columns.values) == 1 or not all(part.any() for part in columns.values)
-    # Where no entry informs of its numbers it has no others.
-    if not found.informed:
-        if formula.code:
-            yield Suspect(view, Hypothesis(formula, columns.declared), columns)
-        return
-    allowed = [
-        point
-        for point in named
-        if not (hidden and point.ratio != 1.0)
-        and found.fits(point.scale, point.scale * point.ratio)
-    ]
-    matched = False
-    for each in _at_points(view, formula, columns, allowed):
-        yield each
-        # Where tolerances are wide a point may be within them and yet not be meant.
-        matched = matched or each.explains
-    if matched or formula.wrong is not None or not _determined(view, formula):
-        return
-    for (x, y), codes, fitted in _free(view, found, hidden):
-        numbers = (x, y)[: len(columns.values)]
-        each = Suspect(view, Hypothesis(formula, numbers, codes, fitted), columns)
-        if each.reproduces:
-            yield each
-            return
-
-
-def _free(view: View, found: Fit, hidden: bool) -> Iterator[_Numbers]:
+def _free(view: View, columns: Columns, found: Fit | None, hidden: bool) -> Iterator[_Numbers]:
     """Yield one number fitted and the other named, then both fitted, with what they are called."""
-    x, y = found.x, found.y
-    xx, xy, yy = found.normal
-    total = xx + 2.0 * xy + yy
-    if total > 0:
-        same = ((xx + xy) * x + (xy + yy) * y) / total
+    total, grad = view.weighed(columns.value(columns.declared)), view.weighed(view.grad)
+    if total.any():
+        same = dot(total, grad) / dot(total, total)
         yield from _loss_scaled(view, same)
         yield (same, same), (), (OTHER_SCALE.code,)
-    if hidden:
+    if hidden or found is None:
         return
+    x, y = found.x, found.y
+    xx, xy, yy = found.normal
     if xx > 0:
         yield (x + xy / xx * (y - 1.0), 1.0), (), (Q_SCALED.code,)
     for scale, codes in scales(view):
@@ -378,7 +319,7 @@ def _loss_scaled(view: View, found: float) -> Iterator[_Numbers]:
             yield (x, x), (*codes, LOSS_SCALED.code), ()
 
 
-def of_terms(view: View, terms: Sequence[Term]) -> Iterator[Suspect]:
+def of_terms(view: View, terms: Sequence[Term]) -> Iterator[Hypothesis]:
     """Yield factors of terms that were fitted: of each by itself, and of all that add up."""
     numbers = _numbers_of(view)
     left = view.weighed(view.grad - view.right.expected)
@@ -387,14 +328,13 @@ def of_terms(view: View, terms: Sequence[Term]) -> Iterator[Suspect]:
         part = view.weighed(formula.columns(view).values[-1])
         more = dot(left, part) / (dot(part, part) or 1.0)
         if isfinite(more):
-            yield Suspect(view, Hypothesis(formula, (1.0, more), fitted=(TERM_SCALED.code,)))
+            yield Hypothesis(formula, (1.0, more), fitted=(TERM_SCALED.code,))
     several = outer(view, terms)
     if 1 < len(several) <= numbers / _ENOUGH:
         found, _ = factors(view, terms)
         formula = with_terms(several, right=False)
         fitted = (TERM_SCALED.code,) * len(several)
-        made = Hypothesis(formula, tuple(each.factor for each in found), fitted=fitted)
-        yield Suspect(view, made)
+        yield Hypothesis(formula, tuple(each.factor for each in found), fitted=fitted)
 
 
 class Share(NamedTuple):
@@ -436,6 +376,16 @@ def _determined(view: View, formula: Formula) -> bool:
 def _numbers_of(view: View) -> float:
     """Return how many entries do not follow from others of their state."""
     return float(np.maximum(view.legal.sum(axis=0) - 1.0, 0.0).sum())
+
+
+def explains(view: View, made: Hypothesis, columns: Columns | None = None) -> bool:
+    """Whether a hypothesis reproduces a gradient, and that means something; see `_Holds`."""
+    prediction = predict(view, made, columns)
+    return reproduces(view, prediction) and credible(view, made, judge(view, made, prediction))
+
+
+def _reproduced(view: View, made: Hypothesis, columns: Columns) -> bool:
+    return reproduces(view, predict(view, made, columns))
 
 
 def reproduces(view: View, prediction: Prediction) -> bool:
@@ -506,7 +456,7 @@ def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis
     generated : callable
         Makes the mistakes of the loss.
     """
-    found = _kept(_rounded(view))
+    found = [made for made in _rounded(view) if explains(view, made)]
     # Where no finite entry is wrong there is none that a formula could mend.
     if (view.wrong & np.isfinite(view.grad)).any():
         found += _somewhere(view, formulas)
@@ -515,7 +465,8 @@ def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis
             found += _somewhere(view, partial(of_loss.formulas, made=generated()))
         # A number that is fitted assumes more than a name, and less than one for each state.
         if not view.is_soft and all(made.cost > FREE for made in found):
-            found += _kept(of_terms(view, generated().terms))
+            terms = of_terms(view, generated().terms)
+            found += [made for made in terms if explains(view, made)]
     kept: list[Hypothesis] = []
     for made in sorted(found, key=attrgetter("cost")):
         # What needs more mistakes than another is none.
@@ -529,20 +480,15 @@ def _somewhere(view: View, tried: Callable[[View], Iterable[Formula]]) -> list[H
 
     The latter where there is nothing for all of them, or only what assumes much.
     """
-    found = _kept(suspects(view, tried(view)))
+    found = [*explaining(view, tried(view))]
     rows = np.flatnonzero(view.wrong_rows)
     if rows.size == view.states.size or any(made.cost <= _MUCH for made in found):
         return found
     with np.errstate(all="ignore"):
         there = view.of_rows(rows)
-        wrong = _kept(suspects(there, tried(there)))
+        wrong = [*explaining(there, tried(there))]
     in_part = [replace(made, in_part=True) for made in wrong if made.formula.cost <= NAMED]
     return found + [made for made in in_part if credible(view, made, judge(view, made))]
-
-
-def _kept(tried: Iterable[Suspect]) -> list[Hypothesis]:
-    """Return what reproduces all entries of some states, and explains them."""
-    return [each.made for each in tried if each.explains]
 
 
 def of_fit(found: Sequence[Factor], view: View) -> list[Hypothesis]:
