@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from softcheck.checks.dumps import allowance, bounded, printed
-from softcheck.checks.evaluation import Evaluation
+from softcheck.checks.evaluation import Dump, Evaluation
 from softcheck.diagnosis.view import View
 from softcheck.gradient.definition import Program
-from softcheck.gradient.policy import Buffers, Entries, Indices
+from softcheck.gradient.policy import Entries, Indices
 from softcheck.gradient.tolerance import Allowance
 
 Act: TypeAlias = Callable[[Entries], Entries]
@@ -111,12 +111,7 @@ def of_evaluation(e: Evaluation) -> Columns:
     """Return the gradient of a loss, with the tolerance of one that was dumped."""
 
     def bound() -> Rounds:
-        found, dump = bounded(e, "gradient"), e.dumps["gradient"]
-        least = dump.computed.underflow_as(dump.stored) + printed(dump.decimal, np.zeros(1))
-        least *= dump.factor
-        fixed = np.where(np.isinf(found.tolerance), np.inf, least)
-        of = np.maximum(found.tolerance, least) - least
-        of[~np.isfinite(of)] = 0.0
+        of, fixed = _apart(bounded(e, "gradient").tolerance, e.dumps["gradient"])
         return Rounds((of,), fixed, allowance=allowed)
 
     def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
@@ -124,6 +119,15 @@ def of_evaluation(e: Evaluation) -> Columns:
 
     value = e.gradient * e.factor
     return Columns((value if e.legal is None else np.where(e.legal, value, 0.0),), bound)
+
+
+def _apart(tolerance: Entries, dump: Dump) -> tuple[Entries, Entries]:
+    """Return what of a tolerance grows with the gradient, and what is `Rounds.fixed`."""
+    least = dump.computed.underflow_as(dump.stored) + printed(dump.decimal, np.zeros(1))
+    least *= dump.factor
+    of = np.maximum(tolerance, least) - least
+    of[~np.isfinite(of)] = 0.0
+    return of, np.where(np.isinf(tolerance), np.inf, least)
 
 
 def of_tables(view: View, values: tuple[Entries, ...], roundings: tuple[Entries, ...]) -> Columns:
@@ -149,25 +153,18 @@ def of_two(view: View, a: Entries, b: Entries, weight: Entries, base: View) -> C
     by what its weight does; `base` has that Q and policy. Both parts are still to be multiplied by
     what reduction and weights make of a state's loss.
     """
-    e, factor = base.e, view.e.factor
+    factor, dump = view.e.factor, view.dump
     share = np.divide(weight, base.p, out=np.ones_like(weight), where=base.p > 0.0)
 
-    def at(x: float, y: float) -> Evaluation:
-        block = replace(e.block, q=x * e.block.q, alpha=y * e.block.alpha)
-        return replace(e, block=block, buffers=Buffers())
-
     def bound() -> Rounds:
-        of_q, of_alpha = (of_evaluation(at(x, y)).rounds for x, y in ((1.0, 0.0), (0.0, 1.0)))
-        of_weight = view.dump.factor * view.dump.computed.tolerated * np.abs(factor) * base.rough
-        of = tuple(
-            share * rounds.of[0] + of_weight * np.abs(part)
-            for part, rounds in ((a, of_q), (b, of_alpha))
-        )
-        return Rounds(of, of_q.fixed, allowance=allowed)
+        of_weight = dump.factor * dump.computed.tolerated * np.abs(factor) * base.rough
+        (of_q, fixed), (of_alpha, _) = (_apart(each, dump) for each in base.tolerances)
+        of = share * of_q + of_weight * np.abs(a), share * of_alpha + of_weight * np.abs(b)
+        return Rounds(of, fixed, allowance=allowed)
 
     def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
         x, y = numbers if any(numbers) else (1.0, 1.0)
-        _, normaliser, parts = allowance(at(x, y), states)
+        _, normaliser, parts = allowance(base.times(x, y), states)
         parts = None if parts is None else share[:, states] * parts
         return Allowance(weight[:, states], normaliser, parts)
 

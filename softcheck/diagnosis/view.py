@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.checks.blocks import Masking, evaluation, temperature_of
-from softcheck.checks.dumps import Sides, sides
+from softcheck.checks.dumps import Sides, bounded, sides
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.errors import InputError
 from softcheck.gradient.definition import Variant
@@ -275,6 +275,18 @@ class View:
     def rough(self) -> Entries:
         """The rounding of log pi, which is that of pi relative to itself, in units of U."""
         return of_logarithm(self.e.block, self.e.policy, Buffers())
+
+    @cached_property
+    def tolerances(self) -> tuple[Entries, Entries]:
+        """The tolerances of the two parts of Eq. (6), dumped by themselves: of Q, and of alpha."""
+        alone = self.times(1.0, 0.0), self.times(0.0, 1.0)
+        of_q, of_alpha = (bounded(e, "gradient").tolerance.copy() for e in alone)
+        return of_q, of_alpha
+
+    def times(self, x: float, y: float) -> Evaluation:
+        """Return these states with x Q and y alpha."""
+        block = replace(self.e.block, q=x * self.q, alpha=y * self.alpha)
+        return replace(self.e, block=block, buffers=Buffers())
 
     @property
     def dump(self) -> Dump:
