@@ -24,7 +24,7 @@ Allowed: TypeAlias = Callable[[Sequence[float], Indices], Allowance]
 class Rounds(NamedTuple):
     """How far a gradient sum_k x_k v_k may be off by rounding, at any numbers x_k.
 
-    That is sum_k |x_k| of_k + fixed + unit |sum_k x_k v_k|.
+    That is sum_k |x_k| of_k + fixed.
 
     Attributes
     ----------
@@ -32,15 +32,12 @@ class Rounds(NamedTuple):
     fixed : Entries
         What underflow and printing take whatever the numbers are; infinite where nothing can be
         told.
-    unit : float
-        Of what is stored, where that is not in `of`.
     allowance : callable or None
         See `Allowed`.
     """
 
     of: tuple[Entries, ...]
     fixed: Entries
-    unit: float = 0.0
     allowance: Allowed | None = None
 
 
@@ -77,22 +74,20 @@ class Columns:
         )
         return made
 
-    def tolerance(self, numbers: Sequence[float], value: Entries) -> Entries:
+    def tolerance(self, numbers: Sequence[float]) -> Entries:
         """Return its tolerance; where nothing should be left, that of what cancelled."""
-        of, fixed, unit, _ = self.rounds
-        sizes = np.abs(numbers) if any(numbers) else np.ones(len(numbers))
-        made: Entries = fixed + unit * np.abs(value)
-        for size, each in zip(sizes, of, strict=True):
-            made += size * each
+        sizes = np.abs(numbers if any(numbers) else self.declared)
+        parts = (size * of for size, of in zip(sizes, self.rounds.of, strict=True))
+        made: Entries = sum(parts, start=self.rounds.fixed)
         return made
 
     def acted(self, act: Act) -> "Columns":
         """Return the same numbers once they have moved; underflow takes as much wherever it is."""
 
         def bound() -> Rounds:
-            of, fixed, unit, _ = self.rounds
+            of, fixed, _ = self.rounds
             moved = tuple(np.abs(act(each)) for each in of)
-            return Rounds(moved, np.fmax(act(fixed), fixed.min()), unit)
+            return Rounds(moved, np.fmax(act(fixed), fixed.min()))
 
         return Columns(tuple(map(act, self.values)), bound)
 
@@ -130,13 +125,12 @@ def _apart(tolerance: Entries, dump: Dump) -> tuple[Entries, Entries]:
     return of, np.where(np.isinf(tolerance), np.inf, least)
 
 
-def of_tables(view: View, values: tuple[Entries, ...], roundings: tuple[Entries, ...]) -> Columns:
-    """Return parts whose rounding is bounded in units of U."""
+def of_table(view: View, value: Entries, rounding: Entries) -> Columns:
+    """Return a gradient whose rounding is bounded in units of U."""
     dump = view.dump
-    by = dump.factor * dump.computed.tolerated
-    fixed = np.full_like(values[0], dump.factor * dump.computed.underflow_as(dump.stored))
-    rounds = Rounds(tuple(by * x for x in roundings), fixed, dump.factor * dump.stored.unit)
-    return Columns(values, lambda: rounds)
+    of = dump.computed.tolerated * rounding + dump.stored.unit * np.abs(value)
+    fixed = np.full_like(value, dump.computed.underflow_as(dump.stored))
+    return Columns((value,), lambda: Rounds((dump.factor * of,), dump.factor * fixed))
 
 
 def of_program(view: View, slope: Program) -> Columns:

@@ -155,12 +155,16 @@ def fit(view: View, columns: Columns) -> Fit | None:
     That goes with the numbers, so each round weighs anew; and it solves for what is left, so that
     no digit is lost.
     """
-    grad, a, b, of_x, of_y, fixed = _usable(view, columns)
+    rounds, zero = columns.rounds, np.zeros_like(view.grad)
+    (a, b, *_), (of_x, of_y, *_) = (*columns.values, zero), (*rounds.of, zero)
+    tables = (view.grad, a, b, of_x, of_y, rounds.fixed)
+    usable = np.logical_and.reduce([np.isfinite(table) for table in tables])
+    grad, a, b, of_x, of_y, fixed = (table[usable] for table in tables)
     size = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
     x = y = float(np.abs(grad).max(initial=0.0)) / size if size > 0 else 0.0
     for _ in range(_ROUNDS):
         tolerance = abs(x) * of_x + abs(y) * of_y + fixed
-        weight = 1.0 / (tolerance + columns.rounds.unit * np.abs(x * a + y * b))
+        weight = 1.0 / tolerance
         weight[~np.isfinite(weight)] = 0.0
         A, B, R = a * weight, b * weight, (grad - x * a - y * b) * weight
         normal = Normal.of(A, B)
@@ -175,20 +179,6 @@ def fit(view: View, columns: Columns) -> Fit | None:
     if not misfit <= _MISFIT * entries or dot(R, R) > _LEFT * dot(G, G):
         return None
     return Fit(x, y, misfit, normal, entries)
-
-
-def _usable(view: View, columns: Columns) -> list[Column]:
-    """Return the gradient, two columns, what they round by and what is fixed, where all is finite.
-
-    Where a formula has one column the other is 0.
-    """
-    rounds = columns.rounds
-    zero = np.zeros_like(rounds.fixed)
-    a, b, *_ = (*columns.values, zero)
-    of_x, of_y, *_ = (*rounds.of, zero)
-    tables = (view.grad, a, b, of_x, of_y, rounds.fixed)
-    usable = np.logical_and.reduce([np.isfinite(table) for table in tables])
-    return [table[usable] for table in tables]
 
 
 def explaining(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:

@@ -170,7 +170,7 @@ def _one_of_others(view: View, left: Entries) -> tuple[Entries, Entries]:
 
 
 def _largest(made: Entries) -> Entries:
-    """Return 1 at the largest entry of each state, 0 elsewhere."""
+    """Return 1 at the largest entry of each state, the first of several, 0 elsewhere."""
     chosen = np.zeros_like(made)
     chosen[made.argmax(axis=0), np.arange(made.shape[1])] = 1.0
     return chosen
@@ -200,10 +200,8 @@ def _sampled_entropy_weighted(view: View) -> Columns:
 
 
 def _draw(view: View, generator: np.random.Generator) -> Entries:
-    drawn = (view.p.cumsum(axis=0) > generator.random(view.p.shape[1])).argmax(axis=0)
-    chosen = np.zeros_like(view.p)
-    chosen[drawn, np.arange(drawn.size)] = 1.0
-    return chosen
+    reached = view.p.cumsum(axis=0) > generator.random(view.p.shape[1])
+    return _largest(np.where(reached, 1.0, 0.0))
 
 
 def _plant_sampled_entropy(view: View, generator: np.random.Generator) -> Entries:
@@ -233,14 +231,14 @@ SAMPLED_ENTROPY = Mistake(
 
 def _sampled_gradient(view: View) -> Columns:
     """C (e_a' - p): the drawn action a' and the number c of each state are read off G."""
-    from softcheck.diagnosis.columns import of_tables
+    from softcheck.diagnosis.columns import of_table
 
     grad = np.where(np.isfinite(view.grad), view.grad, 0.0) / view.e.factor
     drawn, c = _one_of_others(view, grad)
     others = (view.p * (1.0 - drawn)).sum(axis=0)  # 1 - p, without the digits that it loses
     a = c * (drawn * others - (1.0 - drawn) * view.p)
     rounding = (np.abs(c) * drawn + view.rough * np.abs(a)) * np.abs(view.e.factor)
-    return of_tables(view, (a * view.e.factor,), (rounding,))
+    return of_table(view, a * view.e.factor, rounding)
 
 
 def _plant_sampled_gradient(view: View, generator: np.random.Generator) -> Entries:

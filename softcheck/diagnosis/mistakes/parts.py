@@ -97,9 +97,12 @@ def moved(move: Callable[[View], Act], *, whole: bool = False) -> Callable[[View
     def parts(view: View) -> Columns:
         return RIGHT.columns(view).acted(move(view))
 
-    if not whole:
-        return parts
-    return lambda view: of_whole(view, parts).acted(lambda table: table[:, view.states])
+    return in_whole(parts) if whole else parts
+
+
+def in_whole(make: Callable[[View], Columns]) -> Callable[[View], Columns]:
+    """Return what makes of the whole case the columns of some of its states."""
+    return lambda view: of_whole(view, make).acted(lambda table: table[:, view.states])
 
 
 def planted(move: Callable[[View], Act]) -> Planter:
