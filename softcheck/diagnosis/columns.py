@@ -9,8 +9,6 @@ import numpy as np
 
 from softcheck.checks.dumps import allowance, bounded, printed
 from softcheck.checks.evaluation import Dump, Evaluation
-from softcheck.diagnosis.view import View
-from softcheck.gradient.definition import Program
 from softcheck.gradient.policy import Entries, Indices
 from softcheck.gradient.tolerance import Allowance
 
@@ -106,7 +104,7 @@ def of_evaluation(e: Evaluation) -> Columns:
     """Return the gradient of a loss, with the tolerance of one that was dumped."""
 
     def bound() -> Rounds:
-        of, fixed = _apart(bounded(e, "gradient").tolerance, e.dumps["gradient"])
+        of, fixed = apart(bounded(e, "gradient").tolerance, e.dumps["gradient"])
         return Rounds((of,), fixed, allowance=allowed)
 
     def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
@@ -116,7 +114,7 @@ def of_evaluation(e: Evaluation) -> Columns:
     return Columns((value if e.legal is None else np.where(e.legal, value, 0.0),), bound)
 
 
-def _apart(tolerance: Entries, dump: Dump) -> tuple[Entries, Entries]:
+def apart(tolerance: Entries, dump: Dump) -> tuple[Entries, Entries]:
     """Return what of a tolerance grows with the gradient, and what is `Rounds.fixed`."""
     least = dump.computed.underflow_as(dump.stored) + printed(dump.decimal, np.zeros(1))
     least *= dump.factor
@@ -125,41 +123,8 @@ def _apart(tolerance: Entries, dump: Dump) -> tuple[Entries, Entries]:
     return of, np.where(np.isinf(tolerance), np.inf, least)
 
 
-def of_table(view: View, value: Entries, rounding: Entries) -> Columns:
+def of_table(dump: Dump, value: Entries, rounding: Entries) -> Columns:
     """Return a gradient whose rounding is bounded in units of U."""
-    dump = view.dump
     of = dump.computed.tolerated * rounding + dump.stored.unit * np.abs(value)
     fixed = np.full_like(value, dump.computed.underflow_as(dump.stored))
     return Columns((value,), lambda: Rounds((dump.factor * of,), dump.factor * fixed))
-
-
-def of_program(view: View, slope: Program) -> Columns:
-    """Return a gradient of the arrays of a case."""
-    e = view.composed
-    loss = replace(view.shared.case.variant, family=None, slope=slope)
-    return of_evaluation(replace(e, context=replace(e.context, loss=loss)))
-
-
-def of_two(view: View, a: Entries, b: Entries, weight: Entries, base: View) -> Columns:
-    """Return the parts of a gradient x a + y b of Eq. (6), one from Q and one from alpha.
-
-    Each rounds as -J(Q) and alpha J(l) do, where they are weighted by `weight` instead of pi, and
-    by what its weight does; `base` has that Q and policy. Both parts are still to be multiplied by
-    what reduction and weights make of a state's loss.
-    """
-    factor, dump = view.e.factor, view.dump
-    share = np.divide(weight, base.p, out=np.ones_like(weight), where=base.p > 0.0)
-
-    def bound() -> Rounds:
-        of_weight = dump.factor * dump.computed.tolerated * np.abs(factor) * base.rough
-        (of_q, fixed), (of_alpha, _) = (_apart(each, dump) for each in base.tolerances)
-        of = share * of_q + of_weight * np.abs(a), share * of_alpha + of_weight * np.abs(b)
-        return Rounds(of, fixed, allowance=allowed)
-
-    def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
-        x, y = numbers if any(numbers) else (1.0, 1.0)
-        _, normaliser, parts = allowance(base.times(x, y), states)
-        parts = None if parts is None else share[:, states] * parts
-        return Allowance(weight[:, states], normaliser, parts)
-
-    return Columns((a * factor, b * factor), bound)

@@ -85,4 +85,4 @@ def _columns(
     made = W - softmax["policy"] * total(W)
     if across.shift is not None:
         made = made + finished(value(across.shift, of_shift), shape, None) * factor
-    return of_table(view, made.value, made.error)
+    return of_table(view.dump, made.value, made.error)

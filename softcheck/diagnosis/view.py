@@ -1,6 +1,6 @@
 """What a mistake's formula may use: a block of states, what was given, and the whole table."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log2
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.checks.blocks import Masking, evaluation, temperature_of
-from softcheck.checks.dumps import Sides, bounded, sides
+from softcheck.checks.dumps import Sides, allowance, bounded, sides
 from softcheck.checks.evaluation import Context, Dump, Evaluation
+from softcheck.diagnosis.columns import Columns, Rounds, apart
 from softcheck.errors import InputError
 from softcheck.gradient.definition import Variant
 from softcheck.gradient.policy import (
@@ -19,10 +20,11 @@ from softcheck.gradient.policy import (
     Buffers,
     Entries,
     Flags,
+    Indices,
     PerState,
     Quantity,
 )
-from softcheck.gradient.tolerance import Precision, of_logarithm
+from softcheck.gradient.tolerance import Allowance, Precision, of_logarithm
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import is_q
@@ -287,6 +289,31 @@ class View:
         """Return these states with x Q and y alpha."""
         block = replace(self.e.block, q=x * self.q, alpha=y * self.alpha)
         return replace(self.e, block=block, buffers=Buffers())
+
+    def parts(self, a: Entries, b: Entries, weight: Entries | None = None) -> Columns:
+        """Return the parts of a gradient x a + y b of Eq. (6), one from Q and one from alpha.
+
+        Each rounds as -J(Q) and alpha J(l) of these states do, where they are weighted by `weight`
+        instead of pi, and by what its weight does. Both are still to be multiplied by what
+        reduction and weights make of a state's loss.
+        """
+        factor, dump = self.e.factor, self.dump
+        weight = self.p if weight is None else weight
+        share = np.divide(weight, self.p, out=np.ones_like(weight), where=self.p > 0.0)
+
+        def bound() -> Rounds:
+            of_weight = dump.factor * dump.computed.tolerated * np.abs(factor) * self.rough
+            (of_q, fixed), (of_alpha, _) = (apart(each, dump) for each in self.tolerances)
+            of = share * of_q + of_weight * np.abs(a), share * of_alpha + of_weight * np.abs(b)
+            return Rounds(of, fixed, allowance=allowed)
+
+        def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
+            x, y = numbers if any(numbers) else (1.0, 1.0)
+            _, normaliser, parts = allowance(self.times(x, y), states)
+            parts = None if parts is None else share[:, states] * parts
+            return Allowance(weight[:, states], normaliser, parts)
+
+        return Columns((a * factor, b * factor), bound)
 
     @property
     def dump(self) -> Dump:

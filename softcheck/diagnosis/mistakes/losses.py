@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import flat, of_whole, usual
+from softcheck.diagnosis.mistakes.parts import flat, of_whole
 from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Need, Planted, Read
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _next_state_policy(view: View) -> Columns:
     beyond[:, ~is_policy] = np.nan
     successor = np.where(last, beyond, successor)
     b = view.alpha * (successor - view.p)
-    return usual(view, np.zeros_like(b), b, np.maximum(view.p, successor))
+    return view.parts(np.zeros_like(b), b, np.maximum(view.p, successor))
 
 
 def _plant_next_state_policy(view: View, _: np.random.Generator) -> Entries:
@@ -81,7 +81,7 @@ def _tempered_policy(temperature: float) -> Callable[[View], Columns]:
     def parts(view: View) -> Columns:
         warm = view.at(logits=view.e.block.logits / temperature)
         b = view.alpha * view.J(view.log_p)
-        return usual(view, -warm.J(view.q) / temperature, b, view.p + warm.p / temperature, view)
+        return view.parts(-warm.J(view.q) / temperature, b, view.p + warm.p / temperature)
 
     return parts
 
@@ -92,7 +92,7 @@ def _temperature_throughout(temperature: float, slope: float) -> Callable[[View]
     def parts(view: View) -> Columns:
         warm = view.at(logits=view.e.block.logits / temperature)
         a, b = -warm.J(warm.q), warm.alpha * warm.J(warm.log_p)
-        return usual(view, slope * a, slope * b, slope * warm.p, warm)
+        return warm.parts(slope * a, slope * b, slope * warm.p)
 
     return parts
 
@@ -131,7 +131,7 @@ def _forward_kl(view: View) -> Columns:
     target = view.at(logits=logits)
     a = view.p - target.p
     weight = (view.p + target.p) / np.where(view.alpha > 0, view.alpha, 1.0)
-    return usual(view, a, np.zeros_like(a), weight, target)
+    return target.parts(a, np.zeros_like(a), weight)
 
 
 FORWARD_KL = Mistake(
@@ -188,7 +188,7 @@ def _sampled_entropy(view: View) -> Columns:
     left = _less_q(view) + view.alpha * view.p
     drawn = _largest(np.where(view.legal > 0, left, -np.inf))
     b = view.alpha * (drawn - view.p)
-    return usual(view, -view.J(view.q), b, np.maximum(view.p, drawn))
+    return view.parts(-view.J(view.q), b, np.maximum(view.p, drawn))
 
 
 def _sampled_entropy_weighted(view: View) -> Columns:
@@ -196,7 +196,7 @@ def _sampled_entropy_weighted(view: View) -> Columns:
     drawn, _ = _one_of_others(view, _less_q(view))
     slope = (drawn * view.p * (1.0 + view.log_p)).sum(axis=0)
     b = view.alpha * slope * (drawn - view.p)
-    return usual(view, -view.J(view.q), b, np.maximum(view.p, drawn))
+    return view.parts(-view.J(view.q), b, np.maximum(view.p, drawn))
 
 
 def _draw(view: View, generator: np.random.Generator) -> Entries:
@@ -238,7 +238,7 @@ def _sampled_gradient(view: View) -> Columns:
     others = (view.p * (1.0 - drawn)).sum(axis=0)  # 1 - p, without the digits that it loses
     a = c * (drawn * others - (1.0 - drawn) * view.p)
     rounding = (np.abs(c) * drawn + view.rough * np.abs(a)) * np.abs(view.e.factor)
-    return of_table(view, a * view.e.factor, rounding)
+    return of_table(view.dump, a * view.e.factor, rounding)
 
 
 def _plant_sampled_gradient(view: View, generator: np.random.Generator) -> Entries:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import OPEN_MASK
-from softcheck.diagnosis.mistakes.parts import RIGHT, usual
+from softcheck.diagnosis.mistakes.parts import RIGHT
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Need
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def _masked_in_softmax(view: View) -> Columns:
     legal = view.legal
     open_ = view.at(logits=view.open_logits)
     b = view.alpha * open_.J(legal * (open_.log_p + 1.0))
-    return usual(view, -open_.J(legal * view.q), b, open_.p, open_)
+    return open_.parts(-open_.J(legal * view.q), b)
 
 
 def _without_mask(view: View) -> Columns:
@@ -55,9 +55,7 @@ MASKED_IN_SOFTMAX = Mistake(
 def _masked_q_zero(view: View) -> Columns:
     """-J0(m Q - alpha l0): Q of illegal actions 0, the actions stay."""
     open_ = view.at(logits=view.open_logits)
-    return usual(
-        view, -open_.J(view.legal * view.q), view.alpha * open_.J(open_.log_p), open_.p, open_
-    )
+    return open_.parts(-open_.J(view.legal * view.q), view.alpha * open_.J(open_.log_p))
 
 
 MASKED_Q_ZERO = Mistake(

@@ -6,7 +6,7 @@ from math import log
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
-from softcheck.diagnosis.mistakes.parts import rounded, usual
+from softcheck.diagnosis.mistakes.parts import rounded
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Shown
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _by_state(change: Callable[[PerState], PerState]) -> tuple[Formula]:
     """Return the formula of a changed alpha where it is 0 or differs by state: it has no ratio."""
 
     def parts(view: View) -> Columns:
-        return usual(view, -view.J(view.q), change(view.alpha) * view.J(view.log_p))
+        return view.parts(-view.J(view.q), change(view.alpha) * view.J(view.log_p))
 
     return (Formula(parts, applies=lambda view: not view.shared.alpha),)
 

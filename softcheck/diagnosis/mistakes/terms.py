@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import OPEN_MASK
-from softcheck.diagnosis.mistakes.parts import RIGHT, at, entropy, linear, usual
+from softcheck.diagnosis.mistakes.parts import RIGHT, at, entropy, linear
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _unweighted(view: View, actions: States | float) -> Columns:
     """Alpha (1 - A p): no Q in it."""
     legal = view.legal
     b = legal * view.alpha * (1.0 - actions * view.p)
-    return usual(view, 0.0 * legal, b, legal * actions)
+    return view.parts(0.0 * legal, b, legal * actions)
 
 
 UNWEIGHTED_SUM = Mistake(
@@ -191,7 +191,7 @@ GRADIENT_OF_LOG_POLICY = Mistake(
     right_line="logits.register_hook(save)",
     formulas=(
         Formula(
-            lambda view: usual(view, -view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
+            lambda view: view.parts(-view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
         ),
     ),
 )

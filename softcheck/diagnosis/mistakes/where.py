@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import MASK, SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import right, rounded, true_gradient, usual
+from softcheck.diagnosis.mistakes.parts import right, rounded, true_gradient
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _in_one_sum(value: Callable[[View], tuple[Entries, PerState]], precision: Pr
         off = kept - true
         off[np.abs(off) > _FEW * precision.unit * size] = np.nan
         a = view.p * by * off - view.J(view.q)
-        return usual(view, a, view.alpha * view.J(view.log_p))
+        return view.parts(a, view.alpha * view.J(view.log_p))
 
     return Formula(parts, f"in a sum over actions, in {precision.value}", _sums_differ, 3.0, _READ)
 
