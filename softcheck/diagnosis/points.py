@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, product
 from math import isclose, isfinite, prod
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from softcheck.diagnosis.mistakes import MISTAKES
 from softcheck.diagnosis.mistakes.record import Mistake
@@ -19,14 +19,8 @@ class Point(NamedTuple):
     codes: tuple[str, ...]
 
 
-class Number(NamedTuple):
-    """A scale or a ratio, and the codes of the mistakes that lead to it: none for 1."""
-
-    value: float
-    codes: tuple[str, ...]
-
-
-_DECLARED = Number(1.0, ())
+Number: TypeAlias = tuple[float, tuple[str, ...]]
+"""A scale or a ratio, and the codes of the mistakes that lead to it: none for 1."""
 
 
 def scales(view: View) -> list[Number]:
@@ -44,14 +38,14 @@ def _named(
 ) -> list[Number]:
     """Return the numbers of the mistakes that have no other one."""
     flips = [mistake.code for mistake in MISTAKES.values() if mistake.flips == which]
-    made = [_DECLARED, *(Number(-1.0, (flip,)) for flip in flips)]
+    made: list[Number] = [(1.0, ()), *((-1.0, (flip,)) for flip in flips)]
     for mistake in MISTAKES.values():
         if (mistake.scale and mistake.ratio) or not mistake.needs.met(view):
             continue
         for value in dict.fromkeys(values(mistake)):
             if isfinite(value) and value != 1.0:
-                made.append(Number(value, (mistake.code,)))
-                made += [Number(-value, (mistake.code, flip)) for flip in flips if value]
+                made.append((value, (mistake.code,)))
+                made += [(-value, (mistake.code, flip)) for flip in flips if value]
     return made
 
 

@@ -65,6 +65,7 @@ _ROOM = 2.0  # for what a few states show less sharply than all
 _BITS = 10.0  # of evidence for each unit of cost: the table is so long
 _NEAR_POWER = 0.02
 _COLLINEAR = 1e-4
+_ALIKE = 0.5
 _SHARP = 0.05
 _FULL = 0.25
 _SMALL = 0.15
@@ -105,9 +106,14 @@ class Normal(NamedTuple):
         return self.aa * x * x + 2.0 * self.ab * x * y + self.bb * y * y
 
     @property
+    def likeness(self) -> float:
+        """The squared cosine of the angle between the columns, 0 where one is 0."""
+        return self.ab * self.ab / (self.aa * self.bb or 1.0)
+
+    @property
     def is_collinear(self) -> bool:
         """Whether the columns are so nearly multiples of each other that the numbers are vague."""
-        return self.ab * self.ab > (1.0 - _COLLINEAR) * self.aa * self.bb > 0.0
+        return self.likeness > 1.0 - _COLLINEAR
 
 
 class Fit(NamedTuple):
@@ -163,8 +169,7 @@ def fit(view: View, columns: Columns) -> Fit | None:
     size = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
     x = y = float(np.abs(grad).max(initial=0.0)) / size if size > 0 else 0.0
     for _ in range(_ROUNDS):
-        tolerance = abs(x) * of_x + abs(y) * of_y + fixed
-        weight = 1.0 / tolerance
+        weight = 1.0 / (abs(x) * of_x + abs(y) * of_y + fixed)
         weight[~np.isfinite(weight)] = 0.0
         A, B, R = a * weight, b * weight, (grad - x * a - y * b) * weight
         normal = Normal.of(A, B)
@@ -433,8 +438,10 @@ def _bits_of_choice(count: int, chosen: int) -> float:
 
 def _is_rounding(view: View, evidence: Evidence) -> bool:
     """Whether a gradient that should be 0 is small enough for rounding, and goes with nothing."""
-    small = evidence.left <= _ROUNDING * evidence.right
-    return small and not view.follows(view.right.expected, *RIGHT.columns(view).values)
+    if evidence.left > _ROUNDING * evidence.right:
+        return False
+    grad, parts = view.weighed(view.grad), (view.right.expected, *RIGHT.columns(view).values)
+    return not any(Normal.of(grad, view.weighed(part)).likeness > _ALIKE for part in parts)
 
 
 def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis]:

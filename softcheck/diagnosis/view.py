@@ -31,7 +31,6 @@ from softcheck.tables.roles import is_q
 
 _FEW = 2**11  # entries
 _LIGHTEST = 2.0**-100  # of the largest tolerance
-_ALIKE = 0.5  # squared correlation
 
 Laid: TypeAlias = Array  # (*shape of the states, actions)
 Parallel: TypeAlias = Array  # of any shape, the same for all that go in
@@ -327,13 +326,6 @@ class View:
             usable = np.isfinite(self.grad) & np.isfinite(tolerance) & np.isfinite(x)
             least = _LIGHTEST * tolerance.max(where=usable, initial=0.0)
             return np.where(usable & (tolerance > least), x / tolerance, 0.0)
-
-    def follows(self, *parts: Entries) -> bool:
-        """Whether the dumped gradient goes with one of these: then it is no rounding."""
-        grad = self.weighed(self.grad)
-        size = _ALIKE * dot(grad, grad)
-        weighed = map(self.weighed, parts)
-        return any(dot(grad, part) ** 2 > size * dot(part, part) for part in weighed)
 
     @property
     def digits(self) -> float:

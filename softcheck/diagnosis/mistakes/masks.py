@@ -23,16 +23,12 @@ def _masked_in_softmax(view: View) -> Columns:
     return open_.parts(-open_.J(legal * view.q), b)
 
 
-def _without_mask(view: View) -> Columns:
-    """The right gradient where every action is legal."""
-    return RIGHT.columns(view.unmasked or view)
-
-
 def _in_softmax(view: View) -> Iterator[Formula]:
     if view.is_soft:
         yield Formula(_masked_in_softmax)
     if view.unmasked is not None:
-        yield Formula(_without_mask, said="the mask is not applied")
+        said = "the mask is not applied"
+        yield Formula(lambda view: RIGHT.columns(view.unmasked or view), said=said)
 
 
 MASKED_IN_SOFTMAX = Mistake(

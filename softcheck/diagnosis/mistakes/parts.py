@@ -93,11 +93,6 @@ def in_whole(make: Callable[[View], Columns]) -> Callable[[View], Columns]:
     return lambda view: of_whole(view, make).acted(lambda table: table[:, view.states])
 
 
-def planted(move: Callable[[View], Act]) -> Planter:
-    """Return what plants a move that takes nothing from the gradient."""
-    return lambda view, _: move(view)(true_gradient(view))
-
-
 def of_whole(view: View, make: Callable[[View], _T]) -> _T:
     """Return what a function makes of the whole case, once."""
     kept = view.shared.tables

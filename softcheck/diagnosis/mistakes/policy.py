@@ -232,5 +232,4 @@ POLICY_NOT_NORMALISED = Mistake(
     wrong_line="pi = logits.exp() / (logits.exp().sum(-1, keepdim=True) + 1e-6)",
     right_line="pi = torch.softmax(logits, -1)",
     formulas=_leaks,
-    planted=Planted(lambda view, _: Formula(_leaking(1e-3, True, False)).gradient(view)),
 )

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import OPEN_MASK
-from softcheck.diagnosis.mistakes.parts import RIGHT, at, entropy, linear
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown
+from softcheck.diagnosis.mistakes.parts import RIGHT, entropy, linear
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Shown
 
 if TYPE_CHECKING:
     from softcheck.diagnosis.columns import Columns
@@ -207,5 +207,4 @@ DETACHED_POLICY = Mistake(
     wrong_line="loss = (pi.detach() * (alpha * log_pi - q)).sum(-1).mean()",
     right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
     formulas=(replace(RIGHT, is_zero=True),),
-    planted=Planted(at(0.0, 0.0)),
 )
