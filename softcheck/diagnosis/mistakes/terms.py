@@ -35,10 +35,6 @@ MISSING_BASELINE = Mistake(
 )
 
 
-def _expected_q(view: View) -> States:
-    return view.e.mean(view.q)
-
-
 BASELINE_WITHOUT_ENTROPY = Mistake(
     code="baseline-without-entropy",
     phrase="the baseline is the expected Q, without the entropy",
@@ -51,8 +47,8 @@ BASELINE_WITHOUT_ENTROPY = Mistake(
     right_line="value = (pi * (q - alpha * log_pi)).sum(-1, keepdim=True)",
     formulas=(Formula(entropy(lambda view: view.p * view.log_p)),),
     shows=(
-        Shown("value", _expected_q),
-        Shown("advantage", lambda view: view.e.policy.g - _expected_q(view)),
+        Shown("value", lambda view: view.e.mean(view.q)),
+        Shown("advantage", lambda view: view.e.policy.g - view.e.mean(view.q)),
     ),
 )
 

@@ -1,5 +1,7 @@
 """The parts of a gradient beside NumPy, and their tolerance at any numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,15 @@ def test_one_column_is_the_gradient_with_the_tolerance_of_a_pass():
     np.testing.assert_allclose(value.T, centred(0.3 * np.log(P) - Q), rtol=1e-12, atol=1e-15)
     tolerance = columns.tolerance((1.0,))
     np.testing.assert_allclose(tolerance, sides(made.e, "gradient").tolerance, rtol=1e-12)
+
+
+def test_what_was_printed_is_off_by_its_last_decimal_at_any_scale():
+    made = view()
+    printed = replace(made.dump, decimal=1e-6)
+    columns = of_evaluation(replace(made.e, dumps={"gradient": printed}))
+    for scale in (1.0, 1e-6):
+        assert columns.tolerance((scale,)).min() >= 4e-6
+    assert columns.tolerance((1e-6,)).max() <= 1.001 * 4e-6
 
 
 def test_numbers_that_move_take_their_tolerance_along_but_for_underflow():
