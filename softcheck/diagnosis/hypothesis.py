@@ -121,7 +121,7 @@ def predict(view: View, made: Hypothesis, columns: Columns | None = None) -> Pre
             columns = _rounded(view, made.formula, made.coarse)
         columns = columns or made.formula.columns(view)
         value = columns.value(made.numbers)
-        tolerance = columns.tolerance(made.numbers, value)
+        tolerance = columns.tolerance(made.numbers)
         tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
         if made.in_part:
             _, expected, own, _ = view.right
