@@ -169,7 +169,8 @@ def fit(view: View, columns: Columns) -> Fit | None:
     size = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
     x = y = float(np.abs(grad).max(initial=0.0)) / size if size > 0 else 0.0
     for _ in range(_ROUNDS):
-        weight = 1.0 / (abs(x) * of_x + abs(y) * of_y + fixed)
+        tolerance = abs(x) * of_x + abs(y) * of_y + fixed
+        weight = 1.0 / (tolerance + rounds.unit * np.abs(x * a + y * b))
         weight[~np.isfinite(weight)] = 0.0
         A, B, R = a * weight, b * weight, (grad - x * a - y * b) * weight
         normal = Normal.of(A, B)
