@@ -22,7 +22,7 @@ Allowed: TypeAlias = Callable[[Sequence[float], Indices], Allowance]
 class Rounds(NamedTuple):
     """How far a gradient sum_k x_k v_k may be off by rounding, at any numbers x_k.
 
-    That is sum_k |x_k| of_k + fixed.
+    That is sum_k |x_k| of_k + fixed + unit |sum_k x_k v_k|.
 
     Attributes
     ----------
@@ -30,12 +30,15 @@ class Rounds(NamedTuple):
     fixed : Entries
         What underflow and printing take whatever the numbers are; infinite where nothing can be
         told.
+    unit : float
+        Of what is stored, where that is not in `of`.
     allowance : callable or None
         See `Allowed`.
     """
 
     of: tuple[Entries, ...]
     fixed: Entries
+    unit: float = 0.0
     allowance: Allowed | None = None
 
 
@@ -76,16 +79,16 @@ class Columns:
         """Return its tolerance; where nothing should be left, that of what cancelled."""
         sizes = np.abs(numbers if any(numbers) else self.declared)
         parts = (size * of for size, of in zip(sizes, self.rounds.of, strict=True))
-        made: Entries = sum(parts, start=self.rounds.fixed)
-        return made
+        made: Entries = sum(parts, start=self.rounds.unit * np.abs(self.value(numbers)))
+        return made + self.rounds.fixed
 
     def acted(self, act: Act) -> "Columns":
         """Return the same numbers once they have moved; underflow takes as much wherever it is."""
 
         def bound() -> Rounds:
-            of, fixed, _ = self.rounds
+            of, fixed, unit, _ = self.rounds
             moved = tuple(np.abs(act(each)) for each in of)
-            return Rounds(moved, np.fmax(act(fixed), fixed.min()))
+            return Rounds(moved, np.fmax(act(fixed), fixed.min()), unit)
 
         return Columns(tuple(map(act, self.values)), bound)
 

@@ -439,8 +439,7 @@ def of_fit(explained: Sequence[Hypothesis], summary: str) -> Iterator[Diagnosis]
         What the fit found.
     """
     for made in explained:
-        codes = list(made.names)
-        yield _of_moments(codes, summary, {"scale": made.numbers[0], "ratio": made.ratio})
+        yield _of_moments(made.names, summary, {"scale": made.numbers[0], "ratio": made.ratio})
     if not explained:
         yield _of_moments([UNEXPLAINED.code], summary, {})
 

@@ -169,7 +169,8 @@ def fit(view: View, columns: Columns) -> Fit | None:
     size = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
     x = y = float(np.abs(grad).max(initial=0.0)) / size if size > 0 else 0.0
     for _ in range(_ROUNDS):
-        weight = 1.0 / (abs(x) * of_x + abs(y) * of_y + fixed)
+        stored = rounds.unit * np.abs(x * a + y * b)
+        weight = 1.0 / (abs(x) * of_x + abs(y) * of_y + fixed + stored)
         weight[~np.isfinite(weight)] = 0.0
         A, B, R = a * weight, b * weight, (grad - x * a - y * b) * weight
         normal = Normal.of(A, B)
@@ -244,14 +245,17 @@ def _with_numbers(
     if formula.cost > NAMED or formula.is_zero:
         yield from held([((0.0, 0.0), (), ()) if formula.is_zero else declared])
         return
-    found, vague = fit(view, columns), not formula.code and _is_vague(view, columns)
+    found, values = fit(view, columns), columns.values
+    # Near the optimum a fit says so little of two numbers that every point is tried by itself.
+    vague = len(values) == 2 and not formula.code
+    vague = vague and Normal.of(*map(view.weighed, values)).is_collinear
     if found is None and not vague:
         return
     # Where no entry informs of its numbers it has no others.
     if found is not None and not found.informed:
         yield from held([declared])
         return
-    hidden = len(columns.values) == 1 or not all(part.any() for part in columns.values)
+    hidden = len(values) == 1 or not all(part.any() for part in values)
     matched = False
     for each in held(
         ((scale, scale * ratio), codes, ())
@@ -263,14 +267,6 @@ def _with_numbers(
         matched = True
     if not matched and formula.wrong is None and _determined(view, formula):
         yield from islice(held(_free(view, columns, found, hidden)), 1)
-
-
-def _is_vague(view: View, columns: Columns) -> bool:
-    """Whether a fit of two numbers says little of either, as near the optimum.
-
-    It may be so far off that every point is tried by itself.
-    """
-    return len(columns.values) > 1 and Normal.of(*map(view.weighed, columns.values)).is_collinear
 
 
 def _rounded(view: View) -> Iterator[Hypothesis]:

@@ -24,7 +24,7 @@ from softcheck.gradient.policy import (
     PerState,
     Quantity,
 )
-from softcheck.gradient.tolerance import Allowance, Precision, of_logarithm
+from softcheck.gradient.tolerance import Allowance, Precision, of_logarithm, of_parts
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import is_q
@@ -279,8 +279,9 @@ class View:
 
     @cached_property
     def tolerances(self) -> tuple[Entries, Entries]:
-        """The tolerances of the two parts of Eq. (6), dumped by themselves: of Q, and of alpha."""
-        alone = self.times(1.0, 0.0), self.times(0.0, 1.0)
+        """The tolerances of the two parts of Eq. (6), of Q and of alpha, before they are stored."""
+        computed = self.rounded(self.dump.computed, self.dump.computed)
+        alone = computed.times(1.0, 0.0), computed.times(0.0, 1.0)
         of_q, of_alpha = (bounded(e, "gradient").tolerance.copy() for e in alone)
         return of_q, of_alpha
 
@@ -297,6 +298,7 @@ class View:
         reduction and weights make of a state's loss.
         """
         factor, dump = self.e.factor, self.dump
+        values, unit = (a * factor, b * factor), dump.factor * dump.stored.unit
         weight = self.p if weight is None else weight
         share = np.divide(weight, self.p, out=np.ones_like(weight), where=self.p > 0.0)
 
@@ -304,15 +306,17 @@ class View:
             of_weight = dump.factor * dump.computed.tolerated * np.abs(factor) * self.rough
             (of_q, fixed), (of_alpha, _) = (apart(each, dump) for each in self.tolerances)
             of = share * of_q + of_weight * np.abs(a), share * of_alpha + of_weight * np.abs(b)
-            return Rounds(of, fixed, allowance=allowed)
+            return Rounds(of, fixed, unit, allowed)
 
         def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
             x, y = numbers if any(numbers) else (1.0, 1.0)
             _, normaliser, parts = allowance(self.times(x, y), states)
-            parts = None if parts is None else share[:, states] * parts
+            if parts is not None:
+                shared = y * self.alpha * weight * factor
+                parts = unit * of_parts(x * values[0], y * values[1], shared)[:, states]
             return Allowance(weight[:, states], normaliser, parts)
 
-        return Columns((a * factor, b * factor), bound)
+        return Columns(values, bound)
 
     @property
     def dump(self) -> Dump:

@@ -231,14 +231,14 @@ SAMPLED_ENTROPY = Mistake(
 
 def _sampled_gradient(view: View) -> Columns:
     """C (e_a' - p): the drawn action a' and the number c of each state are read off G."""
-    from softcheck.diagnosis.columns import of_table
-
     grad = np.where(np.isfinite(view.grad), view.grad, 0.0) / view.e.factor
     drawn, c = _one_of_others(view, grad)
     others = (view.p * (1.0 - drawn)).sum(axis=0)  # 1 - p, without the digits that it loses
     a = c * (drawn * others - (1.0 - drawn) * view.p)
-    rounding = (np.abs(c) * drawn + view.rough * np.abs(a)) * np.abs(view.e.factor)
-    return of_table(view.dump, a * view.e.factor, rounding)
+    # What whoever takes 1 - p loses, as a share of what Eq. (6) rounds by there.
+    unit = view.dump.factor * view.dump.computed.tolerated * np.abs(view.e.factor)
+    weight = unit * np.abs(c) * drawn * view.p / sum(view.tolerances)
+    return view.parts(a, np.zeros_like(a), weight)
 
 
 def _plant_sampled_gradient(view: View, generator: np.random.Generator) -> Entries:

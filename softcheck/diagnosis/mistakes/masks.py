@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
 def _masked_in_softmax(view: View) -> Columns:
     """-J0(m (Q - alpha l0 - alpha)): the mask after the softmax, not renormalised."""
-    legal = view.legal
     open_ = view.at(logits=view.open_logits)
-    b = view.alpha * open_.J(legal * (open_.log_p + 1.0))
-    return open_.parts(-open_.J(legal * view.q), b)
+    b = view.alpha * open_.J(view.legal * (open_.log_p + 1.0))
+    return open_.parts(-open_.J(view.legal * view.q), b)
 
 
 def _in_softmax(view: View) -> Iterator[Formula]:

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from softcheck.gradient.policy import Entries, States
 
 
-def _legal(view: View) -> Entries:
-    return view.legal
-
-
 MISSING_BASELINE = Mistake(
     code="missing-baseline",
     phrase="V is not subtracted",
@@ -96,7 +92,9 @@ MISSING_POLICY_WEIGHT = Mistake(
     wrong_line="grad = -(g - value)",
     right_line="grad = -pi * (g - value)",
     seen="p-christ#21 (a question); Agarwal et al. 2021 on the natural gradient",
-    formulas=(Formula(linear(lambda view, w: view.legal * (w - view.e.mean(w)), _legal)),),
+    formulas=(
+        Formula(linear(lambda view, w: view.legal * (w - view.e.mean(w)), lambda view: view.legal)),
+    ),
 )
 
 
@@ -142,7 +140,7 @@ ENTROPY_WITHOUT_JACOBIAN = Mistake(
     right_line="grad = grad_q + alpha * pi * (log_pi - (pi * log_pi).sum(-1, keepdim=True))",
     seen="Kaixhin/Atari#48",
     formulas=(
-        Formula(entropy(lambda view: view.legal * (1.0 + view.log_p), _legal)),
+        Formula(entropy(lambda view: view.legal * (1.0 + view.log_p), lambda view: view.legal)),
         Formula(entropy(lambda view: view.p * (1.0 + view.log_p)), "weighted by pi"),
     ),
 )
