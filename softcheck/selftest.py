@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from softcheck.checks.dumps import sides
 from softcheck.checks.evaluation import Dump
-from softcheck.diagnosis.columns import of_program
 from softcheck.diagnosis.mistakes import MISTAKES, formulas
 from softcheck.diagnosis.mistakes.parts import at, scaled, true_gradient
 from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Planter
+from softcheck.diagnosis.of_loss import of_program
 from softcheck.diagnosis.points import points, scales
 from softcheck.diagnosis.states import SAMPLE, part
 from softcheck.gradient.definition import Given, Kind, Loss, Variant, Wrong

@@ -26,8 +26,11 @@ from softcheck.engines import cluster as engine_module
 from softcheck.engines.cluster import Cluster
 from softcheck.engines.local import Threads
 from softcheck.errors import InputError, UsageError
+from softcheck.losses import load
+from softcheck.result import Status
 from softcheck.settings import Settings
 from softcheck.tables.case import RawBlock, case_from_arrays, open_case
+from softcheck.tables.declared import Declared
 from softcheck.verification import report, verify_case
 
 ACTIONS = 4
@@ -115,6 +118,34 @@ def test_the_report_is_the_same_for_any_number_of_workers():
             made = verified(engine=Cluster(client, ""))
             assert made.settings.get("kernel") == (kernel if kernel == "compiled" else None)
             assert text(made) == text(verified())
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("cross-entropy", True), ("grpo", False)])
+def test_entries_that_differ_are_found_by_the_workers_with_the_same_report(name, wrong, engine):
+    generator, states = np.random.default_rng(2), 40
+    at, j = np.arange(states), generator.integers(120, size=states)
+    logits = generator.choice(generator.normal(size=5), (states, 120))
+    logits[20] = generator.normal(size=120)  # of which too many differ
+    logits = logits.astype(np.float16)
+    z = logits.astype(np.float64)
+    log_pi = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    given, weight = {"labels": j}, np.ones(states)
+    if name == "grpo":  # of the policy that has drawn the actions, where all ratios are 1
+        given = dict.fromkeys(("old_log_probs", "ref_log_probs"), log_pi[at, j])
+        weight = generator.normal(size=states)
+        given |= {"actions": j, "advantages": weight, "clip": 0.2, "beta": 0.04}
+    grad = weight[:, np.newaxis] * np.exp(log_pi)
+    grad[at, j] -= weight
+    grad[31, 5] *= 1.0 + wrong
+    arrays = {"logits": logits, "grad": grad.astype(np.float16), **given}
+    case = case_from_arrays(arrays, declared=Declared(load(name)))
+    settings = Settings(
+        reduction="sum", compute_dtype="float32", kernel="compiled", block_entries=100
+    )
+    local, dask = (verify_case(case, settings, engine=each) for each in (None, engine))
+    assert text(local) == text(dask)
+    assert dask.settings["kernel"] == "compiled"
+    assert dask.status is (Status.FAILED if wrong else Status.PASSED)
 
 
 def test_many_files_are_verified_by_the_workers_and_reported_in_their_order(engine, tmp_path):

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import safetensors.numpy
+import torch
 import zarr
 from run import softcheck
 
@@ -69,6 +70,21 @@ def write_safetensors(folder, times, arrays):
     path = folder / "case.safetensors"
     whole = {name: np.tile(array, (times, 1)) for name, array in arrays.items()}
     safetensors.numpy.save_file(whole, path)
+    return path
+
+
+def write_torch(folder, times, arrays):
+    path = folder / "case.pt"
+    torch.save({name: torch.tensor(np.tile(a, (times, 1))) for name, a in arrays.items()}, path)
+    return path
+
+
+def write_views(folder, times, arrays):
+    """Write tensors without the last step of every sequence, as a loss of language models has."""
+    path = folder / "case.pt"
+    longer = TILE + 1
+    whole = {name: np.resize(a, (times, longer, ACTIONS)) for name, a in arrays.items()}
+    torch.save({name: torch.tensor(a)[:, :-1] for name, a in whole.items()}, path)
     return path
 
 
@@ -137,6 +153,8 @@ FORMATS = {
     write_npz: 1.1,
     write_deflated: 1.1,
     write_safetensors: 1.1,
+    write_torch: 1.1,
+    write_views: 1.1,
     write_hdf5: 1.25,  # a few chunks or pages more or less
     write_zarr: 1.25,
     write_parquet: 1.25,

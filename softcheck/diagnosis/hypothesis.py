@@ -121,7 +121,7 @@ def predict(view: View, made: Hypothesis, columns: Columns | None = None) -> Pre
             columns = _rounded(view, made.formula, made.coarse)
         columns = columns or made.formula.columns(view)
         value = columns.value(made.numbers)
-        tolerance = columns.tolerance(made.numbers, value)
+        tolerance = columns.tolerance(made.numbers)
         tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
         if made.in_part:
             _, expected, own, _ = view.right
@@ -203,14 +203,13 @@ def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) ->
     value, tolerance = prediction or predict(view, made)
     compared = int(np.count_nonzero(np.isfinite(tolerance)))
     with np.errstate(all="ignore"):
+        _, expected, unit, scale = view.right
         finite = np.isfinite(view.grad)
         grad = np.where(finite, view.grad, 0.0)
-        scale = view.right.scale
         tally = view.e.compare(grad, value, tolerance, scale, entries=compared)
         error = np.abs(grad - value)
         reproduced = finite & np.isfinite(tolerance) & (error <= tolerance)
         mended = reproduced & view.wrong
-        _, expected, unit, _ = view.right
         away = np.abs(grad - expected)
         weight = np.where(reproduced & (unit > 0) & np.isfinite(unit), 1.0 / unit, 0.0)
         left, size = _squares(error, weight), _squares(grad, weight)

@@ -16,14 +16,13 @@ Value: TypeAlias = Callable[[View], Quantity]
 
 def rows(quantity: str, view: View) -> list[tuple[str, Value]]:
     """Return the codes and values that a quantity may have, as far as the data allow."""
-    found = [
-        (code, shown)
+    return [
+        (code, shown.value)
         for code, mistake in MISTAKES.items()
         if view.shared.whole or not mistake.whole
         for shown in mistake.shows
         if shown.quantity == quantity
     ]
-    return [(code, shown.value) for code, shown in sorted(found, key=lambda row: row[1].turn)]
 
 
 def judge(view: View, quantity: str, value: Value) -> Tally:

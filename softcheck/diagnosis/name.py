@@ -23,6 +23,7 @@ from softcheck.diagnosis import intermediates, say
 from softcheck.diagnosis.hypothesis import PRINTED, Evidence, Hypothesis, judge
 from softcheck.diagnosis.mistakes.generated import NO_BASELINE, STOP_GRADIENT
 from softcheck.diagnosis.mistakes.terms import DIAGONAL_JACOBIAN, MISSING_BASELINE
+from softcheck.diagnosis.mistakes.where import ISOLATED_ENTRIES, NAN_FROM_MASK, NOT_FINITE
 from softcheck.diagnosis.of_loss import named_by
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.sieve import (
@@ -195,15 +196,16 @@ def _of_gradient(
     """Yield the explanations of a wrong gradient, or say that there is none."""
     case = view.shared.case
     if profile.infinite == profile.behind_mask > 0 and profile.struck == profile.masked:
-        yield say.nan(case, profile)
+        yield say.of_places(NAN_FROM_MASK, case, profile)
         if profile.failed == profile.infinite:
             return
     elif profile.failed == profile.infinite:
         # What is finite is right: there is no other formula to look for.
-        yield (say.isolated if _is_stray(profile) else say.not_finite)(case, profile)
+        where = ISOLATED_ENTRIES if _is_stray(profile) else NOT_FINITE
+        yield say.of_places(where, case, profile)
         return
     if _is_stray(profile) and (not explained or explained[0][0].cost >= 4.0):
-        yield say.isolated(case, profile)
+        yield say.of_places(ISOLATED_ENTRIES, case, profile)
     elif explained:
         yield say.explained(case, explained, view, profile, anchor)
     else:

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from softcheck.diagnosis.columns import Columns, of_evaluation, of_program
+from softcheck.diagnosis.columns import Columns, of_evaluation
 from softcheck.diagnosis.labels import relabelled
 from softcheck.diagnosis.mistakes.generated import STOP_GRADIENT, TERM_SCALED
 from softcheck.diagnosis.mistakes.masks import MASKED_IN_SOFTMAX
@@ -16,7 +16,7 @@ from softcheck.diagnosis.mistakes.record import Formula
 from softcheck.diagnosis.other_softmax import over_masked, over_states
 from softcheck.diagnosis.points import scales
 from softcheck.diagnosis.view import View
-from softcheck.gradient.definition import Generated, Term, Wrong
+from softcheck.gradient.definition import Generated, Program, Term, Wrong
 
 
 def formulas(view: View, made: Generated) -> Iterator[Formula]:
@@ -43,6 +43,13 @@ def named_by(formula: Formula, wrong: Wrong) -> Formula:
     """Return a formula as that of a mistake of the loss."""
     said = wrong.said + (f", {wrong.term}" if wrong.code == STOP_GRADIENT.code else "")
     return replace(formula, code=wrong.code, said=said, wrong=wrong)
+
+
+def of_program(view: View, slope: Program) -> Columns:
+    """Return a gradient of the arrays of a case."""
+    e = view.composed
+    loss = replace(view.shared.case.variant, family=None, slope=slope)
+    return of_evaluation(replace(e, context=replace(e.context, loss=loss)))
 
 
 def with_terms(terms: Sequence[Term], *, right: bool) -> Formula:

@@ -6,9 +6,9 @@ from math import prod
 
 import numpy as np
 
-from softcheck.diagnosis.columns import Columns, of_tables
+from softcheck.diagnosis.columns import Columns, of_table
 from softcheck.diagnosis.mistakes.masks import MASKED_IN_SOFTMAX
-from softcheck.diagnosis.mistakes.parts import flat, of_whole
+from softcheck.diagnosis.mistakes.parts import flat, in_whole, of_whole
 from softcheck.diagnosis.mistakes.policy import SOFTMAX_OVER_STATES, softmax_over
 from softcheck.diagnosis.mistakes.record import Formula
 from softcheck.diagnosis.view import View
@@ -27,7 +27,7 @@ def over_states(across: Across, view: View) -> Iterator[Formula]:
     for axes in dict.fromkeys([*((axis,) for axis in long), tuple(long)]):
         along = f", along axis {' and '.join(map(str, axes))}" if len(shape) > 1 else ""
         yield Formula(
-            partial(_of_states, partial(_over_states, across, axes)),
+            in_whole(partial(_over_states, across, axes)),
             code=SOFTMAX_OVER_STATES.code,
             said=SOFTMAX_OVER_STATES.phrase + along,
         )
@@ -36,10 +36,6 @@ def over_states(across: Across, view: View) -> Iterator[Formula]:
 def over_masked(across: Across) -> Formula:
     """Return the gradient of a loss of the legal actions alone whose softmax runs over all."""
     return Formula(partial(_over_masked, across), code=MASKED_IN_SOFTMAX.code)
-
-
-def _of_states(make: Callable[[View], Columns], view: View) -> Columns:
-    return of_whole(view, make).acted(lambda table: table[:, view.states])
 
 
 def _over_states(across: Across, axes: tuple[int, ...], whole: View) -> Columns:
@@ -89,4 +85,4 @@ def _columns(
     made = W - softmax["policy"] * total(W)
     if across.shift is not None:
         made = made + finished(value(across.shift, of_shift), shape, None) * factor
-    return of_tables(view, (made.value,), (made.error,))
+    return of_table(view.dump, made.value, made.error)

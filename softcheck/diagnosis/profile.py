@@ -75,13 +75,12 @@ class Profile(Merging):
     def of(cls, view: View) -> "Profile":
         """Return the profile of one block."""
         actual, expected, tolerance, _ = view.right
-        wrong = view.wrong
+        wrong, illegal = view.wrong, view.legal == 0.0
         by_action = np.count_nonzero(wrong, axis=1)
         made = cls(by_action, entries=wrong.size, failed=int(by_action.sum()))
         made.sums_wrong = int(np.count_nonzero(view.sums_wrong))
-        if view.e.legal is not None:
-            masked = ~view.e.legal.all(axis=0)
-            made.masked = int(np.count_nonzero(masked))
+        masked = illegal.any(axis=0)
+        made.masked = int(np.count_nonzero(masked))
         if not made.failed:
             return made
         rows = np.flatnonzero(wrong.any(axis=0))
@@ -92,10 +91,9 @@ class Profile(Merging):
         made.places = [(int(view.states[first[n]]), int(action)) for n, action in where]
         infinite = ~np.isfinite(actual)
         made.infinite = int(np.count_nonzero(infinite))
-        if view.e.legal is not None:
-            made.leaks = int(np.count_nonzero(wrong & ~view.e.legal))
-            made.behind_mask = int(np.count_nonzero(infinite[:, masked]))
-            made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
+        made.leaks = int(np.count_nonzero(wrong & illegal))
+        made.behind_mask = int(np.count_nonzero(infinite[:, masked]))
+        made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
         with np.errstate(all="ignore"):
             near = np.abs(actual - expected) > _NEAR * tolerance
             told = np.abs(expected) > tolerance

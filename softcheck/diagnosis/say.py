@@ -37,6 +37,7 @@ _A_STEP = 1e-5  # an optimiser's step leaves more
 _SMOOTH = 0.1  # below 0.05 for an epsilon or a clamp, above 0.8 for logits of another step
 _ENOUGH = 20  # entries
 _LISTED = 3
+_SHOWN = 5
 
 _OF_VALUE = {
     True: ". The value of the loss is right: it is the backward pass, or a stop-gradient",
@@ -185,11 +186,15 @@ def _rows(case: Case, profile: Profile) -> list[list[int]]:
     return [list(case.location(state)) for state in profile.rows]
 
 
+def _first(places: Sequence[object], count: int) -> str:
+    """Return the first of so many places."""
+    return ", ".join(map(str, places[:_SHOWN])) + (", ..." if count > _SHOWN else "")
+
+
 def _in_part(case: Case, profile: Profile) -> str:
     """Say which states have a mistake that the others do not have."""
-    states = ", ".join(str(state) for state in _rows(case, profile)[:5])
-    more = ", ..." if profile.states > 5 else ""
-    return f" in {profile.states} of {case.states} states, {states}{more}; all others are right"
+    states = _first(_rows(case, profile), profile.states)
+    return f" in {profile.states} of {case.states} states, {states}; all others are right"
 
 
 def _numbers(made: Hypothesis, shared: Shared) -> dict[str, object]:
@@ -325,40 +330,24 @@ def where(case: Case, profile: Profile) -> dict[str, object]:
     }
 
 
-def isolated(case: Case, profile: Profile) -> Diagnosis:
-    """Say that few entries are wrong, and which."""
-    places = ", ".join(str(place) for place in _places(case, profile)[:5])
-    more = ", ..." if profile.failed > 5 else ""
-    grounds = f"{_counted(profile.failed, case, profile)}, at {places}{more}"
-    return _of_places(ISOLATED_ENTRIES, grounds, case, profile, mended=())  # it says where to look
-
-
-def nan(case: Case, profile: Profile) -> Diagnosis:
-    """Say that the mask made what is not finite."""
-    count = profile.infinite
-    grounds = f"All {count} entries that are not finite are in states with a masked action"
-    return _of_places(NAN_FROM_MASK, grounds, case, profile, remedies([NAN_FROM_MASK.code]))
-
-
-def not_finite(case: Case, profile: Profile) -> Diagnosis:
-    """Say that many entries are not finite, and all others right."""
-    grounds = _counted(profile.infinite, case, profile)
-    return _of_places(NOT_FINITE, grounds, case, profile, remedies([NOT_FINITE.code]))
-
-
-def _counted(entries: int, case: Case, profile: Profile) -> str:
-    return f"{entries} of {profile.entries}, in {profile.states} of {case.states} states"
-
-
-def _of_places(
-    mistake: Mistake, grounds: str, case: Case, profile: Profile, mended: tuple[Remedy, ...]
-) -> Diagnosis:
+def of_places(mistake: Mistake, case: Case, profile: Profile) -> Diagnosis:
+    """Say that a gradient is wrong in few places, or not finite, and right in all others."""
+    counted = f"{profile.failed} of {profile.entries}, in {profile.states} of {case.states} states"
+    at = _first(_places(case, profile), profile.failed)
+    grounds = {
+        ISOLATED_ENTRIES.code: f"{counted}, at {at}",
+        NAN_FROM_MASK.code: (
+            f"All {profile.infinite} entries that are not finite are in states with a masked action"
+        ),
+        NOT_FINITE.code: counted,
+    }
     return Diagnosis(
         code=mistake.code,
         message=mistake.phrase,
-        grounds=grounds,
+        grounds=grounds[mistake.code],
         evidence=where(case, profile),
-        remedies=mended,
+        # That few entries are wrong only says where to look.
+        remedies=() if mistake is ISOLATED_ENTRIES else remedies([mistake.code]),
     )
 
 
@@ -450,8 +439,7 @@ def of_fit(explained: Sequence[Hypothesis], summary: str) -> Iterator[Diagnosis]
         What the fit found.
     """
     for made in explained:
-        codes = list(made.names)
-        yield _of_moments(codes, summary, {"scale": made.numbers[0], "ratio": made.ratio})
+        yield _of_moments(made.names, summary, {"scale": made.numbers[0], "ratio": made.ratio})
     if not explained:
         yield _of_moments([UNEXPLAINED.code], summary, {})
 

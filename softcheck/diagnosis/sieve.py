@@ -1,8 +1,9 @@
 """Which mistakes can have made a gradient: every row of the table, on a part of the states."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from math import inf, isfinite, lgamma, log, log2, sqrt
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
@@ -47,11 +48,13 @@ Column: TypeAlias = Array  # (entries,): of some states, one after the other
 _Numbers: TypeAlias = tuple[tuple[float, float], tuple[str, ...], tuple[str, ...]]
 """x and y, the named mistakes that lead there, and what is called a number that was fitted."""
 
+_Holds: TypeAlias = Callable[[View, Hypothesis, Columns], bool]
+"""What is asked of a hypothesis, whose columns are known, in some states."""
+
 STRAY = 0.02
 """Up to this share of wrong entries a gradient counts as right but for them."""
 
-_ROUNDS = 8
-_PATIENCE = 3
+_ROUNDS = 4
 _MISFIT = 0.5
 _SLACK = 2.0
 _ROUNDING = 0.01  # the largest share that rounding leaves of it where nothing should be left
@@ -62,6 +65,7 @@ _ROOM = 2.0  # for what a few states show less sharply than all
 _BITS = 10.0  # of evidence for each unit of cost: the table is so long
 _NEAR_POWER = 0.02
 _COLLINEAR = 1e-4
+_ALIKE = 0.5
 _SHARP = 0.05
 _FULL = 0.25
 _SMALL = 0.15
@@ -102,9 +106,14 @@ class Normal(NamedTuple):
         return self.aa * x * x + 2.0 * self.ab * x * y + self.bb * y * y
 
     @property
+    def likeness(self) -> float:
+        """The squared cosine of the angle between the columns, 0 where one is 0."""
+        return self.ab * self.ab / (self.aa * self.bb or 1.0)
+
+    @property
     def is_collinear(self) -> bool:
         """Whether the columns are so nearly multiples of each other that the numbers are vague."""
-        return self.ab * self.ab > (1.0 - _COLLINEAR) * self.aa * self.bb > 0.0
+        return self.likeness > 1.0 - _COLLINEAR
 
 
 class Fit(NamedTuple):
@@ -147,102 +156,39 @@ class Fit(NamedTuple):
 
 
 def fit(view: View, columns: Columns) -> Fit | None:
-    """Fit the one or two numbers of a formula, whatever a few wrong entries say.
+    """Fit the one or two numbers of a formula, by least squares in units of the tolerance.
 
-    Least squares in units of the tolerance, reweighted: an entry whose error is r tolerances
-    weighs 1 / (1 + r^2). Each round solves for what is left, so that no digit is lost.
+    That goes with the numbers, so each round weighs anew; and it solves for what is left, so that
+    no digit is lost.
     """
-    grad, a, b, of_x, of_y, fixed = _usable(view, columns)
-    largest = float(np.abs(grad).max(initial=0.0))
+    rounds, zero = columns.rounds, np.zeros_like(view.grad)
+    (a, b, *_), (of_x, of_y, *_) = (*columns.values, zero), (*rounds.of, zero)
+    tables = (view.grad, a, b, of_x, of_y, rounds.fixed)
+    usable = np.logical_and.reduce([np.isfinite(table) for table in tables])
+    grad, a, b, of_x, of_y, fixed = (table[usable] for table in tables)
     size = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
-
-    def weighed(x: float, y: float) -> Column:
-        tolerance = abs(x) * of_x + abs(y) * of_y + fixed
-        weight: Column = 1.0 / (tolerance + columns.rounds.unit * np.abs(x * a + y * b))
+    x = y = float(np.abs(grad).max(initial=0.0)) / size if size > 0 else 0.0
+    for _ in range(_ROUNDS):
+        stored = rounds.unit * np.abs(x * a + y * b)
+        weight = 1.0 / (abs(x) * of_x + abs(y) * of_y + fixed + stored)
         weight[~np.isfinite(weight)] = 0.0
-        return weight
-
-    x = y = largest / size if size > 0 else 0.0
-    weight = weighed(x, y)
-    x = y = 0.0
-    entries = 0
-    left = R = grad
-    robust = np.ones_like(a)
-    for number in range(_ROUNDS):
-        weight *= robust
-        A, B, R = a * weight, b * weight, left * weight
+        A, B, R = a * weight, b * weight, (grad - x * a - y * b) * weight
         normal = Normal.of(A, B)
         if not all(map(isfinite, normal)):
             return None
         dx, dy = normal.solve(dot(A, R), dot(B, R))
         x, y = x + dx, y + dy
-        weight = weighed(x, y)
-        left = grad - x * a - y * b
-        R = left * weight
-        square = R * R
-        robust = 1.0 / np.sqrt(1.0 + square)
-        entries = int(np.count_nonzero(weight))
-        hopeless = number >= _PATIENCE and np.count_nonzero(square > 1.0) > 0.9 * entries
-        if hopeless or abs(dx) + abs(dy) <= 1e-16 * (abs(x) + abs(y)):
-            break
+    G, R = grad * weight, (grad - x * a - y * b) * weight
     misfit = float(np.sum(np.minimum(1.0, R * R)))
+    entries = int(np.count_nonzero(weight))
     # Numbers so large that their rounding would cover the gradient explain nothing.
-    good = np.abs(R) <= 1.0
-    seen, missed = grad[good] * weight[good], R[good]
-    if 2 * np.count_nonzero(good) <= entries or dot(missed, missed) > _LEFT * dot(seen, seen):
+    if not misfit <= _MISFIT * entries or dot(R, R) > _LEFT * dot(G, G):
         return None
-    normal = Normal.of(a * (weight * robust), b * (weight * robust))
-    return Fit(x, y, misfit, normal, entries) if isfinite(misfit) else None
+    return Fit(x, y, misfit, normal, entries)
 
 
-def _usable(view: View, columns: Columns) -> list[Column]:
-    """Return the gradient, two columns, what they round by and what is fixed, where all is finite.
-
-    Where a formula has one column the other is 0.
-    """
-    rounds = columns.rounds
-    zero = np.zeros_like(rounds.fixed)
-    a, b, *_ = (*columns.values, zero)
-    of_x, of_y, *_ = (*rounds.of, zero)
-    tables = (view.grad, a, b, of_x, of_y, rounds.fixed)
-    usable = np.logical_and.reduce([np.isfinite(table) for table in tables])
-    return [table[usable] for table in tables]
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A hypothesis about the gradient of some states, tried as far as it is asked.
-
-    Attributes
-    ----------
-    view : View
-    made : Hypothesis
-    columns : Columns or None
-        Those of its formula there, where they are known.
-    """
-
-    view: View
-    made: Hypothesis
-    columns: Columns | None = None
-
-    @cached_property
-    def _prediction(self) -> Prediction:
-        return predict(self.view, self.made, self.columns)
-
-    @cached_property
-    def reproduces(self) -> bool:
-        """Whether it is right at every entry, and blind at less than half of them."""
-        return reproduces(self.view, self._prediction)
-
-    @cached_property
-    def explains(self) -> bool:
-        """Whether it does so, and that means something."""
-        evidence = judge(self.view, self.made, self._prediction) if self.reproduces else None
-        return evidence is not None and credible(self.view, self.made, evidence)
-
-
-def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Suspect]:
-    """Yield some formulas with the numbers by which they may explain a gradient.
+def explaining(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
+    """Yield some formulas with the numbers by which they explain the gradient of some states.
 
     What does not reproduce that of a few states is not tried on all of them.
     """
@@ -255,11 +201,10 @@ def suspects(view: View, tried: Iterable[Formula]) -> Iterator[Suspect]:
             if not _comes_near(few, formula, columns):
                 continue
             if few is not view:
-                there = _with_numbers(few, formula, columns, named)
-                if not any(each.reproduces for each in there):
+                if not any(_with_numbers(few, formula, columns, named, _reproduced)):
                     continue
                 columns = formula.columns(view)
-            yield from _with_numbers(view, formula, columns, named)
+            yield from _with_numbers(view, formula, columns, named, explains)
 
 
 def _comes_near(view: View, formula: Formula, columns: Columns) -> bool:
@@ -285,104 +230,69 @@ def _comes_near(view: View, formula: Formula, columns: Columns) -> bool:
 
 
 def _with_numbers(
-    view: View, formula: Formula, columns: Columns, named: list[Point]
-) -> Iterator[Suspect]:
-    """Yield a formula with the numbers that it may have."""
+    view: View, formula: Formula, columns: Columns, named: Iterable[Point], holds: _Holds
+) -> Iterator[Hypothesis]:
+    """Yield a formula with those of the numbers that it may have by which it holds."""
+
+    def held(numbers: Iterable[_Numbers]) -> Iterator[Hypothesis]:
+        for each, codes, fitted in numbers:
+            made = Hypothesis(formula, each[: len(columns.values)], codes, fitted)
+            if made.names and holds(view, made, columns):
+                yield made
+
+    declared: _Numbers = (1.0, 1.0), (), ()
     # What reads its numbers off the gradient has no others.
     if formula.cost > NAMED or formula.is_zero:
-        numbers = (0.0,) * len(columns.values) if formula.is_zero else columns.declared
-        yield Suspect(view, Hypothesis(formula, numbers), columns)
+        yield from held([((0.0, 0.0), (), ()) if formula.is_zero else declared])
         return
-    found = fit(view, columns)
-    if not formula.code:
-        yield from _where_collinear(view, formula, columns, named)
-    if found is not None and found.misfit <= _MISFIT * found.entries:
-        yield from _of(view, formula, columns, found, named)
+    found, values = fit(view, columns), columns.values
+    # Near the optimum a fit says so little of two numbers that every point is tried by itself.
+    vague = len(values) == 2 and not formula.code
+    vague = vague and Normal.of(*map(view.weighed, values)).is_collinear
+    if found is None and not vague:
+        return
+    # Where no entry informs of its numbers it has no others.
+    if found is not None and not found.informed:
+        yield from held([declared])
+        return
+    hidden = len(values) == 1 or not all(part.any() for part in values)
+    matched = False
+    for each in held(
+        ((scale, scale * ratio), codes, ())
+        for scale, ratio, codes in named
+        if vague or (found and found.fits(scale, scale * ratio) and not (hidden and ratio != 1.0))
+    ):
+        yield each
+        # Where tolerances are wide a point may be within them and yet not be meant.
+        matched = True
+    if not matched and formula.wrong is None and _determined(view, formula):
+        yield from islice(held(_free(view, columns, found, hidden)), 1)
 
 
-def _rounded(view: View) -> Iterator[Suspect]:
+def _rounded(view: View) -> Iterator[Hypothesis]:
     """Yield the right gradient in precisions that are coarser than those declared."""
     declared = view.dump
     numbers = RIGHT.columns(view).declared
     for each in coarser(min(declared.stored.unit, declared.computed.unit)):
         if each.unit > declared.stored.unit:
             coarse = Coarse(declared.computed, each)
-            yield Suspect(view, Hypothesis(RIGHT, numbers, coarse=coarse))
+            yield Hypothesis(RIGHT, numbers, coarse=coarse)
         if each.unit > declared.computed.unit:
             coarse = Coarse(each, max(each, declared.stored, key=attrgetter("unit")))
-            yield Suspect(view, Hypothesis(RIGHT, numbers, coarse=coarse))
+            yield Hypothesis(RIGHT, numbers, coarse=coarse)
 
 
-def _where_collinear(
-    view: View, formula: Formula, columns: Columns, named: Iterable[Point]
-) -> Iterator[Suspect]:
-    """Yield the right formula where the fit of two numbers is vague, as near the optimum.
-
-    There the points are tried by themselves, and the scale is fitted alone.
-    """
-    tables = (*columns.values, columns.rounds.fixed)[:2]
-    if Normal.of(*map(view.weighed, tables)).is_collinear:
-        yield from _at_points(view, formula, columns, named)
-        if _determined(view, formula):
-            true, grad = view.weighed(view.right.expected), view.weighed(view.grad)
-            same = dot(true, grad) / (dot(true, true) or 1.0)
-            made = Hypothesis(formula, (same, same), fitted=(OTHER_SCALE.code,))
-            yield Suspect(view, made, columns)
-
-
-def _at_points(
-    view: View, formula: Formula, columns: Columns, named: Iterable[Point]
-) -> Iterator[Suspect]:
-    """Yield a formula at those of some points where it reproduces every entry."""
-    for scale, ratio, codes in named:
-        numbers = (scale, scale * ratio)[: len(columns.values)]
-        each = Suspect(view, Hypothesis(formula, numbers, codes), columns)
-        if each.made.names and each.reproduces:
-            yield each
-
-
-def _of(
-    view: View, formula: Formula, columns: Columns, found: Fit, named: list[Point]
-) -> Iterator[Suspect]:
-    """Yield a formula at the points that its fit allows, and at the fit itself."""
-    hidden = len(columns.values) == 1 or not all(part.any() for part in columns.values)
-    # Where no entry informs of its numbers it has no others.
-    if not found.informed:
-        if formula.code:
-            yield Suspect(view, Hypothesis(formula, columns.declared), columns)
-        return
-    allowed = [
-        point
-        for point in named
-        if not (hidden and point.ratio != 1.0)
-        and found.fits(point.scale, point.scale * point.ratio)
-    ]
-    matched = False
-    for each in _at_points(view, formula, columns, allowed):
-        yield each
-        # Where tolerances are wide a point may be within them and yet not be meant.
-        matched = matched or each.explains
-    if matched or formula.wrong is not None or not _determined(view, formula):
-        return
-    for (x, y), codes, fitted in _free(view, found, hidden):
-        numbers = (x, y)[: len(columns.values)]
-        each = Suspect(view, Hypothesis(formula, numbers, codes, fitted), columns)
-        if each.reproduces:
-            yield each
-            return
-
-
-def _free(view: View, found: Fit, hidden: bool) -> Iterator[_Numbers]:
+def _free(view: View, columns: Columns, found: Fit | None, hidden: bool) -> Iterator[_Numbers]:
     """Yield one number fitted and the other named, then both fitted, with what they are called."""
-    x, y = found.x, found.y
-    xx, xy, yy = found.normal
-    total = xx + 2.0 * xy + yy
-    if total > 0:
-        same = ((xx + xy) * x + (xy + yy) * y) / total
+    total, grad = view.weighed(columns.value(columns.declared)), view.weighed(view.grad)
+    if total.any():
+        same = dot(total, grad) / dot(total, total)
         yield from _loss_scaled(view, same)
         yield (same, same), (), (OTHER_SCALE.code,)
-    if hidden:
+    if hidden or found is None:
         return
+    x, y = found.x, found.y
+    xx, xy, yy = found.normal
     if xx > 0:
         yield (x + xy / xx * (y - 1.0), 1.0), (), (Q_SCALED.code,)
     for scale, codes in scales(view):
@@ -400,7 +310,7 @@ def _loss_scaled(view: View, found: float) -> Iterator[_Numbers]:
             yield (x, x), (*codes, LOSS_SCALED.code), ()
 
 
-def of_terms(view: View, terms: Sequence[Term]) -> Iterator[Suspect]:
+def of_terms(view: View, terms: Sequence[Term]) -> Iterator[Hypothesis]:
     """Yield factors of terms that were fitted: of each by itself, and of all that add up."""
     numbers = _numbers_of(view)
     left = view.weighed(view.grad - view.right.expected)
@@ -409,14 +319,13 @@ def of_terms(view: View, terms: Sequence[Term]) -> Iterator[Suspect]:
         part = view.weighed(formula.columns(view).values[-1])
         more = dot(left, part) / (dot(part, part) or 1.0)
         if isfinite(more):
-            yield Suspect(view, Hypothesis(formula, (1.0, more), fitted=(TERM_SCALED.code,)))
+            yield Hypothesis(formula, (1.0, more), fitted=(TERM_SCALED.code,))
     several = outer(view, terms)
     if 1 < len(several) <= numbers / _ENOUGH:
         found, _ = factors(view, terms)
         formula = with_terms(several, right=False)
         fitted = (TERM_SCALED.code,) * len(several)
-        made = Hypothesis(formula, tuple(each.factor for each in found), fitted=fitted)
-        yield Suspect(view, made)
+        yield Hypothesis(formula, tuple(each.factor for each in found), fitted=fitted)
 
 
 class Share(NamedTuple):
@@ -458,6 +367,16 @@ def _determined(view: View, formula: Formula) -> bool:
 def _numbers_of(view: View) -> float:
     """Return how many entries do not follow from others of their state."""
     return float(np.maximum(view.legal.sum(axis=0) - 1.0, 0.0).sum())
+
+
+def explains(view: View, made: Hypothesis, columns: Columns | None = None) -> bool:
+    """Whether a hypothesis reproduces a gradient, and that means something; see `_Holds`."""
+    prediction = predict(view, made, columns)
+    return reproduces(view, prediction) and credible(view, made, judge(view, made, prediction))
+
+
+def _reproduced(view: View, made: Hypothesis, columns: Columns) -> bool:
+    return reproduces(view, predict(view, made, columns))
 
 
 def reproduces(view: View, prediction: Prediction) -> bool:
@@ -515,8 +434,10 @@ def _bits_of_choice(count: int, chosen: int) -> float:
 
 def _is_rounding(view: View, evidence: Evidence) -> bool:
     """Whether a gradient that should be 0 is small enough for rounding, and goes with nothing."""
-    small = evidence.left <= _ROUNDING * evidence.right
-    return small and not view.follows(view.right.expected, *RIGHT.columns(view).values)
+    if evidence.left > _ROUNDING * evidence.right:
+        return False
+    grad, parts = view.weighed(view.grad), (view.right.expected, *RIGHT.columns(view).values)
+    return not any(Normal.of(grad, view.weighed(part)).likeness > _ALIKE for part in parts)
 
 
 def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis]:
@@ -528,7 +449,7 @@ def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis
     generated : callable
         Makes the mistakes of the loss.
     """
-    found = _kept(_rounded(view))
+    found = [made for made in _rounded(view) if explains(view, made)]
     # Where no finite entry is wrong there is none that a formula could mend.
     if (view.wrong & np.isfinite(view.grad)).any():
         found += _somewhere(view, formulas)
@@ -537,7 +458,8 @@ def survivors(view: View, generated: Callable[[], Generated]) -> list[Hypothesis
             found += _somewhere(view, partial(of_loss.formulas, made=generated()))
         # A number that is fitted assumes more than a name, and less than one for each state.
         if not view.is_soft and all(made.cost > FREE for made in found):
-            found += _kept(of_terms(view, generated().terms))
+            terms = of_terms(view, generated().terms)
+            found += [made for made in terms if explains(view, made)]
     kept: list[Hypothesis] = []
     for made in sorted(found, key=attrgetter("cost")):
         # What needs more mistakes than another is none.
@@ -551,20 +473,15 @@ def _somewhere(view: View, tried: Callable[[View], Iterable[Formula]]) -> list[H
 
     The latter where there is nothing for all of them, or only what assumes much.
     """
-    found = _kept(suspects(view, tried(view)))
+    found = [*explaining(view, tried(view))]
     rows = np.flatnonzero(view.wrong_rows)
     if rows.size == view.states.size or any(made.cost <= _MUCH for made in found):
         return found
     with np.errstate(all="ignore"):
         there = view.of_rows(rows)
-        wrong = _kept(suspects(there, tried(there)))
+        wrong = [*explaining(there, tried(there))]
     in_part = [replace(made, in_part=True) for made in wrong if made.formula.cost <= NAMED]
     return found + [made for made in in_part if credible(view, made, judge(view, made))]
-
-
-def _kept(tried: Iterable[Suspect]) -> list[Hypothesis]:
-    """Return what reproduces all entries of some states, and explains them."""
-    return [each.made for each in tried if each.explains]
 
 
 def of_fit(found: Sequence[Factor], view: View) -> list[Hypothesis]:

@@ -1,6 +1,6 @@
 """What a mistake's formula may use: a block of states, what was given, and the whole table."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log2
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.checks.blocks import Masking, evaluation, temperature_of
-from softcheck.checks.dumps import Sides, sides
+from softcheck.checks.dumps import Sides, allowance, bounded, sides
 from softcheck.checks.evaluation import Context, Dump, Evaluation
+from softcheck.diagnosis.columns import Columns, Rounds, apart
 from softcheck.errors import InputError
 from softcheck.gradient.definition import Variant
 from softcheck.gradient.policy import (
@@ -19,18 +20,17 @@ from softcheck.gradient.policy import (
     Buffers,
     Entries,
     Flags,
+    Indices,
     PerState,
     Quantity,
-    States,
 )
-from softcheck.gradient.tolerance import Precision, live_magnitude, summation
+from softcheck.gradient.tolerance import Allowance, Precision, of_logarithm, of_parts
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 from softcheck.tables.roles import is_q
 
 _FEW = 2**11  # entries
 _LIGHTEST = 2.0**-100  # of the largest tolerance
-_ALIKE = 0.5  # squared correlation
 
 Laid: TypeAlias = Array  # (*shape of the states, actions)
 Parallel: TypeAlias = Array  # of any shape, the same for all that go in
@@ -273,43 +273,50 @@ class View:
         return table.T.reshape(*self.shared.shape, self.shared.actions)
 
     @cached_property
-    def largest_logit(self) -> States:
-        """The largest |theta| of each state among its live actions."""
-        largest: States = self._logits.max(axis=0)
-        return largest
+    def rough(self) -> Entries:
+        """The rounding of log pi, which is that of pi relative to itself, in units of U."""
+        return of_logarithm(self.e.block, self.e.policy, Buffers())
 
     @cached_property
-    def _logits(self) -> Entries:
-        return live_magnitude(self.e.block.logits, self.e.policy, np.empty_like(self.p))
+    def tolerances(self) -> tuple[Entries, Entries]:
+        """The tolerances of the two parts of Eq. (6), of Q and of alpha, before they are stored."""
+        computed = self.rounded(self.dump.computed, self.dump.computed)
+        alone = computed.times(1.0, 0.0), computed.times(0.0, 1.0)
+        of_q, of_alpha = (bounded(e, "gradient").tolerance.copy() for e in alone)
+        return of_q, of_alpha
 
-    @cached_property
-    def spread(self) -> Entries:
-        """What z, exp, the quotient and a sum add to the relative error of pi, in units of U."""
-        rho: Entries = 3.0 - self.e.policy.z + self._logits + summation(len(self.p))
-        return rho
+    def times(self, x: float, y: float) -> Evaluation:
+        """Return these states with x Q and y alpha."""
+        block = replace(self.e.block, q=x * self.q, alpha=y * self.alpha)
+        return replace(self.e, block=block, buffers=Buffers())
 
-    @cached_property
-    def rough_q(self) -> Entries:
-        """The rounding of Q - sum p Q in units of U, before it is weighted; see `tolerance`."""
-        return self._rough(self.q, np.abs(self.q))
+    def parts(self, a: Entries, b: Entries, weight: Entries | None = None) -> Columns:
+        """Return the parts of a gradient x a + y b of Eq. (6), one from Q and one from alpha.
 
-    @cached_property
-    def rough_log(self) -> Entries:
-        """The same for alpha log p."""
-        log_p = self.alpha * self.log_p
-        return self._rough(log_p, self.alpha * self.spread - 3.0 * log_p)
+        Each rounds as -J(Q) and alpha J(l) of these states do, where they are weighted by `weight`
+        instead of pi, and by what its weight does. Both are still to be multiplied by what
+        reduction and weights make of a state's loss.
+        """
+        factor, dump = self.e.factor, self.dump
+        values, unit = (a * factor, b * factor), dump.factor * dump.stored.unit
+        weight = self.p if weight is None else weight
+        share = np.divide(weight, self.p, out=np.ones_like(weight), where=self.p > 0.0)
 
-    def _rough(self, value: Entries, magnitude: Entries) -> Entries:
-        """(rho + n) D + mag + sum p (mag + rho D + n |v|) with D = |v - sum p v|."""
-        spread = self.spread
-        D = np.abs(value - self.e.mean(value))
-        D *= spread
-        D += magnitude
-        shared = np.abs(value)
-        shared *= summation(len(value))
-        shared += D
-        D += self.e.mean(shared)
-        return D
+        def bound() -> Rounds:
+            of_weight = dump.factor * dump.computed.tolerated * np.abs(factor) * self.rough
+            (of_q, fixed), (of_alpha, _) = (apart(each, dump) for each in self.tolerances)
+            of = share * of_q + of_weight * np.abs(a), share * of_alpha + of_weight * np.abs(b)
+            return Rounds(of, fixed, unit, allowed)
+
+        def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
+            x, y = numbers if any(numbers) else (1.0, 1.0)
+            _, normaliser, parts = allowance(self.times(x, y), states)
+            if parts is not None:
+                shared = y * self.alpha * weight * factor
+                parts = unit * of_parts(x * values[0], y * values[1], shared)[:, states]
+            return Allowance(weight[:, states], normaliser, parts)
+
+        return Columns(values, bound)
 
     @property
     def dump(self) -> Dump:
@@ -323,13 +330,6 @@ class View:
             usable = np.isfinite(self.grad) & np.isfinite(tolerance) & np.isfinite(x)
             least = _LIGHTEST * tolerance.max(where=usable, initial=0.0)
             return np.where(usable & (tolerance > least), x / tolerance, 0.0)
-
-    def follows(self, *parts: Entries) -> bool:
-        """Whether the dumped gradient goes with one of these: then it is no rounding."""
-        grad = self.weighed(self.grad)
-        size = _ALIKE * dot(grad, grad)
-        weighed = map(self.weighed, parts)
-        return any(dot(grad, part) ** 2 > size * dot(part, part) for part in weighed)
 
     @property
     def digits(self) -> float:

@@ -85,6 +85,6 @@ def from_torch(torch: Any, where: str, tensor: Any) -> AsGiven:
     if tensor.dtype is not torch.bfloat16:
         array: AsGiven = tensor.numpy(force=True)
         return array
-    bfloat16 = load_extra(where, "ml_dtypes", "torch").bfloat16
+    bfloat16 = load_extra(where, "ml_dtypes", "bfloat16").bfloat16
     bits: AsGiven = tensor.detach().view(torch.int16).numpy(force=True)
     return bits.view(bfloat16)

@@ -17,7 +17,7 @@ MAX_TEXT_BYTES = 256 * 1024 * 1024
 """A JSON or CSV file: some ten million numbers. Larger tables belong in a binary format."""
 
 MAX_WHOLE_BYTES = 4 * 1024**3
-"""An array, or a file, that must be in memory as a whole: text, tidy Parquet, .pt, pickles, and
+"""An array, or a file, that must be in memory as a whole: text, tidy Parquet, pickles, and
 compressed arrays in an order that does not follow the states."""
 
 MAX_COPY_BYTES = 16 * 1024**3

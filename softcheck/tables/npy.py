@@ -15,21 +15,17 @@ import numpy as np
 from numpy.lib import format as layout
 
 from softcheck.errors import InputError
+from softcheck.tables.archives import local_header
 from softcheck.tables.files import File, Stream
 from softcheck.tables.limits import MAX_DEFLATE_RATIO, MAX_HEADER_BYTES
 from softcheck.tables.nested import contents_of, table_of
 from softcheck.tables.pickled import require_permission, unpickle
 from softcheck.tables.refusals import listed, reading
 from softcheck.tables.roles import TEXTS, Role
-from softcheck.tables.sources import Extent, Forward
+from softcheck.tables.sources import Extent, Forward, packed
 from softcheck.tables.table import Contents, Load, Reading, Table, check_shape, check_type
 
 _ENCRYPTED = 0x1
-
-_UTF8 = 0x800
-
-_LOCAL = struct.Struct("<26x2H")
-"""What stands before a member: at its end the lengths of its name and of what follows that."""
 
 _DESCRIPTOR = 24
 """Bytes that may follow a member which was written as a stream: its checksum and its sizes."""
@@ -73,7 +69,7 @@ def read_npy(file: File, how: Reading) -> Contents:
         size=size,
         dtype=header.dtype,
         shape=header.shape,
-        fortran=header.fortran,
+        strides=packed(header.shape, header.fortran),
     )
     return Contents({None: lambda _role: Table(source, file)})
 
@@ -135,12 +131,10 @@ def _require_directory(file: File, archive: ZipFile) -> None:
         end = 0
         for member in members:
             found = found or _unlisted(end, member.header_offset)
-            stream.seek(member.header_offset)
-            name, extra = _LOCAL.unpack(stream.read(_LOCAL.size))
-            stored = stream.read(name).decode("utf-8" if member.flag_bits & _UTF8 else "cp437")
-            if stored != member.orig_filename:
-                found = found or f"the member '{stored}' listed as '{member.orig_filename}'"
-            end = member.header_offset + _LOCAL.size + name + extra + member.compress_size
+            name, begin = local_header(stream, member)
+            if name != member.orig_filename:
+                found = found or f"the member '{name}' listed as '{member.orig_filename}'"
+            end = begin + member.compress_size
         found = found or _unlisted(end, archive.start_dir)
     if found is not None:
         raise InputError(
@@ -184,7 +178,7 @@ def _loader(file: File, name: str, member: ZipInfo, how: Reading) -> Load:
             open=lambda: opened(header.offset),
             dtype=header.dtype,
             shape=header.shape,
-            fortran=header.fortran,
+            strides=packed(header.shape, header.fortran),
         )
         return Table(source, file, name)
 

@@ -1,7 +1,7 @@
 """Read pickled arrays and dictionaries without running anything that a pickle names.
 
 A pickle is a program that may call what it likes. Here it reaches nothing but the methods of
-`_Unpickler`, which accept the plain parts of an array and check them before NumPy sees them.
+`Unpickler`, which accept the plain parts of an array and check them before NumPy sees them.
 """
 
 import io
@@ -36,24 +36,6 @@ def require_permission(where: str, allow_pickle: bool) -> None:
             "an array of numbers",
             "Save each array with np.save, or allow a file that you trust with --allow-pickle.",
         )
-
-
-def unpickle(where: str, stream: Stream, size: int) -> object:
-    """Return the plain values and NumPy arrays in a pickle, the next `size` bytes of `stream`."""
-    if size > MAX_WHOLE_BYTES:
-        raise too_large(where, size, MAX_WHOLE_BYTES)
-    with reading(where):
-        data = stream.read(size)
-        for opcode, argument, _ in pickletools.genops(data):
-            # A memo is as long as its largest index says, so one number could claim all memory.
-            if opcode.name.endswith("PUT") and int(argument or 0) > len(data):
-                raise pickle.UnpicklingError(f"memo index {argument}")
-        unpickler = _Unpickler(where, io.BytesIO(data))
-        value = unpickler.load()
-        # Its own methods are in its memo: it would stay, with all that it read, until collected.
-        unpickler.memo.clear()
-    is_wrapped = isinstance(value, np.ndarray) and value.dtype.hasobject and value.ndim == 0
-    return value.item() if is_wrapped else value
 
 
 _ADVICE = {
@@ -96,7 +78,16 @@ class _Array(np.ndarray[Any, np.dtype[Any]]):
         super().__setstate__(state)  # type: ignore[arg-type]  # stubs ask for what NumPy refuses
 
 
-class _Unpickler(pickle.Unpickler):
+class _Mapping(dict[Any, Any]):
+    """A dictionary without the attributes that it had, such as the versions in a state dict."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+class Unpickler(pickle.Unpickler):
     """Unpickles plain values and NumPy arrays; any other name in a pickle is an error."""
 
     def __init__(self, where: str, stream: IO[bytes]) -> None:
@@ -105,8 +96,22 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> object:
         """Return the stand-in of a name; it is a method, so that a pickle cannot alter it."""
-        module = module.replace("numpy.core", "numpy._core")
-        stand_ins = {
+        # Old pickles have the names of Python 2 and of NumPy 1.
+        module = module.replace("__builtin__", "builtins").replace("numpy.core", "numpy._core")
+        stand_in = self.stand_in(f"{module}.{name}")
+        if stand_in is None:
+            library = module.partition(".")[0]
+            raise InputError(
+                self._where,
+                f"{module}.{name}, which is not a plain value or array",
+                "dictionaries, lists, numbers and arrays",
+                _ADVICE.get(library, "Convert it to NumPy arrays before it is saved."),
+            )
+        return stand_in
+
+    def stand_in(self, name: str) -> object:
+        """Return what stands for a name, its module before it, or None if it is not known."""
+        return {
             "numpy.dtype": self._dtype,
             "numpy.ndarray": self._nothing,
             "numpy._core.multiarray._reconstruct": self._reconstruct,
@@ -119,22 +124,13 @@ class _Unpickler(pickle.Unpickler):
             "builtins.float": self._nothing,
             "builtins.int": self._nothing,
             "builtins.list": self._nothing,
-        }
-        if f"{module}.{name}" not in stand_ins:
-            library = module.partition(".")[0]
-            raise InputError(
-                self._where,
-                f"{module}.{name}, which is not a plain value or NumPy array",
-                "dictionaries, lists, numbers and NumPy arrays",
-                _ADVICE.get(library, "Convert it to NumPy arrays before it is pickled."),
-            )
-        return stand_ins[f"{module}.{name}"]
+        }.get(name)
 
     def _nothing(self) -> None:
         """Stand for a type that is only passed on, as the default of a defaultdict."""
 
-    def _mapping(self, _default: object = None) -> dict[Any, Any]:
-        return {}
+    def _mapping(self, _default: object = None) -> _Mapping:
+        return _Mapping()
 
     def _dtype(self, code: str, _align: object = False, _copy: object = False) -> _Type:
         return _Type(str(code))
@@ -162,3 +158,23 @@ class _Unpickler(pickle.Unpickler):
         if encoding != "latin1":
             raise pickle.UnpicklingError(f"bytes written as {encoding}")
         return text.encode("latin1")
+
+
+def unpickle(
+    where: str, stream: Stream, size: int, unpickler: type[Unpickler] = Unpickler
+) -> object:
+    """Return what an unpickler reads in a pickle, the next `size` bytes of `stream`."""
+    if size > MAX_WHOLE_BYTES:
+        raise too_large(where, size, MAX_WHOLE_BYTES)
+    with reading(where):
+        data = stream.read(size)
+        for opcode, argument, _ in pickletools.genops(data):
+            # A memo is as long as its largest index says, so one number could claim all memory.
+            if opcode.name.endswith("PUT") and int(argument or 0) > len(data):
+                raise pickle.UnpicklingError(f"memo index {argument}")
+        loading = unpickler(where, io.BytesIO(data))
+        value = loading.load()
+        # Its own methods are in its memo: it would stay, with all that it read, until collected.
+        loading.memo.clear()
+    is_wrapped = isinstance(value, np.ndarray) and value.dtype.hasobject and value.ndim == 0
+    return value.item() if is_wrapped else value

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from typing import IO, Any, TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from softcheck.errors import InputError
@@ -55,6 +55,9 @@ BOX = 2**17
 
 _LEAST = 8
 """States in a box at least, however many actions there are: each action is a place in the file."""
+
+_GAP = 16
+"""Numbers that nobody asked for and that are read all the same, where to skip them takes longer."""
 
 Box: TypeAlias = tuple[slice, ...]
 """The bounds of a part of an array on each of its axes."""
@@ -154,19 +157,27 @@ def in_blocks(parts: Iterable[Rows], rows: int) -> Runs:
         yield held[0] if len(held) == 1 else np.concatenate(held)
 
 
+def packed(shape: tuple[int, ...], fortran: bool = False) -> tuple[int, ...]:
+    """Return the strides, in numbers, of an array without gaps: in C order, or in Fortran's."""
+    if fortran:
+        return packed(shape[::-1])[::-1]
+    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Bytes:
-    """An array as a run of bytes."""
+    """An array as bytes; `strides` are in numbers, and none is negative."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    fortran: bool = False
+    strides: tuple[int, ...]
 
     def in_order(self, axis: int | None) -> bool:
-        """Return whether the bytes hold one state after the other."""
-        if len(self.shape) < 2:
-            return True
-        return not self.fortran and axis in (None, len(self.shape) - 1)
+        """Return whether the bytes hold one state after the other, and nothing else."""
+        if axis not in (None, len(self.shape) - 1):
+            return False
+        steps = zip(self.shape, self.strides, packed(self.shape), strict=True)
+        return all(stride == step for length, stride, step in steps if length > 1)
 
     def row(self, axis: int | None) -> tuple[int, ...]:
         """Return the shape of a state where states are in order."""
@@ -189,10 +200,16 @@ class _Bytes:
             raise EOFError("the data ends before the array does")
         return np.frombuffer(data, self.dtype).reshape(shape)
 
+    def laid(self, numbers: Part, shape: Iterable[int], strides: Iterable[int]) -> Part:
+        """Return numbers that were read as an array with these strides."""
+        return as_strided(
+            numbers, tuple(shape), [self.dtype.itemsize * stride for stride in strides]
+        )
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Extent(_Bytes):
-    """An array that is a part of a file from an offset on.
+    """An array in a file, whose first number is at `offset`.
 
     `size` is that of the file when it was checked to hold the array.
     """
@@ -217,22 +234,27 @@ class Extent(_Bytes):
                 yield from self.forwards(stream, rows, axis, start, stop)
 
     def _box(self, stream: IO[bytes], box: Box) -> Part:
-        """Read a part of the array, one piece of the file after the other."""
-        shape, bounds = self.shape, box
-        if self.fortran:
-            shape, bounds = shape[::-1], bounds[::-1]
-        lengths = tuple(bound.stop - bound.start for bound in bounds)
-        partly = [i for i, length in enumerate(lengths) if length < shape[i]]
-        cut = partly[-1] if partly else 0
-        outer = [range(bound.start, bound.stop) for bound in bounds[:cut]]
-        pieces = np.empty((math.prod(lengths[:cut]), *lengths[cut:]), self.dtype)
-        for piece, index in zip(pieces, product(*outer), strict=True):
-            first = (*index, bounds[cut].start, *(0 for _ in shape[cut + 1 :]))
-            at = int(np.ravel_multi_index(first, shape))
-            stream.seek(self.offset + at * self.dtype.itemsize)
+        """Read a part of the array, one piece of the file after the other.
+
+        A piece holds the numbers of the inner axes, as many as have no wide gaps between them.
+        """
+        lengths = [bound.stop - bound.start for bound in box]
+        axes = sorted(range(len(box)), key=self.strides.__getitem__, reverse=True)
+        cut, reach = len(axes), 1
+        while cut and self.strides[axes[cut - 1]] - reach <= _GAP:
+            cut -= 1
+            reach += (lengths[axes[cut]] - 1) * self.strides[axes[cut]]
+        starts = zip(box, self.strides, strict=True)
+        places = np.array(sum(bound.start * stride for bound, stride in starts))
+        for i in axes[:cut]:
+            places = np.add.outer(places, self.strides[i] * np.arange(lengths[i]))
+        pieces = np.empty((places.size, reach), self.dtype)
+        for piece, place in zip(pieces, places.ravel().tolist(), strict=True):
+            stream.seek(self.offset + place * self.dtype.itemsize)
             piece[...] = self.take(stream, piece.shape)
-        array = pieces.reshape(lengths)
-        return array.T if self.fortran else array
+        strides = [reach * step for step in packed(places.shape)]
+        strides += [self.strides[i] for i in axes[cut:]]
+        return self.laid(pieces, [lengths[i] for i in axes], strides).transpose(np.argsort(axes))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -250,9 +272,8 @@ class Forward(_Bytes):
                 yield from self.forwards(stream, rows, axis, start, stop)
                 return
             check_whole(self.where, self.shape, self.dtype.itemsize)
-            shape = self.shape[::-1] if self.fortran else self.shape
-            array = self.take(stream, shape)
-            whole = array.T if self.fortran else array
+            numbers = self.take(stream, (math.prod(self.shape),))
+            whole = self.laid(numbers, self.shape, self.strides)
             yield from Memory(whole).runs(rows, axis, start, stop)
 
 

@@ -9,7 +9,7 @@ from softcheck.errors import InputError
 from softcheck.tables.files import File
 from softcheck.tables.refusals import load_extra, reading
 from softcheck.tables.roles import Role
-from softcheck.tables.sources import Extent
+from softcheck.tables.sources import Extent, packed
 from softcheck.tables.table import Contents, Load, Reading, Table, check_shape, with_texts
 
 _LENGTH = 8
@@ -64,13 +64,14 @@ def _loader(file: File, size: int, name: str, described: dict[str, Any], begin: 
                 "Convert the tensor before it is saved.",
             )
         if code == "BF16":
-            load_extra(where, "ml_dtypes", "safetensors")  # by which NumPy knows the name
+            load_extra(where, "ml_dtypes", "bfloat16")  # by which NumPy knows the name
         source = Extent(
             file=file,
             offset=begin + described["data_offsets"][0],
             size=size,
             dtype=np.dtype(_TYPES[code]),
             shape=shape,
+            strides=packed(shape),
         )
         return Table(source, file, name)
 

@@ -226,6 +226,18 @@ def test_coarse_arithmetic_is_named_with_its_precision(dtype):
         assert [each.declare for each in diagnosis.remedies] == [{"compute_dtype": dtype}]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_what_is_read_off_a_gradient_may_have_been_rounded_when_it_was_stored(dtype):
+    given = right(18, dtype, states=60)
+    leaf = torch.tensor(given["logits"].astype("float32"), requires_grad=True)
+    log_pi = torch.log_softmax(leaf, -1)
+    drawn = torch.tensor(np.random.default_rng(18).integers(5, size=(60, 1)))
+    soft = 0.25 * log_pi - torch.tensor(given["q"].astype("float32"))
+    (soft.detach() * log_pi).gather(-1, drawn).sum().backward()
+    grad = leaf.grad.numpy().astype(DTYPES[dtype][1])
+    assert codes(given | {"grad": grad, "compute_dtype": "float32"}) == ["sampled-gradient"]
+
+
 def changed_after(grad, how, generator):
     """Return a gradient, computed in coarse arithmetic, of which more was made."""
     return {

@@ -475,15 +475,16 @@ def test_text_gives_back_every_float(numbers, tmp_path_factory):
         ("case.h5", "h5py", "hdf5"),
         ("case.parquet", "pyarrow", "parquet"),
         ("case.feather", "pyarrow", "parquet"),
-        ("case.pt", "torch", "torch"),
-        ("bfloat16.safetensors", "ml_dtypes", "safetensors"),
+        ("bfloat16.pt", "ml_dtypes", "bfloat16"),
+        ("bfloat16.safetensors", "ml_dtypes", "bfloat16"),
     ],
 )
 def test_a_missing_package_is_named(name, module, extra, arrays, monkeypatch):
     if name in WRITERS:
         WRITERS[name](Path(name), arrays)
     else:
-        safetensors.torch.save_file({"q": torch.ones(2, 2).bfloat16()}, name)
+        save = torch.save if name.endswith(".pt") else safetensors.torch.save_file
+        save({"q": torch.ones(2, 2).bfloat16()}, name)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=f"no package {module}") as error:
         open_case(name, {})

@@ -7,7 +7,6 @@ recognised and planted from then on.
 from __future__ import annotations
 
 from dataclasses import replace
-from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -56,16 +55,17 @@ MISTAKES: Mapping[str, Mistake] = MappingProxyType(
         if isinstance(each, Mistake)
     }
 )
-"""By their codes: topic by topic, and those of a topic as they stand in its file."""
+"""By their codes: topic by topic, and those of a topic as they stand in its file.
 
-IN_TURN = tuple(sorted(MISTAKES.values(), key=attrgetter("turn")))
-"""In the order in which they are tried."""
+They are explained and tried in this order: of two that assume as much and fit alike, the first is
+named first.
+"""
 
 
 def formulas(view: View) -> Iterator[Formula]:
-    """Yield the right formula, and those that the gradient of some states can be of, in turn."""
+    """Yield the right formula, and those that the gradient of some states can be of."""
     yield RIGHT
-    for mistake in IN_TURN:
+    for mistake in MISTAKES.values():
         if not mistake.every_loss and not view.is_soft:
             continue
         if mistake.whole and not view.shared.whole:

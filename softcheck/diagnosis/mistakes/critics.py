@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 def _critic(choose: Callable[[Sequence[Entries]], Entries]) -> Callable[[View], Columns]:
     """-J(Q') and alpha J(l): Eq. (6) with another choice between the critics."""
-
-    def parts(view: View) -> Columns:
-        return right(view.at(q=choose(view.critics) * view.legal))
-
-    return parts
+    return lambda view: right(view.at(q=choose(view.critics) * view.legal))
 
 
 def _undeclared(choice: CriticChoice) -> Callable[[View], bool]:

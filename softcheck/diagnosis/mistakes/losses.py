@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import flat, of_whole, usual
-from softcheck.diagnosis.mistakes.record import (
-    ANY_DATA,
-    Formula,
-    Mistake,
-    Need,
-    Planted,
-    Read,
-    Turn,
-)
+from softcheck.diagnosis.mistakes.parts import flat, of_whole
+from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Need, Planted, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,22 +16,6 @@ if TYPE_CHECKING:
     from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries
-
-
-GRADIENT_OF_LOG_POLICY = Mistake(
-    code="gradient-of-log-policy",
-    phrase="the gradient was taken at log pi, not at the logits",
-    what="The hook sat after log_softmax. Its rows do not sum to 0.",
-    wrong="G = -p (g - alpha)",
-    wrong_line="log_pi.register_hook(save)",
-    right_line="logits.register_hook(save)",
-    formulas=(
-        Formula(
-            lambda view: usual(view, -view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
-        ),
-    ),
-    turn=Turn.OF_TERMS,
-)
 
 
 def _next_policy(whole: View) -> Entries:
@@ -58,7 +34,7 @@ def _next_state_policy(view: View) -> Columns:
     beyond[:, ~is_policy] = np.nan
     successor = np.where(last, beyond, successor)
     b = view.alpha * (successor - view.p)
-    return usual(view, np.zeros_like(b), b, np.maximum(view.p, successor))
+    return view.parts(np.zeros_like(b), b, np.maximum(view.p, successor))
 
 
 def _plant_next_state_policy(view: View, _: np.random.Generator) -> Entries:
@@ -105,7 +81,7 @@ def _tempered_policy(temperature: float) -> Callable[[View], Columns]:
     def parts(view: View) -> Columns:
         warm = view.at(logits=view.e.block.logits / temperature)
         b = view.alpha * view.J(view.log_p)
-        return usual(view, -warm.J(view.q) / temperature, b, view.p + warm.p / temperature, view)
+        return view.parts(-warm.J(view.q) / temperature, b, view.p + warm.p / temperature)
 
     return parts
 
@@ -116,7 +92,7 @@ def _temperature_throughout(temperature: float, slope: float) -> Callable[[View]
     def parts(view: View) -> Columns:
         warm = view.at(logits=view.e.block.logits / temperature)
         a, b = -warm.J(warm.q), warm.alpha * warm.J(warm.log_p)
-        return usual(view, slope * a, slope * b, slope * warm.p, warm)
+        return warm.parts(slope * a, slope * b, slope * warm.p)
 
     return parts
 
@@ -146,7 +122,6 @@ TEMPERATURE_IN_POLICY = Mistake(
     right_line="log_pi = torch.log_softmax(logits / temperature, -1); pi = log_pi.exp()",
     seen="trl#3029, OpenRLHF#1319",
     formulas=_temperatures,
-    turn=Turn.GUESSED,
 )
 
 
@@ -156,7 +131,7 @@ def _forward_kl(view: View) -> Columns:
     target = view.at(logits=logits)
     a = view.p - target.p
     weight = (view.p + target.p) / np.where(view.alpha > 0, view.alpha, 1.0)
-    return usual(view, a, np.zeros_like(a), weight, target)
+    return target.parts(a, np.zeros_like(a), weight)
 
 
 FORWARD_KL = Mistake(
@@ -195,7 +170,7 @@ def _one_of_others(view: View, left: Entries) -> tuple[Entries, Entries]:
 
 
 def _largest(made: Entries) -> Entries:
-    """Return 1 at the largest entry of each state, 0 elsewhere."""
+    """Return 1 at the largest entry of each state, the first of several, 0 elsewhere."""
     chosen = np.zeros_like(made)
     chosen[made.argmax(axis=0), np.arange(made.shape[1])] = 1.0
     return chosen
@@ -213,7 +188,7 @@ def _sampled_entropy(view: View) -> Columns:
     left = _less_q(view) + view.alpha * view.p
     drawn = _largest(np.where(view.legal > 0, left, -np.inf))
     b = view.alpha * (drawn - view.p)
-    return usual(view, -view.J(view.q), b, np.maximum(view.p, drawn))
+    return view.parts(-view.J(view.q), b, np.maximum(view.p, drawn))
 
 
 def _sampled_entropy_weighted(view: View) -> Columns:
@@ -221,14 +196,12 @@ def _sampled_entropy_weighted(view: View) -> Columns:
     drawn, _ = _one_of_others(view, _less_q(view))
     slope = (drawn * view.p * (1.0 + view.log_p)).sum(axis=0)
     b = view.alpha * slope * (drawn - view.p)
-    return usual(view, -view.J(view.q), b, np.maximum(view.p, drawn))
+    return view.parts(-view.J(view.q), b, np.maximum(view.p, drawn))
 
 
 def _draw(view: View, generator: np.random.Generator) -> Entries:
-    drawn = (view.p.cumsum(axis=0) > generator.random(view.p.shape[1])).argmax(axis=0)
-    chosen = np.zeros_like(view.p)
-    chosen[drawn, np.arange(drawn.size)] = 1.0
-    return chosen
+    reached = view.p.cumsum(axis=0) > generator.random(view.p.shape[1])
+    return _largest(np.where(reached, 1.0, 0.0))
 
 
 def _plant_sampled_entropy(view: View, generator: np.random.Generator) -> Entries:
@@ -262,7 +235,10 @@ def _sampled_gradient(view: View) -> Columns:
     drawn, c = _one_of_others(view, grad)
     others = (view.p * (1.0 - drawn)).sum(axis=0)  # 1 - p, without the digits that it loses
     a = c * (drawn * others - (1.0 - drawn) * view.p)
-    return usual(view, a, np.zeros_like(a), np.abs(c) * drawn / (view.rough_q + view.rough_log))
+    # What whoever takes 1 - p loses, as a share of what Eq. (6) rounds by there.
+    unit = view.dump.factor * view.dump.computed.tolerated * np.abs(view.e.factor)
+    weight = unit * np.abs(c) * drawn * view.p / sum(view.tolerances)
+    return view.parts(a, np.zeros_like(a), weight)
 
 
 def _plant_sampled_gradient(view: View, generator: np.random.Generator) -> Entries:
@@ -291,6 +267,5 @@ SAMPLED_GRADIENT = Mistake(
             read=_READ_ACTION._replace(numbers=1),
         ),
     ),
-    turn=Turn.READ,
     planted=Planted(_plant_sampled_gradient, in_parts=False),
 )

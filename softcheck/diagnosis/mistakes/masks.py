@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import OPEN_MASK
-from softcheck.diagnosis.mistakes.parts import RIGHT, usual
+from softcheck.diagnosis.mistakes.parts import RIGHT
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Need
 
 if TYPE_CHECKING:
@@ -17,22 +17,17 @@ if TYPE_CHECKING:
 
 def _masked_in_softmax(view: View) -> Columns:
     """-J0(m (Q - alpha l0 - alpha)): the mask after the softmax, not renormalised."""
-    legal = view.legal
     open_ = view.at(logits=view.open_logits)
-    b = view.alpha * open_.J(legal * (open_.log_p + 1.0))
-    return usual(view, -open_.J(legal * view.q), b, open_.p, open_)
-
-
-def _without_mask(view: View) -> Columns:
-    """The right gradient where every action is legal."""
-    return RIGHT.columns(view.unmasked or view)
+    b = view.alpha * open_.J(view.legal * (open_.log_p + 1.0))
+    return open_.parts(-open_.J(view.legal * view.q), b)
 
 
 def _in_softmax(view: View) -> Iterator[Formula]:
     if view.is_soft:
         yield Formula(_masked_in_softmax)
     if view.unmasked is not None:
-        yield Formula(_without_mask, said="the mask is not applied")
+        said = "the mask is not applied"
+        yield Formula(lambda view: RIGHT.columns(view.unmasked or view), said=said)
 
 
 MASKED_IN_SOFTMAX = Mistake(
@@ -55,9 +50,7 @@ MASKED_IN_SOFTMAX = Mistake(
 def _masked_q_zero(view: View) -> Columns:
     """-J0(m Q - alpha l0): Q of illegal actions 0, the actions stay."""
     open_ = view.at(logits=view.open_logits)
-    return usual(
-        view, -open_.J(view.legal * view.q), view.alpha * open_.J(open_.log_p), open_.p, open_
-    )
+    return open_.parts(-open_.J(view.legal * view.q), view.alpha * open_.J(open_.log_p))
 
 
 MASKED_Q_ZERO = Mistake(

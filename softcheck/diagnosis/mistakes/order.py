@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import moved, planted, true_gradient
+from softcheck.diagnosis.mistakes.parts import moved, true_gradient
 from softcheck.diagnosis.mistakes.record import ANY_DATA, Formula, Mistake, Need, Planted, Read
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ TRANSPOSED = Mistake(
     formulas=(Formula(moved(_swapped, whole=True), "in memory"),),
     whole=True,
     every_loss=True,
-    planted=Planted(planted(_swapped), in_parts=False),
+    planted=Planted(in_parts=False),
 )
 
 
@@ -60,7 +60,6 @@ SHIFTED_ACTIONS = Mistake(
         Formula(moved(_shifted_actions(shift)), f"by {shift:+d}") for shift in (1, -1, 2, -2)
     ),
     every_loss=True,
-    planted=Planted(planted(_shifted_actions(1))),
 )
 
 

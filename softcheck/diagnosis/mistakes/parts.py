@@ -22,18 +22,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def usual(
-    view: View, a: Entries, b: Entries, weight: Entries | None = None, base: View | None = None
-) -> Columns:
-    """Return parts that round as those of Eq. (6) do, where they are weighted by `weight`.
-
-    One comes from Q and one from alpha; `base` is whose Q and policy they are made of.
-    """
-    from softcheck.diagnosis.columns import of_two
-
-    return of_two(view, a, b, view.p if weight is None else weight, base or view)
-
-
 def linear(
     of: Callable[[View, Entries], Entries], weight: Callable[[View], Entries] | None = None
 ) -> Callable[[View], Columns]:
@@ -41,7 +29,7 @@ def linear(
 
     def parts(view: View) -> Columns:
         a, b = -of(view, view.q), view.alpha * of(view, view.log_p)
-        return usual(view, a, b, None if weight is None else weight(view))
+        return view.parts(a, b, None if weight is None else weight(view))
 
     return parts
 
@@ -53,7 +41,7 @@ def entropy(
 
     def parts(view: View) -> Columns:
         a, b = -view.J(view.q), view.alpha * of(view)
-        return usual(view, a, b, None if weight is None else weight(view))
+        return view.parts(a, b, None if weight is None else weight(view))
 
     return parts
 
@@ -97,14 +85,12 @@ def moved(move: Callable[[View], Act], *, whole: bool = False) -> Callable[[View
     def parts(view: View) -> Columns:
         return RIGHT.columns(view).acted(move(view))
 
-    if not whole:
-        return parts
-    return lambda view: of_whole(view, parts).acted(lambda table: table[:, view.states])
+    return in_whole(parts) if whole else parts
 
 
-def planted(move: Callable[[View], Act]) -> Planter:
-    """Return what plants a move that takes nothing from the gradient."""
-    return lambda view, _: move(view)(true_gradient(view))
+def in_whole(make: Callable[[View], Columns]) -> Callable[[View], Columns]:
+    """Return what makes of the whole case the columns of some of its states."""
+    return lambda view: of_whole(view, make).acted(lambda table: table[:, view.states])
 
 
 def of_whole(view: View, make: Callable[[View], _T]) -> _T:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import NO_MASK, SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import entropy, flat, of_whole, usual
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown, Turn
+from softcheck.diagnosis.mistakes.parts import entropy, flat, of_whole, right
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,13 +30,12 @@ def _double_softmax(view: View) -> Columns:
     """-J(J'(g')) through p' = softmax(p)."""
     inner = view.at(logits=view.p)
     a = -view.J(inner.J(view.q))
-    return usual(view, a, view.alpha * view.J(inner.J(inner.log_p)), view.p, inner)
+    return inner.parts(a, view.alpha * view.J(inner.J(inner.log_p)), view.p)
 
 
 def _softmax_of_policy(view: View) -> Columns:
     """-J'(g'): the gradient at the probabilities."""
-    inner = view.at(logits=view.p)
-    return usual(view, -inner.J(view.q), view.alpha * inner.J(inner.log_p), inner.p, inner)
+    return right(view.at(logits=view.p))
 
 
 DOUBLE_SOFTMAX = Mistake(
@@ -205,7 +204,7 @@ def _leaking(more: float, largest: bool, by_hand: bool) -> Callable[[View], Colu
             return made
 
         weight = policy * (1.0 + np.abs(log_share))
-        return usual(view, -centred(view.q), view.alpha * centred(log_policy), weight)
+        return view.parts(-centred(view.q), view.alpha * centred(log_policy), weight)
 
     return parts
 
@@ -233,6 +232,4 @@ POLICY_NOT_NORMALISED = Mistake(
     wrong_line="pi = logits.exp() / (logits.exp().sum(-1, keepdim=True) + 1e-6)",
     right_line="pi = torch.softmax(logits, -1)",
     formulas=_leaks,
-    turn=Turn.GUESSED,
-    planted=Planted(lambda view, _: Formula(_leaking(1e-3, True, False)).gradient(view)),
 )

@@ -6,8 +6,8 @@ from math import log
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
-from softcheck.diagnosis.mistakes.parts import rounded, usual
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Shown, Turn
+from softcheck.diagnosis.mistakes.parts import rounded
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,32 +18,6 @@ if TYPE_CHECKING:
 
 _LOG_2 = log(2.0)
 
-
-def _by_state(change: Callable[[PerState], PerState]) -> tuple[Formula]:
-    """Return the formula of a changed alpha where it is 0 or differs by state: it has no ratio."""
-
-    def parts(view: View) -> Columns:
-        return usual(view, -view.J(view.q), change(view.alpha) * view.J(view.log_p))
-
-    return (Formula(parts, applies=lambda view: not view.shared.alpha),)
-
-
-MISSING_ALPHA = Mistake(
-    code="missing-alpha",
-    phrase="alpha is missing before log pi",
-    what="The entropy has the weight 1 instead of alpha. With alpha = 1 nobody notices.",
-    wrong="G = -J(Q) + J(l)",
-    wrong_line="loss = (pi * (log_pi - q)).sum(-1).mean()",
-    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
-    seen="p-christ#21, sweetice#36",
-    ratio=lambda shared, _: (1.0 / shared.alpha,) if shared.alpha else (),
-    formulas=_by_state(lambda alpha: 0.0 * alpha + 1.0),
-    shows=(
-        Shown("g", lambda view: view.q - view.log_p),
-        Shown("value", lambda view: view.e.mean(view.q - view.log_p)),
-    ),
-    turn=Turn.OF_ALPHA,
-)
 
 ALPHA_DOUBLED = Mistake(
     code="alpha-doubled",
@@ -113,50 +87,6 @@ LOG_BASE_2 = Mistake(
     ),
 )
 
-
-LOG_ALPHA_AS_ALPHA = Mistake(
-    code="log-alpha-as-alpha",
-    phrase="log alpha stands where alpha belongs",
-    what=(
-        "The optimised parameter log alpha was used without exp. Below alpha = 1 it even has the "
-        "wrong sign."
-    ),
-    wrong="G = -J(Q) + log(alpha) J(l)",
-    wrong_line="loss = (pi * (log_alpha * log_pi - q)).sum(-1).mean()",
-    right_line="loss = (pi * (log_alpha.exp() * log_pi - q)).sum(-1).mean()",
-    seen="SB3#2013",
-    ratio=lambda shared, _: (log(shared.alpha) / shared.alpha,) if shared.alpha else (),
-    formulas=_by_state(lambda alpha: np.log(alpha)),  # noqa: PLW0108  NumPy is loaded later
-    turn=Turn.OF_ALPHA,
-)
-
-
-def _rounded(shared: Shared, unit: float) -> list[float]:
-    """Return alpha in the precisions coarser than `unit`, in units of itself."""
-    from softcheck.gradient.tolerance import coarser
-
-    alpha = shared.alpha
-    if not alpha:
-        return []
-    return [rounded(alpha, precision) / alpha for precision in coarser(unit)]
-
-
-ALPHA_ROUNDED = Mistake(
-    code="alpha-rounded",
-    phrase="alpha was rounded to a lower precision",
-    what=(
-        "Alpha went through float32, float16 or bfloat16 while everything else is finer: every "
-        "entry is off by alpha's own rounding."
-    ),
-    wrong="G = -J(Q) + round(alpha) J(l)",
-    wrong_line="alpha = log_alpha.float().exp()",
-    right_line="alpha = log_alpha.double().exp()",
-    seen="a float32 log_alpha.exp() beside a float64 table",
-    ratio=_rounded,
-    formulas=_by_state(lambda alpha: alpha.astype(np.float32).astype(np.float64)),
-    turn=Turn.OF_ALPHA,
-)
-
 ENTROPY_NORMALISED = Mistake(
     code="entropy-normalised",
     phrase="the entropy is divided by log A",
@@ -217,4 +147,71 @@ Q_COUNTED_TWICE = Mistake(
     seen="hybrid-sac#1",
     scale=lambda _shared: (2.0,),
     ratio=lambda _shared, _: (0.5,),
+)
+
+
+def _by_state(change: Callable[[PerState], PerState]) -> tuple[Formula]:
+    """Return the formula of a changed alpha where it is 0 or differs by state: it has no ratio."""
+
+    def parts(view: View) -> Columns:
+        return view.parts(-view.J(view.q), change(view.alpha) * view.J(view.log_p))
+
+    return (Formula(parts, applies=lambda view: not view.shared.alpha),)
+
+
+MISSING_ALPHA = Mistake(
+    code="missing-alpha",
+    phrase="alpha is missing before log pi",
+    what="The entropy has the weight 1 instead of alpha. With alpha = 1 nobody notices.",
+    wrong="G = -J(Q) + J(l)",
+    wrong_line="loss = (pi * (log_pi - q)).sum(-1).mean()",
+    right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
+    seen="p-christ#21, sweetice#36",
+    ratio=lambda shared, _: (1.0 / shared.alpha,) if shared.alpha else (),
+    formulas=_by_state(lambda alpha: 0.0 * alpha + 1.0),
+    shows=(
+        Shown("g", lambda view: view.q - view.log_p),
+        Shown("value", lambda view: view.e.mean(view.q - view.log_p)),
+    ),
+)
+
+LOG_ALPHA_AS_ALPHA = Mistake(
+    code="log-alpha-as-alpha",
+    phrase="log alpha stands where alpha belongs",
+    what=(
+        "The optimised parameter log alpha was used without exp. Below alpha = 1 it even has the "
+        "wrong sign."
+    ),
+    wrong="G = -J(Q) + log(alpha) J(l)",
+    wrong_line="loss = (pi * (log_alpha * log_pi - q)).sum(-1).mean()",
+    right_line="loss = (pi * (log_alpha.exp() * log_pi - q)).sum(-1).mean()",
+    seen="SB3#2013",
+    ratio=lambda shared, _: (log(shared.alpha) / shared.alpha,) if shared.alpha else (),
+    formulas=_by_state(lambda alpha: np.log(alpha)),  # noqa: PLW0108  NumPy is loaded later
+)
+
+
+def _rounded(shared: Shared, unit: float) -> list[float]:
+    """Return alpha in the precisions coarser than `unit`, in units of itself."""
+    from softcheck.gradient.tolerance import coarser
+
+    alpha = shared.alpha
+    if not alpha:
+        return []
+    return [rounded(alpha, precision) / alpha for precision in coarser(unit)]
+
+
+ALPHA_ROUNDED = Mistake(
+    code="alpha-rounded",
+    phrase="alpha was rounded to a lower precision",
+    what=(
+        "Alpha went through float32, float16 or bfloat16 while everything else is finer: every "
+        "entry is off by alpha's own rounding."
+    ),
+    wrong="G = -J(Q) + round(alpha) J(l)",
+    wrong_line="alpha = log_alpha.float().exp()",
+    right_line="alpha = log_alpha.double().exp()",
+    seen="a float32 log_alpha.exp() beside a float64 table",
+    ratio=_rounded,
+    formulas=_by_state(lambda alpha: alpha.astype(np.float32).astype(np.float64)),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES
 from softcheck.diagnosis.mistakes.parts import at, moved, scaled, true_gradient
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read, Turn
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read
 
 if TYPE_CHECKING:
     from softcheck.diagnosis.columns import Act
@@ -111,7 +111,6 @@ CLIPPED_GRADIENT = Mistake(
         ),
     ),
     every_loss=True,
-    turn=Turn.READ,
     planted=Planted(_plant_clipped, in_parts=False),
 )
 
@@ -141,7 +140,6 @@ SCALED_BY_STATE = Mistake(
         Formula(moved(_scaled_by_state), applies=lambda _: True, cost=6.0, read=Read(numbers=1)),
     ),
     every_loss=True,
-    turn=Turn.READ,
     planted=Planted(
         lambda view, generator: true_gradient(view) * generator.uniform(0.2, 0.9, view.p.shape[1]),
         in_parts=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -20,24 +19,6 @@ EQ_6 = "dL/dtheta = -p (g - V), g = Q - alpha log p, V = sum p g"
 
 Planter: TypeAlias = "Callable[[View, np.random.Generator], Entries]"
 """From right data, and a source of chance, to the wrong gradient."""
-
-
-class Turn(IntEnum):
-    """When a mistake is tried.
-
-    Of two explanations that assume as much and fit alike, the one that was tried first is named
-    first; of the same turn, the one that `softcheck explain` lists first.
-    """
-
-    OF_TERMS = 0
-    """Another formula of Eq. (6)'s own terms."""
-    USUAL = 1
-    READ = 2
-    """Its numbers are read off the gradient."""
-    GUESSED = 3
-    """Its number is one of a list."""
-    OF_ALPHA = 4
-    """What it does to alpha may be what another one does, by the value that alpha has."""
 
 
 @dataclass(frozen=True)
@@ -123,15 +104,10 @@ class Formula:
 
 
 class Shown(NamedTuple):
-    """A quantity on the way to the gradient, and what the mistake makes of it.
-
-    Where two mistakes make the same numbers of it, that of the lower turn is named first; of one
-    state, a sum is a mean.
-    """
+    """A quantity on the way to the gradient, and what the mistake makes of it."""
 
     quantity: str
     value: Callable[[View], Quantity]
-    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -191,7 +167,6 @@ class Mistake:
         Whether it is one of any loss: what is wrong is made of the right gradient alone.
     shows : sequence of Shown
         Whatever the data need for the gradient to show it.
-    turn : Turn
     planted : Planted or None
         None for what is no mistake and only says where to look.
     """
@@ -213,5 +188,4 @@ class Mistake:
     whole: bool = False
     every_loss: bool = False
     shows: Sequence[Shown] = ()
-    turn: Turn = Turn.USUAL
     planted: Planted | None = Planted()

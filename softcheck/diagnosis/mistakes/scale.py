@@ -10,6 +10,26 @@ from softcheck.diagnosis.mistakes.record import Mistake, Need, Shown
 if TYPE_CHECKING:
     from softcheck.diagnosis.view import Shared
 
+SIGN_FLIPPED = Mistake(
+    code="sign-flipped",
+    phrase="the sign of the loss is flipped",
+    what=(
+        "An objective to maximise was handed to an optimiser that minimises, or a minus is one too "
+        "many. The policy runs away from the good actions."
+    ),
+    wrong="G = -T",
+    wrong_line="loss = objective  # which is to grow",
+    right_line="loss = -objective",
+    seen="safe-grid-agents#28, Truxify#11885",
+    flips="scale",
+    every_loss=True,
+    shows=(
+        Shown("value", lambda view: -view.e.policy.value),
+        Shown("advantage", lambda view: view.e.policy.value - view.e.policy.g),
+        Shown("loss", lambda view: view.e.policy.value * view.e.factor / view.shared.reduction),
+    ),
+)
+
 MEAN_OVER_STATES = Mistake(
     code="mean-over-states",
     phrase="the mean over states was taken",
@@ -98,28 +118,4 @@ SUMMED_OVER_AXIS = Mistake(
     needs=Need("it needs several axes of states", lambda view: len(view.shared.shape) > 1),
     scale=sums_over_axis,
     every_loss=True,
-)
-
-SIGN_FLIPPED = Mistake(
-    code="sign-flipped",
-    phrase="the sign of the loss is flipped",
-    what=(
-        "An objective to maximise was handed to an optimiser that minimises, or a minus is one too "
-        "many. The policy runs away from the good actions."
-    ),
-    wrong="G = -T",
-    wrong_line="loss = objective  # which is to grow",
-    right_line="loss = -objective",
-    seen="safe-grid-agents#28, Truxify#11885",
-    flips="scale",
-    every_loss=True,
-    shows=(
-        Shown("value", lambda view: -view.e.policy.value),
-        Shown("advantage", lambda view: view.e.policy.value - view.e.policy.g),
-        Shown(
-            "loss",
-            lambda view: view.e.policy.value * view.e.factor / view.shared.reduction,
-            turn=-2,
-        ),
-    ),
 )

@@ -6,17 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.needs import OPEN_MASK
-from softcheck.diagnosis.mistakes.parts import RIGHT, at, entropy, linear, usual
-from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Shown, Turn
+from softcheck.diagnosis.mistakes.parts import RIGHT, entropy, linear
+from softcheck.diagnosis.mistakes.record import Formula, Mistake, Shown
 
 if TYPE_CHECKING:
     from softcheck.diagnosis.columns import Columns
     from softcheck.diagnosis.view import View
     from softcheck.gradient.policy import Entries, States
-
-
-def _legal(view: View) -> Entries:
-    return view.legal
 
 
 MISSING_BASELINE = Mistake(
@@ -32,12 +28,7 @@ MISSING_BASELINE = Mistake(
     seen="Odyssey#2134",
     formulas=(Formula(linear(lambda view, w: view.p * w)),),
     shows=(Shown("advantage", lambda view: view.e.policy.g),),
-    turn=Turn.OF_TERMS,
 )
-
-
-def _expected_q(view: View) -> States:
-    return view.e.mean(view.q)
 
 
 BASELINE_WITHOUT_ENTROPY = Mistake(
@@ -52,10 +43,9 @@ BASELINE_WITHOUT_ENTROPY = Mistake(
     right_line="value = (pi * (q - alpha * log_pi)).sum(-1, keepdim=True)",
     formulas=(Formula(entropy(lambda view: view.p * view.log_p)),),
     shows=(
-        Shown("value", _expected_q),
-        Shown("advantage", lambda view: view.e.policy.g - _expected_q(view)),
+        Shown("value", lambda view: view.e.mean(view.q)),
+        Shown("advantage", lambda view: view.e.policy.g - view.e.mean(view.q)),
     ),
-    turn=Turn.OF_TERMS,
 )
 
 
@@ -76,7 +66,6 @@ UNIFORM_BASELINE = Mistake(
     wrong_line="value = (q - alpha * log_pi).mean(-1, keepdim=True)",
     right_line="value = (pi * (q - alpha * log_pi)).sum(-1, keepdim=True)",
     formulas=(Formula(linear(_less_plain_mean)),),
-    turn=Turn.OF_TERMS,
 )
 
 
@@ -89,7 +78,6 @@ DIAGONAL_JACOBIAN = Mistake(
     right_line="grad = -pi * (g - (pi * g).sum(-1, keepdim=True))",
     seen="libnd4j#440, mobula#3",
     formulas=(Formula(linear(lambda view, w: view.p * (1.0 - view.p) * w)),),
-    turn=Turn.OF_TERMS,
 )
 
 
@@ -104,8 +92,9 @@ MISSING_POLICY_WEIGHT = Mistake(
     wrong_line="grad = -(g - value)",
     right_line="grad = -pi * (g - value)",
     seen="p-christ#21 (a question); Agarwal et al. 2021 on the natural gradient",
-    formulas=(Formula(linear(lambda view, w: view.legal * (w - view.e.mean(w)), _legal)),),
-    turn=Turn.OF_TERMS,
+    formulas=(
+        Formula(linear(lambda view, w: view.legal * (w - view.e.mean(w)), lambda view: view.legal)),
+    ),
 )
 
 
@@ -113,7 +102,7 @@ def _unweighted(view: View, actions: States | float) -> Columns:
     """Alpha (1 - A p): no Q in it."""
     legal = view.legal
     b = legal * view.alpha * (1.0 - actions * view.p)
-    return usual(view, 0.0 * legal, b, legal * actions)
+    return view.parts(0.0 * legal, b, legal * actions)
 
 
 UNWEIGHTED_SUM = Mistake(
@@ -136,7 +125,6 @@ UNWEIGHTED_SUM = Mistake(
         ),
     ),
     shows=(Shown("value", lambda view: (view.legal * view.e.policy.g).sum(axis=0)),),
-    turn=Turn.OF_TERMS,
 )
 
 
@@ -152,10 +140,9 @@ ENTROPY_WITHOUT_JACOBIAN = Mistake(
     right_line="grad = grad_q + alpha * pi * (log_pi - (pi * log_pi).sum(-1, keepdim=True))",
     seen="Kaixhin/Atari#48",
     formulas=(
-        Formula(entropy(lambda view: view.legal * (1.0 + view.log_p), _legal)),
+        Formula(entropy(lambda view: view.legal * (1.0 + view.log_p), lambda view: view.legal)),
         Formula(entropy(lambda view: view.p * (1.0 + view.log_p)), "weighted by pi"),
     ),
-    turn=Turn.OF_TERMS,
 )
 
 
@@ -170,7 +157,6 @@ NORMALISER_DETACHED = Mistake(
     wrong_line="log_pi = logits - logits.logsumexp(-1, keepdim=True).detach()",
     right_line="log_pi = torch.log_softmax(logits, -1)",
     formulas=(Formula(entropy(lambda view: view.J(view.log_p) + view.p)),),
-    turn=Turn.OF_TERMS,
 )
 
 
@@ -188,7 +174,20 @@ POLICY_FOR_LOG_POLICY = Mistake(
         Shown("log_policy", lambda view: view.p),
         Shown("g", lambda view: view.q - view.alpha * view.p),
     ),
-    turn=Turn.OF_TERMS,
+)
+
+GRADIENT_OF_LOG_POLICY = Mistake(
+    code="gradient-of-log-policy",
+    phrase="the gradient was taken at log pi, not at the logits",
+    what="The hook sat after log_softmax. Its rows do not sum to 0.",
+    wrong="G = -p (g - alpha)",
+    wrong_line="log_pi.register_hook(save)",
+    right_line="logits.register_hook(save)",
+    formulas=(
+        Formula(
+            lambda view: view.parts(-view.p * view.q, view.alpha * view.p * (view.log_p + 1.0))
+        ),
+    ),
 )
 
 DETACHED_POLICY = Mistake(
@@ -202,5 +201,4 @@ DETACHED_POLICY = Mistake(
     wrong_line="loss = (pi.detach() * (alpha * log_pi - q)).sum(-1).mean()",
     right_line="loss = (pi * (alpha * log_pi - q)).sum(-1).mean()",
     formulas=(replace(RIGHT, is_zero=True),),
-    planted=Planted(at(0.0, 0.0)),
 )

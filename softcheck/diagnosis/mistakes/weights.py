@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import SEVERAL_STATES, WEIGHTS
-from softcheck.diagnosis.mistakes.parts import RIGHT, moved, planted, true_gradient
+from softcheck.diagnosis.mistakes.parts import RIGHT, moved, true_gradient
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Need, Planted, Read
 
 if TYPE_CHECKING:
@@ -111,7 +111,6 @@ MEAN_OVER_SEQUENCES = Mistake(
     formulas=(Formula(moved(_mean_of_means, whole=True)),),
     whole=True,
     every_loss=True,
-    planted=Planted(planted(_mean_of_means)),
 )
 
 

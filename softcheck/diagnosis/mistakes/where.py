@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from softcheck.diagnosis.mistakes.later import np
 from softcheck.diagnosis.mistakes.needs import MASK, SEVERAL_STATES
-from softcheck.diagnosis.mistakes.parts import right, rounded, true_gradient, usual
+from softcheck.diagnosis.mistakes.parts import right, rounded, true_gradient
 from softcheck.diagnosis.mistakes.record import Formula, Mistake, Planted, Read
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _in_one_sum(value: Callable[[View], tuple[Entries, PerState]], precision: Pr
         off = kept - true
         off[np.abs(off) > _FEW * precision.unit * size] = np.nan
         a = view.p * by * off - view.J(view.q)
-        return usual(view, a, view.alpha * view.J(view.log_p))
+        return view.parts(a, view.alpha * view.J(view.log_p))
 
     return Formula(parts, f"in a sum over actions, in {precision.value}", _sums_differ, 3.0, _READ)
 
@@ -104,18 +104,15 @@ def _significant(digits: int, size: Entries) -> Entries:
     return leading * 10.0 ** (1 - digits)
 
 
-class _Digits(NamedTuple):
-    """How numbers were printed: in so many digits, of the size of an entry the unit of the last."""
-
-    said: str
-    unit: Callable[[Entries], Entries]
+_Unit: TypeAlias = "Callable[[Entries], Entries]"
+"""From the size of an entry to the unit of its last digit."""
 
 
 def _size(view: View) -> Entries:
     return np.abs(np.where(np.isfinite(view.grad), view.grad, 0.0))
 
 
-def _printed(view: View) -> Iterator[_Digits]:
+def _printed(view: View) -> Iterator[tuple[str, _Unit]]:
     """Yield in how few digits a gradient may have been printed, fixed or in scientific notation."""
     size = _size(view)
     if not size.any():
@@ -131,16 +128,16 @@ def _printed(view: View) -> Iterator[_Digits]:
             whole = np.round(last)
             exact = np.abs(last - whole) <= rough + _ROUND / 100.0
             if (exact & ((whole > 0.0) | (size == 0.0))).all():
-                yield _Digits(said.format(digits), partial(unit_of, digits))
+                yield said.format(digits), partial(unit_of, digits)
                 break
 
 
-def _as_printed(digits: _Digits) -> Callable[[View], Columns]:
+def _as_printed(unit_of: _Unit) -> Callable[[View], Columns]:
     """T in so many digits: the number printed, wherever T is within half of its last digit."""
 
     def parts(view: View) -> Columns:
         _, true, tolerance, _ = view.right
-        unit = digits.unit(_size(view))
+        unit = unit_of(_size(view))
         is_near = np.abs(view.grad - true) <= 0.5 * unit + tolerance
         a = np.where(is_near, view.grad, np.round(true / unit) * unit)
         return replace(right(view), values=(a, np.zeros_like(a)))
@@ -150,10 +147,10 @@ def _as_printed(digits: _Digits) -> Callable[[View], Columns]:
 
 def _printed_digits(view: View) -> Iterator[Formula]:
     scale, size = view.right.scale, _size(view)
-    for digits in _printed(view):
+    for said, unit_of in _printed(view):
         # Of what is smaller than the last digit nothing is left to tell.
-        if 2 * np.count_nonzero(digits.unit(size) < _SEEN * scale) > np.count_nonzero(scale):
-            yield Formula(_as_printed(digits), digits.said, lambda _: True, 2.0)
+        if 2 * np.count_nonzero(unit_of(size) < _SEEN * scale) > np.count_nonzero(scale):
+            yield Formula(_as_printed(unit_of), said, cost=2.0)
 
 
 def _plant_printed(view: View, _: np.random.Generator) -> Entries:

@@ -22,17 +22,27 @@ def gradient(program: Program, on: Running) -> Rounded:
     return reduce(add, parts(program, on))
 
 
-def parts(program: Program, on: Running) -> tuple[Rounded, Rounded, Rounded]:
-    """Return what the softmax, the log-softmax and logsumexp hand to the logits.
+def parts(program: Program, on: Running) -> list[Rounded]:
+    """Return what the softmax, the log-softmax and logsumexp hand to the logits, if they do.
 
     That is pi (h - sum pi h), W - pi sum W and kappa pi.
     """
     (h, W, kappa), pi = sides(program, on), on.softmax["policy"]
-    return pi * (h - on.sum(pi * h)), W - pi * on.sum(W), kappa * pi
+    found = []
+    if h is not ZERO:
+        found.append(pi * (h - on.sum(pi * h)))
+    if W is not ZERO:
+        found.append(W - pi * on.sum(W))
+    if kappa is not ZERO:
+        found.append(kappa * pi)
+    return found
 
 
 def sides(program: Program, on: Running) -> tuple[Rounded, Rounded, Rounded]:
-    """Return h = dL/dpi, W = dL/dlog pi and kappa = dL/dlogsumexp, each beside the others."""
+    """Return h = dL/dpi, W = dL/dlog pi and kappa = dL/dlogsumexp, each beside the others.
+
+    What the loss does not take has `ZERO`.
+    """
     on = replace(on, units=-1.0)  # both cases of a tie have shares, which cancel one by one
     values = interpret(program, on)
     beside = [ZERO] * len(values)

@@ -1,5 +1,6 @@
 """What the operations of a program do, on any arithmetic."""
 
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import reduce
 from operator import add, mul
@@ -37,10 +38,22 @@ class Arithmetic(Protocol[Value]):
 
 def interpret(program: Program, arithmetic: Arithmetic[Value]) -> list[Value]:
     """Return the values of the steps of a program; the last one is its own."""
-    values: list[Value] = []
-    for step in program.operations:
-        values.append(perform(step, [values[n] for n in step.operands], arithmetic))
-    return values
+    numbers = range(len(program.operations))
+    return [*extended({}, program, numbers, arithmetic).values()]
+
+
+def extended(
+    values: Mapping[int, Value],
+    program: Program,
+    numbers: Iterable[int],
+    arithmetic: Arithmetic[Value],
+) -> dict[int, Value]:
+    """Return the values of steps by their numbers, with those of some more."""
+    found = dict(values)
+    for n in numbers:
+        step = program.operations[n]
+        found[n] = perform(step, [found[operand] for operand in step.operands], arithmetic)
+    return found
 
 
 def perform(  # noqa: C901  one case an operator

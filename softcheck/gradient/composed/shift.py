@@ -16,20 +16,21 @@ digits do not depend on how small t is. The loss itself is what is evaluated: no
 derivative of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add, mul
-from typing import Generic, NamedTuple, TypeAlias
+from typing import Any, Generic, NamedTuple, TypeAlias
 
 import numpy as np
 
 from softcheck.gradient.composed.evaluate import Running
-from softcheck.gradient.composed.interpret import interpret
-from softcheck.gradient.composed.moved import Moved, still, total
+from softcheck.gradient.composed.interpret import extended
+from softcheck.gradient.composed.moved import Moved, Stepped, still, total
 from softcheck.gradient.composed.pair import Change, Pair, imaginary
-from softcheck.gradient.composed.running import NOTHING, ONE, ZERO, Rounded, precise
+from softcheck.gradient.composed.running import NOTHING, ONE, ZERO, Numbers, Rounded, precise
 from softcheck.gradient.definition import Operation, Program
+from softcheck.gradient.policy import Flags
 from softcheck.gradient.tolerance import U
 
 STEP = 2.0**-40
@@ -263,34 +264,130 @@ class Shift(Generic[Change]):
         value = self.running.at(x.own.value, index)
         if not x.terms and x.own.change is None:
             return Moved(value)
-        others = self.nothing
-        for C, m in x.terms.values():
-            others = others + m * self.running.at(C, index)
-        own = self.nothing if x.own.change is None else x.own.change
+        changes = (m * self.running.at(C, index) for C, m in x.terms.values())
+        others, own = reduce(total, changes, None) or self.nothing, x.own.change or self.nothing
         return Moved(value, own.where(self.running.indicator(index), others))
 
 
-@np.errstate(all="ignore")  # where nothing is known, the error says so
+_Values: TypeAlias = Mapping[int, Moved[Change] | Shifted[Change]]
+
+
+class Method(NamedTuple, Generic[Change]):
+    """A numeric method.
+
+    Attributes
+    ----------
+    moves : callable
+        From a step h, (1,) or (rows,), to the moves that it makes.
+    odd : callable
+        From what becomes of something at these moves to what is odd in h: h times the derivative,
+        to the order of h^3.
+    """
+
+    moves: Callable[[Numbers], Sequence[Change]]
+    odd: Callable[[Sequence[Change]], Rounded]
+
+
+COMPLEX = Method[Pair](
+    lambda h: (Pair(np.zeros(1), h, NOTHING),),
+    lambda made: imaginary(made[0]),
+)
+CENTRAL = Method[Rounded](
+    lambda h: (precise(h), precise(-h)),
+    lambda made: (made[0] - made[1]).times(0.5),
+)
+
+
 def complex_step(program: Program, running: Running) -> Rounded:
     """Return Im L(theta + i h e_a) / h; truncation is of the order of h^2, 2^-80."""
-    change = _change(program, running, Pair(np.zeros(1), np.array([STEP]), NOTHING))
-    return imaginary(change).times(1.0 / STEP)
+    return _derivative(program, running, COMPLEX)
+
+
+def central_difference(program: Program, running: Running) -> Rounded:
+    """Return (L(theta + h e_a) - L(theta - h e_a)) / 2h; truncation is as with `complex_step`."""
+    return _derivative(program, running, CENTRAL)
+
+
+@np.errstate(all="ignore")  # where nothing is known, the error says so
+def _derivative(program: Program, running: Running, method: Method[Change]) -> Rounded:
+    """Return the derivative of a loss by each logit.
+
+    A loss is often a function of few numbers of the state, such as a log pi of one action or a sum
+    over actions. What is computed from these alone is evaluated once a state and not once a logit,
+    with each of them moved by as much as any logit moves it. What is odd in h of the changes that
+    come of them adds up to that of the loss, to the order of h^3.
+    """
+    behind = _behind(program)
+    before = [n for n in range(len(program.operations)) if n not in behind]
+    shifts = [Shift(running, t) for t in method.moves(np.array([STEP]))]
+    found = [extended({}, program, before, shift) for shift in shifts]
+    if not behind:
+        return _odd(method, found, before[-1]).times(1.0 / STEP)
+    slope = ZERO
+    for n in {n for step in behind for n in program.operations[step].operands}.difference(behind):
+        moved = _odd(method, found, n)
+        if moved is not ZERO:
+            h = _largest(moved, running.legal)
+            made = [
+                extended(_but_for(n, move, found[0]), program, behind, shifts[0])
+                for move in method.moves(h)
+            ]
+            slope += moved * (_odd(method, made, behind[-1]) / precise(h))
+    return slope.times(1.0 / STEP)
 
 
 @np.errstate(all="ignore")
-def central_difference(program: Program, running: Running) -> Rounded:
-    """Return (L(theta + h e_a) - L(theta - h e_a)) / 2h; truncation is as with `complex_step`."""
-    up, down = (_change(program, running, _number(sign * STEP)) for sign in (1.0, -1.0))
-    return (up - down).times(0.5 / STEP)
+def by_log_policy(program: Program, running: Running, method: Method[Change]) -> Rounded:
+    """Return the derivative of a loss by log pi of the one action that it names.
+
+    What else the loss takes from the logits is a sum over actions, and stays.
+    """
+    operations, behind = program.operations, _behind(program)
+    before = [n for n in range(len(operations)) if n not in behind]
+    values = extended({}, program, before, running)
+    made = []
+    for move in method.moves(np.array([STEP])):
+        numbers: dict[int, Any] = {}
+        for n in before:
+            value = values[n]
+            of = operations[operations[n].operands[0]].operator if operations[n].operands else ""
+            change = {"log_policy": move, "policy": move.expm1() * value}.get(of)
+            numbers[n] = Moved(value, change if operations[n].operator == "at" else None)
+        made.append(extended(numbers, program, behind, Stepped(running, {})))
+    return _odd(method, made, behind[-1]).times(1.0 / STEP)
 
 
-def _number(value: float) -> Rounded:
-    return precise(np.array([value]))
+def _odd(method: Method[Change], found: Sequence[_Values[Change]], n: int) -> Rounded:
+    """Return what is odd of the changes of a number of the state, `ZERO` where it stays."""
+    changes = [x.change for values in found if isinstance(x := values[n], Moved)]
+    moved = [change for change in changes if change is not None]
+    return method.odd(moved) if moved else ZERO
 
 
-def _change(program: Program, running: Running, t: Change) -> Change:
-    """Return by how much a loss changes where a logit moves by t, for each logit."""
-    shift = Shift(running, t)
-    loss = interpret(program, shift)[-1]
-    change = loss.change if isinstance(loss, Moved) else None
-    return shift.nothing if change is None else change
+def _largest(moved: Rounded, legal: Flags | None) -> Numbers:
+    """Return the largest change of each state, of its legal actions."""
+    size = np.abs(moved.value)
+    usual = size < np.inf if legal is None else legal & (size < np.inf)
+    largest = size.max(axis=0, where=usual, initial=0.0)
+    return np.where(largest > 0.0, largest, STEP)
+
+
+def _but_for(n: int, move: Change, values: _Values[Change]) -> _Values[Change]:
+    """Return the numbers of the state, of which one moves and the others stay."""
+    made = {k: x.value for k, x in values.items() if isinstance(x, Moved)}
+    return {k: Moved(value, move if k == n else None) for k, value in made.items()}
+
+
+def _behind(program: Program) -> list[int]:
+    """Return the steps that take numbers of the state alone and that such steps alone take."""
+    operations = program.operations
+    behind: set[int] = set()
+    taken_before: set[int] = set()
+    for n in reversed(range(len(operations))):
+        step = operations[n]
+        of_state = not any(operations[operand].by_action for operand in step.operands)
+        if step.operands and of_state and not step.by_action and n not in taken_before:
+            behind.add(n)
+        else:
+            taken_before |= {*step.operands}
+    return sorted(behind)

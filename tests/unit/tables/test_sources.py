@@ -2,13 +2,25 @@
 
 import io
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import as_strided
 
 from softcheck.errors import InputError
+from softcheck.tables import sources
 from softcheck.tables.files import File
-from softcheck.tables.sources import Exponential, Extent, Forward, Mask, Memory, boxes, in_blocks
+from softcheck.tables.sources import (
+    Exponential,
+    Extent,
+    Forward,
+    Mask,
+    Memory,
+    boxes,
+    in_blocks,
+    packed,
+)
 from softcheck.tables.table import Table
 
 ARRAY = np.arange(24.0).reshape(2, 3, 4)
@@ -29,7 +41,7 @@ def extent(order, folder):
         size=len(data),
         dtype=ARRAY.dtype,
         shape=ARRAY.shape,
-        fortran=order == "F",
+        strides=packed(ARRAY.shape, fortran=order == "F"),
     )
 
 
@@ -39,7 +51,11 @@ def forward(order, _folder):
         yield io.BytesIO(ARRAY.tobytes(order))
 
     return Forward(
-        where="raw", open=opened, dtype=ARRAY.dtype, shape=ARRAY.shape, fortran=order == "F"
+        where="raw",
+        open=opened,
+        dtype=ARRAY.dtype,
+        shape=ARRAY.shape,
+        strides=packed(ARRAY.shape, fortran=order == "F"),
     )
 
 
@@ -60,6 +76,63 @@ def test_a_run_of_states_wherever_the_actions_are(make, order, axis, tmp_path):
         ]
         joined = np.concatenate([np.empty((0, ARRAY.shape[axis])), *runs])
         np.testing.assert_array_equal(joined, expected[start:stop])
+
+
+VIEWS = {
+    "every second action": (1, (2, 3, 2), (12, 4, 2)),
+    "without the last step": (0, (2, 2, 4), (12, 4, 1)),
+    "axes in another order": (0, (4, 2, 3), (1, 12, 4)),
+    "repeated": (3, (2, 5, 4), (12, 0, 1)),
+    "overlapping": (0, (3, 3, 4), (7, 2, 1)),
+    "an axis of one": (4, (2, 1, 4), (12, 1, 1)),
+    "a diagonal": (0, (2, 3), (12, 5)),
+}
+
+
+@pytest.mark.parametrize("gap", [0, 3, 16])
+@pytest.mark.parametrize("box", [1, 5, 2**17])
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_a_view_with_any_strides(view, box, gap, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_GAP", gap)
+    monkeypatch.setattr(sources, "_LEAST", 1)
+    monkeypatch.setattr(sources, "BOX", box)
+    first, shape, strides = view
+    expected = as_strided(ARRAY.ravel()[first:], shape, [8 * stride for stride in strides])
+    source = replace(extent("C", tmp_path), offset=4 + 8 * first, shape=shape, strides=strides)
+    for axis in range(len(shape)):
+        states = np.moveaxis(expected, axis, -1).reshape(-1, shape[axis])
+        for start, stop in ((0, len(states)), (1, min(3, len(states)))):
+            runs = list(source.runs(2, axis, start, stop))
+            joined = np.concatenate([np.empty((0, shape[axis])), *runs])
+            np.testing.assert_array_equal(joined, states[start:stop])
+
+
+def test_a_stride_along_an_axis_of_one_is_no_matter(tmp_path):
+    source = replace(extent("C", tmp_path), shape=(3, 1, 4), strides=(4, 99, 1))
+    assert source.in_order(2)
+    assert not source.in_order(0)
+    assert not replace(source, shape=(3, 2, 4)).in_order(2)
+
+
+def test_gaps_in_a_view_are_skipped_where_they_are_wide(tmp_path, monkeypatch):
+    taken = []
+    take = Extent.take
+    monkeypatch.setattr(Extent, "take", lambda *given: taken.append(given[2]) or take(*given))
+    path = tmp_path / "raw"
+    path.write_bytes(np.arange(1000.0).tobytes())
+    for strides, pieces in (((300, 10), [(11,)] * 3), ((20, 10), [(51,)]), ((300, 20), [(1,)] * 6)):
+        source = Extent(
+            file=File(str(path)),
+            offset=0,
+            size=8000,
+            dtype=ARRAY.dtype,
+            shape=(3, 2),
+            strides=strides,
+        )
+        (run,) = source.runs(3, 1, 0, 3)
+        assert run.tolist() == [[strides[0] * i + strides[1] * j for j in (0, 1)] for i in range(3)]
+        assert taken == pieces
+        taken.clear()
 
 
 @pytest.mark.parametrize("make", [memory, extent, forward])

@@ -113,3 +113,23 @@ def test_blocks_of_any_size_give_the_same_digits(name, method, actions):
         part = method(program, running(sample.columns(rows)))
         np.testing.assert_array_equal(part.value, whole.value[:, rows])
         np.testing.assert_array_equal(part.error, whole.error[:, rows])
+
+
+@METHODS
+def test_what_a_loss_makes_of_numbers_of_the_state_is_computed_once_a_state(method, monkeypatch):
+    """Not once a logit: nothing but log pi and pi of the action have a change for each."""
+    shapes = set()
+
+    def recorded(operation):
+        def made(self, *others):
+            found = operation(self, *others)
+            if found.change is not None:
+                shapes.add(getattr(found.change, "imaginary", found.value.value).shape)
+            return found
+
+        return made
+
+    for operation in ("__add__", "__mul__", "exp", "log"):
+        monkeypatch.setattr(Moved, operation, recorded(getattr(Moved, operation)))
+    method(EXAMPLES["focal"].programs()[0], running(ordinary(actions=6, rows=20)))
+    assert shapes == {(20,)}
