@@ -116,7 +116,7 @@ class Buffers:
         found = self._shaped.get((name, shape, self.long))
         return self._make(name, shape) if found is None else found
 
-    def given(self, name: str, given: NDArray[Any]) -> Entries:
+    def given(self, name: str, given: Quantity) -> Entries:
         """Return float64 of `(actions, rows)`, in an array only if they do not lie as those do."""
         is_alike = given.dtype == np.float64 and given.flags.aligned
         if is_alike and given.flags[self._order(given.shape)]:
