@@ -1,14 +1,17 @@
 """The arrays of a case to a block of its loss, with the coefficients that they make."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from softcheck.gradient.composed.evaluate import evaluate
 from softcheck.gradient.definition import Coefficients, Program, Variant
+from softcheck.gradient.held import Coefficient, coefficient, of_chosen
 from softcheck.gradient.policy import Block, Buffers, Entries, Flags, Rough, Target
+from softcheck.gradient.policy import evaluate as evaluated
 
 
 def block_of(
@@ -34,12 +37,19 @@ def block_of(
     legal : Flags, or None where every action is legal
     buffers : Buffers
     """
-    if loss.family is None:
+    family, held = loss.family, None
+    if family is None or family.are_held:
         none = np.broadcast_to(0.0, logits.shape)
-        return Block(none, logits, np.zeros(1), soft=False, data=data)
-    made = _Made(data, constant, logits, legal, buffers)
+        block = Block(none, logits, np.zeros(1), soft=False, data=data)
+        if family is None:
+            return block
+        policy = evaluated(block, buffers)
+        on = of_chosen(block, policy, str(family.index), buffers.actions(logits))
+        held = partial(coefficient, on=on, policy=policy)
+    made = _Made(data, constant, logits, legal, buffers, held)
     parts = [each.part for each in loss.summands[:-1] if isinstance(each.part, Coefficients)]
-    return replace(made.block(loss.family), summands=tuple(map(made.block, parts)))
+    block = made.block(family)
+    return replace(block, data={} if held is None else data, summands=tuple(map(made.block, parts)))
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class _Made:
     logits: Entries
     legal: Flags | None
     buffers: Buffers
+    held: Callable[[Program], Coefficient] | None
 
     def block(self, family: Coefficients) -> Block:
         """Return the block of some coefficients."""
@@ -75,20 +86,25 @@ class _Made:
 
     def _target(self, family: Coefficients) -> tuple[Target | None, Target | None]:
         """Return y and its error."""
-        parts = (family.target, family.uniform, family.chosen)
-        dense, uniform, chosen = (self._evaluated(part) for part in parts)
+        dense, uniform = map(self._evaluated, (family.target, family.uniform))
+        *chosen, size = self._chosen(family.chosen)
 
-        def target(which: int) -> Target | None:
+        def target(which: int, of_chosen: Any = None) -> Target | None:
             found = (dense[which], uniform[which], chosen[which])
             if all(part is None for part in found):
                 return None
             legal = None if found[1] is None else self.legal
             index = None if found[2] is None else self.data[str(family.index)]
-            return Target(
-                self.buffers.actions(self.logits), found[0], found[1], legal, index, found[2]
-            )
+            actions = self.buffers.actions(self.logits)
+            return Target(actions, found[0], found[1], legal, index, found[2], of_chosen)
 
-        return target(0), target(1)
+        return target(0, size), target(1)
+
+    def _chosen(self, program: Program | None) -> tuple[Any, Any, Any]:
+        """Return a coefficient and its error, and the size of what it is made of if it is held."""
+        if self.held is not None and program is not None and program.takes_policy:
+            return self.held(program)
+        return *self._evaluated(program), None
 
     def _evaluated(self, program: Program | None) -> tuple[Any, Any]:
         """Return a coefficient and its error in units of U; None is 0.

@@ -10,7 +10,7 @@ import numpy as np
 from softcheck.checks.dumps import coarse_factor, divided_beyond
 from softcheck.checks.evaluation import Context, Evaluation
 from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax
-from softcheck.checks.oracles import TWICE, about_sum
+from softcheck.checks.oracles import METHODS, TWICE, about_sum, of_coefficient
 from softcheck.checks.tally import Spot, Tally, histogram
 from softcheck.gradient.definition import Variant
 from softcheck.gradient.family import Family
@@ -126,13 +126,13 @@ def found(e: Evaluation) -> Found:
 
     What fails, or is not finite, is left to NumPy, and so is an oracle that is blind.
     """
-    is_whole = e.block.repeats is None
-    if not (is_whole and e.context.is_compiled and isinstance(e.kernel, Family)):
+    is_whole, kernel = e.block.repeats is None, e.kernel
+    if not (is_whole and e.context.is_compiled and isinstance(kernel, Family)):
         return Found({})
     fused, failure = _loop()
     if failure:
         return Found({}, failure=failure)
-    dump = _dump(fused, e)
+    dump = _dump(fused, e, kernel)
     form = tuple(
         each is None
         for each in (e.block.soft or None, e.legal, e.block.zeta, e.block.target, *dump)
@@ -148,23 +148,14 @@ def found(e: Evaluation) -> Found:
     resolution[:2] *= 2.0 * U
     if not (isfinite(is_sound) and worst[:5, 0].max() <= 1.0 and resolution[:4].max() < 1.0):
         return Found({})
-    formula, routes, sums_seen, descent, seen = map(histogram, resolution)
-    step, difference, twice, total, fall, of_dump = worst
-    rows, entries = e.block.rows, e.legal_entries
     softmax = Softmax(*swept.found.softmax)
-    live = int(softmax.live.sum())
-    sums = _tally(e, rows, rows, sums_seen, total, about_sum(e))
-    if e.block.soft:
-        sums.merge(_tally(e, entries, live, formula, twice, TWICE))
-    tallies = {
-        "complex-step": _tally(e, entries, live, routes, step),
-        "central-difference": _tally(e, entries, live, routes.copy(), difference),
-        "invariants": sums,
-        "descent": _tally(e, rows, rows, descent, fall),
-    }
-    if dump.dump is None or not (isfinite(is_right) and of_dump[0] <= 1.0):
+    tallies = _oracles(e, resolution, worst, int(softmax.live.sum()))
+    if any(tally.failed for tally in tallies.values()):
+        return Found({})
+    if dump.dump is None or not (isfinite(is_right) and worst[-1, 0] <= 1.0):
         return Found(tallies)
-    tally = _tally(e, e.block.logits.size, int(live_of_dump), seen, of_dump)
+    seen = histogram(resolution[-1])
+    tally = _tally(e, e.block.logits.size, int(live_of_dump), seen, worst[-1])
     tally.blind = int(blind)
     terms = _terms(e)
     of_sums = len(Layout(terms).pairs) + terms
@@ -175,6 +166,25 @@ def found(e: Evaluation) -> Found:
     if dump.digits is not None:
         made.by_digits = dump.digits
     return Found(tallies | {"gradient": tally}, made)
+
+
+def _oracles(e: Evaluation, resolution: Array, worst: Array, live: int) -> dict[str, Tally]:
+    """Return the tallies of what `fused.Found` has of the oracles."""
+    formula, routes, sums_seen, descent = map(histogram, resolution[:-1])
+    step, difference, twice, total, fall, _ = worst
+    rows, entries = e.block.rows, e.legal_entries
+    sums = _tally(e, rows, rows, sums_seen, total, about_sum(e))
+    if e.block.soft:
+        sums.merge(_tally(e, entries, live, formula, twice, TWICE))
+    tallies = {
+        "complex-step": _tally(e, entries, live, routes, step),
+        "central-difference": _tally(e, entries, live, routes.copy(), difference),
+        "invariants": sums,
+        "descent": _tally(e, rows, rows, descent, fall),
+    }
+    for name, method in METHODS.items():
+        tallies[name].merge(of_coefficient(e, method))
+    return tallies
 
 
 def _tally(
@@ -215,7 +225,7 @@ def _swept(fused: Any, e: Evaluation, dump: _Dump) -> _Swept:
     if target is not None:
         parts, roundings, index = target.parts + 1, of_sum(target, n), target.index
         dense = None if target.dense is None else _flat(target.dense)
-        y = fused.Weights(dense, target.uniform, target.chosen)
+        y = fused.Weights(dense, target.uniform, target.chosen, target.of_chosen)
     terms = _terms(e)
     sizes = 5, 4, 2 * terms + len(Layout(terms).pairs)
     resolution, softmax, moments = (
@@ -245,12 +255,12 @@ def _terms(e: Evaluation) -> int:
     return max(1, 0 if e.context.loss is None else len(e.context.loss.summands))
 
 
-def _dump(fused: Any, e: Evaluation) -> _Dump:
+def _dump(fused: Any, e: Evaluation, kernel: Family) -> _Dump:
     """Return the dumped gradient as the loop takes it, or nothing if there is none it knows."""
     dump, block = e.dumps.get("gradient"), e.block
     if dump is None or e.context.frame is not None or dump.decimal or coarse_factor(e).any():
         return _Dump()
-    rough = block.rough
+    rough = kernel.rough
     of_q_or_y = rough is not None and (
         rough.q is not None or (rough.target is not None and rough.target.dense is not None)
     )

@@ -12,6 +12,7 @@ from softcheck.checks.tally import Sight, Spot, Tally, compare, histogram, sight
 from softcheck.gradient.composed.kernel import Composed
 from softcheck.gradient.definition import Program, Variant
 from softcheck.gradient.family import Family
+from softcheck.gradient.held import Held
 from softcheck.gradient.kernel import Kernel, Once
 from softcheck.gradient.policy import (
     Block,
@@ -100,10 +101,16 @@ class Context:
 
 def kernel_of(block: Block, loss: Variant | None, buffers: Buffers, units: float = 1.0) -> Kernel:
     """Return a loss on a block; for `units` see `Composed`."""
-    if loss is None or loss.family is not None:
+    if loss is None:
+        return Family(block, buffers)
+    family = loss.family
+    if family is not None and not family.are_held:
         return Family(block, buffers)
     summands = [each.part for each in loss.summands if isinstance(each.part, Program)]
-    return Composed(loss.value, loss.slope, block, buffers, units, summands)
+    whole = Composed(loss.value, loss.slope, block, buffers, units, summands)
+    if family is None or family.chosen is None:
+        return whole
+    return Held(block, buffers, whole, family.chosen, str(family.index))
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ class _Fit:
         # The bounds are of first order; coarse arithmetic leaves more over, and in one direction.
         coherent = COHERENT + sqrt(moments.computed.unit) if carrying >= FEWEST else K
         self.sigmas = SIGMAS * (1.0 + _FREEDOM / max(1.0, carrying))
-        self.together = coherent / K * total[0, layout.sizes] + total[0, layout.shared]
+        self.together, self.shared = coherent / K * total[0, layout.sizes], total[0, layout.shared]
         # A term that is small beside the others may be lost whole: there signs do not cancel.
         self.stored = moments.stored.unit * np.sqrt(np.diag(self.square) * self.square.sum())
 
@@ -168,10 +168,10 @@ class _Fit:
     def parameter(self, value: float, of: Direction, solution: _Solution) -> Parameter:
         """Return a number that moves with the factors of a solution as `of` says.
 
-        Its tolerance is the larger of `SIGMAS` standard errors and what rounding can do in one
-        direction: `COHERENT` of the bounds of all entries together, the whole of those that
-        underflow may have made 0, what large logits do to all states alike, how values of the same
-        digits were stored, and the rounding of the number and of the scale themselves.
+        Its tolerance is the largest of `SIGMAS` standard errors, `COHERENT` of the bounds of all
+        entries together, and how values of the same digits were stored; beside that what is no
+        chance, for it adds up with any of these: entries that underflow may have made 0, what large
+        logits do to all states alike, and the rounding of the number and of the scale themselves.
         """
         hidden = float(np.abs(of) @ solution.noise @ np.abs(of))
         spread = max(0.0, float(of @ solution.covariance @ of))
@@ -180,6 +180,7 @@ class _Fit:
         stored = self.moments.stored_alike(of @ solution.lever)
         alike = min(stored, float(at_most @ self.stored))
         tolerance = max(self.sigmas * error, float(at_most @ self.together), alike)
+        tolerance += float(at_most @ self.shared)
         unit = self.moments.computed.unit
         return Parameter(float(value), tolerance + 2.0 * unit * abs(value), error)
 

@@ -259,6 +259,7 @@ class Weights(NamedTuple):
     dense: Any
     uniform: Any
     chosen: Any
+    of_chosen: Any
 
 
 class Dumped(NamedTuple):
@@ -446,7 +447,7 @@ def _softmax(at, logits, tile, of, sums, stack):
 
 
 @inlined
-def _weigh(at, tile, field, size, masked, index, dense, uniform, chosen, of):
+def _weigh(at, tile, field, size, masked, index, dense, uniform, chosen, of_chosen, of):
     """Fill in weights of the actions, and their size where that is asked for."""
     if dense is None:
         for k in range(at.rows):
@@ -461,7 +462,7 @@ def _weigh(at, tile, field, size, masked, index, dense, uniform, chosen, of):
     if uniform is not None:
         _weigh_all(at, tile, field, size, masked, uniform, of)
     if chosen is not None:
-        _weigh_one(at, tile, field, size, index, chosen)
+        _weigh_one(at, tile, field, size, index, chosen, of_chosen)
 
 
 @inlined
@@ -479,7 +480,7 @@ def _weigh_all(at, tile, field, size, masked, uniform, of):
 
 
 @inlined
-def _weigh_one(at, tile, field, size, index, chosen):
+def _weigh_one(at, tile, field, size, index, chosen, of_chosen):
     """Add what the chosen action weighs."""
     if index is not None:
         for j in range(1 if at.is_wide else LANES):
@@ -488,7 +489,8 @@ def _weigh_one(at, tile, field, size, index, chosen):
             k, i = (action // LANES, action % LANES) if at.is_wide else (action, j)
             tile[k, field + i] += part
             if size is not None:
-                tile[k, size + i] += abs(part)
+                of = part if of_chosen is None else of_chosen[state]
+                tile[k, size + i] += abs(of)
 
 
 @inlined
@@ -800,7 +802,7 @@ def _lay_term(at, tile, field, masked, index, term, reward, of):
     _by_state(of, reward, term[0], at)
     _by_state(of, reward + LANES, term[1], at)
     _by_state(of, reward + 2 * LANES, term[4], at)
-    _weigh(at, tile, field, None, masked, index, None, term[2], term[3], of)
+    _weigh(at, tile, field, None, masked, index, None, term[2], term[3], None, of)
 
 
 @inlined
@@ -829,7 +831,7 @@ def _lay_dump(at, masked, index, dump, rough, first, second, tile, of):
     if rough is not None:
         _by_state(of, ROUGH_ALPHA, rough[1], at)
         _by_state(of, COMMON, rough[4], at)
-        _weigh(at, tile, ROUGH, None, masked, index, None, rough[2], rough[3], of)
+        _weigh(at, tile, ROUGH, None, masked, index, None, rough[2], rough[3], None, of)
 
 
 @inlined
@@ -1105,7 +1107,10 @@ def sweep(
         if zeta is not None:
             _by_state(of, ZETA, zeta, at)
         if y is not None:
-            _weigh(at, tile, Y, SIZE_OF_Y, masked, index, y.dense, y.uniform, y.chosen, of)
+            _weigh(
+                at, tile, Y, SIZE_OF_Y, masked, index,
+                y.dense, y.uniform, y.chosen, y.of_chosen, of,
+            )  # fmt: skip
             _sum_y(at, tile, sums, stack)
         _linear(of, sums, y, zeta)
         _by_state(of, ALPHA, alpha, at)

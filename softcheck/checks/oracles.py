@@ -1,15 +1,17 @@
 """What a gradient is checked against: numeric derivatives, identities, descent and exact values."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from softcheck.checks.evaluation import Context, Evaluation, kernel_of
 from softcheck.checks.tally import Spot, Tally
+from softcheck.gradient.composed import shift
 from softcheck.gradient.definition import Variant
 from softcheck.gradient.family import Family
+from softcheck.gradient.held import Held
 from softcheck.gradient.policy import (
     Block,
     Buffers,
@@ -25,14 +27,37 @@ TWICE = "gradient(2 (Q - alpha theta + c), 0) = 2 gradient(Q, alpha)"
 """The identity that a gradient with a q or an alpha is compared by, see `Family.homogeneous`."""
 
 
+METHODS: Mapping[str, shift.Method[Any]] = {
+    "complex-step": shift.COMPLEX,
+    "central-difference": shift.CENTRAL,
+}
+"""What a coefficient that is held is differentiated by."""
+
+
 def check_complex_step(e: Evaluation) -> Tally:
     """The gradient against the complex-step derivative of the loss, every logit."""
-    return e.compare_gradient(*e.kernel.complex_step())
+    tally = e.compare_gradient(*e.kernel.complex_step())
+    tally.merge(of_coefficient(e, METHODS["complex-step"]))
+    return tally
 
 
 def check_central_difference(e: Evaluation) -> Tally:
     """The gradient against the central difference of the loss, every logit."""
-    return e.compare_gradient(*e.kernel.central_difference())
+    tally = e.compare_gradient(*e.kernel.central_difference())
+    tally.merge(of_coefficient(e, METHODS["central-difference"]))
+    return tally
+
+
+def of_coefficient(e: Evaluation, method: shift.Method[Any]) -> Tally:
+    """A coefficient that is held against a numeric derivative of the loss, every state."""
+    kernel = e.kernel
+    if not isinstance(kernel, Held):
+        return Tally(e.context.limit)
+    found, numeric = kernel.coefficient, kernel.coefficient_by(method)
+    tolerance, about = U * (found.error + numeric.error), "the derivative by log pi of the action"
+    return e.compare(
+        found.value, numeric.value, tolerance, found.size, entries=e.block.rows, about=about
+    )
 
 
 def check_sampled(e: Evaluation) -> Tally:
@@ -169,6 +194,7 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     truth = _exact_gradient(suspects, context.loss)
     at = np.array([suspect.entry for suspect in suspects]), np.arange(len(suspects))
     tally = Tally(context.limit)
+    held = e.kernel.of_coefficient if isinstance(e.kernel, Held) else np.zeros_like(block.logits)
     sides: dict[str, Callable[[], tuple[Entries, Error]]] = {
         context.equation: lambda: (e.gradient, e.bounds.rounding),
         "complex step": e.kernel.complex_step,
@@ -177,7 +203,7 @@ def check_exact(worst: Iterable[Suspect], sample: Sequence[Suspect], context: Co
     with np.errstate(all="ignore"):
         for about, side in sides.items():
             value, error = side()
-            tolerance = U * error.each[at]
+            tolerance = U * (error.each + held)[at]
             tally.merge(
                 e.compare(value[at], truth, tolerance, e.scale[at], entries=truth.size, about=about)
             )

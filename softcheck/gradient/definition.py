@@ -106,6 +106,13 @@ class Program:
         return self.operations[-1].by_action
 
     @property
+    def takes_policy(self) -> bool:
+        """Whether it depends on the logits."""
+        return any(
+            step.operator in ("policy", "log_policy", "logsumexp") for step in self.operations
+        )
+
+    @property
     def names(self) -> frozenset[str]:
         """The arrays that it takes."""
         named = ("given", "indicator", "at")
@@ -175,8 +182,9 @@ class Coefficients:
 
         L = -sum_a pi(a) (q(a) - alpha log pi(a)) - sum_a y(a) log pi(a) + zeta s^2 + rest
 
-    with y(a) = target(a) + uniform + chosen 1{a = index}. No coefficient depends on the policy;
-    None is 0.
+    with y(a) = target(a) + uniform + chosen 1{a = index}; None is 0. No coefficient depends on the
+    policy, but `chosen` may on that of its action: then the gradient is that of the loss in which
+    it is held constant.
 
     Attributes
     ----------
@@ -196,6 +204,11 @@ class Coefficients:
     index: str | None = None
     zeta: Program | None = None
     rest: Program | None = None
+
+    @property
+    def are_held(self) -> bool:
+        """Whether `chosen` depends on the policy."""
+        return self.chosen is not None and self.chosen.takes_policy
 
     @property
     def names(self) -> frozenset[str]:

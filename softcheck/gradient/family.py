@@ -247,11 +247,16 @@ class Family:
         """
         out = self.buffers("dump.rounding", self.policy.pi.shape)
         of_dump(self.block, self.policy, self.bounds, self.scale, out, self.buffers)
-        if self.block.rough is not None:
-            self._add_rough(self.block.rough, out)
+        if self.rough is not None:
+            self.add_rough(self.rough, out)
         return out
 
-    def _add_rough(self, rough: Rough, out: Entries) -> None:
+    @property
+    def rough(self) -> Rough | None:
+        """How far the coefficients may be off that whoever dumped a gradient has computed."""
+        return self.block.rough
+
+    def add_rough(self, rough: Rough, out: Entries) -> None:
         """Add what errors of the coefficients do to the gradient: it is linear in each of them."""
         pi, shared = self.policy.pi, np.zeros(self.block.rows)
         if rough.q is not None:

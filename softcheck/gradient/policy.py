@@ -163,6 +163,8 @@ class Target:
     index : Counts or None
         The number of an action that is legal, one for each state.
     chosen : PerState or None
+    of_chosen : PerState or None
+        The size of what `chosen` is made of, no less than its own; None where it is made of itself.
     """
 
     actions: int
@@ -171,6 +173,7 @@ class Target:
     legal: Flags | None = None
     index: Counts | None = None
     chosen: PerState | None = None
+    of_chosen: PerState | None = None
 
     @property
     def parts(self) -> int:
@@ -188,8 +191,12 @@ class Target:
         return total if self.chosen is None else total + self.chosen
 
     def size(self) -> "Target":
-        """Return |dense| + |uniform| + |chosen|, which is at least |y|."""
-        parts = (self.dense, self.uniform, self.chosen)
+        """Return |dense| + |uniform| + `of_chosen`, which is at least |y|."""
+        parts = (
+            self.dense,
+            self.uniform,
+            self.chosen if self.of_chosen is None else self.of_chosen,
+        )
         dense, uniform, chosen = (None if part is None else np.abs(part) for part in parts)
         return Target(self.actions, dense, uniform, self.legal, self.index, chosen)
 

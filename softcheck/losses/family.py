@@ -3,7 +3,9 @@
     L = -sum_a pi(a) (q(a) - alpha log pi(a)) - sum_a y(a) log pi(a) + zeta s^2 + rest
 
 The coefficients are read off the tree as they are written there, so that nothing is expanded that
-would cancel in rounding; the kernel proves that the loss is what they make.
+would cancel in rounding; the kernel proves that the loss is what they make. That of log pi of one
+action may depend on that log pi, as in a ratio of policies: then the gradient is that of the loss
+with it held constant, and the kernel proves that.
 """
 
 from collections import defaultdict
@@ -23,15 +25,19 @@ from softcheck.derive.expr import (
     Mul,
     Num,
     Pow,
+    Size,
     Sum,
     Sym,
     free_indices,
 )
 from softcheck.losses.settling import Policy
+from softcheck.losses.slopes import by_named_actions
 from softcheck.losses.trees import (
     at,
     depends,
     factors_of,
+    fresh,
+    in_order,
     is_logsumexp,
     less,
     negated,
@@ -79,6 +85,65 @@ class Parts:
         if self.index is not None:
             parts.append(negated(product((self.chosen, Log(policy.at(self.index))))))
         return total(parts)
+
+    def slope(self, policy: Policy, action: str) -> Expr:
+        """Return the gradient that they make if they are held constant, without zeta."""
+        pi, other = policy.at(action), fresh()
+        u = less(product((self.alpha, Log(pi))), at(self.q, {ACTION: action}))
+        mean = summed(other, product((policy.at(other), at(u, {action: other}))))
+        y = total((at(self.target, {ACTION: action}), self.uniform))
+        if self.index is not None:
+            y = total((y, product((self.chosen, Delta(action, self.index)))))
+        of_y = summed(other, at(y, {action: other}))
+        return total((product((pi, less(u, mean))), less(product((of_y, pi)), y)))
+
+
+def read(
+    loss: Expr, slope: Expr, policy: Policy, action: str, equal: Callable[[Expr, Expr], bool]
+) -> Parts | None:
+    """Return the coefficients of a settled loss, or None if it is none of the family.
+
+    Parameters
+    ----------
+    loss, slope : Expr
+        It and its gradient.
+    policy : Policy
+    action : str
+        That of the gradient.
+    equal : callable
+        Whether the kernel proves that two formulas are equal.
+    """
+    # What is decided at a tie may be held, but it is no coefficient.
+    found = None if policy.regions else parts(loss, policy, equal)
+    return found or held(loss, slope, policy, action, equal)
+
+
+def held(
+    loss: Expr, slope: Expr, policy: Policy, action: str, equal: Callable[[Expr, Expr], bool]
+) -> Parts | None:
+    """Return coefficients that have its gradient once they are held constant; see `read`."""
+    named, each, shift = by_named_actions(loss, policy, action)
+    if len(named) > 1 or shift != ZERO:
+        return None
+    try:
+        found = {key: c for key, c in _linear(each, policy).items() if c != ZERO}
+    except _OutsideFamilyError:
+        return None
+    alpha = found.pop(((_LOG, action), (_PI, action)), ZERO)
+    of_pi = found.pop(((_PI, action),), ZERO)
+    if found:
+        return None
+    q = less(alpha, of_pi)
+    index, by = next(iter(named.items()), (None, ZERO))
+    if Size() in in_order(by):
+        return None
+    result = Parts(
+        q=at(q, {action: ACTION}) if action in free_indices(q) else ZERO,
+        alpha=_signed(alpha),
+        chosen=_signed(negated(by)),
+        index=index,
+    )
+    return result if equal(slope, result.slope(policy, action)) else None
 
 
 def parts(loss: Expr, policy: Policy, equal: Callable[[Expr, Expr], bool]) -> Parts | None:

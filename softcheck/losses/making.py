@@ -27,7 +27,7 @@ from softcheck.derive.spell import latex, unicode
 from softcheck.errors import UsageError
 from softcheck.gradient.definition import Given, Kind, Legal, Variant
 from softcheck.losses.cases import Cases, split
-from softcheck.losses.family import parts
+from softcheck.losses.family import read
 from softcheck.losses.headers import Array, Header
 from softcheck.losses.programs import compiled
 from softcheck.losses.settling import Policy, policies, settled, unfolded, with_softmaxes
@@ -154,9 +154,7 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
     derivative = Diff(symbol, Sym(policy.logits, (action,)))
     theorem = _prove(facts, derivative, whole_slope, "its gradient")
     divided = of_divided(facts, policy)
-    read = None
-    if not policy.regions:  # what is decided at a tie would be a coefficient
-        read = parts(value, policy, lambda x, y: _equal(divided, x, y))
+    parts = read(value, slope, policy, action, lambda x, y: _equal(divided, x, y))
     texts = lettered(printed), lettered(cases.shown(shown), (action,))
     numbers = [given.symbol for given in givens if given.kind is Kind.NUMBER]
     terms = Terms(policy, action, numbers, lambda x, y: _equal(divided, x, y))
@@ -169,10 +167,10 @@ def _made(name: str, known: Basis, header: Header, where: str) -> Made:
         proved=True,
         value=compiled(value, policy, names),
         slope=compiled(slope, policy, names, action),
-        family=None if read is None else coefficients(read, policy, names),
+        family=None if parts is None else coefficients(parts, policy, names),
         temperature=None if tau is None else names[tau],
         equation=header.equation,
-        summands=terms.of(whole, slope, names, in_family=read is not None),
+        summands=terms.of(whole, slope, names, in_family=parts is not None),
     )
     return Made(
         variant, symbol, lettered(whole), shown, value, slope, policy, facts, action, theorem

@@ -79,9 +79,25 @@ def gradient(loss: Expr, policy: Policy, action: str, is_one: Callable[[Expr], b
     ]
     shift = total(slope for by, slope in found if by == _SHIFT)
     slope = total((*parts, product((*factors_of(shift), policy.at(action)))))
-    # Where both cases of a comparison say the same it is a tie that matters to nobody, and one
-    # difference of the two that is 0.
+    return _of_cases(slope, policy)
+
+
+def _of_cases(slope: Expr, policy: Policy) -> Expr:
+    """Return a slope with each comparison once.
+
+    Where both of its cases say the same it is a tie that matters to nobody, and one difference of
+    the two that is 0.
+    """
     return collected(slope, [region.name for region in reversed(policy.regions)])
+
+
+def by_named_actions(loss: Expr, policy: Policy, action: str) -> tuple[dict[str, Expr], Expr, Expr]:
+    """Return dL/dlog pi of each action that a settled loss names, that of any other, and kappa."""
+    named: dict[str, list[Expr]] = {_EACH: [], _SHIFT: []}
+    for by, slope in _Walk(policy, action).slopes(loss):
+        named.setdefault(by, []).append(slope)
+    found = {by: _of_cases(total(slopes), policy) for by, slopes in named.items()}
+    return found, found.pop(_EACH), found.pop(_SHIFT)
 
 
 def by_log_policy(loss: Expr, policy: Policy, action: str) -> tuple[Expr, Expr, Expr]:

@@ -10,7 +10,7 @@ from softcheck.derive.kernel.terms import OutsideError
 from softcheck.derive.spell import unicode
 from softcheck.gradient.definition import Coefficients, Program, Summand
 from softcheck.losses.cases import regrouped
-from softcheck.losses.family import ACTION, Parts, parts
+from softcheck.losses.family import ACTION, Parts, read
 from softcheck.losses.places import places
 from softcheck.losses.programs import compiled
 from softcheck.losses.settling import Policy, settled
@@ -104,10 +104,10 @@ class Terms:
         try:
             if not in_family:
                 return compiled(term.slope, self.policy, names, self.action)
-            read = parts(term.value, self.policy, self.equal)
-            if read is None:
+            found = read(term.value, term.slope, self.policy, self.action, self.equal)
+            if found is None:
                 return None
-            return coefficients(replace(read, rest=ZERO), self.policy, names)
+            return coefficients(replace(found, rest=ZERO), self.policy, names)
         except OutsideError:
             return None
 
@@ -124,19 +124,19 @@ def _one(symbol: str, x: Expr) -> Expr | None:
     return ONE if x == Sym(symbol) else None
 
 
-def coefficients(read: Parts, policy: Policy, names: Mapping[str, str]) -> Coefficients:
+def coefficients(parts: Parts, policy: Policy, names: Mapping[str, str]) -> Coefficients:
     """Return the coefficients of the family as programs; arguments as those of `compiled`."""
 
     def program(x: Expr, action: str | None = None) -> Program | None:
         return None if x == ZERO else compiled(x, policy, names, action)
 
     return Coefficients(
-        q=program(read.q, ACTION),
-        alpha=program(read.alpha),
-        target=program(read.target, ACTION),
-        uniform=program(read.uniform),
-        chosen=program(read.chosen),
-        index=None if read.index is None else names[read.index],
-        zeta=program(read.zeta),
-        rest=program(read.rest),
+        q=program(parts.q, ACTION),
+        alpha=program(parts.alpha),
+        target=program(parts.target, ACTION),
+        uniform=program(parts.uniform),
+        chosen=program(parts.chosen),
+        index=None if parts.index is None else names[parts.index],
+        zeta=program(parts.zeta),
+        rest=program(parts.rest),
     )

@@ -145,7 +145,9 @@ def test_a_tie_is_blind_and_counted_and_never_wrong():
         (case,) = verify(**given).cases
         assert case.status is Status.PASSED
         blind = {check.name: check.blind for check in case.checks}
-        assert blind["gradient"] == blind["complex-step"] == blind["central-difference"] == 14
+        assert blind["gradient"] == 14
+        # What is held of each of the two states, whatever its logits are.
+        assert blind["complex-step"] == blind["central-difference"] == 2
 
 
 def _gradient_without_entropy(given):

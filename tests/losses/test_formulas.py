@@ -42,6 +42,7 @@ def test_random_formulas_agree_with_autograd():
             family += 1
             slope = family_gradient(variant.family, logits, point.arrays)
             np.testing.assert_allclose(slope, gradient, atol=size, err_msg=latex)
+        if variant.family is not None and not variant.family.are_held:
             made = family_loss(variant.family, logits, point.arrays)
             np.testing.assert_allclose(made, loss.detach().numpy(), atol=size, err_msg=latex)
     assert not outside
@@ -201,7 +202,8 @@ def test_another_loss_of_the_same_arrays_is_not_sac():
     "formula",
     [
         r"\sum_a \pi(a) (\log \pi(a))^2",  # k2 without its reference
-        r"(1 - \pi(j))^2 \log \pi(j)",  # focal
+        r"(1 - \pi(j))^2 \log \pi(j) \log \pi(k)",  # of two actions
+        r"n \pi(j)^2",  # of how many there are
         r"\sum_a \pi(a)^2",  # Tsallis
         r"\log \sum_a \pi(a)^2",  # Renyi
         r"\left(\sum_a \pi(a) \log \pi(a)\right)^2",  # entropy penalty
@@ -214,6 +216,25 @@ def test_a_loss_outside_of_the_family_has_no_coefficients(formula):
     (variant,) = load(formula).variants
     assert variant.family is None
     assert variant.proved
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"(1 - \pi(j))^2 \log \pi(j)",  # focal
+        r"-A \exp(\log \pi(j) - m) + \beta \sum_a \pi(a) \log \pi(a)",
+        r"\max(1 - \pi(j), c) - \sum_a \pi(a) Q(a)",
+    ],
+)
+def test_a_function_of_log_pi_of_one_action_has_a_coefficient_that_is_held(formula):
+    (variant,) = load(formula).variants
+    assert variant.family.are_held
+    assert not variant.family.chosen.by_action
+
+
+def test_a_coefficient_that_no_policy_decides_is_not_held():
+    (variant,) = load(r"-A \log \pi(j)").variants
+    assert not variant.family.are_held
 
 
 def test_a_temperature_is_told_from_the_policy():

@@ -47,17 +47,40 @@ def softmax_of(
     if legal is not None:
         shifted = np.where(legal, shifted, 0.0)
     depth = np.abs(shifted)
-    log_policy, logsumexp = shifted - policy.log_Z, policy.highest + policy.log_Z
-    unshifted = 2.0 * np.abs(logsumexp) if far else 0.0
     if far:
         depth += np.abs(block.logits if legal is None else np.where(legal, block.logits, 0.0))
     of_Z = sum_of_products(policy.pi, depth, buffers) + summation(buffers.actions(depth)) + 2.0
-    of_log_Z = of_Z + 4.0 * policy.log_Z
-    of_policy = policy.pi * (depth + of_Z + (3.0 + unshifted)) + UNDERFLOW
+    return _softmax(shifted, policy.pi, depth, of_Z, policy, far=far)
+
+
+def of_one_action(
+    block: Block, policy: Policy, index: Counts, actions: int, *, far: bool
+) -> Softmax:
+    """Return the same of one action in each state, as if it were the only one.
+
+    sum pi |z| is at most log A, see `tolerance.bounds`.
+    """
+    theta, pi = (entry(x, index)[np.newaxis] for x in (block.logits, policy.pi))
+    shifted = theta - policy.highest
+    depth, mean = np.abs(shifted), np.log(actions)
+    if far:
+        depth += np.abs(theta)
+        mean += np.abs(policy.highest) + mean
+    return _softmax(shifted, pi, depth, mean + summation(actions) + 2.0, policy, far=far)
+
+
+def _softmax(
+    z: Entries, pi: Entries, depth: Entries, rounding: States, policy: Policy, *, far: bool
+) -> Softmax:
+    """Return what `softmax_of` does, where z rounds by `depth` and Z by `rounding`."""
+    log_policy, logsumexp = z - policy.log_Z, policy.logsumexp
+    unshifted = 2.0 * np.abs(logsumexp) if far else 0.0
+    of_log_Z = rounding + 4.0 * policy.log_Z
+    of_policy = pi * (depth + rounding + (3.0 + unshifted)) + UNDERFLOW
     of_highest = np.abs(policy.highest) if far else 0.0
     return {
         "log_policy": Rounded(log_policy, depth + of_log_Z + np.abs(log_policy) + unshifted),
-        "policy": Rounded(policy.pi, of_policy),
+        "policy": Rounded(pi, of_policy),
         "logsumexp": Rounded(logsumexp, of_highest + of_log_Z + np.abs(logsumexp)),
     }
 

@@ -65,12 +65,12 @@ class Composed:
         return self.buffers.actions(self.policy.pi)
 
     @Once
-    def _near(self) -> Running:
+    def near(self) -> Running:
         """Programs on what this block holds."""
         return self._running(far=False)
 
     @Once
-    def _far(self) -> Running:
+    def far(self) -> Running:
         """The same from logits that had been rounded themselves."""
         return self._running(far=True)
 
@@ -87,7 +87,7 @@ class Composed:
 
     def _finished(self, program: Program, found: Rounded) -> Rounded:
         shape = self.policy.pi.shape
-        return finished(found, shape if program.by_action else shape[1:], self._near.legal)
+        return finished(found, shape if program.by_action else shape[1:], self.near.legal)
 
     def _size(
         self,
@@ -99,12 +99,12 @@ class Composed:
     ) -> Entries:
         """Return the size of what a program's value is made of, 0 where unknown."""
         with np.errstate(all="ignore"):
-            size = Sizes(self._near, self.policy, centred, weighted).of(program, values)
+            size = Sizes(self.near, self.policy, centred, weighted).of(program, values)
         return self._finished(program, precise(size)).value
 
     @Once
     def _slope_steps(self) -> list[Rounded]:
-        return self._steps(self.slope, self._near)
+        return self._steps(self.slope, self.near)
 
     @Once
     def _gradient(self) -> Rounded:
@@ -150,7 +150,7 @@ class Composed:
         rounding = bounds.total + summation(self._actions) * bounds.slope
         if all(step.operator != "logsumexp" or step.operands for step in self.loss.operations):
             return Sized(np.zeros(self.block.rows), rounding, scale)
-        on = self._near
+        on = self.near
         h = np.array([shift.STEP])
         up, down = (self._stepped(Stepped(on, {"logsumexp": precise(t)})) for t in (h, -h))
         found = self._finished(self.loss, (up - down).times(0.5 / shift.STEP))
@@ -164,18 +164,18 @@ class Composed:
     @property
     def value(self) -> Sized:
         """The value of `loss`."""
-        steps = self._steps(self.loss, self._far)
+        steps = self._steps(self.loss, self.far)
         found = self._finished(self.loss, steps[-1])
         scale = np.maximum(self._size(self.loss, steps), np.abs(found.value))
         return Sized(found.value, found.error, scale)
 
     def complex_step(self) -> tuple[Entries, Error]:
         """See `shift.complex_step`."""
-        return self._numeric(shift.complex_step(self.loss, self._near))
+        return self._numeric(shift.complex_step(self.loss, self.near))
 
     def central_difference(self) -> tuple[Entries, Error]:
         """See `shift.central_difference`."""
-        return self._numeric(shift.central_difference(self.loss, self._near))
+        return self._numeric(shift.central_difference(self.loss, self.near))
 
     def _numeric(self, found: Rounded) -> tuple[Entries, Error]:
         found = self._finished(self.slope, found)
@@ -184,7 +184,7 @@ class Composed:
     def change(self, step: Entries, longest: States) -> tuple[States, States]:
         """See `moved.Stepped`."""
         del longest  # what the steps do to the rounding is in the running error
-        found = self._stepped(Stepped.by(precise(step), self._near))
+        found = self._stepped(Stepped.by(precise(step), self.near))
         found = self._finished(self.loss, found)
         return found.value, found.error
 
@@ -203,14 +203,14 @@ class Composed:
 
     def summand(self, number: int, out: Entries) -> Entries:
         """Return the value of one of `summands`."""
-        found = self._steps(self.summands[number], self._near)[-1]
+        found = self._steps(self.summands[number], self.near)[-1]
         np.copyto(out, self._finished(self.slope, found).value)
         return out
 
     @property
     def dump_rounding(self) -> Entries:
         """The larger running error of `slope` and of `adjoint`, from logits that were rounded."""
-        on = self._far
+        on = self.far
         with np.errstate(all="ignore"):
             backwards = self._finished(self.slope, adjoint.gradient(self.loss, on)).error
         forwards = self._finished(self.slope, self._steps(self.slope, on)[-1]).error
@@ -219,7 +219,7 @@ class Composed:
     @property
     def left_where_masked(self) -> States:
         """See `tolerance.of_masked`; a log pi that was masked is the logarithm of that pi."""
-        on = self._near
+        on = self.near
         with np.errstate(all="ignore"):
             h, W, _ = adjoint.sides(self.loss, on)
             each = np.abs(on.softmax["policy"].value * h.value) + np.abs(W.value)
@@ -241,7 +241,7 @@ class Composed:
 
     def parts(self, states: Indices) -> Entries:
         """See `tolerance.of_parts`: they are those of `adjoint`, and what each summand has."""
-        on = self._near
+        on = self.near
         with np.errstate(all="ignore"):
             found = [*adjoint.parts(self.loss, on)]
             found += [self._steps(summand, on)[-1] for summand in self.summands]

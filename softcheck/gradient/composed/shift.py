@@ -20,13 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add, mul
-from typing import Generic, NamedTuple, TypeAlias
+from typing import Any, Generic, NamedTuple, TypeAlias
 
 import numpy as np
 
 from softcheck.gradient.composed.evaluate import Running
 from softcheck.gradient.composed.interpret import extended
-from softcheck.gradient.composed.moved import Moved, still, total
+from softcheck.gradient.composed.moved import Moved, Stepped, still, total
 from softcheck.gradient.composed.pair import Change, Pair, imaginary
 from softcheck.gradient.composed.running import NOTHING, ONE, ZERO, Numbers, Rounded, precise
 from softcheck.gradient.definition import Operation, Program
@@ -272,7 +272,7 @@ class Shift(Generic[Change]):
 _Values: TypeAlias = Mapping[int, Moved[Change] | Shifted[Change]]
 
 
-class _Method(NamedTuple, Generic[Change]):
+class Method(NamedTuple, Generic[Change]):
     """A numeric method.
 
     Attributes
@@ -288,11 +288,11 @@ class _Method(NamedTuple, Generic[Change]):
     odd: Callable[[Sequence[Change]], Rounded]
 
 
-_COMPLEX = _Method[Pair](
+COMPLEX = Method[Pair](
     lambda h: (Pair(np.zeros(1), h, NOTHING),),
     lambda made: imaginary(made[0]),
 )
-_CENTRAL = _Method[Rounded](
+CENTRAL = Method[Rounded](
     lambda h: (precise(h), precise(-h)),
     lambda made: (made[0] - made[1]).times(0.5),
 )
@@ -300,16 +300,16 @@ _CENTRAL = _Method[Rounded](
 
 def complex_step(program: Program, running: Running) -> Rounded:
     """Return Im L(theta + i h e_a) / h; truncation is of the order of h^2, 2^-80."""
-    return _derivative(program, running, _COMPLEX)
+    return _derivative(program, running, COMPLEX)
 
 
 def central_difference(program: Program, running: Running) -> Rounded:
     """Return (L(theta + h e_a) - L(theta - h e_a)) / 2h; truncation is as with `complex_step`."""
-    return _derivative(program, running, _CENTRAL)
+    return _derivative(program, running, CENTRAL)
 
 
 @np.errstate(all="ignore")  # where nothing is known, the error says so
-def _derivative(program: Program, running: Running, method: _Method[Change]) -> Rounded:
+def _derivative(program: Program, running: Running, method: Method[Change]) -> Rounded:
     """Return the derivative of a loss by each logit.
 
     A loss is often a function of few numbers of the state, such as a log pi of one action or a sum
@@ -336,7 +336,28 @@ def _derivative(program: Program, running: Running, method: _Method[Change]) -> 
     return slope.times(1.0 / STEP)
 
 
-def _odd(method: _Method[Change], found: Sequence[_Values[Change]], n: int) -> Rounded:
+@np.errstate(all="ignore")
+def by_log_policy(program: Program, running: Running, method: Method[Change]) -> Rounded:
+    """Return the derivative of a loss by log pi of the one action that it names.
+
+    What else the loss takes from the logits is a sum over actions, and stays.
+    """
+    operations, behind = program.operations, _behind(program)
+    before = [n for n in range(len(operations)) if n not in behind]
+    values = extended({}, program, before, running)
+    made = []
+    for move in method.moves(np.array([STEP])):
+        numbers: dict[int, Any] = {}
+        for n in before:
+            value = values[n]
+            of = operations[operations[n].operands[0]].operator if operations[n].operands else ""
+            change = {"log_policy": move, "policy": move.expm1() * value}.get(of)
+            numbers[n] = Moved(value, change if operations[n].operator == "at" else None)
+        made.append(extended(numbers, program, behind, Stepped(running, {})))
+    return _odd(method, made, behind[-1]).times(1.0 / STEP)
+
+
+def _odd(method: Method[Change], found: Sequence[_Values[Change]], n: int) -> Rounded:
     """Return what is odd of the changes of a number of the state, `ZERO` where it stays."""
     changes = [x.change for values in found if isinstance(x := values[n], Moved)]
     moved = [change for change in changes if change is not None]
