@@ -28,7 +28,7 @@ from softcheck.engines.local import Threads
 from softcheck.errors import InputError, UsageError
 from softcheck.losses import load
 from softcheck.result import Status
-from softcheck.settings import Settings
+from softcheck.settings import BLOCK_ENTRIES, Settings
 from softcheck.tables.case import RawBlock, case_from_arrays, open_case
 from softcheck.tables.declared import Declared
 from softcheck.verification import report, verify_case
@@ -294,7 +294,7 @@ def test_results_come_in_the_order_of_the_blocks(which, engine):
 @pytest.mark.parametrize("wrong", [[2, 5], [5], []])
 def test_the_first_error_wins_whether_a_block_is_wrong_or_cannot_be_read(threads, wrong):
     class Case:
-        states = 64
+        states, actions = 64, BLOCK_ENTRIES  # a thread takes four blocks
 
         def blocks(self, rows):
             for start in range(0, 6, rows):

@@ -312,7 +312,7 @@ class View:
             x, y = numbers if any(numbers) else (1.0, 1.0)
             _, normaliser, parts = allowance(self.times(x, y), states)
             if parts is not None:
-                shared = y * self.alpha * weight * factor
+                shared = np.abs(y * self.alpha * weight * factor)
                 parts = unit * of_parts(x * values[0], y * values[1], shared)[:, states]
             return Allowance(weight[:, states], normaliser, parts)
 
