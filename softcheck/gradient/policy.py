@@ -118,8 +118,9 @@ class Buffers:
 
     def given(self, name: str, given: Quantity) -> Entries:
         """Return float64 of `(actions, rows)`, in an array only if they do not lie as those do."""
-        is_alike = given.dtype == np.float64 and given.flags.aligned
-        if is_alike and given.flags[self._order(given.shape)]:
+        is_alike = given.dtype == np.float64 and given.flags.aligned and given.flags.f_contiguous
+        # Else each action is to begin on a cache line.
+        if is_alike and self._order(given.shape) == "F":
             return given
         out = self(name, given.shape)
         np.copyto(out, given)
