@@ -16,7 +16,7 @@ from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.gradient.definition import Summand
 from softcheck.gradient.policy import Array, Counts, Entries, PerState, States, sum_of_products
-from softcheck.gradient.tolerance import Precision, U, summation
+from softcheck.gradient.tolerance import Precision
 
 Columns: TypeAlias = Array  # (columns, states)
 Pairs: TypeAlias = Array  # (pairs of terms, ...)
@@ -57,13 +57,8 @@ class Softmax(NamedTuple):
 
     highest: States
     depth: States
-    log_Z: States
+    logsumexp: States
     live: PerState | Counts
-
-    @property
-    def logsumexp(self) -> States:
-        """The logarithm of the sum of exp theta."""
-        return self.highest + self.log_Z
 
 
 class Layout:
@@ -247,7 +242,7 @@ class Moments(Merging):
         pairs = Layout(len(terms)).pairs
         sums = np.array([*of_error, *(product(terms[k], terms[m]) for k, m in pairs)])
         policy = e.policy
-        softmax = Softmax(policy.highest, policy.depth, policy.log_Z, policy.live)
+        softmax = Softmax(policy.highest, policy.depth, policy.logsumexp, policy.live)
         made = cls.of_sums(e, softmax, sums, _flushed(e, terms, tolerance), signed=signed)
         made.skipped = skipped
         if dump.stored.unit > dump.computed.unit:
@@ -288,11 +283,7 @@ class Moments(Merging):
         whole = np.abs(square.sum(axis=0))
         shared = flushed + alike * sizes + _of_all(e, softmax) * whole
         held = COHERENT / dump.computed.factor * sizes
-        of_mean = 0.0 * sizes
-        if e.block.soft or e.block.target is None:
-            # A tolerance has n + 2 roundings of the mean that is subtracted, see `of_dump`.
-            of_mean = sizes / (dump.computed.tolerated * (summation(e.actions) + 2.0))
-        shared += np.maximum(_lost(e, softmax) * (whole + of_mean) - held, 0.0)
+        shared += np.maximum(_lost(e, softmax) * whole - held, 0.0)
         made = cls(dump.computed, dump.stored, summands, signed=signed)
         made.by_digits = np.zeros((len(flushed), 0))
         ones = np.ones((1, e.block.rows))
@@ -365,13 +356,11 @@ def _lost(e: Evaluation, softmax: Softmax) -> States:
     """Return how far the entries of a state are off, over themselves, for want of log Z.
 
     Less than half of the last digit of z it is lost in log pi, always in the same direction; and a
-    second time where pi is in a ratio too. By as much, over itself, the mean is off that is
-    subtracted: its pi adds up to more than 1.
+    second time where pi is in a ratio too.
     """
+    log_Z = np.maximum(softmax.logsumexp - softmax.highest, 0.0)
     half = np.ldexp(e.dumps["gradient"].computed.unit, np.frexp(softmax.depth)[1] - 1)
-    # As near as it is known here.
-    log_Z = softmax.log_Z + summation(e.actions) * U
-    lost: States = np.where(softmax.log_Z < half, log_Z, 0.0)
+    lost: States = np.where(log_Z < half, log_Z, 0.0)
     return 2.0 * lost if e.block.data else lost
 
 
