@@ -329,6 +329,21 @@ def test_a_log_z_that_is_lost_beside_the_logits_of_all_states_is_no_scale(backwa
     assert not verify(**given, grad=logits.grad * (1.0 + 3e-6))
 
 
+@pytest.mark.parametrize("kernel", ["numpy", "compiled"])
+def test_a_log_z_that_is_lost_makes_a_mean_too_large_in_all_states(kernel):
+    """Of 40, half of the last digit in float64 is 4e-15, and log Z is 1e-15; of Q that is 1e-12."""
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(300, 132)) * 0.5
+    logits[np.arange(300), generator.integers(132, size=300)] += 39.0
+    q = 1e3 + 30.0 * generator.normal(size=(300, 132))
+    log_pi = logits - torch.logsumexp(torch.tensor(logits), -1, keepdim=True).numpy()
+    pi, given = np.exp(log_pi), {"q": q, "logits": logits, "alpha": 0.002, "kernel": kernel}
+    g = q - 0.002 * log_pi
+    grad = -pi * (g - (pi * g).sum(axis=-1, keepdims=True))
+    assert verify(**given, grad=grad)
+    assert not verify(**given, grad=grad * (1.0 + 1e-12))
+
+
 def test_a_term_that_16_bits_lose_beside_another_has_no_factor_of_its_own():
     """Autograd adds up in float16 what each use of the logits gets: 3e-5 is nothing beside 0.5."""
     generator = torch.Generator().manual_seed(0)
@@ -343,3 +358,39 @@ def test_a_term_that_16_bits_lose_beside_another_has_no_factor_of_its_own():
     given |= {"loss": "cross-entropy", "compute_dtype": "float32"}
     assert verify(**given, grad=logits.grad)
     assert not verify(**given, grad=(1.01 * logits.grad.float()).half())
+
+
+@pytest.mark.parametrize("kernel", ["numpy", "compiled"])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_has_few_quanta_and_is_alike_in_all_states_is_no_factor(seed, kernel):
+    """Of pi = 1e-4 and a coefficient of 3e-4 there is half a quantum, which float16 rounds up."""
+    generator = torch.Generator().manual_seed(seed)
+    best = torch.randint(0, 9, (237,), generator=generator)
+    logits = 0.05 * torch.randn(237, 9, generator=generator)
+    logits[torch.arange(237), best] += 8.92
+    advantages = (32.0 * torch.rand(237, generator=generator) - 16.0).half()
+    logits = logits.half().requires_grad_(True)
+    policy = torch.distributions.Categorical(logits=logits)
+    (-advantages * policy.log_prob(best) - 0.0644 * policy.entropy()).mean().backward()
+    given = {"loss": "reinforce", "logits": logits, "actions": best, "advantages": advantages}
+    given |= {"entropy_coef": 0.0644, "reduction": "mean", "kernel": kernel}
+    assert verify(**given, grad=logits.grad)
+    assert not verify(**given | {"entropy_coef": 0.13}, grad=logits.grad)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_term_that_is_nothing_but_rounding_has_no_factor(seed):
+    """Of normalised logits the logsumexp is 0, and what the other terms leave are their digits."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 131, (99,), generator=generator)
+    logits = -18.0 + 0.1 * torch.randn(99, 131, generator=generator, dtype=torch.float64)
+    logits[torch.arange(99), labels] = 0.0
+    logits = torch.log_softmax(logits, -1).requires_grad_(True)
+    given = {"loss": "cross-entropy", "logits": logits, "labels": labels}
+    given |= {"label_smoothing": 0.018, "z_coef": 0.01}
+    loss = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.018, reduction="sum")
+    (loss + 0.01 * (logits.logsumexp(-1) ** 2).sum()).backward()
+    (case,) = verify(**given, grad=logits.grad).cases
+    (check,) = (each for each in case.checks if each.name == "fit")
+    assert check.status != Status.FAILED
+    assert "(log (Σ_a exp(θ(a))))² cannot be told" in check.reason

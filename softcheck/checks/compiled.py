@@ -9,7 +9,7 @@ import numpy as np
 
 from softcheck.checks.dumps import coarse_factor, divided_beyond
 from softcheck.checks.evaluation import Context, Evaluation
-from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax
+from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax, is_coarse
 from softcheck.checks.oracles import METHODS, TWICE, about_sum, of_coefficient
 from softcheck.checks.tally import BINS as OF_RESOLUTION
 from softcheck.checks.tally import Histogram, Spot, Tally
@@ -164,7 +164,7 @@ def found(e: Evaluation) -> Found:
         e, softmax, moments[:of_sums], moments[of_sums:], signed=largest > SIGNED
     )
     if dump.digits is not None:
-        made.by_digits = dump.digits
+        made.alike = dump.digits
     return Found(tallies | {"gradient": tally}, made)
 
 
@@ -229,11 +229,12 @@ def _swept(fused: Any, e: Evaluation, dump: _Dump) -> _Swept:
         dense = None if target.dense is None else _flat(target.dense)
         y = fused.Weights(dense, target.uniform, target.chosen, target.of_chosen)
     terms = _terms(e)
-    sizes = 5, 4, 2 * terms + len(Layout(terms).pairs)
+    sizes = {"resolution": 5, "softmax": 4, "moments": 4 * terms + len(Layout(terms).pairs)}
     resolution, softmax, moments = (
-        e.buffers(f"swept.{size}", (1, size * rows)).reshape(size, rows) for size in sizes
+        e.buffers(f"swept.{name}", (1, size * rows)).reshape(size, rows)
+        for name, size in sizes.items()
     )
-    resolution[-1], moments[-terms:] = 0.0, 0.0
+    resolution[-1], moments[-3 * terms :] = 0.0, 0.0
     histograms = np.zeros((len(resolution), OF_RESOLUTION), np.int64)
     found = fused.Found(resolution, histograms, np.full((6, 6), -1.0), softmax, moments)
     sums = fused.sweep(
@@ -290,7 +291,7 @@ def _dump(fused: Any, e: Evaluation, kernel: Family) -> _Dump:
         one,
         other,
         None if rough is None else _by_state(None, rough.alpha, rough.target, rough.zeta),
-        np.zeros((_terms(e), BINS)) if is_coarser else None,
+        np.zeros((_terms(e), 2 * BINS)) if is_coarse(dump) else None,
     )
 
 

@@ -33,6 +33,7 @@ _FREEDOM = 20.0  # standard errors from n states are widened by 1 + 20 / n
 
 _COLLINEAR = 1e-12
 _USEFUL = 0.5
+_LEFT = 16.0 * U  # of two gradients by a logit, relative to their size
 _ROUNDING = 64.0 * U  # of a product of two sums over actions, relative to its size
 
 
@@ -122,7 +123,8 @@ class _Fit:
         self.sigmas = SIGMAS * (1.0 + _FREEDOM / max(1.0, carrying))
         self.together, self.shared = coherent / K * total[0, layout.sizes], total[0, layout.shared]
         # A term that is small beside the others may be lost whole: there signs do not cancel.
-        self.stored = moments.stored.unit * np.sqrt(np.diag(self.square) * self.square.sum())
+        self.rounded = moments.stored.unit * np.sqrt(np.diag(self.square) * self.square.sum())
+        self.rounded += total[0, layout.quanta]
 
     def _correlated(self, groups: Sequence[Group]) -> tuple[Array, Array]:
         """Return the sizes of the columns that groups of terms add up to, and their correlation."""
@@ -169,18 +171,19 @@ class _Fit:
         """Return a number that moves with the factors of a solution as `of` says.
 
         Its tolerance is the largest of `SIGMAS` standard errors, `COHERENT` of the bounds of all
-        entries together, and how values of the same digits were stored; beside that what is no
-        chance, for it adds up with any of these: entries that underflow may have made 0, what large
-        logits do to all states alike, and the rounding of the number and of the scale themselves.
+        entries together, and how what is alike was rounded; beside that what is no chance, for it
+        adds up with any of these: entries that underflow may have made 0, what large logits do to
+        all states alike, a log Z that all of them lose, and the rounding of the number and of the
+        scale themselves.
         """
         hidden = float(np.abs(of) @ solution.noise @ np.abs(of))
         spread = max(0.0, float(of @ solution.covariance @ of))
         error = sqrt(spread + hidden) * self.repeats
         at_most = np.abs(of) @ np.abs(solution.lever)
-        stored = self.moments.stored_alike(of @ solution.lever)
-        alike = min(stored, float(at_most @ self.stored))
+        along = of @ solution.lever
+        alike = min(self.moments.rounded_alike(along), float(at_most @ self.rounded))
         tolerance = max(self.sigmas * error, float(at_most @ self.together), alike)
-        tolerance += float(at_most @ self.shared)
+        tolerance += float(np.abs(along) @ self.shared)
         unit = self.moments.computed.unit
         return Parameter(float(value), tolerance + 2.0 * unit * abs(value), error)
 
@@ -201,7 +204,10 @@ class _Fit:
 
         As long as two factors are hidden, the two of them that are most alike become one.
         """
-        groups: list[Group] = [(k,) for k, size in enumerate(np.diag(self.square)) if size > 0.0]
+        squares = np.diag(self.square).copy()
+        if squares[-1] <= _LEFT**2 * squares[:-1].sum():  # it is what the others leave
+            squares[-1] = 0.0
+        groups: list[Group] = [(k,) for k, square in enumerate(squares) if square > 0.0]
         while groups:
             solution = self.solve(groups)
             hidden = [*range(len(groups))]

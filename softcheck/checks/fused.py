@@ -20,7 +20,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from softcheck.checks import dumps, moments, oracles, tally
-from softcheck.checks.moments import BELOW_DIGITS, BINS, CLIPPED, FLUSHED, STEP
+from softcheck.checks.moments import (
+    BELOW_DIGITS,
+    BELOW_SIZE,
+    BINS,
+    CLIPPED,
+    FLUSHED,
+    QUANTUM,
+    STEP,
+)  # fmt: skip
 from softcheck.gradient import analytic, family, loss, tolerance
 from softcheck.gradient.numeric import central, complex_step
 from softcheck.gradient.policy import FLOOR
@@ -30,7 +38,7 @@ LANES = 32
 """States, or actions of one state, that are computed side by side: a tile of them stays in the
 cache."""
 
-RUN, LEVELS, SUMS = 8, 16, 9
+RUN, LEVELS, SUMS = 8, 16, 10
 """Rows that are added one after the other; how often sums of those are added in pairs, which is
 enough for 2^19 rows; and how many sums there are at once."""
 
@@ -987,16 +995,17 @@ def _add_up(j, one, other, last, ratio, first, second, sums):
 
 
 @inlined
-def _add_by_digits(at, k, terms, dump, digits, tile, parts):
-    """Add the entries of a row to `Moments.by_digits`."""
+def _add_alike(at, k, terms, dump, digits, tile, parts):
+    """Add the entries of a row to `Moments.alike`."""
     for j in range(at.width if k < at.rows - 1 else at.last):
-        bits = _bits(tile[k, DUMPED + j])
-        first_digits = (bits >> BELOW_DIGITS) & (BINS - 1)
+        first_digits = (_bits(tile[k, DUMPED + j]) >> BELOW_DIGITS) & (BINS - 1)
+        size = (_bits(tile[k, PI + j]) >> BELOW_SIZE) & (BINS - 1)
         for term in range(terms):
             which = 2 if term == terms - 1 else term
-            moved = dump.stored * parts[which, j] * parts[3, j]
-            moved = max(-CLIPPED, min(CLIPPED, moved))
-            digits[term, first_digits] += np.rint(moved / STEP)
+            moved = max(dump.unit, dump.stored) * (parts[which, j] * parts[3, j])
+            moved = np.rint(max(-CLIPPED, min(CLIPPED, moved)) / STEP)
+            digits[term, first_digits] += moved
+            digits[term, BINS + size] += moved
 
 
 @inlined
@@ -1004,7 +1013,7 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, digits, ti
           stack, parts, moments):  # fmt: skip
     """Every entry of a dump against the gradient, and the sums for its fit.
 
-    Return whether there may be entries that underflow has made 0.
+    Return whether there may be entries that underflow has made 0, or a log Z that is lost.
     """
     with_long_vectors()
     count = 2 if first is None else 5 if second is None else 9
@@ -1030,7 +1039,7 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, digits, ti
             if digits is not None:
                 parts[0, j], parts[1, j], parts[2, j], parts[3, j] = one, other, last, ratio
         if digits is not None:
-            _add_by_digits(at, k, terms, dump, digits, tile, parts)
+            _add_alike(at, k, terms, dump, digits, tile, parts)
         _carry(sums, count, stack, k)
     _collect(sums, count, stack, at)
     _share_largest(of, UNSEEN, at)
@@ -1038,17 +1047,18 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, digits, ti
     for s in range(count):
         for j in range(states):
             moments[s, at.first + j] = sums[s * LANES + j]
-    is_near_zero = False
+    has_moved = False
     for j in range(at.width):
-        is_near_zero |= of[ROOM + j] > FLUSHED * of[LEAST + j]
-    return is_near_zero
+        has_moved |= of[ROOM + j] > FLUSHED * of[LEAST + j]
+        has_moved |= q is not None and of[LOG_Z + j] < dump.unit * abs(of[HIGHEST + j])
+    return has_moved
 
 
 @inlined
-def _flush(given, at, reach, masked, q, y, dump, rough, first, second, tile, of, sums, stack,
-           moments):  # fmt: skip
-    """How far the sums for the fit may move where entries become 0, see `moments.of_flushed`."""
-    _clear(sums, 3)
+def _move(given, at, reach, masked, q, y, dump, rough, first, second, tile, of, sums, stack,
+          moments):  # fmt: skip
+    """How far the sums for the fit move in one direction: `moved` of `Moments.of_sums`."""
+    _clear(sums, 10)
     for k in range(at.rows):
         for j in range(LANES):
             within, _ = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
@@ -1063,13 +1073,27 @@ def _flush(given, at, reach, masked, q, y, dump, rough, first, second, tile, of,
             sums[j] += abs(one) * size
             sums[LANES + j] += abs(other) * size
             sums[2 * LANES + j] += abs(last) * size
-        _carry(sums, 3, stack, k)
-    _collect(sums, 3, stack, at)
+            p = tile[k, PI + j]
+            mean = 0.0 if q is None else p * of[VALUE + j] * unit
+            sums[3 * LANES + j] += one * mean
+            sums[4 * LANES + j] += other * mean
+            sums[5 * LANES + j] += last * mean
+            sums[6 * LANES + j] += p if tile[k, BELOW + j] < 0.0 else 0.0
+            quantum = QUANTUM * room / within
+            sums[7 * LANES + j] += abs(one) * quantum
+            sums[8 * LANES + j] += abs(other) * quantum
+            sums[9 * LANES + j] += abs(last) * quantum
+        _carry(sums, 10, stack, k)
+    _collect(sums, 10, stack, at)
     terms = 1 if first is None else 2 if second is None else 3
+    quanta, of_mean = len(moments) - 2 * terms, len(moments) - terms
     for term in range(terms):
         which = 2 if term == terms - 1 else term
         for j in range(1 if at.is_wide else at.width):
-            moments[len(moments) - terms + term, at.first + j] = sums[which * LANES + j]
+            moments[quanta - terms + term, at.first + j] = sums[which * LANES + j]
+            moments[quanta + term, at.first + j] = sums[(7 + which) * LANES + j]
+            rest = sums[6 * LANES + j]
+            moments[of_mean + term, at.first + j] = rest * sums[(3 + which) * LANES + j]
 
 
 @inlined
@@ -1162,12 +1186,12 @@ def sweep(
             _levels(at, rough, one, other, tile, of, sums, stack)
             _measure(given, log_actions, q, y, zeta, dump, rough, of, sums)
             near = reach if q is None else given.n + 4.0
-            is_near_zero = _dump(
+            has_moved = _dump(
                 given, at, near, masked, q, y, dump, rough, one, other,
                 digits, tile, of, sums, stack, parts, found.moments,
             )  # fmt: skip
-            if is_near_zero:
-                _flush(
+            if has_moved:
+                _move(
                     given, at, near, masked, q, y, dump, rough, one, other,
                     tile, of, sums, stack, found.moments,
                 )  # fmt: skip

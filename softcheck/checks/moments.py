@@ -12,16 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.checks.dumps import Sides, coarse_factor, largest_logit, underflow
-from softcheck.checks.evaluation import Evaluation
+from softcheck.checks.evaluation import Dump, Evaluation
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.gradient.definition import Summand
-from softcheck.gradient.policy import Array, Counts, Entries, PerState, States, sum_of_products
+from softcheck.gradient.policy import (
+    Array,
+    Counts,
+    Entries,
+    Flags,
+    PerState,
+    States,
+    sum_of_products,
+    sum_over_actions,
+)
 from softcheck.gradient.tolerance import Precision
 
 Columns: TypeAlias = Array  # (columns, states)
 Pairs: TypeAlias = Array  # (pairs of terms, ...)
 Square: TypeAlias = Array  # (terms, terms, ...)
-Digits: TypeAlias = Array  # (terms, bins)
+Alike: TypeAlias = Array  # (terms, 2 bins)
 Direction: TypeAlias = Array  # (terms,)
 Products: TypeAlias = Array  # (columns, columns)
 Bins: TypeAlias = NDArray[np.bool_]  # (bins,)
@@ -39,13 +48,17 @@ SIGNED = 0.5
 FLUSHED = 2.0**-20
 """Room for underflow that is less, of a tolerance, is no matter."""
 
+QUANTUM = 2.0**-2
+"""The part of the room for underflow that is one quantum, see `Precision`."""
+
 STEP, CLIPPED = 2.0**-20, 2.0**8
 """The unit and the limit of what is summed by digits: at most 1 where the terms do not cancel."""
 
 _BITS = 14
 
-BINS, BELOW_DIGITS = 1 << _BITS, 52 - _BITS
-"""How many values the first digits of a number have, and how many bits follow them."""
+BINS, BELOW_DIGITS, BELOW_SIZE = 1 << _BITS, 52 - _BITS, 47
+"""How many values the first digits of a number have, and how many bits follow them; and how many
+those that say its size within 3 %."""
 
 _GROUP = 512
 _ALIKE = 1.0  # logits that differ by less have a logsumexp that other states may have too
@@ -77,6 +90,8 @@ class Layout:
         Bounds on sum |x_k|.
     shared : slice
         How far sum x_k r may move in a direction that other states share.
+    quanta : slice
+        How far sum x_k r may move if each entry loses a quantum.
     moments : slice
         `of_error` and `of_pairs`.
     pairs : sequence of (int, int)
@@ -85,8 +100,10 @@ class Layout:
 
     def __init__(self, terms: int) -> None:
         self.pairs = [*combinations_with_replacement(range(terms), 2)]
-        ends = np.cumsum([1, terms, len(self.pairs), terms, terms]).tolist()
-        self.of_error, self.of_pairs, self.sizes, self.shared = map(slice, ends, ends[1:])
+        ends = np.cumsum([1, terms, len(self.pairs), terms, terms, terms]).tolist()
+        self.of_error, self.of_pairs, self.sizes, self.shared, self.quanta = map(
+            slice, ends, ends[1:]
+        )
         self.moments = slice(ends[0], ends[2])
 
     def square(self, of_pairs: Pairs) -> Square:
@@ -192,9 +209,10 @@ class Moments(Merging):
     seen : Bins
         Which bins the hashes of states fall in: how many states differ (a table often repeats
         them).
-    by_digits : Digits
-        Where values were stored in less than they were computed in: U_s sum x r of the entries
-        whose stored values begin with the same digits, in whole numbers of `STEP`.
+    alike : Alike
+        Where there are few digits, see `is_coarse`: U_s sum x r of the entries whose stored values
+        begin with the same digits, and then of those with about the same pi, in whole numbers of
+        `STEP`.
     """
 
     computed: Annotated[Precision, kept]
@@ -205,7 +223,7 @@ class Moments(Merging):
     signed: Annotated[bool, or_] = False
     states: Annotated[int, add] = 0
     seen: Annotated[Bins, or_] = field(default_factory=lambda: np.zeros(BINS, np.bool_))
-    by_digits: Annotated[Digits, add] = field(default_factory=lambda: np.zeros((1, 0)))
+    alike: Annotated[Alike, add] = field(default_factory=lambda: np.zeros((1, 0)))
 
     @classmethod
     def of(cls, e: Evaluation, gradient: Sides, r: Entries) -> "Moments":
@@ -243,17 +261,17 @@ class Moments(Merging):
         sums = np.array([*of_error, *(product(terms[k], terms[m]) for k, m in pairs)])
         policy = e.policy
         softmax = Softmax(policy.highest, policy.depth, policy.logsumexp, policy.live)
-        made = cls.of_sums(e, softmax, sums, _flushed(e, terms, tolerance), signed=signed)
+        moved = np.concatenate([*_flushed(e, terms, tolerance), _of_mean(e, terms, tolerance)])
+        made = cls.of_sums(e, softmax, sums, moved, signed=signed)
         made.skipped = skipped
-        if dump.stored.unit > dump.computed.unit:
-            unit, counts = dump.stored.unit, e.counts
-            of_digits = [_by_digits(actual, unit * (x * r), counts) for x in terms]
-            made.by_digits = np.array(of_digits)
+        if is_coarse(dump):
+            moves = [dump.stored.unit * (x * r) for x in terms]
+            made.alike = np.array([_alike(e, actual, moved) for moved in moves])
         return made
 
     @classmethod
     def of_sums(
-        cls, e: Evaluation, softmax: Softmax, sums: Columns, flushed: Columns, *, signed: bool
+        cls, e: Evaluation, softmax: Softmax, sums: Columns, moved: Columns, *, signed: bool
     ) -> "Moments":
         """Return the moments of one block from sums over the actions of its states.
 
@@ -264,12 +282,14 @@ class Moments(Merging):
         softmax : Softmax
         sums : Columns
             `Layout.moments`.
-        flushed : Columns
-            How far each of `Layout.of_error` may move where entries become 0.
+        moved : Columns
+            How far each of `Layout.of_error` may move where entries become 0, then where they lose
+            a quantum, then how far it does where log Z is lost in the mean that is subtracted.
         signed : bool
         """
         dump, loss = e.dumps["gradient"], e.context.loss
         summands = () if loss is None else loss.summands
+        flushed, quanta, of_mean = np.split(moved, 3)
         layout = Layout(len(flushed))
         of_pairs = sums[len(flushed) :]
         square = layout.square(of_pairs)
@@ -283,11 +303,16 @@ class Moments(Merging):
         whole = np.abs(square.sum(axis=0))
         shared = flushed + alike * sizes + _of_all(e, softmax) * whole
         held = COHERENT / dump.computed.factor * sizes
-        shared += np.maximum(_lost(e, softmax) * whole - held, 0.0)
+        # Lost in log pi, log Z scales the entries of a state, twice where pi is in a ratio.
+        log_Z = np.maximum(softmax.logsumexp - softmax.highest, 0.0)
+        scaled = (2.0 if e.block.data else 1.0) * log_Z * whole
+        lost = np.where(_is_lost(e, log_Z, softmax.depth), scaled, 0.0)
+        lost += np.where(_is_lost(e, log_Z, softmax.highest), np.abs(of_mean), 0.0)
+        shared += np.maximum(lost - held, 0.0)
         made = cls(dump.computed, dump.stored, summands, signed=signed)
-        made.by_digits = np.zeros((len(flushed), 0))
+        made.alike = np.zeros((len(flushed), 0))
         ones = np.ones((1, e.block.rows))
-        made.sums.add(e.start, np.concatenate([ones, sums, sizes, shared]))
+        made.sums.add(e.start, np.concatenate([ones, sums, sizes, shared, quanta]))
         weighed = squares.sum(axis=0)
         weighed = weighed[weighed > 0.0]
         made.states = weighed.size
@@ -305,15 +330,15 @@ class Moments(Merging):
         empty = max(1, self.seen.size - int(self.seen.sum()))
         return self.seen.size * log(self.seen.size / empty)
 
-    def stored_alike(self, along: Direction) -> float:
-        """Return by how much sum_k along[k] sum x_k r may be off by what was stored.
+    def rounded_alike(self, along: Direction) -> float:
+        """Return by how much sum_k along[k] sum x_k r may be off by what was rounded alike.
 
-        Values of the same digits may all be rounded alike, others are not: where signs are random,
-        sums S add up to more than t sqrt(sum S^2) with a chance of at most 2 exp(-t^2 / 2), however
-        few they are and however they differ (Efron, *Student's t-test under symmetry conditions*,
-        1969).
+        Values of the same digits may all be rounded alike, and the parts they are added from where
+        pi is the same; others are not: where signs are random, sums S add up to more than
+        t sqrt(sum S^2) with a chance of at most 2 exp(-t^2 / 2), however few they are and however
+        they differ (Efron, *Student's t-test under symmetry conditions*, 1969).
         """
-        parts = along @ self.by_digits
+        parts = along @ self.alike
         return SIGMAS * sqrt(float(parts @ parts)) * STEP / self.stored.unit
 
 
@@ -352,43 +377,72 @@ def _of_all(e: Evaluation, softmax: Softmax) -> PerState:
     return scale if linear else scale + dump.stored.unit
 
 
-def _lost(e: Evaluation, softmax: Softmax) -> States:
-    """Return how far the entries of a state are off, over themselves, for want of log Z.
-
-    Less than half of the last digit of z it is lost in log pi, always in the same direction; and a
-    second time where pi is in a ratio too.
-    """
-    log_Z = np.maximum(softmax.logsumexp - softmax.highest, 0.0)
-    half = np.ldexp(e.dumps["gradient"].computed.unit, np.frexp(softmax.depth)[1] - 1)
-    lost: States = np.where(log_Z < half, log_Z, 0.0)
-    return 2.0 * lost if e.block.data else lost
+def _is_lost(e: Evaluation, added: States, beside: States) -> Flags:
+    """Return whether a number is less than half of the last digit of what it is added to."""
+    half = np.ldexp(e.dumps["gradient"].computed.unit, np.frexp(beside)[1] - 1)
+    lost: Flags = added < half
+    return lost
 
 
-def _by_digits(stored: Entries, x: Entries, counts: Entries | float) -> Array:
-    """Return the sums of x over the actions that begin with the same digits, signs aside.
+def is_coarse(dump: Dump) -> bool:
+    """Return whether values have so few digits that those which are alike are rounded alike."""
+    is_stored_coarser = dump.stored.unit > dump.computed.unit
+    return is_stored_coarser or dump.computed.unit > Precision.FLOAT32.unit
+
+
+def _alike(e: Evaluation, stored: Entries, x: Entries) -> Array:
+    """Return the sums of x over the actions that are alike: a row of `Moments.alike`.
 
     They are whole numbers, which add up to the same in any order.
     """
+    whole = (e.counts * np.rint(np.clip(x, -CLIPPED, CLIPPED) / STEP)).ravel()
     digits = (stored.ravel().view(np.int64) >> BELOW_DIGITS) & (BINS - 1)
-    whole = (counts * np.rint(np.clip(x, -CLIPPED, CLIPPED) / STEP)).ravel()
-    return np.bincount(digits, weights=whole, minlength=BINS).astype(np.float64)
+    size = BINS + ((e.policy.pi.ravel().view(np.int64) >> BELOW_SIZE) & (BINS - 1))
+    bins, weights = np.concatenate([digits, size]), np.concatenate([whole, whole])
+    return np.bincount(bins, weights, 2 * BINS).astype(np.float64)
 
 
-def _flushed(e: Evaluation, terms: Sequence[Entries], tolerance: Entries) -> Columns:
+def _flushed(
+    e: Evaluation, terms: Sequence[Entries], tolerance: Entries
+) -> tuple[Columns, Columns]:
     """Return how far sum x r of each term and state may move where entries become 0.
+
+    And how far if each loses a quantum.
 
     An entry that is larger than the room for underflow rounds in either direction. Where it is
     stored in less than it was computed in, each of its parts may have been stored by itself.
     """
     room = underflow(e)
     if not (room > FLUSHED * tolerance.min(axis=0)).any():
-        return np.zeros((len(terms), e.block.rows))
+        none = np.zeros((len(terms), e.block.rows))
+        return none, none
     dump = e.dumps["gradient"]
     size = _below(reduce(np.add, terms), tolerance, room)
     if dump.stored.unit > dump.computed.unit:
         for part in terms:
             size += _below(part, tolerance, room)
-    return np.array([sum_of_products(np.abs(x), size, e.buffers) for x in terms])
+    sizes = [np.abs(x) for x in terms]
+    at_least = np.maximum(tolerance, room)  # 0 where no entry weighs
+    quantum = np.divide(QUANTUM * room, at_least, out=at_least, where=at_least > 0.0)
+    flushed, quanta = (
+        np.array([sum_of_products(x, by, e.buffers) for x in sizes]) for by in (size, quantum)
+    )
+    return flushed, quanta
+
+
+def _of_mean(e: Evaluation, terms: Sequence[Entries], tolerance: Entries) -> Columns:
+    """Return by how much sum x r of each term and state moves if the largest log pi lacks log Z.
+
+    Then pi adds up to more than 1, by what the other actions have, and the mean that is subtracted
+    is too large.
+    """
+    policy = e.policy
+    if not _is_lost(e, policy.log_Z, policy.highest).any():
+        return np.zeros((len(terms), e.block.rows))
+    rest = sum_over_actions(np.where(policy.z < 0.0, policy.pi, 0.0), e.buffers)
+    mean = policy.pi * (rest * policy.value * e.factor)
+    np.divide(mean, tolerance, out=mean, where=tolerance > 0.0)
+    return np.array([sum_of_products(x, mean, e.buffers) for x in terms])
 
 
 def _below(part: Entries, tolerance: Entries, room: States) -> Entries:

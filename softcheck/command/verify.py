@@ -69,10 +69,12 @@ def verify(
             "See softcheck verify --help.",
         )
 
+    from softcheck.command.memory import keep_freed
     from softcheck.command.progress import progress_bar
     from softcheck.engines import running
     from softcheck.verification import report
 
+    keep_freed()
     places = [place for case in chosen for place in case.places]
     keep(places)
     reports = invocation.reports(places)

@@ -57,15 +57,16 @@ def test_states_that_differ_are_counted(different, rows):
     assert total.different() == pytest.approx(different, rel=0.05)
 
 
-def test_what_is_stored_alike_is_the_same_for_any_cut():
+def test_what_is_rounded_alike_is_the_same_for_any_cut():
     q, logits = tables(13, 3000)
     arrays = {"q": q, "logits": logits, "grad": coarse("float16", sum(parts(q, logits)))}
     whole, cut = (
         moments(arrays, rows, Settings(compute_dtype="float32"))[0] for rows in (None, 70)
     )
-    np.testing.assert_array_equal(whole.by_digits, cut.by_digits)
+    np.testing.assert_array_equal(whole.alike, cut.alike)
     total = whole.sums.total()
     scale = np.ones(2) / (total[0, 3:6] @ [1.0, 2.0, 1.0])
-    # 15,000 roundings, each by less than half of what it may be, hardly ever alike.
-    expected = 0.45 * 6.0 / math.sqrt(15_000) / 2**11
-    assert whole.stored_alike(scale) == pytest.approx(expected, rel=0.2)
+    # 15,000 roundings, each by less than half of what it may be, hardly ever alike: by the digits
+    # that were stored, and by pi.
+    expected = math.sqrt(2.0) * 0.45 * 6.0 / math.sqrt(15_000) / 2**11
+    assert whole.rounded_alike(scale) == pytest.approx(expected, rel=0.2)
