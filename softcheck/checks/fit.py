@@ -33,7 +33,6 @@ _FREEDOM = 20.0  # standard errors from n states are widened by 1 + 20 / n
 
 _COLLINEAR = 1e-12
 _USEFUL = 0.5
-_LEFT = 16.0 * U  # of two gradients by a logit, relative to their size
 _ROUNDING = 64.0 * U  # of a product of two sums over actions, relative to its size
 
 
@@ -122,6 +121,9 @@ class _Fit:
         coherent = COHERENT + sqrt(moments.computed.unit) if carrying >= FEWEST else K
         self.sigmas = SIGMAS * (1.0 + _FREEDOM / max(1.0, carrying))
         self.together, self.shared = coherent / K * total[0, layout.sizes], total[0, layout.shared]
+        # Below it is the rounding of the gradient here, in float64, in units of a tolerance.
+        seen = U / moments.computed.tolerated * total[0, layout.sizes]
+        self.is_seen = np.diag(self.square) > seen
         # A term that is small beside the others may be lost whole: there signs do not cancel.
         self.rounded = moments.stored.unit * np.sqrt(np.diag(self.square) * self.square.sum())
         self.rounded += total[0, layout.quanta]
@@ -204,10 +206,7 @@ class _Fit:
 
         As long as two factors are hidden, the two of them that are most alike become one.
         """
-        squares = np.diag(self.square).copy()
-        if squares[-1] <= _LEFT**2 * squares[:-1].sum():  # it is what the others leave
-            squares[-1] = 0.0
-        groups: list[Group] = [(k,) for k, square in enumerate(squares) if square > 0.0]
+        groups: list[Group] = [(int(k),) for k in np.flatnonzero(self.is_seen)]
         while groups:
             solution = self.solve(groups)
             hidden = [*range(len(groups))]
