@@ -172,7 +172,7 @@ class _Checks:
         """Yield what is found in the blocks of the case."""
         if not (may_repeat and self.context.is_compiled):
             return engine.over_blocks(self, self.case, self.rows)
-        rows = rows_of_block(self.settings, self.case.actions, distinct.SHARE)
+        rows = rows_of_block(self.settings, self.case.actions, distinct.SHARE * compiled.BLOCKS)
         return engine.over_blocks(self.once, self.case, rows)
 
     def __call__(self, raw: RawBlock, buffers: Buffers, found: Distinct | None = None) -> _Part:

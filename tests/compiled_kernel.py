@@ -175,7 +175,8 @@ def agree(e):
                 other.entries, other.failed, other.live, other.blind,
             )  # fmt: skip
             assert found.histogram.sum() == other.histogram.sum()
-            assert within_a_bin(found.histogram, other.histogram)
+            if name != "descent" or room(e)[-1].max() < BIN:
+                assert within_a_bin(found.histogram, other.histogram)
             assert spot.ratio <= 1.0
             if name in sides and spot.action is not None:
                 value, error = sides[name]()
@@ -205,6 +206,10 @@ def room_of_ratio(e):
     computed = e.dumps["gradient"].computed
     return 2.0 * U / computed.tolerated
 
+
+BIN = 0.04
+"""The width of a bin of resolutions, relative to them: one of a gradient that is nothing but
+rounding may be some bins off, and was compared by itself."""
 
 NO_MATTER = 1e-5
 """What bounds leave out, or round, of a tolerance."""

@@ -302,13 +302,14 @@ class Moments(Merging):
         alike = np.minimum(coarsest * largest, 1.0) / dump.computed.factor
         whole = np.abs(square.sum(axis=0))
         shared = flushed + alike * sizes + _of_all(e, softmax) * whole
-        held = COHERENT / dump.computed.factor * sizes
-        # Lost in log pi, log Z scales the entries of a state, twice where pi is in a ratio.
         log_Z = np.maximum(softmax.logsumexp - softmax.highest, 0.0)
-        scaled = (2.0 if e.block.data else 1.0) * log_Z * whole
-        lost = np.where(_is_lost(e, log_Z, softmax.depth), scaled, 0.0)
-        lost += np.where(_is_lost(e, log_Z, softmax.highest), np.abs(of_mean), 0.0)
-        shared += np.maximum(lost - held, 0.0)
+        if (log_Z < dump.computed.unit * (largest + softmax.depth)).any():
+            # Lost in log pi, log Z scales the entries of a state, twice where pi is in a ratio.
+            scaled = (2.0 if e.block.data else 1.0) * log_Z * whole
+            lost = np.where(_is_lost(e, log_Z, softmax.depth), scaled, 0.0)
+            lost += np.where(_is_lost(e, log_Z, softmax.highest), np.abs(of_mean), 0.0)
+            held = COHERENT / dump.computed.factor * sizes
+            shared += np.maximum(lost - held, 0.0)
         made = cls(dump.computed, dump.stored, summands, signed=signed)
         made.alike = np.zeros((len(flushed), 0))
         ones = np.ones((1, e.block.rows))

@@ -4,7 +4,7 @@ It is the central difference of the loss from its definition, with h = 1e-25: tr
 order of h^2. What the difference cancels, and what a small pi(a) makes of it, are digits more.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import log
@@ -56,7 +56,7 @@ class _Digits:
 
     context: Any
     block: Block
-    softmax: dict[str, Any] = field(default_factory=dict)
+    softmax: dict[str, Callable[[], Any]] = field(default_factory=dict)
     comparisons: list[Any] = field(default_factory=list)
     decided: Iterator[Any] | None = None
 
@@ -70,6 +70,7 @@ class _Digits:
         repeats = self.block.repeats
         self.counts = None if repeats is None else self._digits(repeats.counts)
         self.weights = self.exp(self.theta - self.theta.max())
+        self.Z = self.sum(self.weights)
         self.h = self.context.mpf(10) ** -_STEP
 
     def _digits(self, array: Any) -> Any:
@@ -94,11 +95,13 @@ class _Digits:
         theta, weights = self.theta.copy(), self.weights.copy()
         theta[at] += t
         weights[at] *= self.context.exp(t)
-        Z = self.sum(weights)
+        Z = self.Z + (weights[at] - self.weights[at])  # the action stands for no other
         logsumexp = self.theta.max() + self.log(Z)
         self.softmax = {
-            "policy": weights / Z, "log_policy": theta - logsumexp, "logsumexp": logsumexp
-        }  # fmt: skip
+            "policy": lambda: weights / Z,
+            "log_policy": lambda: theta - logsumexp,
+            "logsumexp": lambda: logsumexp,
+        }
         if t:
             self.decided = iter(self.comparisons)
         try:
@@ -126,7 +129,7 @@ class _Digits:
             case "indicator", str(index):
                 return np.array([self.context.mpf(int(hit)) for hit in self._flags(index)])
             case operator, _:
-                return self.softmax[operator]
+                return self.softmax[operator]()
 
     def _flags(self, index: str) -> Any:
         return self.legal == self.block.data[index][0]
