@@ -97,9 +97,10 @@ def verify_case(
         is_compiled,
     )
     engine = engine or Threads(settings.threads)
-    rows = rows_of_block(settings, case.actions) * (compiled.BLOCKS if context.is_swept else 1)
+    rows = rows_of_block(settings, case.actions)
     over_blocks = partially(engine.over_blocks, case=case, rows=rows)
-    checks, found = _Checks(case, settings, context, rows), _Part()
+    checks = _Checks(case, settings, context, rows * (compiled.BLOCKS if context.is_swept else 1))
+    found = _Part()
     for part in checks.over(engine, may_repeat=may_repeat):
         found.merge(part)
         if progress is not None:

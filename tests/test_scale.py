@@ -252,7 +252,7 @@ def test_logits_in_16_bits_are_verified_in_little_memory(folder):
     arrays = {"logits": z, "grad": grad.astype(np.float16), "labels": labels}
     given = "--loss=cross-entropy", "--reduction=sum", "--compute-dtype=float32", "--threads=2"
     peaks = []
-    for times in (4, 20):
+    for times in (10, 40):
         place = folder / str(times)
         place.mkdir()
         write_npy(place, times, arrays)

@@ -28,7 +28,7 @@ from softcheck.gradient.policy import (
 from softcheck.gradient.tolerance import of_sum, summation
 from softcheck.settings import KernelChoice
 
-PAYS, PAYS_REPEATED, PAYS_COMPOSED = 2**25, 2**23, 2**21
+PAYS, PAYS_REPEATED, PAYS_COMPOSED = 2**24, 2**23, 2**21
 """From so many entries on: to load Numba and a compiled loop takes as long as NumPy for these; and
 where they may repeat, see `distinct`, those of a loss of the family, and of another."""
 

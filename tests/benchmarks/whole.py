@@ -3,7 +3,8 @@
 python tests/benchmarks/whole.py [STATES] [RUNS]
 
 Both read q, logits and grad from .npy files, of STATES x 18 float64. Measures the wall time, the
-processor time and the peak memory of each, in pairs so that both meet the same machine; and what
+processor time and the peak memory of each, in pairs so that both meet the same machine; of the same
+case with the gradient negated, which fails and is diagnosed, beside the right one; and what
 reading, hashing and laying out take of it.
 """
 
@@ -23,7 +24,7 @@ from softcheck.gradient.policy import Buffers
 from softcheck.settings import BLOCK_ENTRIES
 from softcheck.tables import open_case
 
-ACTIONS, ALPHA = 18, 0.2
+ACTIONS, ALPHA, WRONG = 18, 0.2, "wrong"
 
 SCIPY = """
 import sys
@@ -36,17 +37,16 @@ log_softmax(logits, axis=-1)
 
 
 def write(folder, states):
-    """Write a random case with the right gradient, a block at a time.
+    """Write a random case with the right gradient, a block at a time, and one with a wrong one.
 
     Not through a map: the kernel counts what this process has in memory to the peak of a child.
     """
     generator = np.random.default_rng(0)
+    (wrong := folder / WRONG).mkdir()
     described = {"descr": "<f8", "fortran_order": False, "shape": (states, ACTIONS)}
     with ExitStack() as stack:
-        files = {
-            name: stack.enter_context((folder / f"{name}.npy").open("wb"))
-            for name in ("q", "logits", "grad")
-        }
+        names = "q", "logits", "grad", f"{WRONG}/grad"
+        files = {name: stack.enter_context((folder / f"{name}.npy").open("wb")) for name in names}
         for file in files.values():
             np.lib.format.write_array_header_1_0(file, described)
         for start in range(0, states, 10_000):
@@ -56,16 +56,20 @@ def write(folder, states):
             value = (np.exp(log_policy) * g).sum(axis=1, keepdims=True)
             files["q"].write(q.tobytes())
             files["logits"].write(logits.tobytes())
-            files["grad"].write((-np.exp(log_policy) * (g - value)).tobytes())
+            grad = -np.exp(log_policy) * (g - value)
+            files["grad"].write(grad.tobytes())
+            files[f"{WRONG}/grad"].write((-grad).tobytes())
+    for name in ("q.npy", "logits.npy"):
+        (wrong / name).hardlink_to(folder / name)
 
 
-def measure(command):
+def measure(command, expected=0):
     """Return wall seconds, processor seconds and peak resident megabytes of a process."""
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as run:
         _, status, usage = os.wait4(run.pid, 0)
         run.returncode = os.waitstatus_to_exitcode(status)
-    if run.returncode:
+    if run.returncode != expected:
         raise SystemExit(f"{command} ended with {run.returncode}")
     return {
         "wall": time.perf_counter() - begun,
@@ -93,11 +97,16 @@ def layers(folder):
             np.copyto(buffers(role, array.shape[::-1]), array.T)
         seconds["lay out"] += time.process_time() - begun
     begun = time.process_time()
-    for file in folder.iterdir():
+    for file in folder.glob("*.npy"):
         with file.open("rb") as stream:
             hashlib.file_digest(stream, "sha256")
     seconds["sha256 alone"] = time.process_time() - begun
     return seconds
+
+
+def verify(folder):
+    """Return the command that verifies the case of a folder."""
+    return [sys.executable, "-m", "softcheck", "verify", str(folder), f"--alpha={ALPHA}", "-qq"]
 
 
 def measured(states=1_000_000, runs=5):
@@ -106,21 +115,25 @@ def measured(states=1_000_000, runs=5):
         write(Path(name), states)
         commands = {
             "scipy": [sys.executable, "-c", SCIPY, name],
-            "softcheck": [
-                *(sys.executable, "-m", "softcheck", "verify", name),
-                *(f"--alpha={ALPHA}", "-qq"),
-            ],
+            "softcheck": verify(name),
+            "failing": verify(f"{name}/{WRONG}"),
         }
-        pairs = [{who: measure(command) for who, command in commands.items()} for _ in range(runs)]
+        pairs = [
+            {who: measure(command, int(who == "failing")) for who, command in commands.items()}
+            for _ in range(runs)
+        ]
         found = {
             who: {what: statistics.median(pair[who][what] for pair in pairs) for what in pair_of}
             for who in commands
             for pair_of in [pairs[0][who]]
         }
-        found["ratio"] = {
-            what: statistics.median(pair["softcheck"][what] / pair["scipy"][what] for pair in pairs)
-            for what in pairs[0]["scipy"]
-        }
+        found["ratio"], found["of failing"] = (
+            {
+                what: statistics.median(pair[who][what] / pair[beside][what] for pair in pairs)
+                for what in pairs[0][who]
+            }
+            for who, beside in (("softcheck", "scipy"), ("failing", "softcheck"))
+        )
         found["layers"] = layers(Path(name))
     return found
 
