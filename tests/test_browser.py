@@ -5,18 +5,27 @@ They need Chromium and its driver, which `.ci/run` installs, and run with `pytes
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 from fixture_cases import FIXTURES, walk
 from run import softcheck
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.wait import WebDriverWait
 
 pytestmark = pytest.mark.browser
 
 CASE = FIXTURES / "positive" / "cliffwalking.npz"
 WIDTHS = (400, 1600)
 SCHEMES = ("light", "dark")
+
+PATIENCE = 60.0
+"""Seconds in which a width and a scheme arrive on any machine."""
+
+ARRIVED = """
+return [innerWidth, matchMedia(`(prefers-color-scheme: ${arguments[0]})`).matches];
+"""
 
 SEEN = r"""
 const wide = document.documentElement;
@@ -83,7 +92,14 @@ class Browser:
                 command("Emulation.setEmulatedMedia", {"features": chosen})
                 if (width, scheme) == (WIDTHS[0], SCHEMES[0]):
                     self.driver.get(path.as_uri())
+                arrived = partial(self._has_arrived, width, scheme)
+                WebDriverWait(self.driver, PATIENCE).until(arrived)
                 yield scheme, self.driver.execute_script(SEEN)
+
+    @staticmethod
+    def _has_arrived(width, scheme, driver):
+        """Return whether the page knows of its width and scheme: a command ends before that."""
+        return driver.execute_script(ARRIVED, scheme) == [width, True]
 
     def asked_for(self):
         """Return the addresses that were asked for since the last time."""
@@ -96,7 +112,7 @@ class Browser:
         ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def browser():
     made = Browser()
     yield made
