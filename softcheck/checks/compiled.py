@@ -163,8 +163,8 @@ def found(e: Evaluation) -> Found:
     made = Moments.of_sums(
         e, softmax, moments[:of_sums], moments[of_sums:], signed=largest > SIGNED
     )
-    if dump.digits is not None:
-        made.alike = dump.digits
+    if dump.alike is not None:
+        made.alike = dump.alike
     return Found(tallies | {"gradient": tally}, made)
 
 
@@ -206,7 +206,7 @@ class _Dump(NamedTuple):
     one: Any = None
     other: Any = None
     rough: Any = None
-    digits: Any = None
+    alike: Any = None
 
 
 class _Swept(NamedTuple):

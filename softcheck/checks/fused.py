@@ -995,21 +995,21 @@ def _add_up(j, one, other, last, ratio, first, second, sums):
 
 
 @inlined
-def _add_alike(at, k, terms, dump, digits, tile, parts):
+def _add_alike(at, k, terms, dump, alike, tile, parts):
     """Add the entries of a row to `Moments.alike`."""
     for j in range(at.width if k < at.rows - 1 else at.last):
-        first_digits = (_bits(tile[k, DUMPED + j]) >> BELOW_DIGITS) & (BINS - 1)
+        digits = (_bits(tile[k, DUMPED + j]) >> BELOW_DIGITS) & (BINS - 1)
         size = (_bits(tile[k, PI + j]) >> BELOW_SIZE) & (BINS - 1)
         for term in range(terms):
             which = 2 if term == terms - 1 else term
             moved = max(dump.unit, dump.stored) * (parts[which, j] * parts[3, j])
             moved = np.rint(max(-CLIPPED, min(CLIPPED, moved)) / STEP)
-            digits[term, first_digits] += moved
-            digits[term, BINS + size] += moved
+            alike[term, digits] += moved
+            alike[term, BINS + size] += moved
 
 
 @inlined
-def _dump(given, at, reach, masked, q, y, dump, rough, first, second, digits, tile, of, sums,
+def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, tile, of, sums,
           stack, parts, moments):  # fmt: skip
     """Every entry of a dump against the gradient, and the sums for its fit.
 
@@ -1036,10 +1036,10 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, digits, ti
             one, other, last = _apart(k, j, unit, q, first, second, tile, of)
             of[WHOLE + j] = max(of[WHOLE + j], abs(one + other + last))
             _add_up(j, one, other, last, ratio, first, second, sums)
-            if digits is not None:
+            if alike is not None:
                 parts[0, j], parts[1, j], parts[2, j], parts[3, j] = one, other, last, ratio
-        if digits is not None:
-            _add_alike(at, k, terms, dump, digits, tile, parts)
+        if alike is not None:
+            _add_alike(at, k, terms, dump, alike, tile, parts)
         _carry(sums, count, stack, k)
     _collect(sums, count, stack, at)
     _share_largest(of, UNSEEN, at)
@@ -1141,7 +1141,7 @@ def _count(at, of, states, found):
 
 @kept
 def sweep(
-    given, logits, masked, q, alpha, zeta, y, index, dump, one, other, rough, digits,
+    given, logits, masked, q, alpha, zeta, y, index, dump, one, other, rough, alike,
     tile, stack, found,
 ):  # fmt: skip
     """Run the checks of every entry over the states of a block, a tile at a time.
@@ -1188,7 +1188,7 @@ def sweep(
             near = reach if q is None else given.n + 4.0
             has_moved = _dump(
                 given, at, near, masked, q, y, dump, rough, one, other,
-                digits, tile, of, sums, stack, parts, found.moments,
+                alike, tile, of, sums, stack, parts, found.moments,
             )  # fmt: skip
             if has_moved:
                 _move(
