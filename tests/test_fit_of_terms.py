@@ -394,3 +394,15 @@ def test_a_term_that_is_nothing_but_rounding_has_no_factor(seed):
     (check,) = (each for each in case.checks if each.name == "fit")
     assert check.status != Status.FAILED
     assert "(log (Σ_a exp(θ(a))))² cannot be told" in check.reason
+
+
+def test_equal_logits_have_the_same_rounding_of_pi_in_all_states():
+    """A logsumexp of 2.08 rounds by 2e-16, and so does every pi, which is no scale."""
+    generator = np.random.default_rng(0)
+    q, shift = generator.normal(size=(2, 40, 8))
+    logits = np.repeat(0.01 * shift[:, :1], 8, axis=1)
+    pi = np.full((40, 8), 0.125 * (1.0 + 2.0**-51))
+    grad = -pi * (q - q.mean(axis=1, keepdims=True))
+    given = {"loss": "policy-gradient", "q": q, "logits": logits}
+    assert verify(**given, grad=grad)
+    assert not verify(**given, grad=grad * (1.0 + 4e-15))

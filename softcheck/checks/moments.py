@@ -366,14 +366,12 @@ def _of_all(e: Evaluation, softmax: Softmax) -> PerState:
     """Return how far the entries of a state may be off as those of other states, over themselves.
 
     A reduction that has few digits is the same in all states. So is what logsumexp rounds where the
-    logits of each are much alike, and K of 16 bits is too small for `COHERENT` to hold that. A
-    label's entries are nearly the same in many states, and so are the parts they are added from.
+    logits of each are much alike. A label's entries are nearly the same in many states, and so are
+    the parts they are added from.
     """
     dump, scale = e.dumps["gradient"], coarse_factor(e)
-    if dump.computed.unit > Precision.FLOAT32.unit:
-        alike = softmax.depth < _ALIKE
-        shared = np.minimum(dump.computed.unit * np.abs(softmax.logsumexp), 1.0)
-        scale = scale + np.where(alike, shared, 0.0)
+    shared = np.minimum(dump.computed.unit * np.abs(softmax.logsumexp), 1.0)
+    scale = scale + np.where(softmax.depth < _ALIKE, shared, 0.0)
     linear = e.block.target is None and not e.block.data
     return scale if linear else scale + dump.stored.unit
 
