@@ -28,7 +28,7 @@ from softcheck.checks.moments import (
     FLUSHED,
     QUANTUM,
     STEP,
-)  # fmt: skip
+)
 from softcheck.gradient import analytic, family, loss, tolerance
 from softcheck.gradient.numeric import central, complex_step
 from softcheck.gradient.policy import FLOOR
