@@ -113,7 +113,7 @@ class _Fit:
         self.of_error = total[0, layout.of_error]
         self.square = layout.square(total[0, layout.of_pairs])
         different = moments.different()
-        self.repeats = sqrt(max(1.0, moments.states / max(1.0, different)))
+        self.repeats = sqrt(moments.repeats())
         squares = [1 + terms + at for at, (k, m) in enumerate(layout.pairs) if k == m]
         leverage = [total[0, at] ** 2 / total[at, at] for at in squares if total[at, at]]
         carrying = min([different, *leverage])

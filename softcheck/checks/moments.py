@@ -34,6 +34,7 @@ Alike: TypeAlias = Array  # (terms, 2 bins)
 Direction: TypeAlias = Array  # (terms,)
 Products: TypeAlias = Array  # (columns, columns)
 Bins: TypeAlias = NDArray[np.bool_]  # (bins,)
+OfBins: TypeAlias = NDArray[np.intp]  # (bins,)
 
 COHERENT = 1.0 / 24.0
 """The part of its rounding bound by which all entries may err in one direction: sums that run
@@ -59,6 +60,10 @@ _BITS = 14
 BINS, BELOW_DIGITS, BELOW_SIZE = 1 << _BITS, 52 - _BITS, 47
 """How many values the first digits of a number have, and how many bits follow them; and how many
 those that say its size within 3 %."""
+
+_NORMALISERS = 1 << 12
+_TOLD_APART = 32.0
+"""In units of rounding, a logarithm of a normaliser below which states say next to nothing."""
 
 _GROUP = 512
 _ALIKE = 1.0  # logits that differ by less have a logsumexp that other states may have too
@@ -209,6 +214,9 @@ class Moments(Merging):
     seen : Bins
         Which bins the hashes of states fall in: how many states differ (a table often repeats
         them).
+    normalisers : OfBins
+        How many states have a normaliser whose digits fall in each bin; nothing where values are
+        coarse, for `alike` has it.
     alike : Alike
         Where there are few digits, see `is_coarse`: U_s sum x r of the entries whose stored values
         begin with the same digits, and then of those with about the same pi, in whole numbers of
@@ -223,6 +231,9 @@ class Moments(Merging):
     signed: Annotated[bool, or_] = False
     states: Annotated[int, add] = 0
     seen: Annotated[Bins, or_] = field(default_factory=lambda: np.zeros(BINS, np.bool_))
+    normalisers: Annotated[OfBins, add] = field(
+        default_factory=lambda: np.zeros(_NORMALISERS, np.intp)
+    )
     alike: Annotated[Alike, add] = field(default_factory=lambda: np.zeros((1, 0)))
 
     @classmethod
@@ -315,10 +326,14 @@ class Moments(Merging):
         ones = np.ones((1, e.block.rows))
         made.sums.add(e.start, np.concatenate([ones, sums, sizes, shared, quanta]))
         weighed = squares.sum(axis=0)
-        weighed = weighed[weighed > 0.0]
+        taken = weighed > 0.0
+        weighed, log_Z = weighed[taken], log_Z[taken]
         made.states = weighed.size
-        bins = (weighed.view(np.uint64) * _HASH) >> np.uint64(64 - _BITS)
-        made.seen[bins.view(np.int64)] = True  # NumPy takes these for indices as they are
+        made.seen[_bins(weighed, BINS)] = True
+        if not is_coarse(dump):
+            digits = np.floor(log_Z / dump.computed.unit)
+            told = np.where(digits < _TOLD_APART, weighed, digits)
+            made.normalisers = np.bincount(_bins(told, _NORMALISERS), minlength=_NORMALISERS)
         return made
 
     def different(self) -> float:
@@ -331,6 +346,17 @@ class Moments(Merging):
         empty = max(1, self.seen.size - int(self.seen.sum()))
         return self.seen.size * log(self.seen.size / empty)
 
+    def repeats(self) -> float:
+        """Return how many states round alike, in the mean over states: 1 where each does by itself.
+
+        Those of one normaliser do, which is n_c states in each class, and so sum n_c^2 / n in the
+        mean. What is added by hashes that meet, of n states n^2 / B in B bins, is taken off.
+        """
+        n, bins = self.states, len(self.normalisers)
+        met = float(np.square(self.normalisers, dtype=np.float64).sum()) - n**2 / bins
+        alike = met / max(1.0, n * (1.0 - 1.0 / bins))
+        return max(1.0, alike, n / max(1.0, self.different()))
+
     def rounded_alike(self, along: Direction) -> float:
         """Return by how much sum_k along[k] sum x_k r may be off by what was rounded alike.
 
@@ -341,6 +367,12 @@ class Moments(Merging):
         """
         parts = along @ self.alike
         return SIGMAS * sqrt(float(parts @ parts)) * STEP / self.stored.unit
+
+
+def _bins(x: States, bins: int) -> Counts:
+    """Return which of so many bins, a power of two, the hash of each number falls in."""
+    found: Counts = ((x.view(np.uint64) * _HASH) >> np.uint64(65 - bins.bit_length())).view(np.intp)
+    return found  # NumPy takes these for indices as they are
 
 
 def _terms(e: Evaluation, tolerance: Entries) -> list[Entries]:

@@ -349,3 +349,18 @@ def test_normalisers_that_are_rounded_alike_are_no_wrong_scale(off, status):
     checks = {each.name: each for each in verify_case(case_from_arrays(given), Settings()).checks}
     assert checks["gradient"].failed == 0
     assert checks["fit"].status == status
+
+
+@pytest.mark.parametrize(("times", "status"), [(1.0, Status.PASSED), (1.25, Status.FAILED)])
+def test_equal_normalisers_are_rounded_alike_and_are_no_wrong_alpha(times, status):
+    """Clipped logits have one normaliser, and what it is rounded by is in all values alike."""
+    generator = np.random.default_rng(23)
+    logits = np.full((400, 9), -13.5, np.float32)
+    logits[np.arange(400), generator.integers(9, size=400)] = 0.0
+    q = (1000.0 + generator.normal(size=logits.shape)).astype(np.float32)
+    pi = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    g = np.float32(1e-3 * times) * np.log(pi) - q
+    grad = pi * (g - (pi * g).sum(axis=-1, keepdims=True))
+    check = fitted_of("sac", grad, q=q, logits=logits, alpha=1e-3)
+    assert abs(float(check.reason.split("alpha fitted ")[1].split()[0]) / times / 1e-3 - 1) > 5e-3
+    assert check.status == status
