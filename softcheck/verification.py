@@ -14,7 +14,7 @@ import numpy as np
 from softcheck import result
 from softcheck.checks import compiled, distinct, every
 from softcheck.checks.blocks import Masking, evaluation, loss_of, reduction_of, rows_of_block
-from softcheck.checks.distinct import Distinct
+from softcheck.checks.distinct import Distinct, in_pieces
 from softcheck.checks.evaluation import Context
 from softcheck.checks.frame import Frame
 from softcheck.checks.merging import Merging, merged
@@ -190,7 +190,7 @@ class _Checks:
             with suppress(InputError):  # which names an entry, not an action
                 part = made_of(lambda piece, of: self(piece.raw, of, piece), pieces, buffers)
         if part is None or not part.partial.is_right:
-            part = made_of(self, distinct.in_pieces(raw, self.rows), buffers)
+            part = made_of(self, in_pieces(raw, self.rows), buffers)
         part.shortened = int(found is not None)
         return part
 

@@ -158,7 +158,7 @@ def evaluation(
         context,
         buffers,
         None if temperature is None else factor,
-        None if distinct is None else distinct.entry_of,
+        distinct,
         partial(evaluation, *arguments) if is_swept else None,
     )
 

@@ -78,7 +78,7 @@ def scanner() -> tuple[Any, str]:
 
         bits, counts = np.zeros((1, 2), np.uint16), np.zeros((1, 1))
         apart = np.zeros((1, 0), np.intp)
-        scan.scan(bits, None, apart, bits.copy(), bits[:, :1].copy(), None, counts)
+        scan.scan(bits, None, apart, apart.copy(), bits[:, :1].copy(), None, counts)
         return scan
 
     return _working(tried)

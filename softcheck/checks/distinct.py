@@ -9,18 +9,16 @@ count as often as it stands for one. Nothing is rounded away, and no check knows
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.checks.compiled import scanner
 from softcheck.gradient.definition import Kind
-from softcheck.gradient.policy import Repeats
+from softcheck.gradient.policy import Indices, Repeats
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
-
-Places: TypeAlias = NDArray[np.uint16]  # (rows, actions)
 
 SHARE = 12
 """For so many logits the compiled loop takes as long as NumPy for one."""
@@ -29,7 +27,6 @@ TOO_FEW = "too few of its entries repeat"
 """Why the entries of a case that differ are not all that was looked at."""
 
 _HALF = 2
-_MOST = 2**16 - 1
 
 
 @dataclass(frozen=True)
@@ -41,20 +38,56 @@ class Distinct:
     raw : RawBlock
         Its tables have the entries in place of the actions, and its numbers are those of entries.
     repeats : Repeats
-    entry_of : Places
-        Which entry stands for each action.
+    whole : RawBlock
+        The same states with all of their actions.
+    apart, opened : Indices, (rows, any)
+        Actions that share their entry with no other, in rising order, and the entry of each.
     """
 
     raw: RawBlock
     repeats: Repeats
-    entry_of: Places
+    whole: RawBlock
+    apart: Indices
+    opened: Indices
 
     def pieces(self, entries: int) -> Iterator["Distinct"]:
         """Yield some states at a time, of about so many entries."""
-        for raw in in_pieces(self.raw, max(1, entries // len(self.repeats.counts))):
+        rows = max(1, entries // len(self.repeats.counts))
+        for raw, whole in zip(in_pieces(self.raw, rows), in_pieces(self.whole, rows), strict=True):
             some = slice(raw.start - self.raw.start, raw.start - self.raw.start + raw.rows)
             repeats = replace(self.repeats, counts=self.repeats.counts[:, some])
-            yield Distinct(raw, repeats, self.entry_of[some])
+            yield Distinct(raw, repeats, whole, self.apart[some], self.opened[some])
+
+    def legal_actions(self, row: int) -> Indices:
+        """Return the actions of a state that are legal: those of finite logits."""
+        return np.flatnonzero(np.isfinite(self.whole.arrays["logits"][row]))
+
+    def entry_of(self, row: int, action: int) -> int:
+        """Return the entry that stands for an action."""
+        own = self.opened[row][self.apart[row] == action]
+        if own.size:
+            return int(own[0])
+        alike = self.repeats.counts[:, row] > 0.0
+        alike[self.opened[row]] = False
+        for entries, actions in self._tables(row):
+            alike &= entries == actions[action]
+        return int(alike.argmax())
+
+    def action_of(self, row: int, entry: int) -> int:
+        """Return the first action that an entry stands for."""
+        own = self.apart[row][self.opened[row] == entry]
+        if own.size:
+            return int(own[0])
+        alike = np.ones(self.repeats.actions, np.bool_)
+        alike[self.apart[row]] = False
+        for entries, actions in self._tables(row):
+            alike &= actions == entries[entry]
+        return int(alike.argmax())
+
+    def _tables(self, row: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Yield the bits of the entries of a state and of its actions, by table."""
+        for name in {"logits", "grad"} & self.raw.arrays.keys():
+            yield _bits(self.raw.arrays[name][row]), _bits(self.whole.arrays[name][row])
 
 
 def in_pieces(raw: RawBlock, rows: int) -> Iterator[RawBlock]:
@@ -86,33 +119,32 @@ def distinct(case: Case, raw: RawBlock) -> Distinct | None:
     """
     logits = raw.arrays["logits"]
     rows, actions = logits.shape
-    most = min(actions // (SHARE if case.variant.family else _HALF), _MOST)
+    most = actions // (SHARE if case.variant.family else _HALF)
     if not most:
         return None
     grad = raw.arrays.get("grad")
-    bits = _bits(logits)
     of_grad = None if grad is None else _bits(grad)
-    indices = {
-        given.name: raw.arrays[given.name]
-        for given in case.variant.givens
-        if given.kind is Kind.INDEX
-    }
-    apart = np.array([*indices.values()], np.intp).reshape(len(indices), rows)
-    entry_of = np.empty((rows, actions), np.uint16)
+    names = [each.name for each in case.variant.givens if each.kind is Kind.INDEX]
+    apart = np.empty((rows, len(names)), np.intp)
+    for place, name in enumerate(names):
+        apart[:, place] = raw.arrays[name]
+    apart.sort(axis=1)
+    opened = np.empty_like(apart)
     values, counts = np.empty((rows, most), np.uint16), np.empty((rows, most))
     dumps = None if of_grad is None else np.empty((rows, most), of_grad.dtype)
-    apart = np.sort(apart.T, axis=1)
     module, _ = scanner()
-    size = module.scan(bits, of_grad, apart, entry_of, values, dumps, counts)
+    size = module.scan(_bits(logits), of_grad, apart, opened, values, dumps, counts)
     if size < 0:
         return None
     arrays = dict(raw.arrays) | {"logits": values[:, :size].view(logits.dtype)}
     if grad is not None and dumps is not None:
         arrays["grad"] = dumps[:, :size].view(grad.dtype)
     at = np.arange(rows)
-    arrays |= {name: entry_of[at, index].astype(np.intp) for name, index in indices.items()}
+    for name in names:
+        place = (apart < raw.arrays[name][:, np.newaxis]).sum(axis=1)
+        arrays[name] = opened[at, place]
     found = RawBlock(raw.start, rows, arrays)
-    return Distinct(found, Repeats(actions, counts[:, :size].T), entry_of)
+    return Distinct(found, Repeats(actions, counts[:, :size].T), raw, apart, opened)
 
 
 def _bits(x: NDArray[Any]) -> NDArray[Any]:

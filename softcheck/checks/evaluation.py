@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softcheck.checks.frame import Frame
 from softcheck.checks.tally import Sight, Spot, Tally, compare, histogram, sight
@@ -19,6 +18,7 @@ from softcheck.gradient.policy import (
     Buffers,
     Entries,
     Flags,
+    Indices,
     PerState,
     Policy,
     Quantity,
@@ -26,8 +26,6 @@ from softcheck.gradient.policy import (
     sum_of_products,
 )
 from softcheck.gradient.tolerance import Bounds, Error, Precision, U
-
-Places: TypeAlias = NDArray[np.integer[Any]]  # (rows, actions)
 
 _BOTH = 2.0 * U  # both sides of a comparison may err
 
@@ -104,6 +102,19 @@ class Context:
         return "Eq. (6)" if self.loss is None else self.loss.equation or "the formula"
 
 
+class Standing(Protocol):
+    """Entries that stand for several actions each."""
+
+    def legal_actions(self, row: int) -> Indices:
+        """Return the actions of a state that are legal."""
+
+    def entry_of(self, row: int, action: int) -> int:
+        """Return the entry that stands for an action."""
+
+    def action_of(self, row: int, entry: int) -> int:
+        """Return the first action that an entry stands for."""
+
+
 def kernel_of(block: Block, loss: Variant | None, buffers: Buffers, units: float = 1.0) -> Kernel:
     """Return a loss on a block; for `units` see `Composed`."""
     if loss is None:
@@ -136,8 +147,8 @@ class Evaluation:
     buffers : Buffers
     of_loss : PerState or None
         What reduction and weights multiply the loss of each state by; None is `factor`.
-    entry_of : Places or None
-        Which entry stands for each action, (rows, actions), where entries stand for several.
+    standing : Standing or None
+        For which actions entries stand, where these are several.
     anew : callable or None
         Makes the same block as NumPy takes it, where it was laid out for the compiled loop.
     """
@@ -150,7 +161,7 @@ class Evaluation:
     context: Context
     buffers: Buffers
     of_loss: PerState | None = None
-    entry_of: Places | None = None
+    standing: Standing | None = None
     anew: "Callable[[], Evaluation] | None" = None
 
     @property
@@ -165,15 +176,16 @@ class Evaluation:
 
     def drawn(self, row: int, position: float) -> tuple[int, int]:
         """Return a legal action of a state and its entry; `position` is in [0, 1)."""
-        legal = np.isfinite(self.block.logits[:, row])
-        entries = np.arange(len(legal)) if self.entry_of is None else self.entry_of[row]
-        actions = np.flatnonzero(legal[entries])
+        if self.standing is None:
+            actions = np.flatnonzero(np.isfinite(self.block.logits[:, row]))
+        else:
+            actions = self.standing.legal_actions(row)
         action = int(actions[int(position * actions.size)])
-        return action, int(entries[action])
+        return action, action if self.standing is None else self.standing.entry_of(row, action)
 
     def action(self, row: int, entry: int) -> int:
         """Return the first action that an entry of a state stands for."""
-        return entry if self.entry_of is None else int((self.entry_of[row] == entry).argmax())
+        return entry if self.standing is None else self.standing.action_of(row, entry)
 
     def spot(self, spot: Spot) -> Spot:
         """Return what was found of an entry as what it says of the first of its actions."""

@@ -317,7 +317,7 @@ class Found(NamedTuple):
     worst : Array, (6, 6)
         Of each comparison: ratio, state, action or -1, found, expected, tolerance.
     softmax : Array, (4, rows)
-        The largest logit, the depth, logsumexp, and how many weights are not 0.
+        The largest logit, the depth, log Z, and how many weights are not 0.
     moments : Array, (columns, rows)
         `Layout.moments` of the dump, and what `Moments.of_sums` takes beside it.
     """
@@ -1207,7 +1207,7 @@ def sweep(
                 of[HIGHEST + j],
                 of[DEPTH + j],
             )
-            found.softmax[2, first + j] = of[LOGSUMEXP + j]
+            found.softmax[2, first + j] = of[LOG_Z + j]
             found.softmax[3, first + j] = of[ALIVE + j]
         for j in range(at.width):
             poison += of[POISON + j]

@@ -21,6 +21,7 @@ from softcheck.gradient.policy import (
     Entries,
     Flags,
     PerState,
+    Policy,
     States,
     sum_of_products,
     sum_over_actions,
@@ -67,6 +68,7 @@ _TOLD_APART = 32.0
 
 _GROUP = 512
 _ALIKE = 1.0  # logits that differ by less have a logsumexp that other states may have too
+_EXPONENT = np.int64(0x7FF0_0000_0000_0000)
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -75,7 +77,7 @@ class Softmax(NamedTuple):
 
     highest: States
     depth: States
-    logsumexp: States
+    log_Z: States
     live: PerState | Counts
 
 
@@ -105,10 +107,9 @@ class Layout:
 
     def __init__(self, terms: int) -> None:
         self.pairs = [*combinations_with_replacement(range(terms), 2)]
-        ends = np.cumsum([1, terms, len(self.pairs), terms, terms, terms]).tolist()
-        self.of_error, self.of_pairs, self.sizes, self.shared, self.quanta = map(
-            slice, ends, ends[1:]
-        )
+        ends = np.cumsum([1, terms, len(self.pairs), *3 * [terms]]).tolist()
+        slices = map(slice, ends, ends[1:])
+        self.of_error, self.of_pairs, self.sizes, self.shared, self.quanta = slices
         self.moments = slice(ends[0], ends[2])
 
     def square(self, of_pairs: Pairs) -> Square:
@@ -271,7 +272,7 @@ class Moments(Merging):
         pairs = Layout(len(terms)).pairs
         sums = np.array([*of_error, *(product(terms[k], terms[m]) for k, m in pairs)])
         policy = e.policy
-        softmax = Softmax(policy.highest, policy.depth, policy.logsumexp, policy.live)
+        softmax = Softmax(policy.highest, policy.depth, policy.log_Z, policy.live)
         moved = np.concatenate([*_flushed(e, terms, tolerance), _of_mean(e, terms, tolerance)])
         made = cls.of_sums(e, softmax, sums, moved, signed=signed)
         made.skipped = skipped
@@ -313,21 +314,16 @@ class Moments(Merging):
         alike = np.minimum(coarsest * largest, 1.0) / dump.computed.factor
         whole = np.abs(square.sum(axis=0))
         shared = flushed + alike * sizes + _of_all(e, softmax) * whole
-        log_Z = np.maximum(softmax.logsumexp - softmax.highest, 0.0)
-        if (log_Z < dump.computed.unit * (largest + softmax.depth)).any():
-            # Lost in log pi, log Z scales the entries of a state, twice where pi is in a ratio.
-            scaled = (2.0 if e.block.data else 1.0) * log_Z * whole
-            lost = np.where(_is_lost(e, log_Z, softmax.depth), scaled, 0.0)
-            lost += np.where(_is_lost(e, log_Z, softmax.highest), np.abs(of_mean), 0.0)
-            held = COHERENT / dump.computed.factor * sizes
-            shared += np.maximum(lost - held, 0.0)
+        # In log pi, what log Z loses scales the entries of a state, twice where pi is in a ratio.
+        shared += (2.0 if e.block.data else 1.0) * _rounded_off(dump, softmax) * whole
+        shared += np.where(_is_lost(dump, softmax), np.abs(of_mean), 0.0)
         made = cls(dump.computed, dump.stored, summands, signed=signed)
         made.alike = np.zeros((len(flushed), 0))
         ones = np.ones((1, e.block.rows))
         made.sums.add(e.start, np.concatenate([ones, sums, sizes, shared, quanta]))
         weighed = squares.sum(axis=0)
         taken = weighed > 0.0
-        weighed, log_Z = weighed[taken], log_Z[taken]
+        weighed, log_Z = weighed[taken], softmax.log_Z[taken]
         made.states = weighed.size
         made.seen[_bins(weighed, BINS)] = True
         if not is_coarse(dump):
@@ -402,16 +398,33 @@ def _of_all(e: Evaluation, softmax: Softmax) -> PerState:
     the parts they are added from.
     """
     dump, scale = e.dumps["gradient"], coarse_factor(e)
-    shared = np.minimum(dump.computed.unit * np.abs(softmax.logsumexp), 1.0)
+    shared = np.minimum(dump.computed.unit * np.abs(softmax.highest + softmax.log_Z), 1.0)
     scale = scale + np.where(softmax.depth < _ALIKE, shared, 0.0)
     linear = e.block.target is None and not e.block.data
     return scale if linear else scale + dump.stored.unit
 
 
-def _is_lost(e: Evaluation, added: States, beside: States) -> Flags:
-    """Return whether a number is less than half of the last digit of what it is added to."""
-    half = np.ldexp(e.dumps["gradient"].computed.unit, np.frexp(beside)[1] - 1)
-    lost: Flags = added < half
+def _half_digit(x: States, precision: Precision) -> States:
+    """Return half of the last digit of numbers: as much as a sum of their size is rounded by."""
+    exponents: States = (x.view(np.int64) & _EXPONENT).view(np.float64)
+    return precision.unit * exponents
+
+
+def _rounded_off(dump: Dump, softmax: Softmax) -> States:
+    """Return how much of log Z may be lost where it is added to logits, in all states alike.
+
+    These end with a digit of their own, so that the sums round to whole digits: where policies are
+    alike, in one direction. In few digits all of it is, or `Layout.shared` has room otherwise.
+    """
+    half = _half_digit(np.maximum(softmax.depth, np.abs(softmax.highest)), dump.computed)
+    if is_coarse(dump):
+        return np.where(softmax.log_Z < half, softmax.log_Z, 0.0)
+    return np.minimum(softmax.log_Z, half)
+
+
+def _is_lost(dump: Dump, softmax: Softmax | Policy) -> Flags:
+    """Return whether log Z is less than half of the last digit of the largest logit."""
+    lost: Flags = softmax.log_Z < _half_digit(softmax.highest, dump.computed)
     return lost
 
 
@@ -468,7 +481,7 @@ def _of_mean(e: Evaluation, terms: Sequence[Entries], tolerance: Entries) -> Col
     is too large.
     """
     policy = e.policy
-    if not _is_lost(e, policy.log_Z, policy.highest).any():
+    if not _is_lost(e.dumps["gradient"], policy).any():
         return np.zeros((len(terms), e.block.rows))
     rest = sum_over_actions(np.where(policy.z < 0.0, policy.pi, 0.0), e.buffers)
     mean = policy.pi * (rest * policy.value * e.factor)

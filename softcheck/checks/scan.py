@@ -11,56 +11,83 @@ _NONE = -1
 
 
 @inlined
-def _found(row, i, logits, dumped, dumps, first, following, steps):
-    """Return the entry that an action repeats, if there is one, and how many were looked at."""
-    entry = first[logits[row, i]]
-    if dumped is not None:
-        # A gradient is a function of the logit, but for its rounding: this ends at once.
-        while entry != _NONE and dumps[row, entry] != dumped[row, i]:
-            entry = following[entry]
-            steps += 1
-            if steps > logits.shape[1]:
-                return _NONE, steps
-    return entry, steps
+def _again(entry, dump, dumps, following):
+    """Return the entry that a logit has with another dump, _NONE without one, and where it ends."""
+    last, steps = entry, 0
+    while entry != _NONE and dumps[entry] != dump:
+        last, entry = entry, following[entry]
+        steps += 1
+    return entry, last, steps
 
 
 @inlined
-def _open(row, i, entry, logits, dumped, values, dumps, counts, entry_of):
-    """Begin an entry with an action."""
-    values[row, entry], counts[row, entry], entry_of[row, i] = logits[row, i], 1.0, entry
-    if dumped is not None:
-        dumps[row, entry] = dumped[row, i]
+def _run(logits, dumped, size, steps, values, dumps, counts, first, times, met, following):
+    """Go on with a run of the actions of a state; return how many entries there are, and steps.
 
+    It ends with -1 where there is no room for an entry, or no step is left.
 
-@inlined
-def _state(row, logits, dumped, apart, entry_of, values, dumps, counts, first, following):
-    """Find the entries of a state; return how many there are, or -1 where there is no room."""
-    actions, (_, most) = logits.shape[1], values.shape
-    size, low, steps = 0, 0, 0
-    for k in range(apart.shape[1] + 1):
-        high = apart[row, k] if k < apart.shape[1] else actions
-        for i in range(low, high):
-            entry, steps = _found(row, i, logits, dumped, dumps, first, following, steps)
-            if entry != _NONE:
-                counts[row, entry] += 1.0
-                entry_of[row, i] = entry
+    `first` is the entry that a logit was met in, `times` how often it was with what was `met` then:
+    a gradient is a function of the logit, but for its rounding.
+    """
+    for i in range(len(logits)):  # from 0 on: an index that may be negative takes as long again
+        code = logits[i]
+        is_new = times[code] == 0
+        if not is_new and (dumped is None or met[code] == dumped[i]):
+            times[code] += 1
+            continue
+        last = _NONE
+        if not is_new and dumped is not None:
+            entry, last, more = _again(first[code], dumped[i], dumps, following)
+            steps -= more
+            if entry != _NONE and steps >= 0:
+                counts[entry] += 1.0
                 continue
-            if size == most or steps > actions:
+        if size == len(values) or steps < 0:
+            return _NONE, steps
+        values[size], following[size] = code, _NONE
+        if dumped is not None:
+            dumps[size] = dumped[i]
+        if is_new:
+            first[code], times[code], counts[size] = size, 1, 0.0
+            if dumped is not None:
+                met[code] = dumped[i]
+        else:
+            following[last], counts[size] = size, 1.0
+        size += 1
+    return size, steps
+
+
+@inlined
+def _state(logits, dumped, apart, opened, values, dumps, counts, first, times, met, following):
+    """Find the entries of a state; return how many there are, or -1 where there is no room."""
+    size, low, steps = 0, 0, len(logits)
+    for k in range(len(apart) + 1):
+        high = apart[k] if k < len(apart) else len(logits)
+        of_run = None if dumped is None else dumped[low:high]
+        size, steps = _run(
+            logits[low:high], of_run, size, steps,
+            values, dumps, counts, first, times, met, following,
+        )  # fmt: skip
+        if size == _NONE:
+            return _NONE
+        if low <= high < len(logits):
+            if size == len(values):
                 return _NONE
-            _open(row, i, size, logits, dumped, values, dumps, counts, entry_of)
-            following[size], first[logits[row, i]] = first[logits[row, i]], size
+            values[size], counts[size] = logits[high], 1.0
+            if dumped is not None:
+                dumps[size] = dumped[high]
             size += 1
-        if low <= high < actions:
-            if size == most:
-                return _NONE
-            _open(row, high, size, logits, dumped, values, dumps, counts, entry_of)
-            size += 1
+        if k < len(apart):
+            opened[k] = size - 1
         low = max(low, high + 1)
+    for entry in range(size):
+        if counts[entry] == 0.0:
+            counts[entry], times[values[entry]] = times[values[entry]], 0
     return size
 
 
 @kept
-def scan(logits, dumped, apart, entry_of, values, dumps, counts):
+def scan(logits, dumped, apart, opened, values, dumps, counts):
     """Find the entries of each state that differ in their bits, in the order of their first action.
 
     Parameters
@@ -69,11 +96,11 @@ def scan(logits, dumped, apart, entry_of, values, dumps, counts):
     dumped : array of unsigned integers, (rows, actions), or None
     apart : array of intp, (rows, any)
         Actions that share their entry with no other, in rising order.
-    entry_of : array of uint16, (rows, actions)
-        Receives which entry stands for each action.
+    opened : array of intp, (rows, any)
+        Receives the entry of each of these.
     values, dumps : arrays as `logits` and `dumped`, (rows, most)
-        Receive what the entries have, at most 65,535 of a state; those that a state has less than
-        others are as one that stands for several actions.
+        Receive what the entries have; those that a state has less than others are as one that
+        stands for several actions.
     counts : array of float64, (rows, most)
         Receives how many actions each stands for.
 
@@ -84,15 +111,19 @@ def scan(logits, dumped, apart, entry_of, values, dumps, counts):
         or where too many have one logit to look through.
     """
     rows, largest = len(logits), 0
-    first = np.full(CODES, _NONE, np.int32)
+    first, times = np.empty(CODES, np.int32), np.zeros(CODES, np.uint32)
+    met = None if dumped is None else np.empty(CODES, dumped.dtype)
     following = np.empty(values.shape[1], np.int32)
     sizes = np.empty(rows, np.intp)
     for row in range(rows):
-        size = _state(row, logits, dumped, apart, entry_of, values, dumps, counts, first, following)
+        of_row = None if dumped is None else dumped[row]
+        found = None if dumps is None else dumps[row]
+        size = _state(
+            logits[row], of_row, apart[row], opened[row], values[row], found, counts[row],
+            first, times, met, following,
+        )  # fmt: skip
         if size == _NONE:
             return _NONE
-        for entry in range(size):
-            first[values[row, entry]] = _NONE
         sizes[row], largest = size, max(size, largest)
     for row in range(rows):
         like = 0

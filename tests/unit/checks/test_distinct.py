@@ -128,20 +128,27 @@ def found(arrays):
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
 def test_an_entry_has_the_bits_of_each_of_its_actions(dtype):
     _, raw, short = found(table("cross-entropy", dtype))
-    states = np.arange(ROWS)[:, np.newaxis]
+    states, entry_of = np.arange(ROWS)[:, np.newaxis], entries(short)
     for name in ("logits", "grad"):
         whole, few = (each.arrays[name].view(np.uint16) for each in (raw, short.raw))
-        np.testing.assert_array_equal(few[states, short.entry_of], whole)
+        np.testing.assert_array_equal(few[states, entry_of], whole)
     counts = short.repeats.counts.T
     for row in range(ROWS):
         np.testing.assert_array_equal(
-            counts[row], np.bincount(short.entry_of[row], minlength=counts.shape[1])
+            counts[row], np.bincount(entry_of[row], minlength=counts.shape[1])
         )
-        first = np.unique(short.entry_of[row], return_index=True)[1]
+        once, first = np.unique(entry_of[row], return_index=True)
         assert (np.diff(first) > 0).all()
+        assert [short.action_of(row, entry) for entry in once.tolist()] == first.tolist()
     label, entry = raw.arrays["labels"], short.raw.arrays["labels"]
-    np.testing.assert_array_equal(short.entry_of[states[:, 0], label], entry)
+    np.testing.assert_array_equal(entry_of[states[:, 0], label], entry)
     assert (counts[states[:, 0], entry] == 1.0).all()
+
+
+def entries(short):
+    """Return which entry stands for each action, (rows, actions)."""
+    rows, actions = short.raw.rows, short.repeats.actions
+    return np.array([[short.entry_of(row, a) for a in range(actions)] for row in range(rows)])
 
 
 def test_too_many_entries_are_not_shortened():
@@ -159,10 +166,24 @@ def test_too_many_entries_are_not_shortened():
 def test_two_actions_that_a_loss_names_are_each_apart():
     logits = np.zeros((2, 64), np.uint16)
     apart = np.array([[3, 3], [0, 63]])
-    entry_of, values, counts = np.empty((2, 64), np.uint16), logits[:, :9].copy(), np.ones((2, 9))
-    assert scan.scan(logits, None, apart, entry_of, values, None, counts) == 3
+    opened, values, counts = apart.copy(), logits[:, :9].copy(), np.ones((2, 9))
+    assert scan.scan(logits, None, apart, opened, values, None, counts) == 3
     np.testing.assert_array_equal(counts[:, :3], [[63, 1, 0], [1, 62, 1]])
-    np.testing.assert_array_equal(entry_of[:, [0, 1, 3, 63]], [[0, 0, 1, 0], [0, 1, 1, 2]])
+    np.testing.assert_array_equal(opened, [[1, 1], [0, 2]])
+
+
+def test_a_logit_with_several_dumps_has_an_entry_for_each():
+    generator = np.random.default_rng(4)
+    logits = generator.integers(3, size=(5, 200)).astype(np.uint16)
+    dumped = generator.choice(4, logits.shape, p=[0.7, 0.1, 0.1, 0.1]).astype(np.uint32)
+    values, dumps, counts = logits.copy(), dumped.copy(), np.empty(logits.shape)
+    none = np.empty((5, 0), np.intp)
+    assert scan.scan(logits, dumped, none, none, values, dumps, counts) == 12
+    for row in range(5):
+        pairs = [*zip(logits[row].tolist(), dumped[row].tolist(), strict=True)]
+        found = [*zip(values[row, :12].tolist(), dumps[row, :12].tolist(), strict=True)]
+        assert found == [*dict.fromkeys(pairs)]
+        assert counts[row, :12].tolist() == [pairs.count(pair) for pair in found]
 
 
 @pytest.mark.parametrize(
@@ -220,4 +241,4 @@ def test_masked_actions_are_all_counted():
     assert e.legal_entries == ROWS * (ACTIONS - 1)
     drawn = {e.drawn(0, position) for position in np.arange(0.5, ACTIONS) / ACTIONS}
     assert {action for action, _ in drawn} == {*range(ACTIONS)} - {7}
-    assert all(entry == short.entry_of[0, action] for action, entry in drawn)
+    assert all(entry == short.entry_of(0, action) for action, entry in drawn)

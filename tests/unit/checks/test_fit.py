@@ -70,7 +70,8 @@ def test_the_standard_error_is_that_of_sums_over_states():
     arrays, a, b = wrong(3, states=300)
     total, tolerance = moments(arrays)
     expected = sandwich(a, b, arrays["grad"], tolerance)
-    known = math.sqrt(max(1.0, total.states / total.different()))  # counted but for a few
+    known = math.sqrt(total.repeats())  # counted but for a few
+    assert known < 1.02
     assert fitted(total)[0].error == pytest.approx(expected * known, rel=1e-3)
 
 
@@ -363,4 +364,19 @@ def test_equal_normalisers_are_rounded_alike_and_are_no_wrong_alpha(times, statu
     grad = pi * (g - (pi * g).sum(axis=-1, keepdims=True))
     check = fitted_of("sac", grad, q=q, logits=logits, alpha=1e-3)
     assert abs(float(check.reason.split("alpha fitted ")[1].split()[0]) / times / 1e-3 - 1) > 5e-3
+    assert check.status == status
+
+
+@pytest.mark.parametrize(("off", "status"), [(0.0, Status.PASSED), (3e-6, Status.FAILED)])
+def test_digits_that_all_states_lose_of_a_normaliser_are_no_wrong_scale(off, status):
+    """Beside logits of -20, of which a digit is 1.9e-6, a log Z of 1e-6 is one digit or none."""
+    generator = np.random.default_rng(25)
+    labels = generator.integers(424, size=40)
+    logits = generator.normal(scale=0.02, size=(40, 424)).astype(np.float32)
+    logits[np.arange(40), labels] += np.float32(19.9)
+    z = logits - logits.max(axis=-1, keepdims=True)
+    log_Z = np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    assert 0.4 < log_Z.min() / np.spacing(np.float32(19.9)) < log_Z.max() / 1.9e-6 < 0.7
+    grad = np.exp(z - log_Z) - np.eye(424, dtype=np.float32)[labels]
+    check = fitted_of("cross-entropy", grad * (1.0 - off), labels=labels, logits=logits)
     assert check.status == status
