@@ -313,7 +313,10 @@ class View:
             _, normaliser, parts = allowance(self.times(x, y), states)
             if parts is not None:
                 shared = np.abs(y * self.alpha * weight * factor)
-                parts = unit * of_parts(x * values[0], y * values[1], shared)[:, states]
+                parts = (
+                    unit
+                    * of_parts(np.abs(x * values[0]) + np.abs(y * values[1]), shared)[:, states]
+                )
             return Allowance(weight[:, states], normaliser, parts)
 
         return Columns(values, bound)

@@ -304,7 +304,8 @@ class Family:
         if block.soft:
             reward = pi * (block.q - self._mean(self.block.q)[states])
             entropy = pi * (policy.g[:, states] - policy.value[states]) - reward
-            size += of_parts(reward, entropy, np.abs(block.alpha) * pi)
+            apart = np.maximum(np.abs(reward) + np.abs(entropy), self._of_terms[:, states])
+            size += of_parts(apart, np.abs(block.alpha) * pi)
         if block.target is not None:
             of_y = block.target.size()
             of_y.add_to(size, 2.0, self.buffers)
@@ -312,6 +313,16 @@ class Family:
         if block.zeta is not None:
             size += 4.0 * np.abs(block.zeta * policy.logsumexp[states]) * pi
         return size
+
+    @property
+    def _of_terms(self) -> Entries:
+        """What the gradients of the terms of the loss add up to if none cancels another."""
+        rest, size = self.gradient.copy(), np.zeros_like(self.policy.pi)
+        for number in range(len(self.block.summands)):
+            term = self.summand(number, np.empty_like(size))
+            size += np.abs(term)
+            rest -= term
+        return size + np.abs(rest)
 
     @property
     def value(self) -> Sized:

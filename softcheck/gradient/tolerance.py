@@ -536,22 +536,22 @@ def of_normaliser(logsumexp: States, size: States) -> States:
     return left
 
 
-def of_parts(reward: Entries, entropy: Entries, weight: Entries) -> Entries:
+def of_parts(apart: Entries, weight: Entries) -> Entries:
     """Return what the parts of a gradient round by if each is stored, in units of U.
 
     Where logits are upcast in several places, autograd rounds the gradient of each to the precision
-    of the leaf and adds them in it. The parts are those of a reward, of an entropy, and of
-    logsumexp beside sum pi theta in that entropy, which leave alpha pi each and cancel. Each of
-    them rounds, and so do sums of some of them.
+    of the leaf and adds them in it. The parts are those of each term, and of logsumexp beside
+    sum pi theta in an entropy, which leave alpha pi each and cancel. Each of them rounds, and so do
+    sums of some of them.
 
     Parameters
     ----------
-    reward, entropy : Entries
-        J(Q) and alpha J(log pi), of any sign.
+    apart : Entries
+        What the sizes of the gradients of the terms add up to.
     weight : Entries
         alpha pi.
     """
-    size: Entries = np.abs(reward) + np.abs(entropy) + 2.0 * weight
+    size: Entries = apart + 2.0 * weight
     return 2.0 * size
 
 

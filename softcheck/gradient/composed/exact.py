@@ -7,6 +7,7 @@ order of h^2. What the difference cancels, and what a small pi(a) makes of it, a
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from math import log
 from typing import Any
 
@@ -68,8 +69,8 @@ class _Digits:
         self.data = {name: self._digits(array) for name, array in self.block.data.items()}
         self.theta = self._digits(self.block.logits)
         repeats = self.block.repeats
-        self.counts = None if repeats is None else self._digits(repeats.counts)
-        self.weights = self.exp(self.theta - self.theta.max())
+        self.counts = None if repeats is None else self._whole(repeats.counts)
+        self.weights = self.exp(self.theta)  # of which none is too large for its exponent
         self.Z = self.sum(self.weights)
         self.h = self.context.mpf(10) ** -_STEP
 
@@ -77,6 +78,10 @@ class _Digits:
         """Return the numbers of the legal actions, or that of the state."""
         column = array[self.legal, 0] if array.ndim > 1 else np.atleast_1d(array)
         return np.array([self.context.mpf(x) for x in column.tolist()], dtype=object)
+
+    def _whole(self, counts: Any) -> Any:
+        """Return whole numbers at the legal actions."""
+        return counts[self.legal, 0].astype(np.int64).astype(object)
 
     def derivative(self, program: Program, action: int) -> float:
         """Return the difference quotient by the logit of an action."""
@@ -96,10 +101,10 @@ class _Digits:
         theta[at] += t
         weights[at] *= self.context.exp(t)
         Z = self.Z + (weights[at] - self.weights[at])  # the action stands for no other
-        logsumexp = self.theta.max() + self.log(Z)
+        logsumexp = self.log(Z)
         self.softmax = {
-            "policy": lambda: weights / Z,
-            "log_policy": lambda: theta - logsumexp,
+            "policy": cache(lambda: weights / Z),
+            "log_policy": cache(lambda: theta - logsumexp),
             "logsumexp": lambda: logsumexp,
         }
         if t:
@@ -144,7 +149,7 @@ class _Digits:
         """How many actions are legal."""
         if self.counts is None:
             return np.array([self.context.mpf(len(self.legal))])
-        return self.counts.sum(keepdims=True)
+        return self.context.one * self.counts.sum(keepdims=True)
 
     def logsumexp(self, x: Any) -> Any:
         return self.log(self.sum(self.exp(x)))
