@@ -313,10 +313,8 @@ class View:
             _, normaliser, parts = allowance(self.times(x, y), states)
             if parts is not None:
                 shared = np.abs(y * self.alpha * weight * factor)
-                parts = (
-                    unit
-                    * of_parts(np.abs(x * values[0]) + np.abs(y * values[1]), shared)[:, states]
-                )
+                size = np.abs(x * values[0]) + np.abs(y * values[1])
+                parts = unit * of_parts(size, shared)[:, states]
             return Allowance(weight[:, states], normaliser, parts)
 
         return Columns(values, bound)
