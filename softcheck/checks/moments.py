@@ -33,7 +33,7 @@ Pairs: TypeAlias = Array  # (pairs of terms, ...)
 Square: TypeAlias = Array  # (terms, terms, ...)
 Alike: TypeAlias = Array  # (terms, 2 bins)
 Direction: TypeAlias = Array  # (terms,)
-Products: TypeAlias = Array  # (columns, columns)
+Products: TypeAlias = Array  # (first columns, columns)
 Bins: TypeAlias = NDArray[np.bool_]  # (bins,)
 OfBins: TypeAlias = NDArray[np.intp]  # (bins,)
 
@@ -123,19 +123,22 @@ class Layout:
 
 @dataclass
 class Sums:
-    """Sums over states of products of their columns, the same whatever blocks the states come in.
+    """Sums over states of products of their first columns with all, whatever blocks they come in.
 
     States are added up in groups of 512 counted from the first state of the case, and groups in
     pairs, these in pairs again and so on: a sum waits until its sibling is there.
 
     Attributes
     ----------
+    first : int
+        How many columns are multiplied with all of them.
     tree : dict of (level, number) to Products
         The sums over 2^level groups.
     parts : dict of group to Columns
         Groups that are not whole, 0 where a state is missing.
     """
 
+    first: int
     tree: dict[tuple[int, int], Products] = field(default_factory=dict)
     parts: dict[int, Columns] = field(default_factory=dict)
 
@@ -160,7 +163,7 @@ class Sums:
             self.parts[group] = part
 
     def _add_groups(self, first: int, columns: Columns) -> None:
-        for group, products in enumerate(_products(columns), first):
+        for group, products in enumerate(self._products(columns), first):
             self._add_products(0, group, products)
 
     def _add_products(self, level: int, number: int, products: Products) -> None:
@@ -179,18 +182,19 @@ class Sums:
     def total(self) -> Products:
         """Return the sums over all states, at least one; the last group need not be whole."""
         sums = [products for _, products in sorted(self.tree.items(), key=itemgetter(0))]
-        parts = [_products(part)[0] for _, part in sorted(self.parts.items(), key=itemgetter(0))]
+        parts = [
+            self._products(part)[0] for _, part in sorted(self.parts.items(), key=itemgetter(0))
+        ]
         total: Products = np.zeros_like([*sums, *parts][0])
         for products in (*sums, *parts):
             total += products
         return total
 
-
-def _products(columns: Columns) -> Array:
-    """Return of each group the sums of the products of each two columns."""
-    groups = columns.reshape(len(columns), -1, _GROUP).swapaxes(0, 1)
-    products: Array = groups @ groups.swapaxes(1, 2)
-    return products
+    def _products(self, columns: Columns) -> Array:
+        """Return the sums of the products over each group."""
+        groups = columns.reshape(len(columns), -1, _GROUP).swapaxes(0, 1)
+        products: Array = groups[:, : self.first] @ groups.swapaxes(1, 2)
+        return products
 
 
 @dataclass
@@ -203,9 +207,9 @@ class Moments(Merging):
     ----------
     computed, stored : Precision
         What the gradient was computed in, and what it was rounded to.
+    sums : Sums
     summands : tuple of Summand
         The terms; none where the loss as a whole is the only one.
-    sums : Sums
     skipped : int
         Entries that are not finite and took no part.
     signed : bool
@@ -226,8 +230,8 @@ class Moments(Merging):
 
     computed: Annotated[Precision, kept]
     stored: Annotated[Precision, kept]
+    sums: Annotated[Sums, merged]
     summands: Annotated[tuple[Summand, ...], kept] = ()
-    sums: Annotated[Sums, merged] = field(default_factory=Sums)
     skipped: Annotated[int, add] = 0
     signed: Annotated[bool, or_] = False
     states: Annotated[int, add] = 0
@@ -317,7 +321,8 @@ class Moments(Merging):
         # In log pi, what log Z loses scales the entries of a state, twice where pi is in a ratio.
         shared += (2.0 if e.block.data else 1.0) * _rounded_off(dump, softmax) * whole
         shared += np.where(_is_lost(dump, softmax), np.abs(of_mean), 0.0)
-        made = cls(dump.computed, dump.stored, summands, signed=signed)
+        of_states = Sums(layout.moments.stop)
+        made = cls(dump.computed, dump.stored, of_states, summands, signed=signed)
         made.alike = np.zeros((len(flushed), 0))
         ones = np.ones((1, e.block.rows))
         made.sums.add(e.start, np.concatenate([ones, sums, sizes, shared, quanta]))
