@@ -185,8 +185,9 @@ class Sums:
         parts = [
             self._products(part)[0] for _, part in sorted(self.parts.items(), key=itemgetter(0))
         ]
-        total: Products = np.zeros_like([*sums, *parts][0])
-        for products in (*sums, *parts):
+        sums += [self._products(part)[0] for _, part in parts]
+        total: Products = np.zeros_like(sums[0])
+        for products in sums:
             total += products
         return total
 
