@@ -182,9 +182,7 @@ class Sums:
     def total(self) -> Products:
         """Return the sums over all states, at least one; the last group need not be whole."""
         sums = [products for _, products in sorted(self.tree.items(), key=itemgetter(0))]
-        parts = [
-            self._products(part)[0] for _, part in sorted(self.parts.items(), key=itemgetter(0))
-        ]
+        parts = sorted(self.parts.items(), key=itemgetter(0))
         sums += [self._products(part)[0] for _, part in parts]
         total: Products = np.zeros_like(sums[0])
         for products in sums:
