@@ -78,7 +78,8 @@ def scanner() -> tuple[Any, str]:
 
         bits, counts = np.zeros((1, 2), np.uint16), np.zeros((1, 1))
         apart = np.zeros((1, 0), np.intp)
-        scan.scan(bits, None, apart, apart.copy(), bits[:, :1].copy(), None, counts)
+        values, actions = bits[:, :1].copy(), np.zeros((1, 1), np.int32)
+        scan.scan(bits, None, apart, apart.copy(), values, None, counts, actions)
         return scan
 
     return _working(tried)

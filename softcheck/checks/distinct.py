@@ -9,7 +9,7 @@ count as often as it stands for one. Nothing is rounded away, and no check knows
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from softcheck.gradient.definition import Kind
 from softcheck.gradient.policy import Indices, Repeats
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
+
+Places: TypeAlias = NDArray[np.int32]
 
 SHARE = 12
 """For so many logits the compiled loop takes as long as NumPy for one."""
@@ -42,6 +44,8 @@ class Distinct:
         The same states with all of their actions.
     apart, opened : Indices, (rows, any)
         Actions that share their entry with no other, in rising order, and the entry of each.
+    actions : Places, (rows, entries)
+        The first action that each entry stands for.
     """
 
     raw: RawBlock
@@ -49,6 +53,7 @@ class Distinct:
     whole: RawBlock
     apart: Indices
     opened: Indices
+    actions: Places
 
     def pieces(self, entries: int) -> Iterator["Distinct"]:
         """Yield some states at a time, of about so many entries."""
@@ -56,7 +61,9 @@ class Distinct:
         for raw, whole in zip(in_pieces(self.raw, rows), in_pieces(self.whole, rows), strict=True):
             some = slice(raw.start - self.raw.start, raw.start - self.raw.start + raw.rows)
             repeats = replace(self.repeats, counts=self.repeats.counts[:, some])
-            yield Distinct(raw, repeats, whole, self.apart[some], self.opened[some])
+            yield Distinct(
+                raw, repeats, whole, self.apart[some], self.opened[some], self.actions[some]
+            )
 
     def legal_actions(self, row: int) -> Indices:
         """Return the actions of a state that are legal: those of finite logits."""
@@ -69,25 +76,14 @@ class Distinct:
             return int(own[0])
         alike = self.repeats.counts[:, row] > 0.0
         alike[self.opened[row]] = False
-        for entries, actions in self._tables(row):
+        for name in {"logits", "grad"} & self.raw.arrays.keys():
+            entries, actions = (_bits(each.arrays[name][row]) for each in (self.raw, self.whole))
             alike &= entries == actions[action]
         return int(alike.argmax())
 
     def action_of(self, row: int, entry: int) -> int:
         """Return the first action that an entry stands for."""
-        own = self.apart[row][self.opened[row] == entry]
-        if own.size:
-            return int(own[0])
-        alike = np.ones(self.repeats.actions, np.bool_)
-        alike[self.apart[row]] = False
-        for entries, actions in self._tables(row):
-            alike &= actions == entries[entry]
-        return int(alike.argmax())
-
-    def _tables(self, row: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Yield the bits of the entries of a state and of its actions, by table."""
-        for name in {"logits", "grad"} & self.raw.arrays.keys():
-            yield _bits(self.raw.arrays[name][row]), _bits(self.whole.arrays[name][row])
+        return int(self.actions[row, entry])
 
 
 def in_pieces(raw: RawBlock, rows: int) -> Iterator[RawBlock]:
@@ -131,9 +127,10 @@ def distinct(case: Case, raw: RawBlock) -> Distinct | None:
     apart.sort(axis=1)
     opened = np.empty_like(apart)
     values, counts = np.empty((rows, most), np.uint16), np.empty((rows, most))
+    first = np.empty((rows, most), np.int32)
     dumps = None if of_grad is None else np.empty((rows, most), of_grad.dtype)
     module, _ = scanner()
-    size = module.scan(_bits(logits), of_grad, apart, opened, values, dumps, counts)
+    size = module.scan(_bits(logits), of_grad, apart, opened, values, dumps, counts, first)
     if size < 0:
         return None
     arrays = dict(raw.arrays) | {"logits": values[:, :size].view(logits.dtype)}
@@ -144,7 +141,9 @@ def distinct(case: Case, raw: RawBlock) -> Distinct | None:
         place = (apart < raw.arrays[name][:, np.newaxis]).sum(axis=1)
         arrays[name] = opened[at, place]
     found = RawBlock(raw.start, rows, arrays)
-    return Distinct(found, Repeats(actions, counts[:, :size].T), raw, apart, opened)
+    return Distinct(
+        found, Repeats(actions, counts[:, :size].T), raw, apart, opened, first[:, :size]
+    )
 
 
 def _bits(x: NDArray[Any]) -> NDArray[Any]:

@@ -21,8 +21,9 @@ def _again(entry, dump, dumps, following):
 
 
 @inlined
-def _run(logits, dumped, size, steps, values, dumps, counts, first, times, met, following):
-    """Go on with a run of the actions of a state; return how many entries there are, and steps.
+def _run(logits, dumped, low, size, steps, values, dumps, counts, actions,
+         first, times, met, following):  # fmt: skip
+    """Go on with actions of a state from `low` on; return how many entries there are, and steps.
 
     It ends with -1 where there is no room for an entry, or no step is left.
 
@@ -44,7 +45,7 @@ def _run(logits, dumped, size, steps, values, dumps, counts, first, times, met, 
                 continue
         if size == len(values) or steps < 0:
             return _NONE, steps
-        values[size], following[size] = code, _NONE
+        values[size], actions[size], following[size] = code, low + i, _NONE
         if dumped is not None:
             dumps[size] = dumped[i]
         if is_new:
@@ -58,22 +59,23 @@ def _run(logits, dumped, size, steps, values, dumps, counts, first, times, met, 
 
 
 @inlined
-def _state(logits, dumped, apart, opened, values, dumps, counts, first, times, met, following):
+def _state(logits, dumped, apart, opened, values, dumps, counts, actions,
+           first, times, met, following):  # fmt: skip
     """Find the entries of a state; return how many there are, or -1 where there is no room."""
     size, low, steps = 0, 0, len(logits)
     for k in range(len(apart) + 1):
         high = apart[k] if k < len(apart) else len(logits)
         of_run = None if dumped is None else dumped[low:high]
         size, steps = _run(
-            logits[low:high], of_run, size, steps,
-            values, dumps, counts, first, times, met, following,
+            logits[low:high], of_run, low, size, steps,
+            values, dumps, counts, actions, first, times, met, following,
         )  # fmt: skip
         if size == _NONE:
             return _NONE
         if low <= high < len(logits):
             if size == len(values):
                 return _NONE
-            values[size], counts[size] = logits[high], 1.0
+            values[size], counts[size], actions[size] = logits[high], 1.0, high
             if dumped is not None:
                 dumps[size] = dumped[high]
             size += 1
@@ -87,7 +89,7 @@ def _state(logits, dumped, apart, opened, values, dumps, counts, first, times, m
 
 
 @kept
-def scan(logits, dumped, apart, opened, values, dumps, counts):
+def scan(logits, dumped, apart, opened, values, dumps, counts, actions):
     """Find the entries of each state that differ in their bits, in the order of their first action.
 
     Parameters
@@ -103,6 +105,8 @@ def scan(logits, dumped, apart, opened, values, dumps, counts):
         stands for several actions.
     counts : array of float64, (rows, most)
         Receives how many actions each stands for.
+    actions : array of int32, (rows, most)
+        Receives the first of these.
 
     Returns
     -------
@@ -120,7 +124,7 @@ def scan(logits, dumped, apart, opened, values, dumps, counts):
         found = None if dumps is None else dumps[row]
         size = _state(
             logits[row], of_row, apart[row], opened[row], values[row], found, counts[row],
-            first, times, met, following,
+            actions[row], first, times, met, following,
         )  # fmt: skip
         if size == _NONE:
             return _NONE
@@ -131,6 +135,7 @@ def scan(logits, dumped, apart, opened, values, dumps, counts):
             like += 1
         for entry in range(sizes[row], largest):
             values[row, entry], counts[row, entry] = values[row, like], 0.0
+            actions[row, entry] = actions[row, like]
             if dumped is not None:
                 dumps[row, entry] = dumps[row, like]
     return largest

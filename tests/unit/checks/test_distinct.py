@@ -167,9 +167,12 @@ def test_two_actions_that_a_loss_names_are_each_apart():
     logits = np.zeros((2, 64), np.uint16)
     apart = np.array([[3, 3], [0, 63]])
     opened, values, counts = apart.copy(), logits[:, :9].copy(), np.ones((2, 9))
-    assert scan.scan(logits, None, apart, opened, values, None, counts) == 3
+    actions = np.empty((2, 9), np.int32)
+    assert scan.scan(logits, None, apart, opened, values, None, counts, actions) == 3
     np.testing.assert_array_equal(counts[:, :3], [[63, 1, 0], [1, 62, 1]])
     np.testing.assert_array_equal(opened, [[1, 1], [0, 2]])
+    assert actions[0, :2].tolist() == [0, 3]
+    assert actions[1, :3].tolist() == [0, 1, 63]
 
 
 def test_a_logit_with_several_dumps_has_an_entry_for_each():
@@ -178,12 +181,14 @@ def test_a_logit_with_several_dumps_has_an_entry_for_each():
     dumped = generator.choice(4, logits.shape, p=[0.7, 0.1, 0.1, 0.1]).astype(np.uint32)
     values, dumps, counts = logits.copy(), dumped.copy(), np.empty(logits.shape)
     none = np.empty((5, 0), np.intp)
-    assert scan.scan(logits, dumped, none, none, values, dumps, counts) == 12
+    actions = np.empty(logits.shape, np.int32)
+    assert scan.scan(logits, dumped, none, none, values, dumps, counts, actions) == 12
     for row in range(5):
         pairs = [*zip(logits[row].tolist(), dumped[row].tolist(), strict=True)]
         found = [*zip(values[row, :12].tolist(), dumps[row, :12].tolist(), strict=True)]
         assert found == [*dict.fromkeys(pairs)]
         assert counts[row, :12].tolist() == [pairs.count(pair) for pair in found]
+        assert actions[row, :12].tolist() == [pairs.index(pair) for pair in found]
 
 
 @pytest.mark.parametrize(
