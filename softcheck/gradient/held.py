@@ -123,7 +123,8 @@ class Held(Family):
     def coefficient_by(self, method: shift.Method[Change]) -> Rounded:
         """Return the coefficient as a numeric derivative of the loss."""
         on = of_chosen(self.block, self.policy, self.index, self._actions)
-        return -shift.by_log_policy(self.whole.loss, on, method)
+        found = shift.by_log_policy(self.whole.loss, on, method)
+        return Rounded(-found.value, found.error + shift.TRUNCATION * self.coefficient.size)
 
     def add_rough(self, rough: Rough, out: Entries) -> None:
         """See `Family.add_rough`; of a coefficient that nobody knows nothing is."""

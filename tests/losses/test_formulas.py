@@ -8,6 +8,7 @@ import torch
 from programs_of_losses import evaluate, family_gradient, family_loss
 from random_formulas import Generator, Point
 
+import softcheck
 from softcheck.derive.expr import Mul, Num
 from softcheck.errors import UsageError
 from softcheck.gradient.definition import Kind
@@ -273,3 +274,21 @@ def test_what_cannot_be_proved_is_refused_with_the_reason(formula):
         load(formula)
     assert REFUSED[formula] in str(refusal.value)
     assert len(str(refusal.value)) <= 300
+
+
+AT_ITS_ZERO = [
+    (r"(1 - \pi(j))^2 \log \pi(j)", 1),
+    (r"\left(\pi(j) - \frac{1}{2}\right)^3", 2),
+    (r"\sum_a \left(\pi(a) - \frac{1}{4}\right)^3 Q(a)", 4),
+]
+
+
+@pytest.mark.parametrize(("text", "actions"), AT_ITS_ZERO)
+def test_what_a_step_leaves_out_of_a_loss_that_is_flat_is_no_discrepancy(text, actions):
+    """Where it and two derivatives are 0 and all is exact, h^2 is left, which is 8e-25."""
+    given = {"j": np.zeros(5, int)} if "j" in text else {"q": np.ones((5, 4)) * np.arange(4.0)}
+    logits = np.zeros((5, actions))
+    (case,) = softcheck.verify(loss=text, logits=logits, grad=np.zeros_like(logits), **given).cases
+    assert not any(check.failed for check in case.checks), case.checks
+    wrong = np.full_like(logits, 1e-12)
+    assert not softcheck.verify(loss=text, logits=logits, grad=wrong, **given)

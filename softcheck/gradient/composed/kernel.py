@@ -154,7 +154,7 @@ class Composed:
         h = np.array([shift.STEP])
         up, down = (self._stepped(Stepped(on, {"logsumexp": precise(t)})) for t in (h, -h))
         found = self._finished(self.loss, (up - down).times(0.5 / shift.STEP))
-        return Sized(found.value, rounding + found.error, scale)
+        return Sized(found.value, rounding + found.error + shift.TRUNCATION * scale, scale)
 
     @np.errstate(all="ignore")
     def _stepped(self, arithmetic: Stepped) -> Rounded:
@@ -179,7 +179,7 @@ class Composed:
 
     def _numeric(self, found: Rounded) -> tuple[Entries, Error]:
         found = self._finished(self.slope, found)
-        return found.value, self._error(found.error)
+        return found.value, self._error(found.error + shift.TRUNCATION * self.scale)
 
     def change(self, step: Entries, longest: States) -> tuple[States, States]:
         """See `moved.Stepped`."""
