@@ -120,7 +120,8 @@ class _Fit:
         # The bounds are of first order; coarse arithmetic leaves more over, and in one direction.
         coherent = COHERENT + sqrt(moments.computed.unit) if carrying >= FEWEST else K
         self.sigmas = SIGMAS * (1.0 + _FREEDOM / max(1.0, carrying))
-        self.together, self.shared = coherent / K * total[0, layout.sizes], total[0, layout.shared]
+        self.together = coherent / K * total[0, layout.sizes]
+        self.shared, self.lost = total[0, layout.shared], total[0, layout.lost]
         # Below it is the rounding of the gradient here, in float64, in units of a tolerance.
         seen = U / moments.computed.tolerated * total[0, layout.sizes]
         self.is_seen = np.diag(self.square) > seen
@@ -185,7 +186,7 @@ class _Fit:
         along = of @ solution.lever
         alike = min(self.moments.rounded_alike(along), float(at_most @ self.rounded))
         tolerance = max(self.sigmas * error, float(at_most @ self.together), alike)
-        tolerance += float(np.abs(along) @ self.shared)
+        tolerance += float(np.abs(along) @ self.shared + abs(along @ self.lost))
         unit = self.moments.computed.unit
         return Parameter(float(value), tolerance + 2.0 * unit * abs(value), error)
 

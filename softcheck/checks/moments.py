@@ -99,6 +99,8 @@ class Layout:
         How far sum x_k r may move in a direction that other states share.
     quanta : slice
         How far sum x_k r may move if each entry loses a quantum.
+    lost : slice
+        How far sum x_k r moves if each state loses of its log Z what it may, all in one direction.
     moments : slice
         `of_error` and `of_pairs`.
     pairs : sequence of (int, int)
@@ -107,9 +109,9 @@ class Layout:
 
     def __init__(self, terms: int) -> None:
         self.pairs = [*combinations_with_replacement(range(terms), 2)]
-        ends = np.cumsum([1, terms, len(self.pairs), *3 * [terms]]).tolist()
+        ends = np.cumsum([1, terms, len(self.pairs), *4 * [terms]]).tolist()
         slices = map(slice, ends, ends[1:])
-        self.of_error, self.of_pairs, self.sizes, self.shared, self.quanta = slices
+        self.of_error, self.of_pairs, self.sizes, self.shared, self.quanta, self.lost = slices
         self.moments = slice(ends[0], ends[2])
 
     def square(self, of_pairs: Pairs) -> Square:
@@ -315,16 +317,16 @@ class Moments(Merging):
         coarsest = max(dump.stored.unit, dump.computed.unit)
         largest = largest_logit(softmax.highest, softmax.depth)
         alike = np.minimum(coarsest * largest, 1.0) / dump.computed.factor
-        whole = np.abs(square.sum(axis=0))
-        shared = flushed + alike * sizes + _of_all(e, softmax) * whole
+        whole = square.sum(axis=0)
+        shared = flushed + alike * sizes + _of_all(e, softmax) * np.abs(whole)
         # In log pi, what log Z loses scales the entries of a state, twice where pi is in a ratio.
-        shared += (2.0 if e.block.data else 1.0) * _rounded_off(dump, softmax) * whole
+        lost = (2.0 if e.block.data else 1.0) * _rounded_off(dump, softmax) * whole
         shared += np.where(_is_lost(dump, softmax), np.abs(of_mean), 0.0)
         of_states = Sums(layout.moments.stop)
         made = cls(dump.computed, dump.stored, of_states, summands, signed=signed)
         made.alike = np.zeros((len(flushed), 0))
         ones = np.ones((1, e.block.rows))
-        made.sums.add(e.start, np.concatenate([ones, sums, sizes, shared, quanta]))
+        made.sums.add(e.start, np.concatenate([ones, sums, sizes, shared, quanta, lost]))
         weighed = squares.sum(axis=0)
         taken = weighed > 0.0
         weighed, log_Z = weighed[taken], softmax.log_Z[taken]
