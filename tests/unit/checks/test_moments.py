@@ -57,6 +57,16 @@ def test_states_that_differ_are_counted(different, rows):
     assert total.different() == pytest.approx(different, rel=0.05)
 
 
+@pytest.mark.parametrize("alike", [0, 3, 100, 1_000])
+@pytest.mark.parametrize("rows", [70, None])
+def test_states_of_one_normaliser_repeat_however_their_rewards_differ(alike, rows):
+    q, logits = tables(17, 2_000)
+    logits[:alike] = logits[0]
+    total, _ = moments({"q": q, "logits": logits, "grad": sum(parts(q, logits))}, rows)
+    expected = (alike**2 + (2_000 - alike)) / 2_000
+    assert total.repeats() == pytest.approx(max(1.0, expected), rel=0.05)
+
+
 def test_what_is_rounded_alike_is_the_same_for_any_cut():
     q, logits = tables(13, 3000)
     arrays = {"q": q, "logits": logits, "grad": coarse("float16", sum(parts(q, logits)))}
