@@ -124,7 +124,16 @@ class Held(Family):
         """Return the coefficient as a numeric derivative of the loss."""
         on = of_chosen(self.block, self.policy, self.index, self._actions)
         found = shift.by_log_policy(self.whole.loss, on, method)
-        return Rounded(-found.value, found.error + shift.TRUNCATION * self.coefficient.size)
+        return Rounded(-found.value, found.error + self._left_out)
+
+    @Once
+    def _left_out(self) -> States:
+        """See `shift.TRUNCATION`."""
+        on = of_chosen(self.block, self.policy, self.index, self._actions)
+        with np.errstate(all="ignore"):
+            steps = interpret(self.chosen, on)
+            size = Sizes(on, self.policy, centred=False, moved=True).of(self.chosen, steps)
+        return shift.TRUNCATION * np.where(np.isfinite(size), size, 0.0)
 
     def add_rough(self, rough: Rough, out: Entries) -> None:
         """See `Family.add_rough`; of a coefficient that nobody knows nothing is."""

@@ -96,10 +96,11 @@ class Composed:
         *,
         centred: bool = True,
         weighted: bool = True,
+        moved: bool = False,
     ) -> Entries:
         """Return the size of what a program's value is made of, 0 where unknown."""
         with np.errstate(all="ignore"):
-            size = Sizes(self.near, self.policy, centred, weighted).of(program, values)
+            size = Sizes(self.near, self.policy, centred, weighted, moved).of(program, values)
         return self._finished(program, precise(size)).value
 
     @Once
@@ -154,7 +155,8 @@ class Composed:
         h = np.array([shift.STEP])
         up, down = (self._stepped(Stepped(on, {"logsumexp": precise(t)})) for t in (h, -h))
         found = self._finished(self.loss, (up - down).times(0.5 / shift.STEP))
-        return Sized(found.value, rounding + found.error + shift.TRUNCATION * scale, scale)
+        left_out = sum_over_actions(self._left_out, self.buffers)
+        return Sized(found.value, rounding + found.error + left_out, scale)
 
     @np.errstate(all="ignore")
     def _stepped(self, arithmetic: Stepped) -> Rounded:
@@ -179,7 +181,13 @@ class Composed:
 
     def _numeric(self, found: Rounded) -> tuple[Entries, Error]:
         found = self._finished(self.slope, found)
-        return found.value, self._error(found.error + shift.TRUNCATION * self.scale)
+        return found.value, self._error(found.error + self._left_out)
+
+    @Once
+    def _left_out(self) -> Entries:
+        """See `shift.TRUNCATION`."""
+        size = self._size(self.slope, self._slope_steps, moved=True)
+        return shift.TRUNCATION * np.maximum(size, self.scale)
 
     def change(self, step: Entries, longest: States) -> tuple[States, States]:
         """See `moved.Stepped`."""

@@ -37,7 +37,8 @@ STEP = 2.0**-40
 """The change of a loss keeps its digits, and what h^2 leaves out is far below U."""
 
 TRUNCATION = 2.0**10 * STEP * STEP / U
-"""What that is at most, in units of U and of the size of what the derivative is made of.
+"""What that is at most, in units of U and of the size of what the derivative is made of as a logit
+moves, see `Sizes.moved`.
 
 Of a product of m numbers that each grow as they are, it is h^2 / 6 times 4 m^2, and here m < 39. It
 shows where a derivative and all that it is made of round to nothing, as those of (1 - pi)^2 log pi

@@ -27,12 +27,15 @@ class Sizes:
     weighted : bool
         Whether a probability counts as itself. If not it and any exponential count as 1, and of a
         sum its largest term: what becomes of a number that underflowed.
+    moved : bool
+        Whether a logarithm counts as 1 at least: where it is 0, a move of a logit changes it.
     """
 
     on: Running
     policy: Policy
     centred: bool = True
     weighted: bool = True
+    moved: bool = False
 
     def of(self, program: Program, values: Sequence[Rounded]) -> Numbers:
         """Return the size of a program's value from the values of its steps."""
@@ -45,12 +48,14 @@ class Sizes:
     def _size(self, step: Operation, of: list[tuple[Numbers, Numbers]], value: Rounded) -> Numbers:
         """Return the size of a step from the sizes and the magnitudes of its operands."""
         if not of:
-            return self._leaf(step, value.value)
+            size = self._leaf(step, value.value)
+            is_logarithm = self.moved and step.operator in ("log_policy", "logsumexp")
+            return np.maximum(size, 1.0) if is_logarithm else size
         (first, magnitude), own = of[0], np.abs(value.value)
         match step.operator:
             case "add" | "multiply" as operator:
-                size: Numbers = reduce(getattr(np, operator), (size for size, _ in of))
-                return size
+                together: Numbers = reduce(getattr(np, operator), (size for size, _ in of))
+                return together
             case "divide":
                 return first / of[1][1]
             case "power" if cast("int", step.of) > 0:
