@@ -82,9 +82,7 @@ def verify_case(
         )
     places = states * case.actions
     may_repeat = not pictures and distinct.may_repeat(case, settings)
-    is_compiled, failure = compiled.is_chosen(
-        settings.kernel, places, case.variant, may_repeat=may_repeat
-    )
+    chosen = compiled.chosen(settings.kernel, places, case.variant, may_repeat=may_repeat)
     context = Context(
         places,
         settings.max_findings,
@@ -94,14 +92,14 @@ def verify_case(
         reduction_of(case, settings),
         loss_of(case),
         Frame.of(states, case.actions) if pictures else None,
-        is_compiled,
+        chosen.sweeps,
     )
     engine = engine or Threads(settings.threads)
     rows = rows_of_block(settings, case.actions)
     over_blocks = partially(engine.over_blocks, case=case, rows=rows)
-    checks = _Checks(case, settings, context, rows * (compiled.BLOCKS if context.is_swept else 1))
+    checks = _Checks(case, settings, context, compiled.BLOCKS if chosen.sweeps else 1)
     found = _Part()
-    for part in checks.over(engine, may_repeat=may_repeat):
+    for part in checks.over(engine, shortens=chosen.shortens):
         found.merge(part)
         if progress is not None:
             progress("states", found.states, states)
@@ -126,9 +124,11 @@ def verify_case(
         arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
         by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
         diagnosis = (*diagnose(*arguments, generated), *by_value)
-    if is_compiled and (failure := found.not_compiled(is_swept=context.is_swept)):
-        is_compiled = False
-    ran = replace(settings, kernel="compiled" if is_compiled else "numpy")
+    failure = chosen.failure
+    is_compiled = chosen.sweeps or chosen.shortens
+    if is_compiled:
+        failure = found.not_compiled(sweeps=chosen.sweeps)
+    ran = replace(settings, kernel="compiled" if is_compiled and not failure else "numpy")
     is_asked = settings.kernel == "compiled"
     made = case_result(case, ran, tallies, masking, diagnosis, failure if is_asked else "")
     if context.frame is None or partial.picture is None:
@@ -153,28 +153,31 @@ class _Part(Merging):
     states: Annotated[int, add] = 0
     shortened: Annotated[int, add] = 0
 
-    def not_compiled(self, *, is_swept: bool) -> str:
-        """Return why nothing was compiled that was to be; `is_swept` if all of a loss can be."""
-        if is_swept or self.shortened:
+    def not_compiled(self, *, sweeps: bool) -> str:
+        """Return why nothing was compiled that was to be; `sweeps` if all of a loss was."""
+        if sweeps or self.shortened:
             return self.partial.not_compiled
         return distinct.TOO_FEW
 
 
 @dataclass(frozen=True)
 class _Checks:
-    """The checks of the blocks of a case."""
+    """The checks of the blocks of a case; `blocks` of the usual size are one."""
 
     case: Case
     settings: Settings
     context: Context
-    rows: int
+    blocks: int
 
-    def over(self, engine: Engine, *, may_repeat: bool) -> Iterator[_Part]:
+    def rows(self, blocks: int) -> int:
+        """Return how many states a block has that is as large as several."""
+        return rows_of_block(self.settings, self.case.actions, blocks)
+
+    def over(self, engine: Engine, *, shortens: bool) -> Iterator[_Part]:
         """Yield what is found in the blocks of the case."""
-        if not (may_repeat and self.context.is_compiled):
-            return engine.over_blocks(self, self.case, self.rows)
-        rows = rows_of_block(self.settings, self.case.actions, distinct.SHARE * compiled.BLOCKS)
-        return engine.over_blocks(self.once, self.case, rows)
+        if not shortens:
+            return engine.over_blocks(self, self.case, self.rows(self.blocks))
+        return engine.over_blocks(self.once, self.case, self.rows(distinct.BLOCKS))
 
     def __call__(self, raw: RawBlock, buffers: Buffers, found: Distinct | None = None) -> _Part:
         """Run them on a block; on its entries that differ, if these are given."""
@@ -186,11 +189,11 @@ class _Checks:
         """Run them on the entries that differ; if these are many or one is wrong, on all."""
         found, part = distinct.distinct(self.case, raw), None
         if found is not None:
-            pieces = found.pieces(self.settings.block_entries)
+            pieces = found.pieces(self.blocks * self.settings.block_entries)
             with suppress(InputError):  # which names an entry, not an action
                 part = made_of(lambda piece, of: self(piece.raw, of, piece), pieces, buffers)
         if part is None or not part.partial.is_right:
-            part = made_of(self, in_pieces(raw, self.rows), buffers)
+            part = made_of(self, in_pieces(raw, self.rows(self.blocks)), buffers)
         part.shortened = int(found is not None)
         return part
 

@@ -229,8 +229,11 @@ def room_of_tolerance(e):
     return float(np.where(tolerance > 0.0, apart / tolerance, 0.0).max())
 
 
-def agree_on_fit(e, found, expected):
-    """Compare the moments of a dump, and the factors that are fitted from them."""
+def agree_on_fit(e, found, expected, beside=0.0):
+    """Compare the moments of a dump, and the factors that are fitted from them.
+
+    Tolerances may be apart by `beside`, relative to themselves, and what both kernels round.
+    """
     assert (found.signed, found.states, found.skipped) == (
         expected.signed, expected.states, expected.skipped,
     )  # fmt: skip
@@ -238,13 +241,18 @@ def agree_on_fit(e, found, expected):
     layout = moments.Layout(max(1, len(e.context.loss.summands)))
     sizes = np.maximum(ours[0, layout.sizes], theirs[0, layout.sizes])
     room, apart = room_of_ratio(e), np.abs(ours - theirs)[0]
-    by = NO_MATTER + room_of_tolerance(e)
+    by = NO_MATTER + room_of_tolerance(e) + beside
     assert (apart[layout.of_error] <= 4.0 * (room + by) * (1.0 + sizes)).all()
     for place, (k, m) in enumerate(layout.pairs, 1 + len(sizes)):
         x = np.sqrt(np.diag(layout.square(theirs[0, layout.of_pairs]))[[k, m]])
         # A product has two numbers in units of a tolerance.
         unit = 2.0 * by * x[0] * x[1]
         assert apart[place] <= unit + 4.0 * room * (1.0 + sizes[k] + sizes[m])
+    for of in (layout.shared, layout.quanta, layout.lost):
+        most = np.abs(theirs[0, of])
+        # What is no matter the loop looks at by the tile, and NumPy by the block.
+        no_matter = moments.FLUSHED * (most.max() + sizes.max())
+        assert (apart[of] <= (1e-3 + 2.0 * by) * most + no_matter).all()
     squares = np.diag(layout.square(theirs[0, layout.of_pairs]))
     if squares.min() <= 1e-20 * squares.max():  # the gradient of a term is nothing but rounding
         return

@@ -5,11 +5,12 @@ python tests/distinct_entries.py COUNT SEED
 
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from compiled_kernel import DTYPES, agree_on_fit, room_of_ratio
 
-from softcheck.checks import blocks, distinct, dumps, every
+from softcheck.checks import blocks, compiled, distinct, dumps, every, moments
 from softcheck.checks.evaluation import Context
 from softcheck.gradient.definition import Kind
 from softcheck.gradient.held import Held
@@ -31,8 +32,7 @@ def cases(count, seed, losses=LOSSES):
         variant = loss.variants[0]
         actions = int(generator.choice([64, 255, 256, 300, 1000, 5000]))
         rows = int(generator.integers(1, 9))
-        share = distinct.SHARE if variant.family else 2
-        few = max(1, min(actions // share // 4, int(10.0 ** generator.uniform(0, 3))))
+        few = max(1, min(actions // distinct.SHARE // 4, int(10.0 ** generator.uniform(0, 3))))
         dtype = DTYPES[str(generator.choice(["bfloat16", "float16"]))]
         scale = 10.0 ** generator.uniform(-2, 2, (rows, 1))
         values = scale * generator.normal(size=(rows, few))
@@ -84,14 +84,14 @@ def whole(case, settings):
     )
 
 
-def shortened(case, settings):
+def shortened(case, settings, *, is_compiled=False):
     """Return the evaluation of its entries that differ, or None where these are too many."""
     (raw,) = case.blocks(case.states)
     assert distinct.may_repeat(case, settings)
     found = distinct.distinct(case, raw)
     if found is None:
         return None
-    context = context_of(case, settings)
+    context = replace(context_of(case, settings), is_compiled=is_compiled)
     return blocks.evaluation(case, found.raw, settings, context, Buffers(), blocks.Masking(), found)
 
 
@@ -103,9 +103,9 @@ def context_of(case, settings):
     return Context(case.states * case.actions, 5, 0, 0, sample, reduction, loss)
 
 
-def agree(case, settings):
+def agree(case, settings, *, is_compiled=False):
     """Compare what is found either way; return whether entries were few enough."""
-    short = shortened(case, settings)
+    short = shortened(case, settings, is_compiled=is_compiled)
     if short is None:
         return False
     long = whole(case, settings)
@@ -116,17 +116,18 @@ def agree(case, settings):
         return False
     assert ours.is_right
     is_rounding = np.abs(long.gradient) <= U * long.bounds.rounding.each
+    if is_compiled and is_ordinary(long) and not is_rounding.all(axis=0).any():
+        by_loop = compiled.found(shortened(case, settings, is_compiled=True)).tallies
+        assert by_loop.keys() >= {"complex-step", "central-difference", "invariants", "descent"}
     if ours.moments is not None and not is_rounding.all(axis=0).any():
-        agree_on_fit(long, ours.moments, theirs.moments)
+        beside = apart_of_tolerances(shortened(case, settings), long)
+        agree_on_fit(long, ours.moments, theirs.moments, beside)
         of_digits, of_pi = np.split(ours.moments.alike - theirs.moments.alike, 2, axis=1)
         # A unit for each; pi may round to the other side of a limit.
-        assert (np.abs(of_digits).sum(axis=1) <= case.states * case.actions).all()
-        assert (np.abs(of_pi.sum(axis=1)) <= case.states * case.actions).all()
-    for suspect in ours.sample:
-        assert (
-            suspect.block.logits[suspect.entry, 0]
-            == (long.block.logits[suspect.action, suspect.state])
-        )
+        units = 1.0 + 2.0 * beside * moments.CLIPPED / moments.STEP
+        assert (np.abs(of_digits).sum(axis=1) <= units * case.states * case.actions).all()
+        assert (np.abs(of_pi.sum(axis=1)) <= units * case.states * case.actions).all()
+    agree_on_suspects(long, [*ours.sample, *ours.suspects.values()])
     # Where a minimum is of two that are the same but for rounding, either may be taken, and one
     # has at most twice the bound of the other.
     is_held = isinstance(long.kernel, Held)
@@ -165,6 +166,37 @@ def agree(case, settings):
     return True
 
 
+def agree_on_suspects(long, suspects):
+    """Compare the logits of the entries for the exact check with those of their actions."""
+    for suspect in suspects:
+        logit = long.block.logits[suspect.action, suspect.state]
+        assert suspect.block.logits[suspect.entry, 0] == logit
+        assert suspect.block.repeats.counts[suspect.entry, 0] > 0.0
+
+
+def is_ordinary(e):
+    """Return whether no square overflows, and no weight is neither normal nor 0."""
+    below = e.block.logits - e.block.logits.max(axis=0)
+    is_subnormal = (below < -700.0) & (below > -750.0)
+    return np.abs(e.gradient).max() < 1e100 and not is_subnormal.any()
+
+
+def apart_of_tolerances(short, long):
+    """Return how far the tolerances of a dump are apart, relative to themselves.
+
+    They may be by what a coefficient that is held did round, which bounds it.
+    """
+    if not isinstance(long.kernel, Held):
+        return 0.0
+    ours, theirs = (
+        dumps.sides(replace(e, buffers=Buffers(e.block.repeats)), "gradient").tolerance.max(axis=0)
+        for e in (short, long)
+    )
+    known = (theirs > 0.0) & np.isfinite(theirs)
+    ratio = np.divide(ours, theirs, where=known, out=np.ones_like(theirs))
+    return np.abs(ratio - 1.0).max()
+
+
 def shifted(found, expected, bins):
     """Return whether no state is further than that many bins from where it was."""
     ours, theirs = np.cumsum(found), np.cumsum(expected)
@@ -179,7 +211,11 @@ def near(x, y, relative):
 def main():
     """Try as many cases as asked for."""
     count, seed = map(int, sys.argv[1:])
-    done = Counter((case.loss.name, agree(case, settings)) for case, settings in cases(count, seed))
+    done = Counter(
+        (case.loss.name, is_compiled, agree(case, settings, is_compiled=is_compiled))
+        for case, settings in cases(count, seed)
+        for is_compiled in (False, True)
+    )
     print(dict(done))
 
 

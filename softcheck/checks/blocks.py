@@ -18,6 +18,7 @@ from softcheck.errors import InputError, UsageError
 from softcheck.gradient.definition import Given, Kind, Legal, Variant, without
 from softcheck.gradient.policy import (
     LINE,
+    LONG,
     Block,
     Buffers,
     Entries,
@@ -136,12 +137,10 @@ def evaluation(
     For the compiled loop they lie as files have them, the actions of a state side by side. If
     `distinct` is given, the tables of `raw` have its entries.
     """
-    arguments = (case, raw, settings, replace(context, is_compiled=False), buffers, Masking())
-    is_swept = context.is_swept and distinct is None
-    if is_swept:
-        buffers = buffers.over(None, 0)
-    elif distinct is not None:
-        buffers = buffers.over(distinct.repeats)
+    by_numpy = replace(context, is_compiled=False)
+    arguments = (case, raw, settings, by_numpy, buffers, Masking(), distinct)
+    repeats = None if distinct is None else distinct.repeats
+    buffers = buffers.over(repeats, 0 if context.is_compiled else LONG)
     block, legal = given_block(case, raw, settings, buffers, masking, context.loss)
     temperature = temperature_of(case, raw)
     factor = _factor(case, raw, context)
@@ -159,7 +158,7 @@ def evaluation(
         buffers,
         None if temperature is None else factor,
         distinct,
-        partial(evaluation, *arguments) if is_swept else None,
+        partial(evaluation, *arguments) if context.is_compiled else None,
     )
 
 

@@ -37,22 +37,39 @@ BLOCKS = 4
 """So many blocks are one: what is done once a block takes as long as the loop over a small one."""
 
 
-def is_chosen(
-    kernel: KernelChoice, entries: int, variant: Variant, *, may_repeat: bool
-) -> tuple[bool, str]:
-    """Return whether a case of so many entries is verified compiled, and why it cannot be."""
-    pays = PAYS
-    if may_repeat:
-        pays = PAYS_COMPOSED if variant.family is None else PAYS_REPEATED
-    if kernel == "numpy" or (kernel == "auto" and entries < pays):
-        return False, ""
-    if may_repeat:
+class Chosen(NamedTuple):
+    """What of a case is to run compiled, and why it cannot.
+
+    Attributes
+    ----------
+    sweeps : bool
+        The loop over all entries.
+    shortens : bool
+        The search for those that differ.
+    failure : str
+    """
+
+    sweeps: bool = False
+    shortens: bool = False
+    failure: str = ""
+
+
+def chosen(kernel: KernelChoice, entries: int, variant: Variant, *, may_repeat: bool) -> Chosen:
+    """Return what of a case of so many entries is to run compiled."""
+    if kernel == "numpy":
+        return Chosen()
+    is_asked, is_known = kernel == "compiled", variant.family is not None
+    sweeps = is_asked or entries >= PAYS
+    pays = PAYS_REPEATED if is_known else PAYS_COMPOSED
+    shortens = may_repeat and (is_asked or entries >= pays)
+    failure = ""
+    if shortens:
         _, failure = scanner()
-    elif variant.family is None:
-        failure = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
-    else:
+    elif sweeps and is_known:
         _, failure = _loop()
-    return not failure, failure
+    elif sweeps:
+        failure = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
+    return Chosen(failure=failure) if failure else Chosen(sweeps and is_known, shortens)
 
 
 @cache
@@ -128,17 +145,16 @@ def found(e: Evaluation) -> Found:
 
     What fails, or is not finite, is left to NumPy, and so is an oracle that is blind.
     """
-    is_whole, kernel = e.block.repeats is None, e.kernel
-    if not (is_whole and e.context.is_compiled and isinstance(kernel, Family)):
+    kernel = e.kernel
+    if not (e.context.is_compiled and isinstance(kernel, Family)):
         return Found({})
     fused, failure = _loop()
     if failure:
         return Found({}, failure=failure)
     dump = _dump(fused, e, kernel)
-    form = tuple(
-        each is None
-        for each in (e.block.soft or None, e.legal, e.block.zeta, e.block.target, *dump)
-    )
+    block = e.block
+    has = (block.repeats, block.soft or None, e.legal, block.zeta, block.target, *dump)
+    form = tuple(each is None for each in has)
     try:
         swept = _swept(fused, e, dump) if form not in _FAILED else None
     except Exception as error:  # of this form, for what is compiled raises nothing
@@ -156,7 +172,7 @@ def found(e: Evaluation) -> Found:
         return Found({})
     if dump.dump is None or not (isfinite(is_right) and worst[-1, 0] <= 1.0):
         return Found(tallies)
-    tally = _tally(e, e.block.logits.size, int(live_of_dump), seen, worst[-1])
+    tally = _tally(e, e.block.rows * e.actions, int(live_of_dump), seen, worst[-1])
     tally.blind = int(blind)
     terms = _terms(e)
     of_sums = len(Layout(terms).pairs) + terms
@@ -220,9 +236,9 @@ class _Swept(NamedTuple):
 def _swept(fused: Any, e: Evaluation, dump: _Dump) -> _Swept:
     """Run the loop."""
     block, target = e.block, e.block.target
-    actions, rows = block.logits.shape
-    n, is_wide = summation(actions), actions >= LONG
-    high = -(-actions // fused.LANES) if is_wide else actions
+    entries, rows = block.logits.shape
+    n, is_wide = summation(e.actions), entries >= LONG
+    high = -(-entries // fused.LANES) if is_wide else entries
     shape = high, fused.FIELDS
     parts, roundings, y, index = 0, 0.0, None, None
     if target is not None:
@@ -239,8 +255,9 @@ def _swept(fused: Any, e: Evaluation, dump: _Dump) -> _Swept:
     histograms = np.zeros((len(resolution), OF_RESOLUTION), np.int64)
     found = fused.Found(resolution, histograms, np.full((6, 6), -1.0), softmax, moments)
     sums = fused.sweep(
-        fused.Given(actions, rows, is_wide, fused.LANES, n, parts, roundings),
+        fused.Given(e.actions, entries, rows, is_wide, fused.LANES, n, parts, roundings),
         _flat(block.logits),
+        None if block.repeats is None else _flat(block.repeats.counts),
         None if e.legal is None else _flat(~e.legal),
         _flat(block.q) if block.soft else None,
         block.alpha,

@@ -22,13 +22,14 @@ from softcheck.tables.case import Case, RawBlock
 
 Places: TypeAlias = NDArray[np.int32]
 
-SHARE = 12
-"""For so many logits the compiled loop takes as long as NumPy for one."""
+SHARE = 2
+"""Of a state with so many times as many actions as entries these are looked at, not those."""
+
+BLOCKS = 48
+"""So many blocks are one, of which few entries are left."""
 
 TOO_FEW = "too few of its entries repeat"
 """Why the entries of a case that differ are not all that was looked at."""
-
-_HALF = 2
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def distinct(case: Case, raw: RawBlock) -> Distinct | None:
     """
     logits = raw.arrays["logits"]
     rows, actions = logits.shape
-    most = actions // (SHARE if case.variant.family else _HALF)
+    most = actions // SHARE
     if not most:
         return None
     grad = raw.arrays.get("grad")

@@ -78,7 +78,7 @@ class Context:
     frame : Frame or None
         What of the gradient is to be drawn; None if nothing is.
     is_compiled : bool
-        Whether ordinary blocks go through the compiled loop.
+        Whether ordinary blocks go through the compiled loop, which knows the loss.
     """
 
     places: int
@@ -90,11 +90,6 @@ class Context:
     loss: Variant | None = None
     frame: Frame | None = None
     is_compiled: bool = False
-
-    @property
-    def is_swept(self) -> bool:
-        """Whether that loop knows the loss."""
-        return self.is_compiled and (self.loss is None or self.loss.family is not None)
 
     @property
     def equation(self) -> str:
@@ -181,7 +176,11 @@ class Evaluation:
         else:
             actions = self.standing.legal_actions(row)
         action = int(actions[int(position * actions.size)])
-        return action, action if self.standing is None else self.standing.entry_of(row, action)
+        return action, self.entry(row, action)
+
+    def entry(self, row: int, action: int) -> int:
+        """Return the entry that stands for an action of a state."""
+        return action if self.standing is None else self.standing.entry_of(row, action)
 
     def action(self, row: int, entry: int) -> int:
         """Return the first action that an entry of a state stands for."""

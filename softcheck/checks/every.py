@@ -120,8 +120,9 @@ def _record(partial: Partial, name: str, tally: Tally, e: Evaluation) -> None:
     if entry is None or not np.isfinite(e.block.logits[entry, row]):
         entry = int(e.block.logits[:, row].argmax())
     tally.relocate(e.spot)
+    # An entry that stands for no action is as another that does.
     rank, action = tally.spots[0].rank, e.action(row, entry)
-    partial.suspects[name] = Suspect.of(e, rank, row, action, entry)
+    partial.suspects[name] = Suspect.of(e, rank, row, action, e.entry(row, action))
 
 
 def outcome(found: Partial, context: Context, numbers: Mapping[str, Any]) -> dict[str, Tally]:

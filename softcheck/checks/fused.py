@@ -237,11 +237,13 @@ def _log1p(f):
 
 (
     REWARD, BELOW, PI, CENTRED, GRADIENT, Y, SIZE_OF_Y, MASKED, DUMPED, OF_FIRST, OF_SECOND, ROUGH,
-) = range(0, 12 * LANES, LANES)  # fmt: skip
-FIELDS = 12 * LANES
+    COUNT,
+) = range(0, 13 * LANES, LANES)  # fmt: skip
+FIELDS = 13 * LANES
 """Where the entries of a tile have q, z, pi, u, the gradient, y and its size, 1 where an action is
-masked, the dump, and y of two terms and of what is rough, a number for each lane. As they lie in
-one array, (rows, `FIELDS`), a compiler can tell that they do not overlap."""
+masked, the dump, y of two terms and of what is rough, and for how many actions each stands, a
+number for each lane. As they lie in one array, (rows, `FIELDS`), a compiler can tell that they do
+not overlap."""
 
 (
     ALPHA, ZETA, HIGHEST, DEPTH, ALIVE, Z, LOG_Z, LOGSUMEXP, VALUE, LEVEL, MEAN, R, OF_Y,
@@ -261,12 +263,13 @@ _parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
 class Given(NamedTuple):
     """A block as the loop takes it: the entries of a state lie side by side.
 
-    `is_wide` says that a tile is one of its states, not some of them; `lanes` is `LANES`, for a
-    loop that a compiler should not write out number by number; `roundings` is what
-    `tolerance.err_of_r` takes of Y1.
+    A state has `entries`, which stand for `actions`. `is_wide` says that a tile is one of its
+    states, not some of them; `lanes` is `LANES`, for a loop that a compiler should not write out
+    number by number; `roundings` is what `tolerance.err_of_r` takes of Y1.
     """
 
     actions: int
+    entries: int
     rows: int
     is_wide: bool
     lanes: int
@@ -355,11 +358,17 @@ class Entry(NamedTuple):
 def _tile_from(given, first):
     """Return the tile that begins with a state."""
     if given.is_wide:
-        rows = (given.actions + LANES - 1) // LANES
-        last = given.actions - (rows - 1) * LANES
-        return Where(first, first * given.actions, rows, LANES, last, True, given.lanes)
+        rows = (given.entries + LANES - 1) // LANES
+        last = given.entries - (rows - 1) * LANES
+        return Where(first, first * given.entries, rows, LANES, last, True, given.lanes)
     width = min(LANES, given.rows - first)
-    return Where(first, first * given.actions, given.actions, width, width, False, given.lanes)
+    return Where(first, first * given.entries, given.entries, width, width, False, given.lanes)
+
+
+@inlined
+def _count_of(k, j, counts, tile):
+    """Return for how many actions an entry stands."""
+    return 1.0 if counts is None else tile[k, COUNT + j]
 
 
 @inlined
@@ -442,9 +451,11 @@ def _lay(at, tile, field, given, beyond):
 
 
 @inlined
-def _softmax(at, logits, tile, of, sums, stack):
+def _softmax(at, logits, counts, tile, of, sums, stack):
     """z, exp z, Z, and what else `policy.evaluate` has of z."""
     with_long_vectors()
+    if counts is not None:
+        _lay(at, tile, COUNT, counts, 0.0)
     for j in range(LANES):
         of[HIGHEST + j], of[DEPTH + j], of[POISON + j] = -np.inf, 0.0, 0.0
     _lay(at, tile, BELOW, logits, -np.inf)
@@ -460,8 +471,9 @@ def _softmax(at, logits, tile, of, sums, stack):
             weight = exponential(below) if is_live else 0.0
             tile[k, BELOW + j] = max(below, FLOOR)
             tile[k, PI + j] = weight
-            sums[j] += weight
-            sums[LANES + j] += 1.0 if is_live else 0.0
+            count = _count_of(k, j, counts, tile)
+            sums[j] += count * weight
+            sums[LANES + j] += count if is_live else 0.0
             of[DEPTH + j] = max(of[DEPTH + j], -below if is_live else 0.0)
             of[POISON + j] += 0.0 if is_live or below < _VANISHES else np.inf
         _carry(sums, 2, stack, k)
@@ -520,13 +532,14 @@ def _weigh_one(at, tile, field, size, index, chosen, of_chosen):
 
 
 @inlined
-def _sum_y(at, tile, sums, stack):
+def _sum_y(at, counts, tile, sums, stack):
     """Add up y, and its size."""
     _clear(sums, 2)
     for k in range(at.rows):
         for j in range(LANES):
-            sums[j] += tile[k, Y + j]
-            sums[LANES + j] += tile[k, SIZE_OF_Y + j]
+            count = _count_of(k, j, counts, tile)
+            sums[j] += count * tile[k, Y + j]
+            sums[LANES + j] += count * tile[k, SIZE_OF_Y + j]
         _carry(sums, 2, stack, k)
     _collect(sums, 2, stack, at)
 
@@ -544,7 +557,7 @@ def _linear(of, sums, y, zeta):
 
 
 @inlined
-def _soft(at, q, tile, of, sums, stack):
+def _soft(at, q, counts, tile, of, sums, stack):
     """pi, g in the place of the gradient, V, u and their means."""
     with_long_vectors()
     _clear(sums, 2)
@@ -561,8 +574,9 @@ def _soft(at, q, tile, of, sums, stack):
                 g = value - (below - of[LOG_Z + j]) * of[ALPHA + j]
                 moved = value - below * of[ALPHA + j]
                 tile[k, PI + j], tile[k, GRADIENT + j], tile[k, CENTRED + j] = p, g, moved
-                sums[j] += p * g
-                sums[LANES + j] += p * moved
+                count = _count_of(k, j, counts, tile)
+                sums[j] += count * (p * g)
+                sums[LANES + j] += count * (p * moved)
             _carry(sums, 2, stack, k)
     if q is not None:
         _collect(sums, 2, stack, at)
@@ -573,7 +587,7 @@ def _soft(at, q, tile, of, sums, stack):
 
 
 @inlined
-def _sizes(at, reach, q, y, tile, of, sums, stack):
+def _sizes(at, reach, q, y, counts, tile, of, sums, stack):
     """The gradient, and what bounds its rounding before the part that entries share."""
     with_long_vectors()
     _clear(sums, 5)
@@ -584,7 +598,7 @@ def _sizes(at, reach, q, y, tile, of, sums, stack):
             tile[at.rows - 1, CENTRED + j] = of[MEAN + j]
     for k in range(at.rows):
         for j in range(LANES):
-            p = tile[k, PI + j]
+            p, count = tile[k, PI + j], _count_of(k, j, counts, tile)
             if q is None:
                 gradient = analytic.of_entry(p, 0.0, of[LEVEL + j])
             else:
@@ -592,15 +606,16 @@ def _sizes(at, reach, q, y, tile, of, sums, stack):
                 D = abs(centred)
                 tile[k, CENTRED + j] = centred
                 of[LARGEST + j] = max(of[LARGEST + j], D)
-                sums[j] += p * D
-                sums[LANES + j] += p * (2.0 * centred)
-                sums[2 * LANES + j] += (reach - tile[k, BELOW + j]) * ((D + of[BESIDE + j]) * p)
+                longest = reach - tile[k, BELOW + j]
+                sums[j] += count * (p * D)
+                sums[LANES + j] += count * (p * (2.0 * centred))
+                sums[2 * LANES + j] += count * (longest * ((D + of[BESIDE + j]) * p))
                 gradient = analytic.of_entry(p, tile[k, GRADIENT + j], of[LEVEL + j])
             if y is not None:
                 gradient -= tile[k, Y + j]
             tile[k, GRADIENT + j] = gradient
-            sums[3 * LANES + j] += gradient
-            sums[4 * LANES + j] += gradient * gradient
+            sums[3 * LANES + j] += count * gradient
+            sums[4 * LANES + j] += count * (gradient * gradient)
         _carry(sums, 5, stack, k)
     _collect(sums, 5, stack, at)
     _share_largest(of, LARGEST, at)
@@ -705,7 +720,7 @@ def _entry(k, j, reach, parts, q, y, zeta, tile, of):
 
 
 @inlined
-def _routes(given, at, reach, q, y, zeta, tile, of, sums, stack):
+def _routes(given, at, reach, q, y, zeta, counts, tile, of, sums, stack):
     """Every entry by both numeric routes and by the identity; a step against the gradient."""
     with_long_vectors()
     _clear(sums, 4)
@@ -725,13 +740,13 @@ def _routes(given, at, reach, q, y, zeta, tile, of, sums, stack):
             of[POISON + j] += by_step + by_difference + by_identity
         for j in range(LANES):
             p, step = tile[k, PI + j], -of[ETA + j] * tile[k, GRADIENT + j]
-            weight = p * _expm1(step)
-            sums[j] += weight
+            weight, count = p * _expm1(step), _count_of(k, j, counts, tile)
+            sums[j] += count * weight
             if q is not None:
-                sums[LANES + j] += weight * tile[k, CENTRED + j]
-                sums[2 * LANES + j] += (weight + p) * step
+                sums[LANES + j] += count * (weight * tile[k, CENTRED + j])
+                sums[2 * LANES + j] += count * ((weight + p) * step)
             if y is not None:
-                sums[3 * LANES + j] += tile[k, Y + j] * step
+                sums[3 * LANES + j] += count * (tile[k, Y + j] * step)
         _carry(sums, 4, stack, k)
     _collect(sums, 4, stack, at)
 
@@ -864,18 +879,19 @@ def _lay_dump(at, masked, index, dump, rough, first, second, tile, of):
 
 
 @inlined
-def _levels(at, rough, first, second, tile, of, sums, stack):
+def _levels(at, rough, first, second, counts, tile, of, sums, stack):
     """The levels of the terms, and the sum of what is rough of y in the last of the sums."""
     _clear(sums, 4)
     for k in range(at.rows):
         for j in range(LANES):
+            count = _count_of(k, j, counts, tile)
             if first is not None:
-                sums[j] += tile[k, PI + j] * tile[k, BELOW + j]
-                sums[LANES + j] += tile[k, OF_FIRST + j]
+                sums[j] += count * (tile[k, PI + j] * tile[k, BELOW + j])
+                sums[LANES + j] += count * tile[k, OF_FIRST + j]
             if second is not None:
-                sums[2 * LANES + j] += tile[k, OF_SECOND + j]
+                sums[2 * LANES + j] += count * tile[k, OF_SECOND + j]
             if rough is not None:
-                sums[3 * LANES + j] += tile[k, ROUGH + j]
+                sums[3 * LANES + j] += count * tile[k, ROUGH + j]
         _carry(sums, 4, stack, k)
     _collect(sums, 4, stack, at)
     if first is not None:
@@ -971,31 +987,31 @@ def _apart(k, j, unit, q, first, second, tile, of):
 
 
 @inlined
-def _add_up(j, one, other, last, ratio, first, second, sums):
+def _add_up(j, count, one, other, last, ratio, first, second, sums):
     """Add the products of an entry to the sums for the fit, in the order of `Layout.moments`."""
     if first is None:
-        sums[j] += last * ratio
-        sums[LANES + j] += last * last
+        sums[j] += count * (last * ratio)
+        sums[LANES + j] += count * (last * last)
     elif second is None:
-        sums[j] += one * ratio
-        sums[LANES + j] += last * ratio
-        sums[2 * LANES + j] += one * one
-        sums[3 * LANES + j] += one * last
-        sums[4 * LANES + j] += last * last
+        sums[j] += count * (one * ratio)
+        sums[LANES + j] += count * (last * ratio)
+        sums[2 * LANES + j] += count * (one * one)
+        sums[3 * LANES + j] += count * (one * last)
+        sums[4 * LANES + j] += count * (last * last)
     else:
-        sums[j] += one * ratio
-        sums[LANES + j] += other * ratio
-        sums[2 * LANES + j] += last * ratio
-        sums[3 * LANES + j] += one * one
-        sums[4 * LANES + j] += one * other
-        sums[5 * LANES + j] += one * last
-        sums[6 * LANES + j] += other * other
-        sums[7 * LANES + j] += other * last
-        sums[8 * LANES + j] += last * last
+        sums[j] += count * (one * ratio)
+        sums[LANES + j] += count * (other * ratio)
+        sums[2 * LANES + j] += count * (last * ratio)
+        sums[3 * LANES + j] += count * (one * one)
+        sums[4 * LANES + j] += count * (one * other)
+        sums[5 * LANES + j] += count * (one * last)
+        sums[6 * LANES + j] += count * (other * other)
+        sums[7 * LANES + j] += count * (other * last)
+        sums[8 * LANES + j] += count * (last * last)
 
 
 @inlined
-def _add_alike(at, k, terms, dump, alike, tile, parts):
+def _add_alike(at, k, terms, dump, alike, counts, tile, parts):
     """Add the entries of a row to `Moments.alike`."""
     for j in range(at.width if k < at.rows - 1 else at.last):
         digits = (_bits(tile[k, DUMPED + j]) >> BELOW_DIGITS) & (BINS - 1)
@@ -1004,21 +1020,22 @@ def _add_alike(at, k, terms, dump, alike, tile, parts):
             which = 2 if term == terms - 1 else term
             moved = max(dump.unit, dump.stored) * (parts[which, j] * parts[3, j])
             moved = np.rint(max(-CLIPPED, min(CLIPPED, moved)) / STEP)
+            moved *= _count_of(k, j, counts, tile)
             alike[term, digits] += moved
             alike[term, BINS + size] += moved
 
 
 @inlined
-def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, tile, of, sums,
-          stack, parts, moments):  # fmt: skip
+def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, counts, tile, of,
+          sums, stack, parts, moments):  # fmt: skip
     """Every entry of a dump against the gradient, and the sums for its fit.
 
     Return whether there may be entries that underflow has made 0, or a log Z that is lost.
     """
     with_long_vectors()
-    count = 2 if first is None else 5 if second is None else 9
+    products = 2 if first is None else 5 if second is None else 9
     terms = 1 if first is None else 2 if second is None else 3
-    _clear(sums, count)
+    _clear(sums, products)
     for k in range(at.rows):
         for j in range(LANES):
             within, scale = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
@@ -1028,23 +1045,23 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, til
             of[UNSOUND + j] += ratio
             of[LEAST + j] = min(of[LEAST + j], within)
             seen = scale * inverse
-            is_live = scale > 0.0
+            is_live, count = scale > 0.0, _count_of(k, j, counts, tile)
             of[UNSEEN + j] = max(of[UNSEEN + j], -seen if is_live else -np.inf)
-            of[LIVE + j] += 1.0 if is_live else 0.0
-            of[BLIND + j] += 1.0 if is_live and not seen > 1.0 else 0.0
+            of[LIVE + j] += count if is_live else 0.0
+            of[BLIND + j] += count if is_live and not seen > 1.0 else 0.0
             unit = of[FACTOR + j] * inverse
             one, other, last = _apart(k, j, unit, q, first, second, tile, of)
             of[WHOLE + j] = max(of[WHOLE + j], abs(one + other + last))
-            _add_up(j, one, other, last, ratio, first, second, sums)
+            _add_up(j, count, one, other, last, ratio, first, second, sums)
             if alike is not None:
                 parts[0, j], parts[1, j], parts[2, j], parts[3, j] = one, other, last, ratio
         if alike is not None:
-            _add_alike(at, k, terms, dump, alike, tile, parts)
-        _carry(sums, count, stack, k)
-    _collect(sums, count, stack, at)
+            _add_alike(at, k, terms, dump, alike, counts, tile, parts)
+        _carry(sums, products, stack, k)
+    _collect(sums, products, stack, at)
     _share_largest(of, UNSEEN, at)
     states = 1 if at.is_wide else at.width
-    for s in range(count):
+    for s in range(products):
         for j in range(states):
             moments[s, at.first + j] = sums[s * LANES + j]
     has_moved = False
@@ -1055,8 +1072,8 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, til
 
 
 @inlined
-def _move(given, at, reach, masked, q, y, dump, rough, first, second, tile, of, sums, stack,
-          moments):  # fmt: skip
+def _move(given, at, reach, masked, q, y, dump, rough, first, second, counts, tile, of, sums,
+          stack, moments):  # fmt: skip
     """How far the sums for the fit move in one direction: `moved` of `Moments.of_sums`."""
     _clear(sums, 10)
     for k in range(at.rows):
@@ -1070,19 +1087,20 @@ def _move(given, at, reach, masked, q, y, dump, rough, first, second, tile, of, 
                 size += abs(one) if abs(one) * within <= room else 0.0
                 size += abs(other) if abs(other) * within <= room else 0.0
                 size += abs(last) if abs(last) * within <= room else 0.0
-            sums[j] += abs(one) * size
-            sums[LANES + j] += abs(other) * size
-            sums[2 * LANES + j] += abs(last) * size
+            count = _count_of(k, j, counts, tile)
+            sums[j] += count * (abs(one) * size)
+            sums[LANES + j] += count * (abs(other) * size)
+            sums[2 * LANES + j] += count * (abs(last) * size)
             p = tile[k, PI + j]
             mean = 0.0 if q is None else p * of[VALUE + j] * unit
-            sums[3 * LANES + j] += one * mean
-            sums[4 * LANES + j] += other * mean
-            sums[5 * LANES + j] += last * mean
-            sums[6 * LANES + j] += p if tile[k, BELOW + j] < 0.0 else 0.0
+            sums[3 * LANES + j] += count * (one * mean)
+            sums[4 * LANES + j] += count * (other * mean)
+            sums[5 * LANES + j] += count * (last * mean)
+            sums[6 * LANES + j] += count * (p if tile[k, BELOW + j] < 0.0 else 0.0)
             quantum = QUANTUM * room / within
-            sums[7 * LANES + j] += abs(one) * quantum
-            sums[8 * LANES + j] += abs(other) * quantum
-            sums[9 * LANES + j] += abs(last) * quantum
+            sums[7 * LANES + j] += count * (abs(one) * quantum)
+            sums[8 * LANES + j] += count * (abs(other) * quantum)
+            sums[9 * LANES + j] += count * (abs(last) * quantum)
         _carry(sums, 10, stack, k)
     _collect(sums, 10, stack, at)
     terms = 1 if first is None else 2 if second is None else 3
@@ -1141,7 +1159,7 @@ def _count(at, of, states, found):
 
 @kept
 def sweep(
-    given, logits, masked, q, alpha, zeta, y, index, dump, one, other, rough, alike,
+    given, logits, counts, masked, q, alpha, zeta, y, index, dump, one, other, rough, alike,
     tile, stack, found,
 ):  # fmt: skip
     """Run the checks of every entry over the states of a block, a tile at a time.
@@ -1160,7 +1178,7 @@ def sweep(
     while first < given.rows:
         at = _tile_from(given, first)
         states = 1 if at.is_wide else at.width
-        _softmax(at, logits, tile, of, sums, stack)
+        _softmax(at, logits, counts, tile, of, sums, stack)
         if masked is not None:
             _lay(at, tile, MASKED, masked, 0.0)
         if zeta is not None:
@@ -1170,30 +1188,30 @@ def sweep(
                 at, tile, Y, SIZE_OF_Y, masked, index,
                 y.dense, y.uniform, y.chosen, y.of_chosen, of,
             )  # fmt: skip
-            _sum_y(at, tile, sums, stack)
+            _sum_y(at, counts, tile, sums, stack)
         _linear(of, sums, y, zeta)
         _by_state(of, ALPHA, alpha, at)
-        _soft(at, q, tile, of, sums, stack)
-        _sizes(at, reach, q, y, tile, of, sums, stack)
+        _soft(at, q, counts, tile, of, sums, stack)
+        _sizes(at, reach, q, y, counts, tile, of, sums, stack)
         _bounds(given, reach, log_actions, q, y, zeta, of, sums)
         _compare(at, of, 3, found)
-        _routes(given, at, reach, q, y, zeta, tile, of, sums, stack)
+        _routes(given, at, reach, q, y, zeta, counts, tile, of, sums, stack)
         _worst(given, at, reach, q, y, zeta, tile, of, found.worst)
         _descent(given, q, y, zeta, of, sums)
         _compare(at, of, 4, found)
         if dump is not None:
             _lay_dump(at, masked, index, dump, rough, one, other, tile, of)
-            _levels(at, rough, one, other, tile, of, sums, stack)
+            _levels(at, rough, one, other, counts, tile, of, sums, stack)
             _measure(given, log_actions, q, y, zeta, dump, rough, of, sums)
             near = reach if q is None else given.n + 4.0
             has_moved = _dump(
                 given, at, near, masked, q, y, dump, rough, one, other,
-                alike, tile, of, sums, stack, parts, found.moments,
+                alike, counts, tile, of, sums, stack, parts, found.moments,
             )  # fmt: skip
             if has_moved:
                 _move(
                     given, at, near, masked, q, y, dump, rough, one, other,
-                    tile, of, sums, stack, found.moments,
+                    counts, tile, of, sums, stack, found.moments,
                 )  # fmt: skip
             _worst_dump(given, at, near, masked, q, y, rough, tile, of, found.worst)
             unsound += _see(at, of, states, found.resolution)

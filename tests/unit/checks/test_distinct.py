@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from softcheck.checks import blocks, compiled, distinct, scan
+from softcheck.checks import blocks, compiled, distinct, every, scan, tally
 from softcheck.errors import InputError
 from softcheck.gradient.policy import Buffers
 from softcheck.losses import load
@@ -19,12 +19,22 @@ from softcheck.tables.declared import Declared
 from softcheck.verification import verify_case
 
 ROWS, ACTIONS, FEW = 12, 400, 20
+ENTROPY_FIRST = r"c \sum_a \pi(a) \log \pi(a) - A \log \pi(j)"
 
 
-@pytest.mark.parametrize("loss", distinct_entries.LOSSES)
-def test_both_ways_agree(loss):
+@pytest.mark.parametrize(
+    ("loss", "kernel"),
+    [
+        *((loss, "numpy") for loss in distinct_entries.LOSSES),
+        *((loss, "compiled") for loss in ("cross-entropy", "grpo", ENTROPY_FIRST)),
+    ],
+)
+def test_both_ways_agree(loss, kernel):
     cases = distinct_entries.cases(12, 3, [loss])
-    done = [distinct_entries.agree(case, settings) for case, settings in cases]
+    done = [
+        distinct_entries.agree(case, settings, is_compiled=kernel == "compiled")
+        for case, settings in cases
+    ]
     assert sum(done) >= 6
 
 
@@ -247,3 +257,23 @@ def test_masked_actions_are_all_counted():
     drawn = {e.drawn(0, position) for position in np.arange(0.5, ACTIONS) / ACTIONS}
     assert {action for action, _ in drawn} == {*range(ACTIONS)} - {7}
     assert all(entry == short.entry_of(0, action) for action, entry in drawn)
+
+
+def test_a_state_with_fewer_entries_than_others_has_none_of_them_looked_at_that_counts_nothing(
+    monkeypatch,
+):
+    arrays = table("cross-entropy")
+    arrays["logits"][3] = arrays["grad"][3] = 0.0
+    case, _, short = found(arrays)
+    counts = short.repeats.counts[:, 3]
+    nothing = int(np.flatnonzero(counts == 0.0)[-1])
+    settings = Settings()
+    context = distinct_entries.context_of(case, settings)
+    e = blocks.evaluation(case, short.raw, settings, context, Buffers(), blocks.Masking(), short)
+    spot = tally.Spot(0.5, 3, nothing, 0.0, 0.0, 1.0)
+    worst = compiled.Found({"complex-step": tally.Tally(5, entries=1, live=1, spots=[spot])})
+    monkeypatch.setattr(compiled, "found", lambda _: worst)
+    suspect = every.run(e).suspects["complex-step"]
+    assert counts[suspect.entry] > 0.0
+    assert e.block.logits[suspect.entry, 3] == e.block.logits[nothing, 3]
+    assert suspect.action == short.action_of(3, nothing)
