@@ -253,6 +253,7 @@ def agree_on_fit(e, found, expected, beside=0.0):
         most = np.abs(theirs[0, of]).max()
         # What is no matter the loop looks at by the tile, and NumPy by the block.
         no_matter = moments.FLUSHED * (most + sizes.max())
+        no_matter += 4.0 * room * (1.0 + sizes)
         assert (apart[of] <= (within + 2.0 * by) * most + no_matter).all()
     squares = np.diag(layout.square(theirs[0, layout.of_pairs]))
     if squares.min() <= 1e-20 * squares.max():  # the gradient of a term is nothing but rounding
