@@ -93,9 +93,8 @@ def scanner() -> tuple[Any, str]:
     def tried() -> Any:
         from softcheck.checks import scan
 
-        bits, counts = np.zeros((1, 2), np.uint16), np.zeros((1, 1))
-        apart = np.zeros((1, 0), np.intp)
-        values, actions = bits[:, :1].copy(), np.zeros((1, 1), np.int32)
+        bits, apart = np.zeros((1, 2), np.uint16), np.zeros((1, 0), np.intp)
+        values, counts, actions = (np.zeros(1, dtype) for dtype in (bits.dtype, float, np.int32))
         scan.scan(bits, None, apart, apart.copy(), values, None, counts, actions)
         return scan
 

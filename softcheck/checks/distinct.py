@@ -25,7 +25,7 @@ Places: TypeAlias = NDArray[np.int32]
 SHARE = 2
 """Of a state with so many times as many actions as entries these are looked at, not those."""
 
-BLOCKS = 48
+BLOCKS = 60
 """So many blocks are one, of which few entries are left."""
 
 TOO_FEW = "too few of its entries repeat"
@@ -127,24 +127,26 @@ def distinct(case: Case, raw: RawBlock) -> Distinct | None:
         apart[:, place] = raw.arrays[name]
     apart.sort(axis=1)
     opened = np.empty_like(apart)
-    values, counts = np.empty((rows, most), np.uint16), np.empty((rows, most))
-    first = np.empty((rows, most), np.int32)
-    dumps = None if of_grad is None else np.empty((rows, most), of_grad.dtype)
+    room = rows * most
+    values, counts, first = np.empty(room, np.uint16), np.empty(room), np.empty(room, np.int32)
+    dumps = None if of_grad is None else np.empty(room, of_grad.dtype)
     module, _ = scanner()
     size = module.scan(_bits(logits), of_grad, apart, opened, values, dumps, counts, first)
     if size < 0:
         return None
-    arrays = dict(raw.arrays) | {"logits": values[:, :size].view(logits.dtype)}
+
+    def entries(x: NDArray[Any]) -> NDArray[Any]:
+        return x[: rows * size].reshape(rows, size)
+
+    arrays = dict(raw.arrays) | {"logits": entries(values).view(logits.dtype)}
     if grad is not None and dumps is not None:
-        arrays["grad"] = dumps[:, :size].view(grad.dtype)
+        arrays["grad"] = entries(dumps).view(grad.dtype)
     at = np.arange(rows)
     for name in names:
         place = (apart < raw.arrays[name][:, np.newaxis]).sum(axis=1)
         arrays[name] = opened[at, place]
     found = RawBlock(raw.start, rows, arrays)
-    return Distinct(
-        found, Repeats(actions, counts[:, :size].T), raw, apart, opened, first[:, :size]
-    )
+    return Distinct(found, Repeats(actions, entries(counts).T), raw, apart, opened, entries(first))
 
 
 def _bits(x: NDArray[Any]) -> NDArray[Any]:

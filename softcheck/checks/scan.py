@@ -88,6 +88,20 @@ def _state(logits, dumped, apart, opened, values, dumps, counts, actions,
     return size
 
 
+@inlined
+def _spread(start, size, to, largest, values, dumps, counts, actions):
+    """Move the entries of a state to where they are to lie, no nearer, and fill up what is left."""
+    like = 0
+    while like < size - 1 and counts[start + like] == 1.0:
+        like += 1
+    for i in range(largest - 1, -1, -1):
+        entry = start + (i if i < size else like)
+        values[to + i], actions[to + i] = values[entry], actions[entry]
+        counts[to + i] = counts[entry] if i < size else 0.0
+        if dumps is not None:
+            dumps[to + i] = dumps[entry]
+
+
 @kept
 def scan(logits, dumped, apart, opened, values, dumps, counts, actions):
     """Find the entries of each state that differ in their bits, in the order of their first action.
@@ -100,42 +114,39 @@ def scan(logits, dumped, apart, opened, values, dumps, counts, actions):
         Actions that share their entry with no other, in rising order.
     opened : array of intp, (rows, any)
         Receives the entry of each of these.
-    values, dumps : arrays as `logits` and `dumped`, (rows, most)
-        Receive what the entries have; those that a state has less than others are as one that
-        stands for several actions.
-    counts : array of float64, (rows, most)
+    values, dumps : arrays of the types of `logits` and `dumped`, (rows x most,)
+        Receive what the entries have, as many for each state; those that it has less than others
+        are as one that stands for several actions. Only what they receive is written to.
+    counts : array of float64, (rows x most,)
         Receives how many actions each stands for.
-    actions : array of int32, (rows, most)
+    actions : array of int32, (rows x most,)
         Receives the first of these.
 
     Returns
     -------
     int
-        How many entries a state has at the most; or -1 where that is more than there is room for,
-        or where too many have one logit to look through.
+        How many entries a state has at the most; or -1 where that is more than `most`, or where too
+        many have one logit to look through.
     """
-    rows, largest = len(logits), 0
+    rows, largest, start = len(logits), 0, 0
+    most = len(values) // rows
     first, times = np.empty(CODES, np.int32), np.zeros(CODES, np.uint32)
     met = None if dumped is None else np.empty(CODES, dumped.dtype)
-    following = np.empty(values.shape[1], np.int32)
+    following = np.empty(most, np.int32)
     sizes = np.empty(rows, np.intp)
     for row in range(rows):
         of_row = None if dumped is None else dumped[row]
-        found = None if dumps is None else dumps[row]
+        end = start + most
+        found = None if dumps is None else dumps[start:end]
         size = _state(
-            logits[row], of_row, apart[row], opened[row], values[row], found, counts[row],
-            actions[row], first, times, met, following,
+            logits[row], of_row, apart[row], opened[row], values[start:end], found,
+            counts[start:end], actions[start:end], first, times, met, following,
         )  # fmt: skip
         if size == _NONE:
             return _NONE
         sizes[row], largest = size, max(size, largest)
-    for row in range(rows):
-        like = 0
-        while like < sizes[row] - 1 and counts[row, like] == 1.0:
-            like += 1
-        for entry in range(sizes[row], largest):
-            values[row, entry], counts[row, entry] = values[row, like], 0.0
-            actions[row, entry] = actions[row, like]
-            if dumped is not None:
-                dumps[row, entry] = dumps[row, like]
+        start += size
+    for row in range(rows - 1, -1, -1):
+        start -= sizes[row]
+        _spread(start, sizes[row], row * largest, largest, values, dumps, counts, actions)
     return largest

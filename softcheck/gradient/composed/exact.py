@@ -19,6 +19,7 @@ from softcheck.gradient.policy import FLOOR, Block
 
 _DIGITS = 90
 _STEP = 25
+_SUMS = "sum", "logsumexp"
 
 
 def gradient(program: Program, block: Block, actions: Sequence[int]) -> list[float]:
@@ -46,55 +47,67 @@ def gradient(program: Program, block: Block, actions: Sequence[int]) -> list[flo
     depth = min(2.0 * float(np.ptp(logits[np.isfinite(logits)])), -FLOOR)
     context = mpmath.mp.clone()
     context.dps = _DIGITS + int(depth / log(10.0))
-    digits = _Digits(context, block)
+    digits = _Digits(context, program, block, actions)
     # Infinite data may make it 0 times infinity, or the logarithm of a negative number.
-    return [digits.derivative(program, action) for action in actions]
+    return [digits.derivative(action) for action in actions]
 
 
 @dataclass
 class _Digits:
-    """Programs on the legal actions of a state: arrays of many digits, of (actions,) or (1,)."""
+    """A program on the legal actions of a state: arrays of many digits, of (actions,) or (1,).
+
+    One that adds up nothing of each action takes those that it names, and is given no others but
+    those by whose logits it is differentiated.
+    """
 
     context: Any
+    program: Program
     block: Block
+    actions: Sequence[int]
     softmax: dict[str, Callable[[], Any]] = field(default_factory=dict)
     comparisons: list[Any] = field(default_factory=list)
     decided: Iterator[Any] | None = None
 
     def __post_init__(self) -> None:
-        self.legal = np.flatnonzero(np.isfinite(self.block.logits[:, 0]))
+        logits, repeats = self.block.logits[:, 0], self.block.repeats
+        counts = np.ones_like(logits) if repeats is None else repeats.counts[:, 0]
         self.exp, self.log = (
             np.frompyfunc(function, 1, 1) for function in (self.context.exp, self.context.log)
         )
-        self.data = {name: self._digits(array) for name, array in self.block.data.items()}
+        legal = np.flatnonzero(np.isfinite(logits))
+        # Logits in 16 bits are few. No weight is too large for its exponent.
+        theta, which = np.unique(logits[legal], return_inverse=True)
+        times = _whole(np.bincount(which, counts[legal]))
+        weights = self.exp(self._numbers(theta))
+        self.size, self.Z = times.sum(), (weights * times).sum(keepdims=True)
+        if (named := _taken(self.program, self.block)) is not None:
+            is_taken = np.isin(legal, [*named, *self.actions])
+            legal, which = legal[is_taken], which[is_taken]
+        self.legal, self.counts, self.weights = legal, _whole(counts[legal]), weights[which]
         self.theta = self._digits(self.block.logits)
-        repeats = self.block.repeats
-        self.counts = None if repeats is None else self._whole(repeats.counts)
-        self.weights = self.exp(self.theta)  # of which none is too large for its exponent
-        self.Z = self.sum(self.weights)
+        self.data = {name: self._digits(array) for name, array in self.block.data.items()}
         self.h = self.context.mpf(10) ** -_STEP
 
     def _digits(self, array: Any) -> Any:
         """Return the numbers of the legal actions, or that of the state."""
-        column = array[self.legal, 0] if array.ndim > 1 else np.atleast_1d(array)
-        return np.array([self.context.mpf(x) for x in column.tolist()], dtype=object)
+        return self._numbers(array[self.legal, 0] if array.ndim > 1 else np.atleast_1d(array))
 
-    def _whole(self, counts: Any) -> Any:
-        """Return whole numbers at the legal actions."""
-        return counts[self.legal, 0].astype(np.int64).astype(object)
+    def _numbers(self, array: Any) -> Any:
+        """Return numbers with all their digits."""
+        return np.array([self.context.mpf(x) for x in array.tolist()], dtype=object)
 
-    def derivative(self, program: Program, action: int) -> float:
+    def derivative(self, action: int) -> float:
         """Return the difference quotient by the logit of an action."""
         self.comparisons, self.decided = [], None
         try:
-            if any(step.operator == "below" for step in program.operations):
-                self._moved(program, action, self.context.zero)
-            up, down = (self._moved(program, action, sign * self.h) for sign in (1, -1))
+            if any(step.operator == "below" for step in self.program.operations):
+                self._moved(action, self.context.zero)
+            up, down = (self._moved(action, sign * self.h) for sign in (1, -1))
             return float((up - down) / (2 * self.h))
         except TypeError:  # a complex number
             return float("nan")
 
-    def _moved(self, program: Program, action: int, t: Any) -> Any:
+    def _moved(self, action: int, t: Any) -> Any:
         """Return the loss where a logit is moved by t."""
         at = int(np.searchsorted(self.legal, action))
         theta, weights = self.theta.copy(), self.weights.copy()
@@ -110,7 +123,7 @@ class _Digits:
         if t:
             self.decided = iter(self.comparisons)
         try:
-            return interpret(program, self)[-1][0]
+            return interpret(self.program, self)[-1][0]
         except ZeroDivisionError:
             return self.context.nan
 
@@ -142,17 +155,29 @@ class _Digits:
     def sum(self, x: Any) -> Any:
         if x.size == 1:
             return x * self._size
-        return (x if self.counts is None else x * self.counts).sum(keepdims=True)
+        return (x * self.counts).sum(keepdims=True)
 
     @property
     def _size(self) -> Any:
         """How many actions are legal."""
-        if self.counts is None:
-            return np.array([self.context.mpf(len(self.legal))])
-        return self.context.one * self.counts.sum(keepdims=True)
+        return np.array([self.context.mpf(self.size)])
 
     def logsumexp(self, x: Any) -> Any:
         return self.log(self.sum(self.exp(x)))
 
     def at(self, x: Any, index: str) -> Any:
         return x[self._flags(index)] if x.size == len(self.legal) else x
+
+
+def _whole(numbers: Any) -> Any:
+    """Return whole numbers as Python has them."""
+    return numbers.astype(np.int64).astype(object)
+
+
+def _taken(program: Program, block: Block) -> set[int] | None:
+    """Return the actions that a program names, or None if it adds up what each of them has."""
+    operations = program.operations
+    added = {n for step in operations if step.operator in _SUMS for n in step.operands}
+    if any(operations[n].by_action for n in added):
+        return None
+    return {int(block.data[str(step.of)][0]) for step in operations if step.operator == "at"}

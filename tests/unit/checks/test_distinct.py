@@ -19,13 +19,14 @@ from softcheck.tables.declared import Declared
 from softcheck.verification import verify_case
 
 ROWS, ACTIONS, FEW = 12, 400, 20
+OF_MANY = r"-\frac{A}{n} \sum_a \pi(a)^3 - \log \pi(j)"
 ENTROPY_FIRST = r"c \sum_a \pi(a) \log \pi(a) - A \log \pi(j)"
 
 
 @pytest.mark.parametrize(
     ("loss", "kernel"),
     [
-        *((loss, "numpy") for loss in distinct_entries.LOSSES),
+        *((loss, "numpy") for loss in (*distinct_entries.LOSSES, OF_MANY)),
         *((loss, "compiled") for loss in ("cross-entropy", "grpo", ENTROPY_FIRST)),
     ],
 )
@@ -176,10 +177,11 @@ def test_too_many_entries_are_not_shortened():
 def test_two_actions_that_a_loss_names_are_each_apart():
     logits = np.zeros((2, 64), np.uint16)
     apart = np.array([[3, 3], [0, 63]])
-    opened, values, counts = apart.copy(), logits[:, :9].copy(), np.ones((2, 9))
-    actions = np.empty((2, 9), np.int32)
+    opened, values, counts = apart.copy(), np.empty(18, np.uint16), np.ones(18)
+    actions = np.empty(18, np.int32)
     assert scan.scan(logits, None, apart, opened, values, None, counts, actions) == 3
-    np.testing.assert_array_equal(counts[:, :3], [[63, 1, 0], [1, 62, 1]])
+    counts, actions = (x[:6].reshape(2, 3) for x in (counts, actions))
+    np.testing.assert_array_equal(counts, [[63, 1, 0], [1, 62, 1]])
     np.testing.assert_array_equal(opened, [[1, 1], [0, 2]])
     assert actions[0, :2].tolist() == [0, 3]
     assert actions[1, :3].tolist() == [0, 1, 63]
@@ -189,16 +191,24 @@ def test_a_logit_with_several_dumps_has_an_entry_for_each():
     generator = np.random.default_rng(4)
     logits = generator.integers(3, size=(5, 200)).astype(np.uint16)
     dumped = generator.choice(4, logits.shape, p=[0.7, 0.1, 0.1, 0.1]).astype(np.uint32)
-    values, dumps, counts = logits.copy(), dumped.copy(), np.empty(logits.shape)
+    logits[2:4], dumped[2:4] = 1, dumped[2:4] % 2
+    values, dumps, counts, actions = (
+        np.empty(logits.size, dtype) for dtype in (np.uint16, np.uint32, float, np.int32)
+    )
     none = np.empty((5, 0), np.intp)
-    actions = np.empty(logits.shape, np.int32)
-    assert scan.scan(logits, dumped, none, none, values, dumps, counts, actions) == 12
+    size = scan.scan(logits, dumped, none, none, values, dumps, counts, actions)
+    assert size == 12
+    values, dumps, counts, actions = (
+        x[: 5 * size].reshape(5, size).tolist() for x in (values, dumps, counts, actions)
+    )
     for row in range(5):
         pairs = [*zip(logits[row].tolist(), dumped[row].tolist(), strict=True)]
-        found = [*zip(values[row, :12].tolist(), dumps[row, :12].tolist(), strict=True)]
-        assert found == [*dict.fromkeys(pairs)]
-        assert counts[row, :12].tolist() == [pairs.count(pair) for pair in found]
-        assert actions[row, :12].tolist() == [pairs.index(pair) for pair in found]
+        each = [*dict.fromkeys(pairs)]
+        nothing = size - len(each)
+        found = [*zip(values[row], dumps[row], strict=True)]
+        assert found[: len(each)] == each
+        assert counts[row] == [*map(pairs.count, each), *nothing * [0]]
+        assert actions[row] == [*map(pairs.index, found)]
 
 
 @pytest.mark.parametrize(
