@@ -1,4 +1,9 @@
+import signal
+
 from hypothesis import HealthCheck, settings
+
+# What a shell starts in the background ignores it, and so would all that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "softcheck",

@@ -111,7 +111,8 @@ def diagnose(
     gradient, only_fit = "gradient" in failed, failed == ["fit"]
     quantity = failed[0] if failed[0] in INTERMEDIATES else None
     spots = [spot for name in failed for spot in tallies[name].spots]
-    view = part(case, settings, masked, {spot.state for spot in spots if spot.state is not None})
+    worst = dict.fromkeys(spot.state for spot in spots if spot.state is not None)
+    view = part(case, settings, masked, [*worst])
     # A loss that was dumped as one number has no entries to compare.
     of_states = quantity is not None and tallies[quantity].spots[0].state is not None
     causes = intermediates.rows(quantity, view) if quantity and of_states and view.is_soft else []

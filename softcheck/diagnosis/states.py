@@ -1,6 +1,6 @@
 """The states of a case as the formulas of mistakes see them."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ WHOLE = 2**18
 """Up to so many entries the mistakes that need the whole table at once are tried."""
 
 
-def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) -> View:
+def part(case: Case, settings: Settings, masked: int, worst: Sequence[int]) -> View:
     """Read a part of the states, and the whole table where it is small enough.
 
     Parameters
@@ -31,14 +31,16 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
     settings : Settings
     masked : int
         How many entries are masked.
-    worst : collection of int
-        States that have to be among them.
+    worst : sequence of int
+        States that have to be among them, the first of them at least.
 
     Returns
     -------
     View
-        All states, up to `SAMPLE` entries; else about so many, evenly spread, and the worst.
+        All states, up to `SAMPLE` entries; else about so many, evenly spread, and of the worst as
+        many as have no more.
     """
+    worst = worst[: max(1, SAMPLE // case.actions)]
     places = case.states * case.actions
     keep_all = places <= WHOLE
     stride = max(1, -(-places // SAMPLE))
@@ -56,7 +58,7 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
             zero += int(np.count_nonzero(~sizes.any(axis=-1)))
         chosen = np.ones(raw.rows, dtype=bool)
         if not keep_all:
-            chosen = (states % stride == 0) | np.isin(states, list(worst))
+            chosen = (states % stride == 0) | np.isin(states, worst)
         numbers.append(states[chosen])
         for role, array in raw.arrays.items():
             kept.setdefault(role, []).append(array[chosen])
@@ -81,4 +83,4 @@ def part(case: Case, settings: Settings, masked: int, worst: Collection[int]) ->
     if not keep_all:
         return whole
     shared.whole.append(whole)
-    return whole.of_rows(np.flatnonzero((states % stride == 0) | np.isin(states, list(worst))))
+    return whole.of_rows(np.flatnonzero((states % stride == 0) | np.isin(states, worst)))

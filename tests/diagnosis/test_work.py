@@ -8,8 +8,11 @@ import softcheck
 from softcheck.diagnosis import name as naming
 from softcheck.diagnosis import sieve
 from softcheck.diagnosis.hypothesis import judge
+from softcheck.diagnosis.states import SAMPLE, WHOLE, part
+from softcheck.losses import load
 from softcheck.settings import Settings
-from softcheck.tables.case import open_case
+from softcheck.tables.case import case_from_arrays, open_case
+from softcheck.tables.declared import Declared
 from softcheck.verification import verify_case
 
 STATES, ACTIONS = 60, 5
@@ -120,3 +123,16 @@ def test_what_reads_numbers_off_each_state_is_followed_only_where_nothing_else_e
     monkeypatch.setattr(naming, "judge", kept)
     (case,) = softcheck.verify(**arrays | {"grad": scale * right}).cases
     assert [each.code for each in case.diagnosis] == judged == followed
+
+
+@pytest.mark.parametrize(("actions", "kept"), [(5, [7, 301, 905, 1, 399]), (40_000, [7])])
+def test_the_table_of_mistakes_is_tried_on_few_entries_of_a_large_vocabulary(actions, kept):
+    states = 2 * WHOLE // actions + 1000 * (actions < 100)
+    zero = np.zeros((states, actions), np.float16)
+    case = case_from_arrays(
+        {"logits": zero, "labels": np.zeros(states, int), "grad": zero},
+        declared=Declared(load("cross-entropy")),
+    )
+    view = part(case, Settings(), 0, [7, 301, 905, 1, 399])
+    assert {*kept} <= {*view.states.tolist()}
+    assert view.grad.size <= 2 * max(SAMPLE, actions)
