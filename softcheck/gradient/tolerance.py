@@ -597,13 +597,16 @@ def allow(
     if not needy.size:
         return expected, tolerance, NONE_NEEDED
     weight, normaliser, parts = allowance(needy)
-    off, narrow = off[:, needy], tolerance[:, needy]
+    some = slice(None) if needy.size == off.shape[1] else needy  # all of them without a copy
+    off, narrow = off[:, some], tolerance[:, some]
     wide = narrow if parts is None else narrow + parts
     shared = weight * np.clip(off.sum(axis=0), -normaliser, normaliser)
     without, with_it = ((np.abs(x) <= wide).all(axis=0) for x in (off, off - shared))
     helped = np.flatnonzero(with_it & ~without)
     off[:, helped] -= shared[:, helped]
     added = (np.abs(off) > narrow) & (np.abs(off) <= wide)
+    if not (helped.size or added.any()):
+        return expected, tolerance, NONE_NEEDED
     expected, tolerance = expected.copy(), tolerance.copy()
     expected[:, needy[helped]] += shared[:, helped]
     tolerance[:, needy] = np.where(added.any(axis=0), wide, narrow)
