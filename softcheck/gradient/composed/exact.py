@@ -83,7 +83,8 @@ class _Digits:
         if (named := _taken(self.program, self.block)) is not None:
             is_taken = np.isin(legal, [*named, *self.actions])
             legal, which = legal[is_taken], which[is_taken]
-        self.legal, self.counts, self.weights = legal, _whole(counts[legal]), weights[which]
+        self.legal, self.weights = legal, weights[which]
+        self.counts = None if repeats is None else _whole(counts[legal])
         self.theta = self._digits(self.block.logits)
         self.data = {name: self._digits(array) for name, array in self.block.data.items()}
         self.h = self.context.mpf(10) ** -_STEP
@@ -155,7 +156,7 @@ class _Digits:
     def sum(self, x: Any) -> Any:
         if x.size == 1:
             return x * self._size
-        return (x * self.counts).sum(keepdims=True)
+        return (x if self.counts is None else x * self.counts).sum(keepdims=True)
 
     @property
     def _size(self) -> Any:
