@@ -95,8 +95,6 @@ def verify_case(
         chosen.sweeps,
     )
     engine = engine or Threads(settings.threads)
-    rows = rows_of_block(settings, case.actions)
-    over_blocks = partially(engine.over_blocks, case=case, rows=rows)
     checks = _Checks(case, settings, context, compiled.BLOCKS if chosen.sweeps else 1)
     found = _Part()
     for part in checks.over(engine, shortens=chosen.shortens):
@@ -108,7 +106,7 @@ def verify_case(
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
         from softcheck.diagnosis import other_loss
-        from softcheck.diagnosis.name import diagnose
+        from softcheck.diagnosis.name import OverBlocks, diagnose
         from softcheck.losses.others import others
 
         beside = tuple(others(case.loss, case.variant))
@@ -121,9 +119,20 @@ def verify_case(
             suspects = tuple(each for wrong in wrongs for each in (wrong, *wrong.others))
             return Generated((*suspects, *beside), terms, across(case.loss, case.variant))
 
-        arguments = (case, settings, tallies, partial.moments, masking.masked, over_blocks)
-        by_value = other_loss.diagnose(case, settings, tallies, over_blocks, beside)
-        diagnosis = (*diagnose(*arguments, generated), *by_value)
+        def over(blocks: int) -> OverBlocks:
+            return partially(engine.over_blocks, case=case, rows=checks.rows(blocks))
+
+        named = diagnose(
+            case,
+            settings,
+            tallies,
+            partial.moments,
+            masking.masked,
+            over(distinct.BLOCKS if chosen.shortens else 1),
+            generated,
+            repeats=chosen.shortens,
+        )
+        diagnosis = (*named, *other_loss.diagnose(case, settings, tallies, over(1), beside))
     failure = chosen.failure
     is_compiled = chosen.sweeps or chosen.shortens
     if is_compiled:
@@ -186,13 +195,13 @@ class _Checks:
         return _Part(every.run(made), masking, raw.rows)
 
     def once(self, raw: RawBlock, buffers: Buffers) -> _Part:
-        """Run them on the entries that differ; if these are many or one is wrong, on all."""
+        """Run them on the entries that differ; if these are many, or one is not legal, on all."""
         found, part = distinct.distinct(self.case, raw), None
         if found is not None:
             pieces = found.pieces(self.blocks * self.settings.block_entries)
             with suppress(InputError):  # which names an entry, not an action
                 part = made_of(lambda piece, of: self(piece.raw, of, piece), pieces, buffers)
-        if part is None or not part.partial.is_right:
+        if part is None:
             part = made_of(self, in_pieces(raw, self.rows(self.blocks)), buffers)
         part.shortened = int(found is not None)
         return part

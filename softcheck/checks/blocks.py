@@ -363,7 +363,7 @@ def _legal(
     if allowed is not None:
         masking.disagreements += int(np.count_nonzero(allowed & ~open_))
     _require(case, raw, "logits", logits, allowed)
-    masking.masked += int(buffers.number_of(~legal).sum())
+    masking.masked += buffers.number_in_all(~legal)
     empty = np.flatnonzero(~legal.any(axis=0))
     if empty.size:
         role = "mask" if allowed is not None else "logits"

@@ -7,7 +7,7 @@ names: they are apart. So a block is the same with one entry in place of such ac
 count as often as it stands for one. Nothing is rounded away, and no check knows of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from softcheck.checks.compiled import scanner
 from softcheck.gradient.definition import Kind
-from softcheck.gradient.policy import Indices, Repeats
+from softcheck.gradient.policy import Flags, Indices, Repeats
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 
@@ -60,11 +60,22 @@ class Distinct:
         """Yield some states at a time, of about so many entries."""
         rows = max(1, entries // len(self.repeats.counts))
         for raw, whole in zip(in_pieces(self.raw, rows), in_pieces(self.whole, rows), strict=True):
-            some = slice(raw.start - self.raw.start, raw.start - self.raw.start + raw.rows)
-            repeats = replace(self.repeats, counts=self.repeats.counts[:, some])
-            yield Distinct(
-                raw, repeats, whole, self.apart[some], self.opened[some], self.actions[some]
-            )
+            first = raw.start - self.raw.start
+            yield self._of(raw, whole, slice(first, first + raw.rows))
+
+    def of_states(self, states: Indices) -> "Distinct":
+        """Return some states, in whatever order."""
+        raw, whole = (
+            RawBlock(0, states.size, {role: array[states] for role, array in each.arrays.items()})
+            for each in (self.raw, self.whole)
+        )
+        return self._of(raw, whole, states)
+
+    def _of(self, raw: RawBlock, whole: RawBlock, some: Indices | slice) -> "Distinct":
+        repeats = replace(self.repeats, counts=self.repeats.counts[:, some])
+        return Distinct(
+            raw, repeats, whole, self.apart[some], self.opened[some], self.actions[some]
+        )
 
     def legal_actions(self, row: int) -> Indices:
         """Return the actions of a state that are legal: those of finite logits."""
@@ -77,14 +88,42 @@ class Distinct:
             return int(own[0])
         alike = self.repeats.counts[:, row] > 0.0
         alike[self.opened[row]] = False
-        for name in {"logits", "grad"} & self.raw.arrays.keys():
-            entries, actions = (_bits(each.arrays[name][row]) for each in (self.raw, self.whole))
-            alike &= entries == actions[action]
+        entries, actions = (_told_by(each, row) for each in (self.raw, self.whole))
+        for name, bits in entries.items():
+            alike &= bits == actions[name][action]
         return int(alike.argmax())
 
     def action_of(self, row: int, entry: int) -> int:
         """Return the first action that an entry stands for."""
         return int(self.actions[row, entry])
+
+    def actions_of(self, row: int, entry: int) -> Indices:
+        """Return all of them, in rising order."""
+        flags = np.zeros(len(self.repeats.counts), dtype=np.bool_)
+        flags[entry] = True
+        return np.flatnonzero(self.at_actions(row, flags))
+
+    def at_actions(self, row: int, flags: Flags) -> Flags:
+        """Return at which actions of a state a flag holds that is given of its entries."""
+        entries, actions = (_told_by(each, row) for each in (self.raw, self.whole))
+        shared = self.repeats.counts[:, row] > 0.0
+        shared[self.opened[row]] = False
+        met = np.zeros((2, 2**16), dtype=np.bool_)
+        met[flags[shared].astype(np.intp), entries["logits"][shared]] = True
+        found: Flags = met[1][actions["logits"]]
+        # Where a logit has several gradients, of which some have the flag.
+        unclear = np.flatnonzero((met[0] & met[1])[actions["logits"]])
+        if unclear.size:
+            keys = _ranked(
+                {name: x[shared] for name, x in entries.items()},
+                {name: x[unclear] for name, x in actions.items()},
+            )
+            order = np.argsort(keys[0])
+            place = np.searchsorted(keys[0], keys[1], sorter=order)
+            # An action apart may be unlike any entry of others.
+            found[unclear] = flags[shared][order[np.minimum(place, order.size - 1)]]
+        found[self.apart[row]] = flags[self.opened[row]]
+        return found
 
 
 def in_pieces(raw: RawBlock, rows: int) -> Iterator[RawBlock]:
@@ -147,6 +186,22 @@ def distinct(case: Case, raw: RawBlock) -> Distinct | None:
         arrays[name] = opened[at, place]
     found = RawBlock(raw.start, rows, arrays)
     return Distinct(found, Repeats(actions, entries(counts).T), raw, apart, opened, entries(first))
+
+
+def _told_by(raw: RawBlock, row: int) -> dict[str, NDArray[Any]]:
+    """Return the bits by which entries of a state are alike or not."""
+    names = {"logits", "grad"} & raw.arrays.keys()
+    return {name: _bits(raw.arrays[name][row]) for name in names}
+
+
+def _ranked(*given: Mapping[str, NDArray[Any]]) -> list[NDArray[np.int64]]:
+    """Return numbers of entries, or actions, that are the same where all of their bits are."""
+    sizes = np.cumsum([each["logits"].size for each in given])[:-1]
+    keys = np.zeros(sum(each["logits"].size for each in given), np.int64)
+    for name in given[0]:
+        _, ranks = np.unique(np.concatenate([each[name] for each in given]), return_inverse=True)
+        keys = keys * (ranks.max(initial=0) + 1) + ranks
+    return np.split(keys, sizes)
 
 
 def _bits(x: NDArray[Any]) -> NDArray[Any]:

@@ -109,6 +109,9 @@ class Standing(Protocol):
     def action_of(self, row: int, entry: int) -> int:
         """Return the first action that an entry stands for."""
 
+    def actions_of(self, row: int, entry: int) -> Indices:
+        """Return all of them, in rising order."""
+
 
 def kernel_of(block: Block, loss: Variant | None, buffers: Buffers, units: float = 1.0) -> Kernel:
     """Return a loss on a block; for `units` see `Composed`."""
@@ -186,11 +189,16 @@ class Evaluation:
         """Return the first action that an entry of a state stands for."""
         return entry if self.standing is None else self.standing.action_of(row, entry)
 
-    def spot(self, spot: Spot) -> Spot:
-        """Return what was found of an entry as what it says of the first of its actions."""
-        if spot.state is None or spot.action is None:
-            return spot
-        return spot._replace(action=self.action(spot.state - self.start, spot.action))
+    def spots(self, spot: Spot) -> list[Spot]:
+        """Return what was found of an entry as what it says of its actions, or of the first one.
+
+        That one stands for all of them where nothing is wrong.
+        """
+        if self.standing is None or spot.state is None or spot.action is None:
+            return [spot]
+        at = spot.state - self.start, spot.action
+        actions = self.standing.actions_of(*at) if spot.ratio > 1.0 else [self.action(*at)]
+        return [spot._replace(action=int(action)) for action in actions]
 
     @Once
     def kernel(self) -> Kernel:
@@ -236,7 +244,7 @@ class Evaluation:
         """How many actions are legal in the block."""
         if self.legal is None:
             return self.block.rows * self.actions
-        return int(self.buffers.number_of(self.legal).sum())
+        return self.buffers.number_in_all(self.legal)
 
     @Once
     def live_entries(self) -> int:

@@ -64,11 +64,6 @@ class Partial(Merging):
     picture: Annotated[Picture | None, merged] = None
     not_compiled: Annotated[str, max] = ""
 
-    @property
-    def is_right(self) -> bool:
-        """Whether nothing that was compared is wrong, or right with an allowance only."""
-        return not any(tally.failed or any(tally.needed) for tally in self.tallies.values())
-
 
 @np.errstate(all="ignore")
 def run(e: Evaluation) -> Partial:
@@ -119,7 +114,7 @@ def _record(partial: Partial, name: str, tally: Tally, e: Evaluation) -> None:
     entry = worst.action
     if entry is None or not np.isfinite(e.block.logits[entry, row]):
         entry = int(e.block.logits[:, row].argmax())
-    tally.relocate(e.spot)
+    tally.spread(e.spots)
     # An entry that stands for no action is as another that does.
     rank, action = tally.spots[0].rank, e.action(row, entry)
     partial.suspects[name] = Suspect.of(e, rank, row, action, e.entry(row, action))

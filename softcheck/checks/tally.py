@@ -1,6 +1,6 @@
 """The outcome of a check over some entries; outcomes of disjoint entries merge in any order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import add, attrgetter
 from typing import Annotated, Any, NamedTuple, TypeAlias
@@ -130,6 +130,16 @@ class Tally(Merging):
         self.spots = [*map(where, self.spots)]
         self.largest = self.largest and where(self.largest)
 
+    def spread(self, where: Callable[[Spot], Sequence[Spot]]) -> None:
+        """Say of every spot of which places it is, first ones first."""
+        found: list[Spot] = []
+        for spot in self.spots:
+            if len(found) >= self.limit and spot.ratio < found[-1].ratio:
+                break
+            found += where(spot)
+        self.spots = _keep(sorted(found, key=_RANK), self.limit)
+        self.largest = self.largest and where(self.largest)[0]
+
 
 def _keep(spots: list[Spot], limit: int) -> list[Spot]:
     """Return the worst spot, and the failed ones up to `limit`."""
@@ -193,8 +203,8 @@ def sight(tolerance: Quantity, scale: Quantity, buffers: Buffers) -> Sight:
         resolution[unseen] = np.inf
         worst[unclear] = resolution.max(axis=0)
         of_unclear = buffers.of_states(unclear)
-        live -= int(of_unclear.number_of(dead).sum())
-        blind = int(of_unclear.number_of(unseen).sum())
+        live -= of_unclear.number_in_all(dead)
+        blind = of_unclear.number_in_all(unseen)
     return Sight(live, blind, histogram(worst))
 
 
@@ -245,6 +255,7 @@ def compare(
         What `over_tolerance` makes of them, where it is known already.
     """
     by_action = actual.ndim == 2
+    of_places = buffers if by_action else Buffers()  # a quantity of the state counts once
     if not by_action:
         actual, expected, tolerance = (x[np.newaxis] for x in (actual, expected, tolerance))
     if ratio is None:
@@ -270,12 +281,14 @@ def compare(
         tally.spots = [spot(*_first_place(ratio, highest, lowest, worst, across))]
         return tally
     size = settled(ratio, actual, expected, tolerance)
+    if of_places.repeats is not None:
+        size[of_places.repeats.counts == 0.0] = 0.0
     beyond = size > unit
-    tally.failed = int(np.count_nonzero(beyond))
-    places = _worst_places(size, max(1, min(tally.failed, limit)))
+    tally.failed = of_places.number_in_all(beyond)
+    places = _worst_places(size, max(1, min(int(np.count_nonzero(beyond)), limit)))
     tally.spots = [spot(*place, size) for place in places]
     if tally.failed:
-        tally.decades = _decades(size, unit)
+        tally.decades = _decades(size, unit, of_places)
         error = np.where(beyond, np.abs(actual - expected), -1.0)
         error[~np.isfinite(error)] = -1.0
         ((row, action),) = _worst_places(error, 1)
@@ -312,11 +325,11 @@ def settled(ratio: Entries, actual: Entries, expected: Entries, tolerance: Entri
     return size
 
 
-def _decades(size: Entries, unit: float) -> Histogram:
+def _decades(size: Entries, unit: float, buffers: Buffers) -> Histogram:
     """Count what is above each of `_LIMITS` and not above the next one, in units of `unit`."""
     above = np.zeros(len(_LIMITS) + 1, np.int64)
     for place, limit in enumerate(_LIMITS):
-        above[place] = np.count_nonzero(size > limit * unit)
+        above[place] = buffers.number_in_all(size > limit * unit)
         if not above[place]:
             break
     return above[:-1] - above[1:]

@@ -1,7 +1,7 @@
 """A mistake with its numbers: the gradient that it predicts, and whether a dump is that one."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from math import inf
 from operator import add
 from typing import Annotated, Any, NamedTuple
@@ -130,7 +130,7 @@ def predict(view: View, made: Hypothesis, columns: Columns | None = None) -> Pre
         tolerance[~np.isfinite(view.grad)] = inf
         if columns.rounds.allowance is not None:
             needed = partial(columns.rounds.allowance, made.numbers)
-            value, tolerance, _ = allow(view.grad, value, tolerance, needed)
+            value, tolerance, _ = allow(view.grad, value, tolerance, needed, view.e.counts)
         return Prediction(value, tolerance)
 
 
@@ -200,8 +200,10 @@ def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) ->
 
     `prediction` is what it predicts, where that is known.
     """
+    if made.formula.sees(view) is not view:
+        return reduce(merged, (judge(some, made) for some in view.entire_pieces()))
     value, tolerance = prediction or predict(view, made)
-    compared = int(np.count_nonzero(np.isfinite(tolerance)))
+    compared = view.number_of(np.isfinite(tolerance))
     with np.errstate(all="ignore"):
         _, expected, unit, scale = view.right
         finite = np.isfinite(view.grad)
@@ -212,16 +214,17 @@ def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) ->
         mended = reproduced & view.wrong
         away = np.abs(grad - expected)
         weight = np.where(reproduced & (unit > 0) & np.isfinite(unit), 1.0 / unit, 0.0)
+        weight *= np.sqrt(view.e.counts)
         left, size = _squares(error, weight), _squares(grad, weight)
         # Bounds are for the worst case: what is left over tells the usual error.
-        usual = unit * np.sqrt(left / max(1, int(np.count_nonzero(weight))))
+        usual = unit * np.sqrt(left / max(1, view.number_of(weight > 0)))
         grain = view.dump.stored.unit * np.abs(grad)
         usual = np.where(weight > 0, np.maximum(np.maximum(error, usual), grain), tolerance)
         hit = np.where(mended, np.log2(away / np.minimum(usual, tolerance)), 0.0)
         marks = {} if made.coarse is None else _marks(view, made.coarse, grad)
         return Evidence(
             tally,
-            mended=int(np.count_nonzero(mended)),
+            mended=view.number_of(mended),
             bits=_free_bits(view, made.formula.read.numbers, np.clip(hit, 0.0, _MOST_BITS)),
             left=left,
             right=_squares(away, weight),
@@ -238,36 +241,36 @@ def _free_bits(view: View, numbers: int, hit: Entries) -> float:
     was read off a state takes one entry more.
     """
     follow = np.where(view.sums_wrong, 0, 1)
+    number_of, counts = view.e.buffers.number_of, np.broadcast_to(view.e.counts, hit.shape)
     if not numbers:
-        hits, legal = np.count_nonzero(hit, axis=0), np.count_nonzero(view.legal, axis=0)
-        follow = np.maximum(0, follow - (legal - hits))
-        return float(hit.sum()) - float((hit.max(axis=0) * follow).sum())
-    ordered = np.sort(hit, axis=0)[::-1]
-    free = np.arange(len(hit))[:, np.newaxis] >= follow + numbers
-    return float(ordered[free].sum())
+        follow = np.maximum(0, follow - (number_of(view.legal > 0.0) - number_of(hit != 0.0)))
+        return float((hit * counts).sum()) - float((hit.max(axis=0) * follow).sum())
+    order = np.argsort(-hit, axis=0)
+    counts = np.take_along_axis(counts, order, axis=0)
+    free = np.clip(np.cumsum(counts, axis=0) - (follow + numbers), 0.0, counts)
+    return float((np.take_along_axis(hit, order, axis=0) * free).sum())
 
 
 def _marks(view: View, coarse: Coarse, grad: Entries) -> dict[str, Any]:
     """Return what of `Evidence` tells of coarse arithmetic: right entries bear its marks too."""
     computed, stored = coarse
-    nonzero = grad[grad != 0.0]
-    last = np.ldexp(stored.unit, np.frexp(nonzero)[1])
+    last = np.ldexp(stored.unit, np.frexp(grad)[1])
     if stored is Precision.FLOAT16:
         last = np.maximum(last, _LEAST)
-    digits = nonzero / last
+    digits = grad / last
     kept = np.round(digits)
     _, expected, _, scale = view.right
     underflow = computed.underflow_as(stored)
     left = _SURELY * computed.unit * scale + underflow
     error = np.maximum(np.abs(grad - expected) - underflow, 0.0)
-    off = np.where(scale > 0.0, error / scale, 0.0)
+    off = np.where(scale > 0.0, error / scale, 0.0) * np.sqrt(view.e.counts)
     return {
         "off": dot(off, off),
-        "nonzero": digits.size,
-        "long": int(np.count_nonzero(np.abs(digits - kept) > PRINTED * np.abs(digits))),
-        "inexact": int(np.count_nonzero(digits != kept)),
-        "full": int(np.count_nonzero(kept % 2.0)),
-        "zero": int(np.count_nonzero((grad == 0.0) & (np.abs(expected) > left))),
+        "nonzero": view.number_of(grad != 0.0),
+        "long": view.number_of(np.abs(digits - kept) > PRINTED * np.abs(digits)),
+        "inexact": view.number_of(digits != kept),
+        "full": view.number_of(kept % 2.0 != 0.0),
+        "zero": view.number_of((grad == 0.0) & (np.abs(expected) > left)),
     }
 
 

@@ -75,7 +75,8 @@ def _formula(
 ) -> Formula:
     """Return other numbers as a formula; `read` tells in how many states they are read off."""
     bits = Read(bits=lambda view: read(view) * log2(view.shared.actions))
-    return Formula(partial(_columns, name, of), code=mistake.code, said=said, read=bits)
+    columns = partial(_columns, name, of)
+    return Formula(columns, code=mistake.code, said=said, read=bits, in_order=True)
 
 
 def _at_edge(axis: int, view: View) -> int:

@@ -34,8 +34,8 @@ from softcheck.diagnosis.sieve import (
     of_fit,
     survivors,
 )
-from softcheck.diagnosis.states import part
-from softcheck.diagnosis.view import View
+from softcheck.diagnosis.states import part, views
+from softcheck.diagnosis.view import Shared, View
 from softcheck.gradient.definition import Generated
 from softcheck.gradient.policy import Buffers
 from softcheck.gradient.tolerance import Precision
@@ -87,6 +87,8 @@ def diagnose(
     masked: int,
     over_blocks: OverBlocks,
     generated: Callable[[], Generated],
+    *,
+    repeats: bool = False,
 ) -> tuple[Diagnosis, ...]:
     """Name the mistakes behind what failed; nothing where nothing that was dumped failed.
 
@@ -104,6 +106,8 @@ def diagnose(
         See `OverBlocks`.
     generated : callable
         Makes the mistakes of the loss.
+    repeats : bool
+        Whether few entries of a state may differ, so that these are looked at.
     """
     failed = [name for name in (*DUMPS, "fit") if name in tallies and tallies[name].failed]
     if not failed:
@@ -112,7 +116,7 @@ def diagnose(
     quantity = failed[0] if failed[0] in INTERMEDIATES else None
     spots = [spot for name in failed for spot in tallies[name].spots]
     worst = dict.fromkeys(spot.state for spot in spots if spot.state is not None)
-    view = part(case, settings, masked, [*worst])
+    view = part(case, settings, masked, [*worst], repeats=repeats)
     # A loss that was dumped as one number has no entries to compare.
     of_states = quantity is not None and tallies[quantity].spots[0].state is not None
     causes = intermediates.rows(quantity, view) if quantity and of_states and view.is_soft else []
@@ -123,17 +127,15 @@ def diagnose(
         tried = of_fit(fitted(moments), view)
 
     def follow(made: Sequence[Hypothesis], *, again: bool = False) -> _Found:
-        def work(raw: RawBlock, buffers: Buffers) -> _Found:
-            states = np.arange(raw.start, raw.start + raw.rows)
-            block = View.of(raw, states, view.shared, buffers)
+        def of_view(some: View) -> _Found:
             rows = [] if again else causes
             return _Found(
-                Profile.of(block) if gradient and not again else None,
-                [judge(block, each) for each in made],
-                [intermediates.judge(block, quantity or "", value) for _, value in rows],
+                Profile.of(some) if gradient and not again else None,
+                [judge(some, each) for each in made],
+                [intermediates.judge(some, quantity or "", value) for _, value in rows],
             )
 
-        return reduce(merged, over_blocks(work))
+        return _over_states(of_view, view.shared, over_blocks)
 
     first = [made for made in tried if not _can_wait(made)] or tried
     found = follow(first) if tried or gradient or causes else _Found(None, [], [])
@@ -156,6 +158,17 @@ def diagnose(
     # A mistake that has its name says more than the place where it enters.
     is_named = any(each.remedies for each in said)
     return (*said, *located) if is_named else (*located, *said)
+
+
+def _over_states(
+    of_view: Callable[[View], _Found], shared: Shared, over_blocks: OverBlocks
+) -> _Found:
+    """Return what a function finds in all states of a case."""
+
+    def work(raw: RawBlock, buffers: Buffers) -> _Found:
+        return reduce(merged, map(of_view, views(raw, shared, buffers)))
+
+    return reduce(merged, over_blocks(work))
 
 
 def _can_wait(made: Hypothesis) -> bool:

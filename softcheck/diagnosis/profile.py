@@ -1,6 +1,7 @@
 """Where a wrong gradient is wrong, in counts and ranges."""
 
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import add
 from typing import Annotated, Any, TypeAlias
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from softcheck.checks.merging import Merging, by_key
 from softcheck.diagnosis.view import View
+from softcheck.gradient.policy import Flags
 
 LISTED = 20
 """How many wrong entries are listed."""
@@ -76,8 +78,9 @@ class Profile(Merging):
         """Return the profile of one block."""
         actual, expected, tolerance, _ = view.right
         wrong, illegal = view.wrong, view.legal == 0.0
-        by_action = np.count_nonzero(wrong, axis=1)
-        made = cls(by_action, entries=wrong.size, failed=int(by_action.sum()))
+        by_action = _by_action(view)
+        entries = len(view.states) * by_action.size
+        made = cls(by_action, entries, failed=int(by_action.sum()))
         made.sums_wrong = int(np.count_nonzero(view.sums_wrong))
         masked = illegal.any(axis=0)
         made.masked = int(np.count_nonzero(masked))
@@ -86,19 +89,22 @@ class Profile(Merging):
         rows = np.flatnonzero(wrong.any(axis=0))
         made.states = rows.size
         made.rows = view.states[rows[:LISTED]].tolist()
-        first = rows[:LISTED]
-        where = np.argwhere(wrong[:, first].T)[:LISTED]
-        made.places = [(int(view.states[first[n]]), int(action)) for n, action in where]
+        places = (
+            (int(view.states[row]), int(action))
+            for row in rows.tolist()
+            for action in np.flatnonzero(_at_actions(view, row))
+        )
+        made.places = [*islice(places, LISTED)]
         infinite = ~np.isfinite(actual)
-        made.infinite = int(np.count_nonzero(infinite))
-        made.leaks = int(np.count_nonzero(wrong & illegal))
-        made.behind_mask = int(np.count_nonzero(infinite[:, masked]))
+        made.infinite = view.number_of(infinite)
+        made.leaks = view.number_of(wrong & illegal)
+        made.behind_mask = view.number_of(infinite & masked)
         made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
         with np.errstate(all="ignore"):
             near = np.abs(actual - expected) > _NEAR * tolerance
             told = np.abs(expected) > tolerance
-        made.near = int(np.count_nonzero(near & ~wrong))
-        made.told = int(np.count_nonzero(told & ~wrong))
+        made.near = view.number_of(near & ~wrong)
+        made.told = view.number_of(told & ~wrong)
         entropy = -view.e.mean(view.log_p)[rows]
         for name, of in (
             ("pi", view.p[wrong]),
@@ -107,3 +113,21 @@ class Profile(Merging):
         ):
             made.ranges[name] = float(of.min()), float(of.max())
         return made
+
+
+def _by_action(view: View) -> ByAction:
+    """Return how many entries are wrong, action by action."""
+    made: ByAction
+    if view.distinct is None:
+        made = np.count_nonzero(view.wrong, axis=1)
+        return made
+    made = np.zeros(view.shared.actions, dtype=np.intp)
+    for row in range(len(view.states)):
+        made += _at_actions(view, row)
+    return made
+
+
+def _at_actions(view: View, row: int) -> Flags:
+    """Return which actions of a state are wrong."""
+    wrong: Flags = view.wrong[:, row]
+    return wrong if view.distinct is None else view.distinct.at_actions(row, wrong)

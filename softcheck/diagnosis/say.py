@@ -415,15 +415,17 @@ def _curve(view: View) -> float:
     """Return the von Neumann ratio of the ranks of (G - T) / pi in the order of pi.
 
     It is about 1 for numbers in random order and 0 for those of a smooth function of pi (Bartels,
-    *The rank version of von Neumann's ratio test for randomness*, 1982).
+    *The rank version of von Neumann's ratio test for randomness*, 1982). Entries that are alike
+    count once, for they would be in order by themselves.
     """
     actual, expected, tolerance, _ = view.right
     with np.errstate(all="ignore"):
         left = (actual - expected) / (view.p * view.e.factor)
         seen = np.isfinite(left) & np.isfinite(tolerance) & (view.legal > 0)
-    if np.count_nonzero(seen) < _ENOUGH:
+    _, ordered = np.unique(np.stack([view.p[seen], left[seen]]), axis=1)
+    if ordered.size < _ENOUGH:
         return 1.0
-    ranks = np.argsort(np.argsort(left[seen][np.argsort(view.p[seen])])).astype(np.float64)
+    ranks = np.argsort(np.argsort(ordered)).astype(np.float64)
     steps, spread = np.diff(ranks), ranks - ranks.mean()
     return float((steps * steps).sum() / (2.0 * (spread * spread).sum()))
 

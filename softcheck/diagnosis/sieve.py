@@ -166,12 +166,14 @@ def fit(view: View, columns: Columns) -> Fit | None:
     tables = (view.grad, a, b, of_x, of_y, rounds.fixed)
     usable = np.logical_and.reduce([np.isfinite(table) for table in tables])
     grad, a, b, of_x, of_y, fixed = (table[usable] for table in tables)
+    counts = np.broadcast_to(view.e.counts, usable.shape)[usable]
     size = float(max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0)))
     x = y = float(np.abs(grad).max(initial=0.0)) / size if size > 0 else 0.0
     for _ in range(_ROUNDS):
         stored = rounds.unit * np.abs(x * a + y * b)
         weight = 1.0 / (abs(x) * of_x + abs(y) * of_y + fixed + stored)
         weight[~np.isfinite(weight)] = 0.0
+        weight *= np.sqrt(counts)
         A, B, R = a * weight, b * weight, (grad - x * a - y * b) * weight
         normal = Normal.of(A, B)
         if not all(map(isfinite, normal)):
@@ -179,8 +181,8 @@ def fit(view: View, columns: Columns) -> Fit | None:
         dx, dy = normal.solve(dot(A, R), dot(B, R))
         x, y = x + dx, y + dy
     G, R = grad * weight, (grad - x * a - y * b) * weight
-    misfit = float(np.sum(np.minimum(1.0, R * R)))
-    entries = int(np.count_nonzero(weight))
+    misfit = float(np.sum(np.minimum(counts, R * R)))
+    entries = int(counts[weight > 0.0].sum())
     # Numbers so large that their rounding would cover the gradient explain nothing.
     if not misfit <= _MISFIT * entries or dot(R, R) > _LEFT * dot(G, G):
         return None
@@ -197,14 +199,15 @@ def explaining(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
         few = view
     for formula in tried:
         with np.errstate(all="ignore"):
-            columns = formula.columns(few)
-            if not _comes_near(few, formula, columns):
+            some = formula.sees(few)
+            columns = formula.columns(some)
+            if not _comes_near(some, formula, columns):
                 continue
-            if few is not view:
+            if some is few is not view:
                 if not any(_with_numbers(few, formula, columns, named, _reproduced)):
                     continue
-                columns = formula.columns(view)
-            yield from _with_numbers(view, formula, columns, named, explains)
+                some, columns = view, formula.columns(view)
+            yield from _with_numbers(some, formula, columns, named, explains)
 
 
 def _comes_near(view: View, formula: Formula, columns: Columns) -> bool:
@@ -350,7 +353,7 @@ def factors(view: View, terms: Sequence[Term]) -> tuple[list[Share], float]:
     columns /= np.where(size > 0, size, 1.0)
     found, *_ = np.linalg.lstsq(columns, grad, rcond=None)
     rest = grad - np.einsum("ei,i->e", columns, found)
-    freedom = max(1, int(np.count_nonzero(grad)) - len(names))
+    freedom = max(1, view.number_of(view.weighed(view.grad) != 0.0) - len(names))
     spread = np.linalg.pinv(np.einsum("ei,ej->ij", columns, columns)).diagonal()
     left = float(np.linalg.norm(rest) / (np.linalg.norm(grad) or 1.0))
     size = np.where(size > 0, size, np.inf)
@@ -366,7 +369,7 @@ def _determined(view: View, formula: Formula) -> bool:
 
 def _numbers_of(view: View) -> float:
     """Return how many entries do not follow from others of their state."""
-    return float(np.maximum(view.legal.sum(axis=0) - 1.0, 0.0).sum())
+    return float(np.maximum(view.e.buffers.number_of(view.legal > 0.0) - 1.0, 0.0).sum())
 
 
 def explains(view: View, made: Hypothesis, columns: Columns | None = None) -> bool:
@@ -383,7 +386,7 @@ def reproduces(view: View, prediction: Prediction) -> bool:
     """Whether a prediction is right at every entry, and blind at less than half of them."""
     value, tolerance = prediction
     seen = np.isfinite(tolerance)
-    if 2 * np.count_nonzero(seen) < np.count_nonzero(np.isfinite(view.grad)):
+    if 2 * view.number_of(seen) < view.number_of(np.isfinite(view.grad)):
         return False
     with np.errstate(all="ignore"):
         return bool((~seen | (np.abs(view.grad - value) <= tolerance)).all())

@@ -1,6 +1,6 @@
 """What a mistake's formula may use: a block of states, what was given, and the whole table."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log2
@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.checks.blocks import Masking, evaluation, temperature_of
+from softcheck.checks.blocks import Masking, evaluation, rows_of_block, temperature_of
+from softcheck.checks.distinct import Distinct
 from softcheck.checks.dumps import Sides, allowance, bounded, sides
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.diagnosis.columns import Columns, Rounds, apart
@@ -64,6 +65,8 @@ class Shared:
         The whole table, where it is small enough to be looked at at once.
     tables : dict
         What was made of it, by what made it.
+    repeats : bool
+        Whether few entries of a state may differ, so that these are looked at.
     """
 
     case: Case
@@ -79,6 +82,7 @@ class Shared:
     zero: int = 0
     whole: "list[View]" = field(default_factory=list)
     tables: dict[Hashable, Any] = field(default_factory=dict)
+    repeats: bool = False
 
     @property
     def states(self) -> int:
@@ -104,6 +108,8 @@ class View:
     shared : Shared
     raw : RawBlock
         All that was given.
+    distinct : Distinct or None
+        For which actions entries stand, where these are several.
     """
 
     e: Evaluation
@@ -111,18 +117,46 @@ class View:
     given: Mapping[str, Quantity]
     shared: Shared
     raw: RawBlock
+    distinct: Distinct | None = None
 
     @classmethod
-    def of(cls, raw: RawBlock, states: Numbers, shared: Shared, buffers: Buffers) -> "View":
-        """Return some states as the formulas see them."""
+    def of(
+        cls,
+        raw: RawBlock,
+        states: Numbers,
+        shared: Shared,
+        buffers: Buffers,
+        distinct: Distinct | None = None,
+    ) -> "View":
+        """Return some states as the formulas see them; `raw` has the entries of `distinct`."""
         roles = shared.case.roles
         given = {
             role: array.T.astype(np.float64)
             for role, array in raw.arrays.items()
             if roles.family(role) in {"q", "logits", "weights"}
         }
-        e = evaluated(raw, shared, shared.case.variant, buffers)
-        return cls(e, states, given, shared, raw)
+        e = evaluated(raw, shared, shared.case.variant, buffers, distinct)
+        return cls(e, states, given, shared, raw, distinct)
+
+    @property
+    def entire(self) -> "View":
+        """The same states with all of their actions, each at its place."""
+        return self if self.distinct is None else self._with_places  # in no cache of its own
+
+    @cached_property
+    def _with_places(self) -> "View":
+        whole = self.raw if self.distinct is None else self.distinct.whole
+        return View.of(whole, self.states, self.shared, Buffers())
+
+    def entire_pieces(self) -> Iterator["View"]:
+        """Yield the same, as many states at a time as a block has."""
+        rows = rows_of_block(self.shared.settings, self.shared.actions)
+        for first in range(0, self.states.size, rows):
+            yield self.of_rows(np.arange(first, min(first + rows, self.states.size))).entire
+
+    def number_of(self, flags: Flags) -> int:
+        """Return at how many actions flags hold."""
+        return self.e.buffers.number_in_all(flags)
 
     @property
     def is_soft(self) -> bool:
@@ -133,7 +167,7 @@ class View:
     def composed(self) -> Evaluation:
         """The same with the loss as a list of operations, for programs on its arrays."""
         loss = replace(self.shared.case.variant, family=None)
-        return evaluated(self.raw, self.shared, loss, Buffers())
+        return evaluated(self.raw, self.shared, loss, Buffers(), self.distinct)
 
     @property
     def p(self) -> Entries:
@@ -198,7 +232,8 @@ class View:
         """Which states do not sum to 0 within the tolerances of their entries."""
         actual, _, tolerance, _ = self.right
         with np.errstate(all="ignore"):
-            rows: Rows = np.abs(actual.sum(axis=0)) > tolerance.sum(axis=0)
+            total, within = ((x * self.e.counts).sum(axis=0) for x in (actual, tolerance))
+            rows: Rows = np.abs(total) > within
         return rows
 
     @property
@@ -221,7 +256,7 @@ class View:
         """Return the same states with another q, logits or alpha, all of their actions legal."""
         given: dict[str, Any] = changed
         block = replace(self.e.block, **given)
-        return replace(self, e=replace(self.e, block=block, legal=None, buffers=Buffers()))
+        return replace(self, e=replace(self.e, block=block, legal=None, buffers=self._buffers))
 
     @cached_property
     def unmasked(self) -> "View | None":
@@ -229,13 +264,16 @@ class View:
         arrays = {role: array for role, array in self.raw.arrays.items() if role != "mask"}
         raw = replace(self.raw, arrays=arrays)
         try:
-            e = evaluated(raw, self.shared, self.shared.case.variant, Buffers())
+            e = evaluated(raw, self.shared, self.shared.case.variant, Buffers(), self.distinct)
         except InputError:  # a masked action may hold what no legal one does
             return None
         return None if e.legal is not None else replace(self, e=e, raw=raw)
 
     def of_rows(self, rows: Numbers) -> "View":
         """Return some of these states."""
+        if self.distinct is not None:
+            some = self.distinct.of_states(rows)
+            return View.of(some.raw, self.states[rows], self.shared, Buffers(), some)
         arrays = {role: array[rows] for role, array in self.raw.arrays.items()}
         return View.of(RawBlock(0, rows.size, arrays), self.states[rows], self.shared, Buffers())
 
@@ -252,7 +290,7 @@ class View:
         # Drawn, for states may alternate.
         drawn = np.random.default_rng(0).permutation(wrong)[:few]
         # A gradient that is rounding alone tells of no formula.
-        size = np.abs(self.weighed(self.grad)).max(axis=0)
+        size = np.abs(self.in_units(self.grad)).max(axis=0)
         return self.of_rows(np.union1d(drawn, np.argpartition(size, -few)[-few:]))
 
     def alike(self, weight: float) -> "View":
@@ -261,7 +299,8 @@ class View:
         tables = {role: table for role, table in case.tables.items() if role != "weights"}
         reduction = weight * self.shared.reduction
         shared = replace(self.shared, case=replace(case, tables=tables), reduction=reduction)
-        return replace(self, e=evaluated(self.raw, shared, case.variant, Buffers()), shared=shared)
+        e = evaluated(self.raw, shared, case.variant, Buffers(), self.distinct)
+        return replace(self, e=e, shared=shared)
 
     def rounded(self, computed: Precision, stored: Precision) -> "View":
         """Return these states with a gradient of other precisions."""
@@ -275,7 +314,7 @@ class View:
     @cached_property
     def rough(self) -> Entries:
         """The rounding of log pi, which is that of pi relative to itself, in units of U."""
-        return of_logarithm(self.e.block, self.e.policy, Buffers())
+        return of_logarithm(self.e.block, self.e.policy, self._buffers)
 
     @cached_property
     def tolerances(self) -> tuple[Entries, Entries]:
@@ -288,7 +327,7 @@ class View:
     def times(self, x: float, y: float) -> Evaluation:
         """Return these states with x Q and y alpha."""
         block = replace(self.e.block, q=x * self.q, alpha=y * self.alpha)
-        return replace(self.e, block=block, buffers=Buffers())
+        return replace(self.e, block=block, buffers=self._buffers)
 
     def parts(self, a: Entries, b: Entries, weight: Entries | None = None) -> Columns:
         """Return the parts of a gradient x a + y b of Eq. (6), one from Q and one from alpha.
@@ -324,7 +363,17 @@ class View:
         """The dumped gradient with its precisions."""
         return self.e.dumps["gradient"]
 
+    @property
+    def _buffers(self) -> Buffers:
+        """Arrays that nothing else is in, for these states."""
+        return Buffers(self.e.block.repeats)
+
     def weighed(self, x: Entries) -> Entries:
+        """Return the same as `in_units` for sums of squares and products over the actions."""
+        made: Entries = self.in_units(x) * np.sqrt(self.e.counts)
+        return made
+
+    def in_units(self, x: Entries) -> Entries:
         """Return finite entries in units of the tolerance of the right gradient, 0 elsewhere."""
         tolerance = self.right.tolerance
         with np.errstate(all="ignore"):
@@ -338,12 +387,18 @@ class View:
         return -log2(self.dump.stored.unit)
 
 
-def evaluated(raw: RawBlock, shared: Shared, loss: Variant, buffers: Buffers) -> Evaluation:
+def evaluated(
+    raw: RawBlock,
+    shared: Shared,
+    loss: Variant,
+    buffers: Buffers,
+    distinct: Distinct | None = None,
+) -> Evaluation:
     """Return some states with the loss of their case, in whatever form it is to be computed."""
     case, settings = shared.case, shared.settings
     places = case.states * case.actions
     context = Context(places, settings.max_findings, reduction=shared.reduction, loss=loss)
-    return evaluation(case, raw, settings, context, buffers, Masking())
+    return evaluation(case, raw, settings, context, buffers, Masking(), distinct)
 
 
 def dot(x: Parallel, y: Parallel) -> float:

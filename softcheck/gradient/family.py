@@ -309,7 +309,7 @@ class Family:
         if block.target is not None:
             of_y = block.target.size()
             of_y.add_to(size, 2.0, self.buffers)
-            size += 2.0 * of_y.total(self.buffers) * pi
+            size += 2.0 * of_y.total(self.buffers.of_states(states)) * pi
         if block.zeta is not None:
             size += 4.0 * np.abs(block.zeta * policy.logsumexp[states]) * pi
         return size

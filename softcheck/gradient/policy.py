@@ -107,6 +107,12 @@ class Buffers:
             number = np.where(flags, self.repeats.counts, 0.0).sum(axis=0).astype(np.intp)
         return number
 
+    def number_in_all(self, flags: Flags) -> int:
+        """Return at how many actions of all states flags hold."""
+        if self.repeats is None:
+            return int(np.count_nonzero(flags))
+        return int(self.repeats.counts.sum(where=flags))
+
     def __reduce__(self) -> tuple[type["Buffers"], tuple[()]]:
         """Leave the arrays behind: nothing in them is meant for another process."""
         return Buffers, ()

@@ -578,6 +578,7 @@ def allow(
     expected: Entries,
     tolerance: Entries,
     allowance: Callable[[Indices], Allowance],
+    counts: Entries | float = 1.0,
 ) -> tuple[Entries, Entries, Needed]:
     """Return `expected` and `tolerance` with an allowance for what is right with it, not without.
 
@@ -591,6 +592,8 @@ def allow(
     actual, expected, tolerance : Entries
     allowance : callable
         From the states that need one; see `Allowance`.
+    counts : Entries or float
+        For how many actions each entry stands.
     """
     off = actual - expected
     needy = np.flatnonzero(~(np.abs(off) <= tolerance).all(axis=0))
@@ -600,7 +603,8 @@ def allow(
     some = slice(None) if needy.size == off.shape[1] else needy  # all of them without a copy
     off, narrow = off[:, some], tolerance[:, some]
     wide = narrow if parts is None else narrow + parts
-    shared = weight * np.clip(off.sum(axis=0), -normaliser, normaliser)
+    often = counts[:, some] if isinstance(counts, np.ndarray) else counts
+    shared = weight * np.clip((off * often).sum(axis=0), -normaliser, normaliser)
     without, with_it = ((np.abs(x) <= wide).all(axis=0) for x in (off, off - shared))
     helped = np.flatnonzero(with_it & ~without)
     off[:, helped] -= shared[:, helped]
@@ -610,5 +614,5 @@ def allow(
     expected, tolerance = expected.copy(), tolerance.copy()
     expected[:, needy[helped]] += shared[:, helped]
     tolerance[:, needy] = np.where(added.any(axis=0), wide, narrow)
-    needed = Needed(helped.size, int(np.count_nonzero(added)))
+    needed = Needed(helped.size, int((added * often).sum()))
     return expected, tolerance, needed

@@ -57,7 +57,8 @@ SHIFTED_ACTIONS = Mistake(
     right_line="dump q, logits and grad with one order of actions",
     needs=Need(ANY_DATA.words, lambda view: view.shared.actions > 1),
     formulas=tuple(
-        Formula(moved(_shifted_actions(shift)), f"by {shift:+d}") for shift in (1, -1, 2, -2)
+        Formula(moved(_shifted_actions(shift)), f"by {shift:+d}", in_order=True)
+        for shift in (1, -1, 2, -2)
     ),
     every_loss=True,
 )

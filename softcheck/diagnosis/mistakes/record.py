@@ -84,6 +84,8 @@ class Formula:
         Those of the loss whose factors are its last numbers.
     is_zero : bool
         Whether nothing but the rounding of its parts is left.
+    in_order : bool
+        Whether it goes by where actions stand: else entries may stand for several of them.
     """
 
     columns: Callable[[View], Columns]
@@ -96,6 +98,11 @@ class Formula:
     wrong: Wrong | None = None
     terms: Sequence[Term] = ()
     is_zero: bool = False
+    in_order: bool = False
+
+    def sees(self, view: View) -> View:
+        """Return some states as it can take them."""
+        return view.entire if self.in_order else view
 
     def gradient(self, view: View) -> Entries:
         """Return the gradient that is left, at the numbers that were declared."""

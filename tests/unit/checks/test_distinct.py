@@ -1,5 +1,6 @@
 """Tables of logits in 16 bits by the entries that differ, beside every action."""
 
+import re
 import sys
 
 import distinct_entries
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from softcheck.checks import blocks, compiled, distinct, every, scan, tally
+from softcheck.diagnosis import states
+from softcheck.diagnosis.view import View
 from softcheck.errors import InputError
 from softcheck.gradient.policy import Buffers
 from softcheck.losses import load
@@ -82,6 +85,19 @@ def what_is_masked(grad):
     grad[9, 7] = 0.5
 
 
+def other_actions(grad):
+    grad[:] = np.roll(grad, 1, axis=1)
+
+
+def scales(grad):
+    grad *= np.linspace(0.3, 0.9, ROWS)[:, np.newaxis].astype(grad.dtype)
+
+
+def clipped(grad):
+    bound = np.quantile(np.abs(grad.astype(np.float64)), 0.9)
+    grad[:] = np.clip(grad.astype(np.float64), -bound, bound)
+
+
 def nothing(_):
     """Leave it right."""
 
@@ -94,7 +110,7 @@ def verified(arrays, **settings):
 
 
 def said(arrays, kernel):
-    """Return all that a report says, but for how well what passed did."""
+    """Return all that a report says to ten digits, but for how well what passed did."""
     settings = {"kernel": kernel, "compute_dtype": "float32", "block_entries": 100}
     case = verified(arrays, reduction="sum", **settings)
     case = msgspec.to_builtins(case)
@@ -108,23 +124,52 @@ def said(arrays, kernel):
         for name in digits:
             del check[name]
     findings = [each for each in case.pop("findings") if each["check"] != "fit"]
-    return case["status"], findings, str((findings, case))  # where a NaN is one
+    digits = re.compile(r"\d\.\d{9,}(e[+-]\d+)?")
+    told = digits.sub(lambda number: f"{float(number[0]):.10g}", str((findings, case)))
+    return case["status"], findings, told  # where a NaN is one
 
 
 SPOILS = [nothing, one_entry, one_state, all_of_it, no_number, what_is_masked]
+OF_MANY_STATES = [one_state, all_of_it, other_actions, scales, clipped]
 
 
 @pytest.mark.parametrize(
-    ("loss", "spoil"),
-    [*(("cross-entropy", spoil) for spoil in SPOILS), ("grpo", nothing), ("grpo", one_entry)],
+    ("loss", "spoil", "most"),
+    [
+        *(("cross-entropy", spoil, states.WHOLE) for spoil in SPOILS),
+        *(("grpo", spoil, states.WHOLE) for spoil in (nothing, one_entry)),
+        *(("cross-entropy", spoil, 0) for spoil in OF_MANY_STATES),
+        ("grpo", one_state, 0),
+    ],
 )
-def test_both_ways_say_the_same(loss, spoil):
+def test_both_ways_say_the_same(loss, spoil, most, monkeypatch):
+    monkeypatch.setattr(states, "WHOLE", most)
     arrays = table(loss)
     spoil(arrays["grad"])
     (status, findings, ours), (*_, theirs) = (said(arrays, each) for each in ("compiled", "numpy"))
     assert ours == theirs
     assert status == ("passed" if spoil is nothing else "failed")
     assert bool(findings) == (spoil is not nothing)
+
+
+@pytest.mark.parametrize("loss", distinct_entries.LOSSES)
+def test_a_diagnosis_of_either_finds_the_same(loss):
+    cases = distinct_entries.cases(10, 5, [loss])
+    assert sum(distinct_entries.agree_on_diagnosis(*each) for each in cases) >= 5
+
+
+def test_a_mistake_is_looked_for_in_entries_that_differ(monkeypatch):
+    monkeypatch.setattr(states, "WHOLE", 0)
+    seen, of = [], View.of
+    monkeypatch.setattr(View, "of", lambda raw, *rest: seen.append(raw) or of(raw, *rest))
+    arrays = table("cross-entropy")
+    all_of_it(arrays["grad"])
+    case = verified(arrays, kernel="compiled", compute_dtype="float32", reduction="sum")
+    assert case.diagnosis[0].code == "other-scale"
+    sizes = [raw.arrays["logits"].shape[1] for raw in seen]
+    # Labels and shifted actions go by the place of each.
+    assert sizes.count(ACTIONS) == 1
+    assert sorted(sizes)[-2] < ACTIONS // 4
 
 
 def found(arrays):
@@ -151,6 +196,12 @@ def test_an_entry_has_the_bits_of_each_of_its_actions(dtype):
         once, first = np.unique(entry_of[row], return_index=True)
         assert (np.diff(first) > 0).all()
         assert [short.action_of(row, entry) for entry in once.tolist()] == first.tolist()
+        flags = np.random.default_rng(row).random(counts.shape[1]) < 0.5
+        np.testing.assert_array_equal(short.at_actions(row, flags), flags[entry_of[row]])
+        for entry in range(counts.shape[1]):
+            np.testing.assert_array_equal(
+                short.actions_of(row, entry), np.flatnonzero(entry_of[row] == entry)
+            )
     label, entry = raw.arrays["labels"], short.raw.arrays["labels"]
     np.testing.assert_array_equal(entry_of[states[:, 0], label], entry)
     assert (counts[states[:, 0], entry] == 1.0).all()

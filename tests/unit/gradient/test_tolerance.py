@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from softcheck.gradient.tolerance import Precision, summation
+from softcheck.gradient.tolerance import Allowance, Precision, allow, summation
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,35 @@ def test_a_precision_is_that_of_its_numbers(precision):
 def test_integers_are_exact_and_count_as_float64():
     assert Precision.of(np.dtype(np.int32)) is Precision.FLOAT64
     assert Precision.of(np.dtype(np.float32)) is Precision.FLOAT32
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_allowance_counts_an_entry_for_each_of_its_actions(seed):
+    generator = np.random.default_rng(seed)
+    entries, rows = 6, 300
+    counts = generator.integers(1, 9, entries)
+    pi = generator.random((entries, rows))
+    pi /= (counts[:, np.newaxis] * pi).sum(axis=0)
+    expected = generator.normal(size=pi.shape)
+    tolerance = 1e-3 * pi
+    # What is off as one normaliser is, or by rounding alone, or somewhere by more.
+    off = generator.choice([0.0, 1e-2, 1.0], rows) * pi
+    off += generator.choice([0.5, 1.5], pi.shape, p=[0.95, 0.05]) * tolerance
+    given = expected + off, expected, tolerance
+
+    def found(times, counts):
+        whole = [np.repeat(x, times, axis=0) for x in (*given, pi)]
+
+        def allowance(states):
+            weight = whole[-1][:, states]
+            return Allowance(weight, np.full(states.size, 0.1), 0.7 * 1e-3 * weight)
+
+        return allow(*whole[:3], allowance, counts)
+
+    *ours, needed = found(np.ones(entries, int), np.tile(counts[:, np.newaxis], rows))
+    *theirs, of_each = found(counts, 1.0)
+    assert needed == of_each
+    assert of_each.normaliser
+    assert of_each.parts
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(np.repeat(mine, counts, axis=0), other, rtol=1e-12)
