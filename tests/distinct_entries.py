@@ -8,6 +8,7 @@ python tests/distinct_entries.py COUNT SEED
 import sys
 from collections import Counter
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 from compiled_kernel import DTYPES, agree_on_fit, room_of_ratio
@@ -18,6 +19,9 @@ from softcheck.diagnosis.hypothesis import Coarse, Hypothesis, judge, predict
 from softcheck.diagnosis.mistakes.order import SHIFTED_ACTIONS
 from softcheck.diagnosis.mistakes.parts import RIGHT
 from softcheck.diagnosis.mistakes.read_off import CLIPPED_GRADIENT, SCALED_BY_STATE
+from softcheck.diagnosis.mistakes.record import Formula
+from softcheck.diagnosis.mistakes.weights import WEIGHTS_IGNORED
+from softcheck.diagnosis.of_loss import of_program
 from softcheck.diagnosis.profile import Profile
 from softcheck.diagnosis.sieve import fit
 from softcheck.diagnosis.states import part
@@ -254,12 +258,16 @@ def agree_on_diagnosis(case, settings):
         actual, expected, tolerance, _ = whole.right
         ratio = np.abs(actual - expected) / tolerance
     limits = (ratio, 1.0), (ratio, 0.5), (tolerance, expected)
-    if any(is_near(*each, room) for each in limits):
+    if any(is_near(*each, room) for each in limits) or not more_than_rounding(whole.e).all():
         return False
     ours, theirs = (asdict(Profile.of(each)) for each in (view, whole))
     np.testing.assert_array_equal(ours.pop("by_action"), theirs.pop("by_action"))
     assert digits(ours) == digits(theirs)
-    for made in HYPOTHESES:
+    as_program = Formula(partial(of_program, slope=case.variant.slope))
+    hypotheses = [*HYPOTHESES, Hypothesis(as_program, (-1.0,))]
+    if "weights" in case.tables:
+        hypotheses += [Hypothesis(formula, (1.0,)) for formula in WEIGHTS_IGNORED.formulas]
+    for made in hypotheses:
         of_whole = predict(whole, made)
         with np.errstate(all="ignore"):
             ratio = np.abs(whole.grad - of_whole.value) / of_whole.tolerance
@@ -275,8 +283,6 @@ def agree_on_diagnosis(case, settings):
             assert np.isclose(mine, its, rtol=1e-6 + 4.0 * room, atol=1e-6), (made.names, name)
     with np.errstate(all="ignore"):
         ours, theirs = (fit(each, RIGHT.columns(each)) for each in (view, whole))
-    if not more_than_rounding(whole.e).all():
-        return True
     assert (ours is None) == (theirs is None)
     if ours is not None and ours.informed:
         assert ours.entries == theirs.entries

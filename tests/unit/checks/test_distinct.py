@@ -154,7 +154,7 @@ def test_both_ways_say_the_same(loss, spoil, most, monkeypatch):
 
 @pytest.mark.parametrize("loss", distinct_entries.LOSSES)
 def test_a_diagnosis_of_either_finds_the_same(loss):
-    cases = distinct_entries.cases(10, 5, [loss])
+    cases = distinct_entries.cases(20, 5, [loss])
     assert sum(distinct_entries.agree_on_diagnosis(*each) for each in cases) >= 5
 
 
