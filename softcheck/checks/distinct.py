@@ -103,9 +103,9 @@ class Distinct:
         flags[entry] = True
         return np.flatnonzero(self.at_actions(row, flags))
 
-    def at_actions(self, row: int, flags: Flags) -> Flags:
-        """Return at which actions of a state a flag holds that is given of its entries."""
-        entries, actions = (_told_by(each, row) for each in (self.raw, self.whole))
+    def at_actions(self, row: int, flags: Flags, most: int | None = None) -> Flags:
+        """Return at which actions of a state, the first ones, flags hold that entries have."""
+        entries, actions = _told_by(self.raw, row), _told_by(self.whole, row, most)
         shared = self.repeats.counts[:, row] > 0.0
         shared[self.opened[row]] = False
         met = np.zeros((2, 2**16), dtype=np.bool_)
@@ -122,7 +122,8 @@ class Distinct:
             place = np.searchsorted(keys[0], keys[1], sorter=order)
             # An action apart may be unlike any entry of others.
             found[unclear] = flags[shared][order[np.minimum(place, order.size - 1)]]
-        found[self.apart[row]] = flags[self.opened[row]]
+        seen = self.apart[row] < found.size
+        found[self.apart[row][seen]] = flags[self.opened[row][seen]]
         return found
 
 
@@ -188,10 +189,10 @@ def distinct(case: Case, raw: RawBlock) -> Distinct | None:
     return Distinct(found, Repeats(actions, entries(counts).T), raw, apart, opened, entries(first))
 
 
-def _told_by(raw: RawBlock, row: int) -> dict[str, NDArray[Any]]:
+def _told_by(raw: RawBlock, row: int, most: int | None = None) -> dict[str, NDArray[Any]]:
     """Return the bits by which entries of a state are alike or not."""
     names = {"logits", "grad"} & raw.arrays.keys()
-    return {name: _bits(raw.arrays[name][row]) for name in names}
+    return {name: _bits(raw.arrays[name][row, :most]) for name in names}
 
 
 def _ranked(*given: Mapping[str, NDArray[Any]]) -> list[NDArray[np.int64]]:

@@ -215,10 +215,10 @@ def _of_gradient(
             return
     elif profile.failed == profile.infinite:
         # What is finite is right: there is no other formula to look for.
-        where = ISOLATED_ENTRIES if _is_stray(profile) else NOT_FINITE
+        where = ISOLATED_ENTRIES if _is_stray(profile, view) else NOT_FINITE
         yield say.of_places(where, case, profile)
         return
-    if _is_stray(profile) and (not explained or explained[0][0].cost >= 4.0):
+    if _is_stray(profile, view) and (not explained or explained[0][0].cost >= 4.0):
         yield say.of_places(ISOLATED_ENTRIES, case, profile)
     elif explained:
         yield say.explained(case, explained, view, profile, anchor)
@@ -288,9 +288,9 @@ def _kept(view: View, judged: Iterable[_Judged]) -> list[_Judged]:
     ]
 
 
-def _is_stray(profile: Profile) -> bool:
+def _is_stray(profile: Profile, view: View) -> bool:
     """Whether few entries, or those of few states, are wrong and the others seen to be right."""
-    states = profile.entries / len(profile.by_action)
+    states = view.shared.states
     few = profile.failed <= max(1.0, STRAY * profile.entries)
     few |= profile.states <= max(1.0, STRAY * states) and states > 1
     apart = profile.near <= profile.failed

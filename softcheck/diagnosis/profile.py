@@ -15,10 +15,13 @@ from softcheck.gradient.policy import Flags
 LISTED = 20
 """How many wrong entries are listed."""
 
+ACTIONS = 64
+"""Of so many actions, the first ones, wrong entries are counted one by one."""
+
 _NEAR = 0.5  # of its tolerance
 
 Span: TypeAlias = tuple[float, float]
-ByAction: TypeAlias = NDArray[np.intp]  # (actions,)
+ByAction: TypeAlias = NDArray[np.intp]  # (actions,), of these `ACTIONS` at the most
 
 
 def _first_few(mine: list[Any], other: list[Any]) -> list[Any]:
@@ -36,7 +39,7 @@ class Profile(Merging):
     Attributes
     ----------
     by_action : ByAction
-        How many entries are wrong.
+        How many entries are wrong, of the first `ACTIONS`.
     entries, failed, states : int
         Entries, those beyond their tolerance, and the states that these are in.
     near, told : int
@@ -78,9 +81,8 @@ class Profile(Merging):
         """Return the profile of one block."""
         actual, expected, tolerance, _ = view.right
         wrong, illegal = view.wrong, view.legal == 0.0
-        by_action = _by_action(view)
-        entries = len(view.states) * by_action.size
-        made = cls(by_action, entries, failed=int(by_action.sum()))
+        entries = view.states.size * view.shared.actions
+        made = cls(_by_action(view), entries, failed=view.number_of(wrong))
         made.sums_wrong = int(np.count_nonzero(view.sums_wrong))
         masked = illegal.any(axis=0)
         made.masked = int(np.count_nonzero(masked))
@@ -119,11 +121,11 @@ def _by_action(view: View) -> ByAction:
     """Return how many entries are wrong, action by action."""
     made: ByAction
     if view.distinct is None:
-        made = np.count_nonzero(view.wrong, axis=1)
+        made = np.count_nonzero(view.wrong[:ACTIONS], axis=1)
         return made
-    made = np.zeros(view.shared.actions, dtype=np.intp)
-    for row in range(len(view.states)):
-        made += _at_actions(view, row)
+    made = np.zeros(min(ACTIONS, view.shared.actions), dtype=np.intp)
+    for row in range(view.states.size):
+        made += view.distinct.at_actions(row, view.wrong[:, row], ACTIONS)
     return made
 
 

@@ -323,7 +323,7 @@ def where(case: Case, profile: Profile) -> dict[str, object]:
         "failed": profile.failed,
         "entries": profile.entries,
         "states": profile.states,
-        "by_action": [int(count) for count in profile.by_action[:64]],
+        "by_action": profile.by_action.tolist(),
         "row_sums_not_zero": profile.sums_wrong,
         "ranges": {name: list(span) for name, span in profile.ranges.items()},
         "places": _places(case, profile),
