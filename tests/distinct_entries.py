@@ -23,7 +23,7 @@ from softcheck.diagnosis.mistakes.record import Formula
 from softcheck.diagnosis.mistakes.weights import WEIGHTS_IGNORED
 from softcheck.diagnosis.of_loss import of_program
 from softcheck.diagnosis.profile import Profile
-from softcheck.diagnosis.sieve import fit
+from softcheck.diagnosis.sieve import fit, reproduces
 from softcheck.diagnosis.states import part
 from softcheck.diagnosis.view import View
 from softcheck.gradient.definition import Kind
@@ -106,7 +106,7 @@ def spoil(grad, generator):
         case 3:
             grad[row, action] += dtype(generator.choice([1e-3, 1.0]))
         case 4:
-            grad[row, action] = generator.choice([np.nan, np.inf, -np.inf])
+            grad[row, grad[row] == grad[row, action]] = generator.choice([np.nan, np.inf, -np.inf])
         case 5:
             grad[:] = np.roll(grad, 1, axis=1)
         case 6:
@@ -153,8 +153,9 @@ def agree(case, settings, *, is_compiled=False):
     if is_compiled and is_ordinary(long, theirs) and has_numbers:
         by_loop = compiled.found(shortened(case, settings, is_compiled=True)).tallies
         assert by_loop.keys() >= OF_THE_LOOP
-    if is_right and ours.moments is not None and has_numbers:
-        agree_on_moments(shortened(case, settings), long, ours.moments, theirs.moments)
+    if ours.moments is not None:
+        of = shortened(case, settings), long, ours.moments, theirs.moments
+        agree_on_moments(*of, is_told=is_right and has_numbers)
     agree_on_suspects(long, [*ours.sample, *ours.suspects.values()])
     # Where a minimum is of two that are the same but for rounding, either may be taken, and one
     # has at most twice the bound of the other.
@@ -194,8 +195,11 @@ def agree(case, settings, *, is_compiled=False):
     return True
 
 
-def agree_on_moments(short, long, ours, theirs):
-    """Compare what a right dump tells of the terms."""
+def agree_on_moments(short, long, ours, theirs, *, is_told):
+    """Compare what a dump tells of the terms, if it does."""
+    assert ours.skipped == theirs.skipped
+    if not is_told:
+        return
     beside = apart_of_tolerances(short, long)
     agree_on_fit(long, ours, theirs, beside)
     of_digits, of_pi = np.split(ours.alike - theirs.alike, 2, axis=1)
@@ -273,6 +277,8 @@ def agree_on_diagnosis(case, settings):
             ratio = np.abs(whole.grad - of_whole.value) / of_whole.tolerance
         if is_near(ratio, 1.0, room):
             continue
+        seen = made.formula.sees(view)
+        assert reproduces(seen, predict(seen, made)) == reproduces(whole, of_whole)
         ours, theirs = (judge(each, made) for each in (view, whole))
         assert ours.tally.failed == theirs.tally.failed
         assert ours.tally.entries == theirs.tally.entries

@@ -63,6 +63,7 @@ _LITTLE = 0.25  # of the squares of the best prediction
 _BETTER = 0.25  # the largest share of what the right gradient leaves
 _ROOM = 2.0  # for what a few states show less sharply than all
 _BITS = 10.0  # of evidence for each unit of cost: the table is so long
+_ALMOST = 0.1  # of a tolerance
 _NEAR_POWER = 0.02
 _COLLINEAR = 1e-4
 _ALIKE = 0.5
@@ -192,7 +193,8 @@ def fit(view: View, columns: Columns) -> Fit | None:
 def explaining(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
     """Yield some formulas with the numbers by which they explain the gradient of some states.
 
-    What does not reproduce that of a few states is not tried on all of them.
+    What does not reproduce that of a few states is not tried on all of them; what is no mistake in
+    these data would only be named beside what explains as much without it.
     """
     named, few = points(view, view.dump.computed.unit), view.few
     if _numbers_of(few) < _ENOUGH:
@@ -203,11 +205,26 @@ def explaining(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
             columns = formula.columns(some)
             if not _comes_near(some, formula, columns):
                 continue
+            differs = _differs(some, formula, columns)
             if some is few is not view:
-                if not any(_with_numbers(few, formula, columns, named, _reproduced)):
+                if differs and not any(_with_numbers(few, formula, columns, named, _reproduced)):
                     continue
                 some, columns = view, formula.columns(view)
-            yield from _with_numbers(some, formula, columns, named, explains)
+                differs = differs or _differs(view, formula, columns)
+            if differs:
+                yield from _with_numbers(some, formula, columns, named, explains)
+
+
+def _differs(view: View, formula: Formula, columns: Columns) -> bool:
+    """Whether the gradient of a mistake of the loss is another than the right one.
+
+    It is not where a term that is off has the mistake, or a case that no state is in.
+    """
+    if formula.wrong is None or formula.is_zero:
+        return True
+    (value,), right = columns.values, view.right.expected
+    off = view.in_units(value - right)
+    return bool((np.abs(off) > _ALMOST).any() or (np.isfinite(value) != np.isfinite(right)).any())
 
 
 def _comes_near(view: View, formula: Formula, columns: Columns) -> bool:

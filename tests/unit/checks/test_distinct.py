@@ -42,12 +42,12 @@ def test_both_ways_agree(loss, kernel):
     assert sum(done) >= 6
 
 
-def table(loss, dtype=ml_dtypes.bfloat16):
+def table(loss, dtype=ml_dtypes.bfloat16, few=FEW, actions=ACTIONS):
     """Return arrays with a right gradient, of logits of which few differ."""
     generator = np.random.default_rng(1)
-    logits = generator.choice(generator.normal(size=FEW), (ROWS, ACTIONS)).astype(dtype)
+    logits = generator.choice(generator.normal(size=few), (ROWS, actions)).astype(dtype)
     logits[:, 7] = -np.inf
-    j, at = generator.integers(100, ACTIONS, ROWS), np.arange(ROWS)
+    j, at = generator.integers(100, actions - 1, ROWS), np.arange(ROWS)
     z = logits.astype(np.float64)
     log_pi = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
     if loss == "cross-entropy":
@@ -79,6 +79,10 @@ def all_of_it(grad):
 
 def no_number(grad):
     grad[3, 200] = np.nan
+
+
+def no_numbers(grad):
+    grad[3, grad[3] == grad[3, 200]] = np.inf
 
 
 def what_is_masked(grad):
@@ -129,7 +133,7 @@ def said(arrays, kernel):
     return case["status"], findings, told  # where a NaN is one
 
 
-SPOILS = [nothing, one_entry, one_state, all_of_it, no_number, what_is_masked]
+SPOILS = [nothing, one_entry, one_state, all_of_it, no_number, no_numbers, what_is_masked]
 OF_MANY_STATES = [one_state, all_of_it, other_actions, scales, clipped]
 
 
@@ -152,6 +156,15 @@ def test_both_ways_say_the_same(loss, spoil, most, monkeypatch):
     assert bool(findings) == (spoil is not nothing)
 
 
+def test_of_few_entries_that_are_wrong_each_action_is_found():
+    arrays = table("cross-entropy")
+    arrays["logits"][3], arrays["grad"][3] = 1.0, 0.125
+    arrays["logits"][3, [0, 9]], arrays["grad"][3, [0, 9]] = 2.0, 64.0
+    (_, findings, ours), (*_, theirs) = (said(arrays, each) for each in ("compiled", "numpy"))
+    assert ours == theirs
+    assert [each["location"][1] for each in findings[:4]] == [0, 9, 1, 2]
+
+
 @pytest.mark.parametrize("loss", distinct_entries.LOSSES)
 def test_a_diagnosis_of_either_finds_the_same(loss):
     cases = distinct_entries.cases(20, 5, [loss])
@@ -172,6 +185,32 @@ def test_a_mistake_is_looked_for_in_entries_that_differ(monkeypatch):
     assert sorted(sizes)[-2] < ACTIONS // 4
 
 
+def test_labels_off_by_one_are_named_by_where_actions_stand(monkeypatch):
+    monkeypatch.setattr(states, "WHOLE", 0)
+    arrays = table("cross-entropy", few=600, actions=2400)
+    case = verified(
+        arrays | {"labels": arrays["labels"] + 1},
+        kernel="compiled",
+        compute_dtype="float32",
+        reduction="sum",
+    )
+    assert case.diagnosis[0].code == "labels-off-by-one"
+
+
+@pytest.mark.parametrize(("repeats", "least", "most"), [(True, 8, 10), (False, 1, 3)])
+def test_more_states_are_looked_at_where_few_entries_differ(repeats, least, most):
+    generator = np.random.default_rng(0)
+    logits = generator.choice(generator.normal(size=FEW), (30, 20_000)).astype(np.float16)
+    labels = np.zeros(30, int)
+    arrays = {"logits": logits, "labels": labels, "grad": np.zeros_like(logits)}
+    case = case_from_arrays(arrays, declared=Declared(load("cross-entropy")))
+    view = states.part(case, Settings(), 0, [7], repeats=repeats)
+    assert least <= view.states.size <= most
+    assert 7 in view.states
+    assert view.p.shape[1] == view.entire.p.shape[1] == view.states.size
+    assert len(view.entire.p) == 20_000
+
+
 def found(arrays):
     """Return the entries of a case that differ, beside the case and its only block."""
     loss = load(arrays["loss"])
@@ -183,7 +222,10 @@ def found(arrays):
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
 def test_an_entry_has_the_bits_of_each_of_its_actions(dtype):
-    _, raw, short = found(table("cross-entropy", dtype))
+    arrays = table("cross-entropy", dtype)
+    one_entry(arrays["grad"])
+    _, raw, short = found(arrays)
+    assert (short.repeats.counts == 0.0).any()
     states, entry_of = np.arange(ROWS)[:, np.newaxis], entries(short)
     for name in ("logits", "grad"):
         whole, few = (each.arrays[name].view(np.uint16) for each in (raw, short.raw))
