@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from math import inf, isfinite, lgamma, log, log2, sqrt
 from operator import attrgetter
@@ -199,6 +199,11 @@ def explaining(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
     named, few = points(view, view.dump.computed.unit), view.few
     if _numbers_of(few) < _ENOUGH:
         few = view
+
+    def reproduces_few(formula: Formula, columns: Columns) -> bool:
+        return any(_with_numbers(few, formula, columns, named, _reproduced))
+
+    by_right = cache(lambda: reproduces_few(RIGHT, RIGHT.columns(few)))
     for formula in tried:
         with np.errstate(all="ignore"):
             some = formula.sees(few)
@@ -207,7 +212,7 @@ def explaining(view: View, tried: Iterable[Formula]) -> Iterator[Hypothesis]:
                 continue
             differs = _differs(some, formula, columns)
             if some is few is not view:
-                if differs and not any(_with_numbers(few, formula, columns, named, _reproduced)):
+                if not (reproduces_few(formula, columns) if differs else by_right()):
                     continue
                 some, columns = view, formula.columns(view)
                 differs = differs or _differs(view, formula, columns)
@@ -222,9 +227,8 @@ def _differs(view: View, formula: Formula, columns: Columns) -> bool:
     """
     if formula.wrong is None or formula.is_zero:
         return True
-    (value,), right = columns.values, view.right.expected
-    off = view.in_units(value - right)
-    return bool((np.abs(off) > _ALMOST).any() or (np.isfinite(value) != np.isfinite(right)).any())
+    off = view.in_units(columns.value(columns.declared) - view.right.expected)
+    return bool((np.abs(off) > _ALMOST).any())
 
 
 def _comes_near(view: View, formula: Formula, columns: Columns) -> bool:

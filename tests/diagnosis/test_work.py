@@ -136,3 +136,48 @@ def test_the_table_of_mistakes_is_tried_on_few_entries_of_a_large_vocabulary(act
     view = part(case, Settings(), 0, [7, 301, 905, 1, 399])
     assert {*kept} <= {*view.states.tolist()}
     assert view.grad.size <= 2 * max(SAMPLE, actions)
+
+
+def clipped_once(states=2000, actions=6):
+    """Return a case of `grpo` of which one state of a small gradient alone is clipped.
+
+    Its gradient has the opposite sign, and is not clipped.
+    """
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(states, actions))
+    log_pi = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    at, j = np.arange(states), generator.integers(actions, size=states)
+    A, old = generator.normal(size=states), log_pi[at, j].copy()
+    A[100], old[100] = 0.01, old[100] - 1.0
+    ref, clip, beta = log_pi[at, j] + 0.1 * generator.normal(size=states), 0.2, 0.04
+    W = -np.exp(log_pi[at, j] - old) * A + beta * (1.0 - np.exp(ref - log_pi[at, j]))
+    grad = W[:, np.newaxis] * np.exp(log_pi)
+    grad[at, j] -= W
+    given = {"actions": j, "advantages": A, "old_log_probs": old, "ref_log_probs": ref}
+    arrays = {"logits": logits, "grad": grad, **given, "clip": clip, "beta": beta}
+    return case_from_arrays(arrays, declared=Declared(load("grpo")))
+
+
+def test_what_is_a_mistake_in_one_state_only_is_named():
+    named = verify_case(clipped_once(), Settings(reduction="sum")).diagnosis[0]
+    assert named.evidence["codes"] == ["clip-side", "sign-flipped"]
+
+
+def test_what_changes_nothing_here_is_not_fitted(monkeypatch):
+    fitted, fit = [], sieve.fit
+
+    def kept(view, columns):
+        fitted.append(np.abs(columns.values[0] - view.right.expected).max())
+        return fit(view, columns)
+
+    monkeypatch.setattr(sieve, "fit", kept)
+    generator = np.random.default_rng(0)
+    logits, labels = generator.normal(size=(40, 6)), generator.integers(6, size=40)
+    grad = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    grad[np.arange(40), labels] -= 1.0
+    arrays = {"logits": logits, "labels": labels, "grad": -grad}
+    case = case_from_arrays(arrays, declared=Declared(load("cross-entropy")))
+    (named,) = verify_case(case, Settings(reduction="sum")).diagnosis
+    assert named.code == "sign-flipped"
+    # Some 60 mistakes are of the smoothing and of zeta, which are 0; fitted is the right gradient.
+    assert sum(apart < 1e-16 for apart in fitted) == 1

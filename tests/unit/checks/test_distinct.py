@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from softcheck.checks import blocks, compiled, distinct, every, scan, tally
-from softcheck.diagnosis import states
+from softcheck.diagnosis import sieve, states
+from softcheck.diagnosis.hypothesis import Prediction
 from softcheck.diagnosis.view import View
 from softcheck.errors import InputError
 from softcheck.gradient.policy import Buffers
@@ -195,6 +196,19 @@ def test_labels_off_by_one_are_named_by_where_actions_stand(monkeypatch):
         reduction="sum",
     )
     assert case.diagnosis[0].code == "labels-off-by-one"
+
+
+def test_what_is_blind_at_most_actions_reproduces_nothing(monkeypatch):
+    monkeypatch.setattr(states, "WHOLE", 0)
+    case, *_ = found(table("cross-entropy", few=3))
+    view = states.part(case, Settings(), 0, [0], repeats=True)
+    by_count = np.argsort(-view.e.block.repeats.counts, axis=0)
+    tolerance = np.ones_like(view.grad)
+    np.put_along_axis(tolerance, by_count[:1], np.inf, axis=0)
+    assert sieve.reproduces(view, Prediction(view.grad, tolerance))
+    np.put_along_axis(tolerance, by_count[:2], np.inf, axis=0)
+    assert 2 * np.isinf(tolerance).sum() < tolerance.size
+    assert not sieve.reproduces(view, Prediction(view.grad, tolerance))
 
 
 @pytest.mark.parametrize(("repeats", "least", "most"), [(True, 8, 10), (False, 1, 3)])
