@@ -10,7 +10,8 @@ import numpy as np
 
 from softcheck.checks.merging import Merging, merged
 from softcheck.checks.tally import Tally
-from softcheck.diagnosis.columns import Columns
+from softcheck.diagnosis.columns import Columns, of_evaluation
+from softcheck.diagnosis.mistakes.parts import RIGHT
 from softcheck.diagnosis.mistakes.record import Formula
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.view import View, dot
@@ -98,6 +99,12 @@ class Hypothesis:
         return not any(self.numbers)
 
     @property
+    def is_scaled(self) -> bool:
+        """Whether it is the right gradient times a number, which is bounded as what passes is."""
+        is_right = self.formula.columns is RIGHT.columns and self.coarse is None
+        return is_right and not self.is_zero and len({*self.numbers}) == 1
+
+    @property
     def ratio(self) -> float:
         """What the second number is over the first, 1 where there is none or both are 0."""
         x, *others = self.numbers
@@ -119,9 +126,12 @@ def predict(view: View, made: Hypothesis, columns: Columns | None = None) -> Pre
     with np.errstate(all="ignore"):
         if made.coarse is not None:
             columns = _rounded(view, made.formula, made.coarse)
+        numbers = made.numbers
+        if made.is_scaled:
+            columns, numbers = of_evaluation(view.e), numbers[:1]
         columns = columns or made.formula.columns(view)
-        value = columns.value(made.numbers)
-        tolerance = columns.tolerance(made.numbers)
+        value = columns.value(numbers)
+        tolerance = columns.tolerance(numbers)
         tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
         if made.in_part:
             _, expected, own, _ = view.right
@@ -129,7 +139,7 @@ def predict(view: View, made: Hypothesis, columns: Columns | None = None) -> Pre
             tolerance = np.where(view.wrong_rows, tolerance, own)
         tolerance[~np.isfinite(view.grad)] = inf
         if columns.rounds.allowance is not None:
-            needed = partial(columns.rounds.allowance, made.numbers)
+            needed = partial(columns.rounds.allowance, numbers)
             value, tolerance, _ = allow(view.grad, value, tolerance, needed, view.e.counts)
         return Prediction(value, tolerance)
 

@@ -9,7 +9,7 @@ import pytest
 from softcheck.checks.fit import Factor, Parameter
 from softcheck.checks.tally import Tally
 from softcheck.diagnosis import sieve
-from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis
+from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis, predict
 from softcheck.diagnosis.mistakes.parts import RIGHT
 from softcheck.diagnosis.mistakes.ratio import LOG_BASE_2
 from softcheck.diagnosis.mistakes.record import Read
@@ -215,3 +215,16 @@ def test_a_rounded_alpha_is_within_the_standard_error_of_the_fit():
 def test_an_exact_number_is_named_however_wide_the_tolerance_of_coarse_arithmetic():
     doubled = (1.99972, 0.0016, 0.2)
     assert found_in(Precision.BFLOAT16, (1.0, 1e-3, 0.1), doubled) == ["alpha-doubled"]
+
+
+@pytest.mark.parametrize("scale", [-1.0, 0.25])
+def test_the_right_gradient_times_a_number_is_bounded_as_what_passes(scale):
+    """Parts of their own would have up to seven times the tolerance here."""
+    logits = 10.0 * LOGITS
+    case = case_from_arrays({"q": Q, "logits": logits, "alpha": 1.0, "grad": np.zeros(SHAPE)})
+    view = part(case, Settings(), 0, [0])
+    scaled = predict(view, Hypothesis(RIGHT, (scale, scale)))
+    np.testing.assert_allclose(scaled.value, scale * view.right.expected, rtol=1e-12)
+    np.testing.assert_allclose(scaled.tolerance, abs(scale) * view.right.tolerance, rtol=1e-9)
+    apart = predict(view, Hypothesis(RIGHT, (scale, scale * (1.0 + 1e-12))))
+    assert (apart.tolerance / scaled.tolerance).max() > 3.0
