@@ -24,6 +24,7 @@ from softcheck.gradient.policy import (
     Indices,
     PerState,
     Quantity,
+    States,
 )
 from softcheck.gradient.tolerance import Allowance, Precision, of_logarithm, of_parts
 from softcheck.settings import Settings
@@ -141,7 +142,8 @@ class View:
     @property
     def entire(self) -> "View":
         """The same states with all of their actions, each at its place."""
-        return self if self.distinct is None else self._with_places  # in no cache of its own
+        # Not cached where it is the view itself, whose arrays would then be freed late.
+        return self if self.distinct is None else self._with_places
 
     @cached_property
     def _with_places(self) -> "View":
@@ -232,9 +234,15 @@ class View:
         """Which states do not sum to 0 within the tolerances of their entries."""
         actual, _, tolerance, _ = self.right
         with np.errstate(all="ignore"):
-            total, within = ((x * self.e.counts).sum(axis=0) for x in (actual, tolerance))
+            total, within = map(self._total, (actual, tolerance))
             rows: Rows = np.abs(total) > within
         return rows
+
+    def _total(self, x: Entries) -> States:
+        """Return the sum over the actions, of what may be infinite at what stands for none."""
+        counts = self.e.counts
+        total: States = (np.where(counts, x, 0.0) * counts).sum(axis=0)
+        return total
 
     @property
     def open_logits(self) -> Entries:

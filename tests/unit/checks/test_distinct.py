@@ -211,6 +211,17 @@ def test_what_is_blind_at_most_actions_reproduces_nothing(monkeypatch):
     assert not sieve.reproduces(view, Prediction(view.grad, tolerance))
 
 
+def test_a_sum_is_infinite_where_an_entry_is_that_states_with_more_entries_lack(monkeypatch):
+    monkeypatch.setattr(states, "WHOLE", 0)
+    arrays = table("cross-entropy")
+    arrays["logits"][3], arrays["grad"][3] = 0.0, np.inf
+    case, *_ = found(arrays)
+    view = states.part(case, Settings(), 0, [0], repeats=True)
+    assert (view.e.block.repeats.counts[:, 3] == 0.0).any()
+    assert view.sums_wrong[3]
+    assert view.entire.sums_wrong[3]
+
+
 @pytest.mark.parametrize(("repeats", "least", "most"), [(True, 8, 10), (False, 1, 3)])
 def test_more_states_are_looked_at_where_few_entries_differ(repeats, least, most):
     generator = np.random.default_rng(0)
