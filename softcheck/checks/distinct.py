@@ -65,11 +65,7 @@ class Distinct:
 
     def of_states(self, states: Indices) -> "Distinct":
         """Return some states, in whatever order."""
-        raw, whole = (
-            RawBlock(0, states.size, {role: array[states] for role, array in each.arrays.items()})
-            for each in (self.raw, self.whole)
-        )
-        return self._of(raw, whole, states)
+        return self._of(some_of(self.raw, states), some_of(self.whole, states), states)
 
     def _of(self, raw: RawBlock, whole: RawBlock, some: Indices | slice) -> "Distinct":
         repeats = replace(self.repeats, counts=self.repeats.counts[:, some])
@@ -125,6 +121,11 @@ class Distinct:
         seen = self.apart[row] < found.size
         found[self.apart[row][seen]] = flags[self.opened[row][seen]]
         return found
+
+
+def some_of(raw: RawBlock, states: Indices) -> RawBlock:
+    """Return some states of a block, in whatever order, by their place in it."""
+    return RawBlock(0, states.size, {role: array[states] for role, array in raw.arrays.items()})
 
 
 def in_pieces(raw: RawBlock, rows: int) -> Iterator[RawBlock]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softcheck.checks.blocks import Masking, evaluation, rows_of_block, temperature_of
-from softcheck.checks.distinct import Distinct
+from softcheck.checks.distinct import Distinct, some_of
 from softcheck.checks.dumps import Sides, allowance, bounded, sides
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.diagnosis.columns import Columns, Rounds, apart
@@ -279,11 +279,9 @@ class View:
 
     def of_rows(self, rows: Numbers) -> "View":
         """Return some of these states."""
-        if self.distinct is not None:
-            some = self.distinct.of_states(rows)
-            return View.of(some.raw, self.states[rows], self.shared, Buffers(), some)
-        arrays = {role: array[rows] for role, array in self.raw.arrays.items()}
-        return View.of(RawBlock(0, rows.size, arrays), self.states[rows], self.shared, Buffers())
+        some = None if self.distinct is None else self.distinct.of_states(rows)
+        raw = some_of(self.raw, rows) if some is None else some.raw
+        return View.of(raw, self.states[rows], self.shared, Buffers(), some)
 
     @cached_property
     def few(self) -> "View":
