@@ -155,18 +155,22 @@ def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
 
 @dataclass
 class _Part(Merging):
-    """What was found in some blocks, and how many of these have few entries that differ."""
+    """What was found in some blocks.
+
+    Of these `shortened` have few entries that differ; `not_scanned` is why none was looked through.
+    """
 
     partial: Annotated[every.Partial, merged] = field(default_factory=every.Partial)
     masking: Annotated[Masking, merged] = field(default_factory=Masking)
     states: Annotated[int, add] = 0
     shortened: Annotated[int, add] = 0
+    not_scanned: Annotated[str, max] = ""
 
     def not_compiled(self, *, sweeps: bool) -> str:
         """Return why nothing was compiled that was to be; `sweeps` if all of a loss was."""
         if sweeps or self.shortened:
             return self.partial.not_compiled
-        return distinct.TOO_FEW
+        return self.not_scanned or distinct.TOO_FEW
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,7 @@ class _Checks:
                 part = made_of(lambda piece, of: self(piece.raw, of, piece), pieces, buffers)
         if part is None:
             part = made_of(self, in_pieces(raw, self.rows(self.blocks)), buffers)
-        part.shortened = int(found is not None)
+        part.shortened, part.not_scanned = int(found is not None), distinct.SCAN.failure
         return part
 
 

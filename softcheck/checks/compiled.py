@@ -1,14 +1,25 @@
 """Whether the checks of every logit run compiled, and what the compiled loop has found."""
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from math import isfinite, prod
+from collections.abc import Sequence
+from math import isfinite, log, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from softcheck.checks.dumps import coarse_factor, divided_beyond
-from softcheck.checks.evaluation import Context, Evaluation
+from softcheck.checks.evaluation import Evaluation
+from softcheck.checks.lanes import (
+    FIELDS,
+    LANES,
+    LEVELS,
+    SUMS,
+    TERMS,
+    Dumped,
+    Given,
+    Received,
+    Weights,
+)
+from softcheck.checks.loops import Loop
 from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax, is_coarse
 from softcheck.checks.oracles import METHODS, TWICE, about_sum, of_coefficient
 from softcheck.checks.tally import BINS as OF_RESOLUTION
@@ -19,7 +30,6 @@ from softcheck.gradient.policy import (
     LONG,
     Array,
     Block,
-    Buffers,
     Flags,
     PerState,
     Quantity,
@@ -27,6 +37,8 @@ from softcheck.gradient.policy import (
 )
 from softcheck.gradient.tolerance import of_sum, summation
 from softcheck.settings import KernelChoice
+
+SWEEP = Loop("softcheck.checks.fused", "sweep")
 
 PAYS, PAYS_REPEATED, PAYS_COMPOSED = 2**24, 2**23, 2**21
 """From so many entries on: to load Numba and a compiled loop takes as long as NumPy for these; and
@@ -38,7 +50,7 @@ BLOCKS = 4
 
 
 class Chosen(NamedTuple):
-    """What of a case is to run compiled, and why it cannot.
+    """What of a case is to run compiled, and why not all of it.
 
     Attributes
     ----------
@@ -62,63 +74,9 @@ def chosen(kernel: KernelChoice, entries: int, variant: Variant, *, may_repeat: 
     sweeps = is_asked or entries >= PAYS
     pays = PAYS_REPEATED if is_known else PAYS_COMPOSED
     shortens = may_repeat and (is_asked or entries >= pays)
-    failure = ""
-    if shortens:
-        _, failure = scanner()
-    elif sweeps and is_known:
-        _, failure = _loop()
-    elif sweeps:
-        failure = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
-    return Chosen(failure=failure) if failure else Chosen(sweeps and is_known, shortens)
-
-
-@cache
-def _loop() -> tuple[Any, str]:
-    """Return the module of the loop, tried once, or what is wrong with it."""
-
-    def tried() -> Any:
-        from softcheck.checks import fused
-
-        block = Block(np.zeros((2, 1)), np.zeros((2, 1)), np.ones(1))
-        _swept(fused, Evaluation(block, 0, np.ones(1), None, {}, Context(2, 1), Buffers()), _Dump())
-        return fused
-
-    return _working(tried)
-
-
-@cache
-def scanner() -> tuple[Any, str]:
-    """Return the module that finds what repeats, tried once, or what is wrong with it."""
-
-    def tried() -> Any:
-        from softcheck.checks import scan
-
-        bits, apart = np.zeros((1, 2), np.uint16), np.zeros((1, 0), np.intp)
-        values, counts, actions = (np.zeros(1, dtype) for dtype in (bits.dtype, float, np.int32))
-        scan.scan(bits, None, apart, apart.copy(), values, None, counts, actions)
-        return scan
-
-    return _working(tried)
-
-
-def _working(tried: Callable[[], Any]) -> tuple[Any, str]:
-    """Return a module that works, or what is wrong with it."""
-    try:
-        return tried(), ""
-    except ImportError as error:
-        return None, f"Numba cannot be imported ({error}): pip install 'softcheck[fast]'"
-    except Exception as error:
-        return None, _cannot(error)
-
-
-def _cannot(error: Exception) -> str:
-    """Return what Numba says of what it does not compile."""
-    first = str(error).strip().partition("\n")[0]
-    return f"Numba cannot compile it ({type(error).__name__}: {first[:120]})"
-
-
-_FAILED: dict[tuple[bool, ...], str] = {}
-"""Forms of a loss that Numba did not compile, by what they have, and why."""
+    is_left = sweeps and not is_known
+    failure = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
+    return Chosen(sweeps and is_known, shortens, failure if is_left else "")
 
 
 class Found(NamedTuple):
@@ -147,25 +105,16 @@ def found(e: Evaluation) -> Found:
     kernel = e.kernel
     if not (e.context.is_compiled and isinstance(kernel, Family)):
         return Found({})
-    fused, failure = _loop()
+    dump = _dump(e, kernel)
+    swept, failure = _swept(e, dump)
     if failure:
         return Found({}, failure=failure)
-    dump = _dump(fused, e, kernel)
-    block = e.block
-    has = (block.repeats, block.soft or None, e.legal, block.zeta, block.target, *dump)
-    form = tuple(each is None for each in has)
-    try:
-        swept = _swept(fused, e, dump) if form not in _FAILED else None
-    except Exception as error:  # of this form, for what is compiled raises nothing
-        swept, _FAILED[form] = None, _cannot(error)
-    if swept is None:
-        return Found({}, failure=_FAILED[form])
-    is_sound, is_right, live_of_dump, blind, largest = swept.sums
-    resolution, worst = swept.found.resolution, swept.found.worst
+    is_sound, is_right, live_of_dump, blind, largest = swept.sums.tolist()
+    resolution, worst = swept.resolution, swept.worst
     if not (isfinite(is_sound) and worst[:5, 0].max() <= 1.0 and resolution[:4].max() < 1.0):
         return Found({})
-    *counts, seen = swept.found.histograms
-    softmax = Softmax(*swept.found.softmax)
+    *counts, seen = swept.histograms
+    softmax = Softmax(*swept.softmax)
     tallies = _oracles(e, counts, worst, int(softmax.live.sum()))
     if any(tally.failed for tally in tallies.values()):
         return Found({})
@@ -175,7 +124,7 @@ def found(e: Evaluation) -> Found:
     tally.blind = int(blind)
     terms = _terms(e)
     of_sums = len(Layout(terms).pairs) + terms
-    moments = swept.found.moments
+    moments = swept.moments
     made = Moments.of_sums(
         e, softmax, moments[:of_sums], moments[of_sums:], signed=largest > SIGNED
     )
@@ -187,7 +136,7 @@ def found(e: Evaluation) -> Found:
 def _oracles(
     e: Evaluation, counts: Sequence[Histogram], worst: Array, live: int
 ) -> dict[str, Tally]:
-    """Return the tallies of what `fused.Found` has of the oracles."""
+    """Return the tallies of what `lanes.Received` has of the oracles."""
     formula, routes, sums_seen, descent = counts
     step, difference, twice, total, fall, _ = worst
     rows, entries = e.block.rows, e.legal_entries
@@ -216,7 +165,7 @@ def _tally(
 
 
 class _Dump(NamedTuple):
-    """A dump, its terms and their errors as `fused.sweep` takes them."""
+    """A dump, its terms and their errors as the loop takes them."""
 
     dump: Any = None
     one: Any = None
@@ -225,25 +174,18 @@ class _Dump(NamedTuple):
     alike: Any = None
 
 
-class _Swept(NamedTuple):
-    """What `fused.sweep` returned, and what it has filled in."""
-
-    sums: tuple[float, ...]
-    found: Any
-
-
-def _swept(fused: Any, e: Evaluation, dump: _Dump) -> _Swept:
-    """Run the loop."""
+def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
+    """Run the loop; return what it has filled in, and why it did not run."""
     block, target = e.block, e.block.target
     entries, rows = block.logits.shape
     n, is_wide = summation(e.actions), entries >= LONG
-    high = -(-entries // fused.LANES) if is_wide else entries
-    shape = high, fused.FIELDS
+    high = -(-entries // LANES) if is_wide else entries
+    shape = high, FIELDS
     parts, roundings, y, index = 0, 0.0, None, None
     if target is not None:
         parts, roundings, index = target.parts + 1, of_sum(target, n), target.index
         dense = None if target.dense is None else _flat(target.dense)
-        y = fused.Weights(dense, target.uniform, target.chosen, target.of_chosen)
+        y = Weights(dense, target.uniform, target.chosen, target.of_chosen)
     terms = _terms(e)
     sizes = {"resolution": 5, "softmax": 4, "moments": 4 * terms + len(Layout(terms).pairs)}
     resolution, softmax, moments = (
@@ -252,9 +194,10 @@ def _swept(fused: Any, e: Evaluation, dump: _Dump) -> _Swept:
     )
     resolution[-1], moments[-3 * terms :] = 0.0, 0.0
     histograms = np.zeros((len(resolution), OF_RESOLUTION), np.int64)
-    found = fused.Found(resolution, histograms, np.full((6, 6), -1.0), softmax, moments)
-    sums = fused.sweep(
-        fused.Given(e.actions, entries, rows, is_wide, fused.LANES, n, parts, roundings),
+    worst, sums = np.full((6, 6), -1.0), np.empty(5)
+    received = Received(resolution, histograms, worst, softmax, moments, sums)
+    failure = SWEEP(
+        Given(e.actions, log(e.actions), entries, rows, is_wide, LANES, n, parts, roundings),
         _flat(block.logits),
         None if block.repeats is None else _flat(block.repeats.counts),
         None if e.legal is None else _flat(~e.legal),
@@ -265,10 +208,10 @@ def _swept(fused: Any, e: Evaluation, dump: _Dump) -> _Swept:
         index,
         *dump,
         e.buffers("tile", (1, prod(shape))).reshape(shape),
-        np.empty((fused.LEVELS, fused.SUMS * fused.LANES)),
-        found,
+        np.empty((LEVELS, SUMS * LANES)),
+        received,
     )
-    return _Swept(sums, found)
+    return received, failure
 
 
 def _terms(e: Evaluation) -> int:
@@ -276,7 +219,7 @@ def _terms(e: Evaluation) -> int:
     return max(1, 0 if e.context.loss is None else len(e.context.loss.summands))
 
 
-def _dump(fused: Any, e: Evaluation, kernel: Family) -> _Dump:
+def _dump(e: Evaluation, kernel: Family) -> _Dump:
     """Return the dumped gradient as the loop takes it, or nothing if there is none it knows."""
     dump, block = e.dumps.get("gradient"), e.block
     if dump is None or e.context.frame is not None or dump.decimal or coarse_factor(e).any():
@@ -286,12 +229,12 @@ def _dump(fused: Any, e: Evaluation, kernel: Family) -> _Dump:
         rough.q is not None or (rough.target is not None and rough.target.dense is not None)
     )
     terms = [_coefficients(block, each) for each in block.summands]
-    if of_q_or_y or _terms(e) > fused.TERMS or any(term is None for term in terms):
+    if of_q_or_y or _terms(e) > TERMS or any(term is None for term in terms):
         return _Dump()
     computed, stored = dump.computed, dump.stored
     is_coarser = stored.unit > computed.unit
     one, other, *_ = (*terms, None, None)
-    given = fused.Dumped(
+    given = Dumped(
         _flat(dump.values),
         computed.unit,
         computed.underflow,
@@ -323,7 +266,7 @@ def _coefficients(block: Block, term: Block) -> Array | None:
 def _by_state(
     q: PerState | None, alpha: PerState | None, target: Target | None, zeta: PerState | None
 ) -> Array:
-    """Return coefficients of one number a state, in the order of `fused.Dumped`; None is 0."""
+    """Return coefficients of one number a state, in the order of `lanes.Dumped`; None is 0."""
     of_y = (None, None) if target is None else (target.uniform, target.chosen)
     none = np.zeros(1)
     return np.array(

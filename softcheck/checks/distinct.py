@@ -9,24 +9,29 @@ count as often as it stands for one. Nothing is rounded away, and no check knows
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from softcheck.checks.compiled import scanner
+from softcheck.checks.loops import Loop
 from softcheck.gradient.definition import Kind
-from softcheck.gradient.policy import Flags, Indices, Repeats
+from softcheck.gradient.policy import Array, Flags, Indices, Repeats
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 
 Places: TypeAlias = NDArray[np.int32]
+Bits: TypeAlias = NDArray[np.unsignedinteger[Any]]
+
+SCAN = Loop("softcheck.checks.scan", "scan")
 
 SHARE = 2
 """Of a state with so many times as many actions as entries these are looked at, not those."""
 
 BLOCKS = 60
 """So many blocks are one, of which few entries are left."""
+
+_CODES = 2**16  # how many values 16 bits have
 
 TOO_FEW = "too few of its entries repeat"
 """Why the entries of a case that differ are not all that was looked at."""
@@ -157,37 +162,78 @@ def distinct(case: Case, raw: RawBlock) -> Distinct | None:
     """
     logits = raw.arrays["logits"]
     rows, actions = logits.shape
-    most = actions // SHARE
-    if not most:
-        return None
     grad = raw.arrays.get("grad")
-    of_grad = None if grad is None else _bits(grad)
     names = [each.name for each in case.variant.givens if each.kind is Kind.INDEX]
     apart = np.empty((rows, len(names)), np.intp)
     for place, name in enumerate(names):
         apart[:, place] = raw.arrays[name]
     apart.sort(axis=1)
     opened = np.empty_like(apart)
-    room = rows * most
-    values, counts, first = np.empty(room, np.uint16), np.empty(room), np.empty(room, np.int32)
-    dumps = None if of_grad is None else np.empty(room, of_grad.dtype)
-    module, _ = scanner()
-    size = module.scan(_bits(logits), of_grad, apart, opened, values, dumps, counts, first)
-    if size < 0:
+    of_grad = None if grad is None else _bits(grad)
+    found = scanned(_bits(logits), of_grad, apart, opened, actions // SHARE)
+    if found is None:
         return None
-
-    def entries(x: NDArray[Any]) -> NDArray[Any]:
-        return x[: rows * size].reshape(rows, size)
-
-    arrays = dict(raw.arrays) | {"logits": entries(values).view(logits.dtype)}
-    if grad is not None and dumps is not None:
-        arrays["grad"] = entries(dumps).view(grad.dtype)
+    arrays = dict(raw.arrays) | {"logits": found.values.view(logits.dtype)}
+    if grad is not None and found.dumps is not None:
+        arrays["grad"] = found.dumps.view(grad.dtype)
     at = np.arange(rows)
     for name in names:
         place = (apart < raw.arrays[name][:, np.newaxis]).sum(axis=1)
         arrays[name] = opened[at, place]
-    found = RawBlock(raw.start, rows, arrays)
-    return Distinct(found, Repeats(actions, entries(counts).T), raw, apart, opened, entries(first))
+    repeats = Repeats(actions, found.counts.T)
+    short = RawBlock(raw.start, rows, arrays)
+    return Distinct(short, repeats, raw, apart, opened, found.actions)
+
+
+class Scanned(NamedTuple):
+    """The entries of states that differ, (rows, entries): see `scan.scan`."""
+
+    values: Bits
+    dumps: Bits | None
+    counts: Array
+    actions: Places
+
+
+def scanned(
+    logits: Bits, dumped: Bits | None, apart: Indices, opened: Indices, most: int
+) -> Scanned | None:
+    """Return the entries of states that differ, or None where one has more than `most`.
+
+    So it is where the search cannot be compiled.
+
+    Parameters
+    ----------
+    logits, dumped, apart, opened
+        As `scan.scan` takes them.
+    most : int
+    """
+    rows = len(logits)
+    if not most:
+        return None
+
+    def like(x: Bits | None, size: int) -> Bits | None:
+        return None if x is None else np.empty(size, x.dtype)
+
+    size = rows * most
+    values, dumps = np.empty(size, np.uint16), like(dumped, size)
+    counts, actions = np.empty(size), np.empty(size, np.int32)
+    first, times = np.empty(_CODES, np.int32), np.zeros(_CODES, np.uint32)
+    met, following, sizes = like(dumped, _CODES), np.empty(most, np.int32), np.empty(rows, np.intp)
+    largest = np.array([most], np.intp)
+    is_left = SCAN(
+        logits, dumped, apart, opened, values, dumps, counts, actions,
+        first, times, met, following, sizes, largest,
+    )  # fmt: skip
+    if is_left or largest[0] < 0:
+        return None
+    shape = rows, int(largest[0])
+    size = rows * shape[1]
+    return Scanned(
+        values[:size].reshape(shape),
+        None if dumps is None else dumps[:size].reshape(shape),
+        counts[:size].reshape(shape),
+        actions[:size].reshape(shape),
+    )
 
 
 def _told_by(raw: RawBlock, row: int, most: int | None = None) -> dict[str, NDArray[Any]]:

@@ -5,21 +5,17 @@ and without the interpreter's lock. What is out of the ordinary it leaves to Num
 of a failure has one origin.
 """
 
-import hashlib
-import os
-import tempfile
-from collections.abc import Callable
 from math import exp, expm1, prod
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
-from softcheck.checks import dumps, moments, oracles, tally
+from softcheck.checks import dumps, oracles, tally
+from softcheck.checks.lanes import FIELDS, LANES, RUN, SUMS, TERMS
 from softcheck.checks.moments import (
     BELOW_DIGITS,
     BELOW_SIZE,
@@ -34,17 +30,6 @@ from softcheck.gradient.numeric import central, complex_step
 from softcheck.gradient.policy import FLOOR
 from softcheck.gradient.tolerance import U
 
-LANES = 32
-"""States, or actions of one state, that are computed side by side: a tile of them stays in the
-cache."""
-
-RUN, LEVELS, SUMS = 8, 16, 10
-"""Rows that are added one after the other; how often sums of those are added in pairs, which is
-enough for 2^19 rows; and how many sums there are at once."""
-
-TERMS = 3
-"""The terms of a loss, up to which its dumped gradient is fitted here."""
-
 _LOG2E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
 _SHIFT = 1.5 * 2.0**52  # added, it rounds to a whole number, which is then in the lowest bits
 _ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of the square root of 1/2
@@ -53,45 +38,13 @@ _LOWEST, _VANISHES = -700.0, -746.0  # from here on exp is normal; below, it is 
 _UP, _DOWN = expm1(central.STEP), expm1(-central.STEP)
 _UP_DRIFT, _DOWN_DRIFT = (t * exp(t) for t in (central.STEP, -central.STEP))
 
-# No other licence: reassociation would fold the reduction of exp away.
-_FAST: Any = {"contract", "nsz"}
+# No other licence to be fast: reassociation would fold the reduction of exp away.
+_OPTIONS: Any = {"nogil": True, "fastmath": {"contract", "nsz"}, "error_model": "numpy"}
+inlined = njit(**_OPTIONS, forceinline=True)
 
-
-def _sources() -> str:
-    """Return a digest of all that is compiled, for Numba looks at the date of this file alone."""
-    digest = hashlib.sha256()
-    formulas = analytic, family, loss, oracles, tolerance, central, complex_step
-    for module in (*formulas, dumps, moments, tally):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def cache_folder() -> str | None:
-    """Return where compiled code is kept, or None where nothing can be written."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    folder = Path(home) / "softcheck" / _sources()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return str(folder)
-    except OSError:
-        return None
-
-
-def kept(function: Callable[..., Any]) -> Any:
-    """Compile a function when it is called, and keep what was made of it where that can be."""
-    made = njit(nogil=True, fastmath=_FAST, error_model="numpy")(function)
-    if (folder := cache_folder()) is not None:
-        settings: Any = config
-        before, settings.CACHE_DIR = settings.CACHE_DIR, folder
-        try:
-            made.enable_caching()
-        finally:
-            settings.CACHE_DIR = before
-    return made
-
-
-inlined = njit(nogil=True, fastmath=_FAST, error_model="numpy", forceinline=True)
+_ALONE: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+compiled = njit(**_OPTIONS, **_ALONE)
+"""Of what `loops.Loop` calls: machine code that needs no other, and allocates nothing."""
 
 for formula in (
     analytic.of_entry,
@@ -110,7 +63,6 @@ for formula in (
     tolerance.of_masked,
     tolerance.over_scale,
     tolerance.room_for_underflow,
-    tolerance.summation,
 ):
     register_jitable(formula)
 
@@ -238,8 +190,7 @@ def _log1p(f):
 (
     REWARD, BELOW, PI, CENTRED, GRADIENT, Y, SIZE_OF_Y, MASKED, DUMPED, OF_FIRST, OF_SECOND, ROUGH,
     COUNT,
-) = range(0, 13 * LANES, LANES)  # fmt: skip
-FIELDS = 13 * LANES
+) = range(0, FIELDS, LANES)  # fmt: skip
 """Where the entries of a tile have q, z, pi, u, the gradient, y and its size, 1 where an action is
 masked, the dump, y of two terms and of what is rough, and for how many actions each stands, a
 number for each lane. As they lie in one array, (rows, `FIELDS`), a compiler can tell that they do
@@ -258,78 +209,6 @@ not overlap."""
 _state_of_lanes: Any = _on_the_stack(62 * LANES)
 _sums_of_lanes = _on_the_stack(SUMS * LANES)
 _parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
-
-
-class Given(NamedTuple):
-    """A block as the loop takes it: the entries of a state lie side by side.
-
-    A state has `entries`, which stand for `actions`. `is_wide` says that a tile is one of its
-    states, not some of them; `lanes` is `LANES`, for a loop that a compiler should not write out
-    number by number; `roundings` is what `tolerance.err_of_r` takes of Y1.
-    """
-
-    actions: int
-    entries: int
-    rows: int
-    is_wide: bool
-    lanes: int
-    n: float
-    parts: int
-    roundings: float
-
-
-class Weights(NamedTuple):
-    """What y is added from beside the index of an action; see `policy.Target`."""
-
-    dense: Any
-    uniform: Any
-    chosen: Any
-    of_chosen: Any
-
-
-class Dumped(NamedTuple):
-    """A dumped gradient as the loop takes it.
-
-    `unit`, `underflow` and `tolerated` are those of what it was computed in, `stored` is the unit
-    of what it was rounded to where that is coarser, else 0, `room` the underflow of either, `K` as
-    in `Precision`, and `widened` what its tolerance is multiplied by. `factor` multiplies the
-    gradient of each state, and `divided` is what that has beyond the factor of the loss.
-    """
-
-    entries: Any
-    unit: float
-    underflow: float
-    tolerated: float
-    K: float
-    stored: float
-    room: float
-    widened: float
-    factor: Any
-    divided: Any
-
-
-class Found(NamedTuple):
-    """What the loop fills in, for each state but for `worst`.
-
-    Attributes
-    ----------
-    resolution : Array, (5, rows)
-        Of the formula, of the routes, of the sum, of the descent, of the dump.
-    histograms : Array, (5, bins)
-        Of those, see `tally.histogram`.
-    worst : Array, (6, 6)
-        Of each comparison: ratio, state, action or -1, found, expected, tolerance.
-    softmax : Array, (4, rows)
-        The largest logit, the depth, log Z, and how many weights are not 0.
-    moments : Array, (columns, rows)
-        `Layout.moments` of the dump, and what `Moments.of_sums` takes beside it.
-    """
-
-    resolution: Any
-    histograms: Any
-    worst: Any
-    softmax: Any
-    moments: Any
 
 
 class Where(NamedTuple):
@@ -927,7 +806,7 @@ def _measure(given, log_actions, q, y, zeta, dump, rough, of, sums):
         )
         size = weight * factor + of[GATHERED + j]
         left = tolerance.of_masked(
-            given.actions, abs(value) + of[SIZE + j], of[SPREAD + j] + 2.0 * of[OF_Y + j]
+            given.n, abs(value) + of[SIZE + j], of[SPREAD + j] + 2.0 * of[OF_Y + j]
         )
         gathered = given.actions * dump.underflow * (1.0 + size)
         if not gathered > dumps.NO_MATTER * dump.tolerated * factor * of[SIZE + j]:
@@ -1157,7 +1036,7 @@ def _count(at, of, states, found):
             found.histograms[c, tally.bin_of(bits)] += 1
 
 
-@kept
+@compiled
 def sweep(
     given, logits, counts, masked, q, alpha, zeta, y, index, dump, one, other, rough, alike,
     tile, stack, found,
@@ -1168,11 +1047,9 @@ def sweep(
     its q is multiplied, and alpha, uniform, chosen and zeta, (5, states or 1); `rough` is how far
     the latter four of the loss are off.
 
-    Return a number that is finite unless something was not, the same for the dump, how many of its
-    entries are live and blind, and the largest size of one in units of its tolerance.
     """
     of, sums, parts = _state_of_lanes(), _sums_of_lanes(), _parts_of_lanes()
-    log_actions = np.log(given.actions)
+    log_actions = given.log_actions
     reach = given.n + 8.0 + given.parts + log_actions
     first, poison, unsound, live, blind, whole = 0, 0.0, 0.0, 0.0, 0.0, 0.0
     while first < given.rows:
@@ -1230,4 +1107,5 @@ def sweep(
         for j in range(at.width):
             poison += of[POISON + j]
         first += states
-    return poison, unsound, live, blind, whole
+    found.sums[0], found.sums[1] = poison, unsound
+    found.sums[2], found.sums[3], found.sums[4] = live, blind, whole

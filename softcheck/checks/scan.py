@@ -1,11 +1,6 @@
 """Which entries of a state differ: one compiled pass over 16-bit logits and what was dumped."""
 
-import numpy as np
-
-from softcheck.checks.fused import inlined, kept
-
-CODES = 2**16
-"""How many values 16 bits have."""
+from softcheck.checks.fused import compiled, inlined
 
 _NONE = -1
 
@@ -102,8 +97,9 @@ def _spread(start, size, to, largest, values, dumps, counts, actions):
             dumps[to + i] = dumps[entry]
 
 
-@kept
-def scan(logits, dumped, apart, opened, values, dumps, counts, actions):
+@compiled
+def scan(logits, dumped, apart, opened, values, dumps, counts, actions,
+         first, times, met, following, sizes, most):  # fmt: skip
     """Find the entries of each state that differ in their bits, in the order of their first action.
 
     Parameters
@@ -121,32 +117,32 @@ def scan(logits, dumped, apart, opened, values, dumps, counts, actions):
         Receives how many actions each stands for.
     actions : array of int32, (rows x most,)
         Receives the first of these.
-
-    Returns
-    -------
-    int
-        How many entries a state has at the most; or -1 where that is more than `most`, or where too
-        many have one logit to look through.
+    first : array of int32, (2^16,)
+    times : array of uint32, (2^16,)
+        Nothing but 0.
+    met : array of the type of `dumped`, (2^16,), or None
+    following : array of int32, (most,)
+    sizes : array of intp, (rows,)
+        Room to work in, as the three before.
+    most : array of intp, (1,)
+        How many entries a state may have; receives how many one has at the most, or -1 where that
+        is more, or where too many have one logit to look through.
     """
-    rows, largest, start = len(logits), 0, 0
-    most = len(values) // rows
-    first, times = np.empty(CODES, np.int32), np.zeros(CODES, np.uint32)
-    met = None if dumped is None else np.empty(CODES, dumped.dtype)
-    following = np.empty(most, np.int32)
-    sizes = np.empty(rows, np.intp)
+    rows, room, largest, start = len(logits), most[0], 0, 0
+    most[0] = _NONE
     for row in range(rows):
         of_row = None if dumped is None else dumped[row]
-        end = start + most
+        end = start + room
         found = None if dumps is None else dumps[start:end]
         size = _state(
             logits[row], of_row, apart[row], opened[row], values[start:end], found,
             counts[start:end], actions[start:end], first, times, met, following,
         )  # fmt: skip
         if size == _NONE:
-            return _NONE
+            return
         sizes[row], largest = size, max(size, largest)
         start += size
     for row in range(rows - 1, -1, -1):
         start -= sizes[row]
         _spread(start, sizes[row], row * largest, largest, values, dumps, counts, actions)
-    return largest
+    most[0] = largest

@@ -278,7 +278,7 @@ class Family:
         """See `tolerance.of_masked`; dL/dpi of -sum y log pi is -y / pi."""
         bounds = self.bounds
         size = np.abs(self.policy.value) + bounds.size
-        return of_masked(self._actions, size, bounds.spread + 2.0 * bounds.of_y)
+        return of_masked(summation(self._actions), size, bounds.spread + 2.0 * bounds.of_y)
 
     @property
     def weight_of_underflow(self) -> States:

@@ -467,7 +467,7 @@ def of_logarithm(block: Block, policy: Policy, buffers: Buffers) -> Entries:
     return rounding
 
 
-def of_masked(actions: int, size: States, slope: States) -> States:
+def of_masked(n: float, size: States, slope: States) -> States:
     """Return what rounding may leave on the masked logits of each state, in units of U.
 
     A mask may come after the softmax: s = sum m p, pi = m p / s. With h = dL/dpi, whatever that is,
@@ -486,13 +486,13 @@ def of_masked(actions: int, size: States, slope: States) -> States:
 
     Parameters
     ----------
-    actions : int
+    n : float
+        `summation` of the actions.
     size : States
         At least sum pi |h|. As h is -g + alpha, |V| + sum pi D + alpha will do.
     slope : States
         sum pi |h - sum pi h|, sum pi D.
     """
-    n = summation(actions)
     left: States = (2.0 * n + 17.0) * size + n * slope
     return left
 

@@ -233,7 +233,7 @@ class Composed:
             each = np.abs(on.softmax["policy"].value * h.value) + np.abs(W.value)
             found = self._finished(self.loss, on.sum(precise(each)))
         size = np.where(np.isfinite(found.error), found.value, np.inf)
-        return of_masked(self._actions, size, 2.0 * size)
+        return of_masked(summation(self._actions), size, 2.0 * size)
 
     @property
     def weight_of_underflow(self) -> States:

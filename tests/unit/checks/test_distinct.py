@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from softcheck.checks import blocks, compiled, distinct, every, scan, tally
+from softcheck.checks import blocks, compiled, distinct, every, tally
+from softcheck.checks.loops import Loop
 from softcheck.diagnosis import sieve, states
 from softcheck.diagnosis.hypothesis import Prediction
 from softcheck.diagnosis.view import View
@@ -296,16 +297,13 @@ def test_too_many_entries_are_not_shortened():
 
 
 def test_two_actions_that_a_loss_names_are_each_apart():
-    logits = np.zeros((2, 64), np.uint16)
     apart = np.array([[3, 3], [0, 63]])
-    opened, values, counts = apart.copy(), np.empty(18, np.uint16), np.ones(18)
-    actions = np.empty(18, np.int32)
-    assert scan.scan(logits, None, apart, opened, values, None, counts, actions) == 3
-    counts, actions = (x[:6].reshape(2, 3) for x in (counts, actions))
-    np.testing.assert_array_equal(counts, [[63, 1, 0], [1, 62, 1]])
+    opened = apart.copy()
+    found = distinct.scanned(np.zeros((2, 64), np.uint16), None, apart, opened, 9)
+    np.testing.assert_array_equal(found.counts, [[63, 1, 0], [1, 62, 1]])
     np.testing.assert_array_equal(opened, [[1, 1], [0, 2]])
-    assert actions[0, :2].tolist() == [0, 3]
-    assert actions[1, :3].tolist() == [0, 1, 63]
+    assert found.actions[0, :2].tolist() == [0, 3]
+    assert found.actions[1, :3].tolist() == [0, 1, 63]
 
 
 def test_a_logit_with_several_dumps_has_an_entry_for_each():
@@ -313,19 +311,13 @@ def test_a_logit_with_several_dumps_has_an_entry_for_each():
     logits = generator.integers(3, size=(5, 200)).astype(np.uint16)
     dumped = generator.choice(4, logits.shape, p=[0.7, 0.1, 0.1, 0.1]).astype(np.uint32)
     logits[2:4], dumped[2:4] = 1, dumped[2:4] % 2
-    values, dumps, counts, actions = (
-        np.empty(logits.size, dtype) for dtype in (np.uint16, np.uint32, float, np.int32)
-    )
     none = np.empty((5, 0), np.intp)
-    size = scan.scan(logits, dumped, none, none, values, dumps, counts, actions)
-    assert size == 12
-    values, dumps, counts, actions = (
-        x[: 5 * size].reshape(5, size).tolist() for x in (values, dumps, counts, actions)
-    )
+    made = distinct.scanned(logits, dumped, none, none.copy(), 200)
+    values, dumps, counts, actions = (each.tolist() for each in made)
     for row in range(5):
         pairs = [*zip(logits[row].tolist(), dumped[row].tolist(), strict=True)]
         each = [*dict.fromkeys(pairs)]
-        nothing = size - len(each)
+        nothing = 12 - len(each)
         found = [*zip(values[row], dumps[row], strict=True)]
         assert found[: len(each)] == each
         assert counts[row] == [*map(pairs.count, each), *nothing * [0]]
@@ -358,14 +350,12 @@ def test_a_report_says_that_a_loss_was_shortened_or_why_not():
     assert any(distinct.TOO_FEW in note for note in case.notes)
 
 
-def test_without_numba_numpy_verifies_with_a_note(monkeypatch):
+def test_without_numba_numpy_verifies_with_a_note(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(distinct, "SCAN", Loop("softcheck.checks.scan", "scan"))
     monkeypatch.setitem(sys.modules, "softcheck.checks.scan", None)
-    monkeypatch.delattr("softcheck.checks.scan")
-    compiled.scanner.cache_clear()
-    try:
-        case = verified(table("cross-entropy"), kernel="compiled", reduction="sum")
-    finally:
-        compiled.scanner.cache_clear()
+    arrays = {"loss": r"\sum_a \pi(a)^2", "logits": table("cross-entropy")["logits"]}
+    case = verified(arrays, kernel="compiled")
     assert case.status is Status.PASSED
     assert "kernel" not in case.settings
     assert any("pip install 'softcheck[fast]'" in note for note in case.notes)

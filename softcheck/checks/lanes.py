@@ -1,0 +1,94 @@
+"""How a block goes into the compiled loop, and what comes out of it."""
+
+from typing import Any, NamedTuple
+
+LANES = 32
+"""States, or actions of one state, that are computed side by side: a tile of them stays in the
+cache."""
+
+RUN, LEVELS, SUMS = 8, 16, 10
+"""Rows that are added one after the other; how often sums of those are added in pairs, which is
+enough for 2^19 rows; and how many sums there are at once."""
+
+TERMS = 3
+"""The terms of a loss, up to which its dumped gradient is fitted here."""
+
+FIELDS = 13 * LANES
+"""What the entries of a tile have, a number of each for each lane."""
+
+
+class Given(NamedTuple):
+    """A block as the loop takes it: the entries of a state lie side by side.
+
+    A state has `entries`, which stand for `actions`. `is_wide` says that a tile is one of its
+    states, not some of them; `lanes` is `LANES`, for a loop that a compiler should not write out
+    number by number; `roundings` is what `tolerance.err_of_r` takes of Y1.
+    """
+
+    actions: int
+    log_actions: float
+    entries: int
+    rows: int
+    is_wide: bool
+    lanes: int
+    n: float
+    parts: int
+    roundings: float
+
+
+class Weights(NamedTuple):
+    """What y is added from beside the index of an action; see `policy.Target`."""
+
+    dense: Any
+    uniform: Any
+    chosen: Any
+    of_chosen: Any
+
+
+class Dumped(NamedTuple):
+    """A dumped gradient as the loop takes it.
+
+    `unit`, `underflow` and `tolerated` are those of what it was computed in, `stored` is the unit
+    of what it was rounded to where that is coarser, else 0, `room` the underflow of either, `K` as
+    in `Precision`, and `widened` what its tolerance is multiplied by. `factor` multiplies the
+    gradient of each state, and `divided` is what that has beyond the factor of the loss.
+    """
+
+    entries: Any
+    unit: float
+    underflow: float
+    tolerated: float
+    K: float
+    stored: float
+    room: float
+    widened: float
+    factor: Any
+    divided: Any
+
+
+class Received(NamedTuple):
+    """What the loop fills in, for each state but for `worst`.
+
+    Attributes
+    ----------
+    resolution : Array, (5, rows)
+        Of the formula, of the routes, of the sum, of the descent, of the dump.
+    histograms : Array, (5, bins)
+        Of those, see `tally.histogram`.
+    worst : Array, (6, 6)
+        Of each comparison: ratio, state, action or -1, found, expected, tolerance.
+    softmax : Array, (4, rows)
+        The largest logit, the depth, log Z, and how many weights are not 0.
+    moments : Array, (columns, rows)
+        `Layout.moments` of the dump, and what `Moments.of_sums` takes beside it.
+    sums : Array, (5,)
+        A number that is finite unless something was not, the same for the dump, how many of its
+        entries are live and blind, and the largest size of one in units of its tolerance.
+    """
+
+    resolution: Any
+    histograms: Any
+    worst: Any
+    softmax: Any
+    moments: Any
+    sums: Any
