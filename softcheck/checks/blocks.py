@@ -1,6 +1,6 @@
 """Blocks of a case as the checks take them: givens checked, laid out, float64."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from softcheck.checks.coefficients import block_of
-from softcheck.checks.distinct import Distinct
+from softcheck.checks.distinct import Distinct, in_pieces
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
@@ -137,8 +137,7 @@ def evaluation(
     For the compiled loop they lie as files have them, the actions of a state side by side. If
     `distinct` is given, the tables of `raw` have its entries.
     """
-    by_numpy = replace(context, is_compiled=False)
-    arguments = (case, raw, settings, by_numpy, buffers, Masking(), distinct)
+    anew = partial(_anew, case, raw, settings, context, buffers, distinct)
     repeats = None if distinct is None else distinct.repeats
     buffers = buffers.over(repeats, 0 if context.is_compiled else LONG)
     block, legal = given_block(case, raw, settings, buffers, masking, context.loss)
@@ -158,8 +157,26 @@ def evaluation(
         buffers,
         None if temperature is None else factor,
         distinct,
-        partial(evaluation, *arguments) if context.is_compiled else None,
+        anew if context.is_compiled else None,
     )
+
+
+def _anew(
+    case: Case,
+    raw: RawBlock,
+    settings: Settings,
+    context: Context,
+    buffers: Buffers,
+    distinct: Distinct | None,
+) -> Iterator[Evaluation]:
+    """Yield a block that was laid out for the compiled loop, some states at a time, for NumPy."""
+    context, masking = replace(context, is_compiled=False), Masking()
+    if distinct is None:
+        for piece in in_pieces(raw, rows_of_block(settings, case.actions)):
+            yield evaluation(case, piece, settings, context, buffers, masking)
+    else:
+        for each in distinct.pieces(settings.block_entries):
+            yield evaluation(case, each.raw, settings, context, buffers, masking, each)
 
 
 def given_block(

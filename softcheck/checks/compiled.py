@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from softcheck.checks import loops
 from softcheck.checks.dumps import coarse_factor, divided_beyond
 from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.lanes import (
@@ -19,7 +20,6 @@ from softcheck.checks.lanes import (
     Received,
     Weights,
 )
-from softcheck.checks.loops import Loop
 from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax, is_coarse
 from softcheck.checks.oracles import METHODS, TWICE, about_sum, of_coefficient
 from softcheck.checks.tally import BINS as OF_RESOLUTION
@@ -38,12 +38,14 @@ from softcheck.gradient.policy import (
 from softcheck.gradient.tolerance import of_sum, summation
 from softcheck.settings import KernelChoice
 
-SWEEP = Loop("softcheck.checks.fused", "sweep")
+SWEEP = loops.Loop("softcheck.checks.fused", "sweep")
 
-PAYS, PAYS_REPEATED, PAYS_COMPOSED = 2**24, 2**23, 2**21
-"""From so many entries on: to load Numba and a compiled loop takes as long as NumPy for these; and
-where they may repeat, see `distinct`, those of a loss of the family, and of another."""
+PAYS, PAYS_REPEATED = 2**24, 2**21
+"""From so many entries on, to compile a form pays after some twenty runs, for which it is kept; and
+where they may repeat, to compile the search for those that differ after four."""
 
+UNKNOWN = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
+"""Why not all of a loss is compiled."""
 
 BLOCKS = 4
 """So many blocks are one: what is done once a block takes as long as the loop over a small one."""
@@ -70,13 +72,12 @@ def chosen(kernel: KernelChoice, entries: int, variant: Variant, *, may_repeat: 
     """Return what of a case of so many entries is to run compiled."""
     if kernel == "numpy":
         return Chosen()
+    if missing := loops.missing():
+        return Chosen(failure=missing)
     is_asked, is_known = kernel == "compiled", variant.family is not None
-    sweeps = is_asked or entries >= PAYS
-    pays = PAYS_REPEATED if is_known else PAYS_COMPOSED
-    shortens = may_repeat and (is_asked or entries >= pays)
-    is_left = sweeps and not is_known
-    failure = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
-    return Chosen(sweeps and is_known, shortens, failure if is_left else "")
+    failure = "" if is_known else UNKNOWN
+    sweeps = is_known and (is_asked or entries >= PAYS)
+    return Chosen(sweeps, may_repeat and (is_asked or entries >= PAYS_REPEATED), failure)
 
 
 class Found(NamedTuple):

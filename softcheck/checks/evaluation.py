@@ -1,6 +1,6 @@
 """A block of states with the quantities that its checks share, each computed when it is needed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -148,7 +148,8 @@ class Evaluation:
     standing : Standing or None
         For which actions entries stand, where these are several.
     anew : callable or None
-        Makes the same block as NumPy takes it, where it was laid out for the compiled loop.
+        Makes the same block, in pieces of the usual size, as NumPy takes them, where it was laid
+        out for the compiled loop.
     """
 
     block: Block
@@ -160,7 +161,7 @@ class Evaluation:
     buffers: Buffers
     of_loss: PerState | None = None
     standing: Standing | None = None
-    anew: "Callable[[], Evaluation] | None" = None
+    anew: "Callable[[], Iterator[Evaluation]] | None" = None
 
     @property
     def actions(self) -> int:

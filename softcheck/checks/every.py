@@ -5,7 +5,7 @@ tolerance derived for the entry.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import add, attrgetter
 from typing import Annotated, Any
@@ -68,21 +68,26 @@ class Partial(Merging):
 @np.errstate(all="ignore")
 def run(e: Evaluation) -> Partial:
     """Run every check of one block but the exact one, and set entries aside for that."""
-    partial = Partial()
-    known, moments, partial.not_compiled = compiled.found(e)
+    known, moments, failure = compiled.found(e)
+    partial = Partial(moments=moments, not_compiled=failure)
+    for name, tally in known.items():
+        _record(partial, name, tally, e)
+    _draw(partial, e)
     # An expectation under the policy is what a loss has of q and alpha.
     is_sampled = e.context.samples and e.block.soft
     oracles = [name for name in ORACLES if name != "sampled" or is_sampled]
-    if e.anew is not None and not known.keys() >= {*oracles, *e.dumps}:
-        e = e.anew()
-    for name in oracles:
-        _record(partial, name, known.get(name) or check(e, name), e)
-    for name, dump in e.dumps.items():
-        if dump.values.ndim == 0:
+    if left := [name for name in (*oracles, *e.dumps) if name not in known]:
+        for piece in [e] if e.anew is None else e.anew():
+            partial.merge(_by_numpy(piece, left))
+    return partial
+
+
+def _by_numpy(e: Evaluation, names: Iterable[str]) -> Partial:
+    """Run some checks of a block."""
+    partial = Partial()
+    for name in names:
+        if name in e.dumps and e.dumps[name].values.ndim == 0:
             partial.totals[name] = Total.of(e, name)
-        elif name in known:
-            _record(partial, name, known[name], e)
-            partial.moments = moments
         elif name == "gradient":
             found, needed = judged(e, name)
             ratio = found.ratio(e.buffers("value", found.actual.shape))
@@ -94,6 +99,11 @@ def run(e: Evaluation) -> Partial:
             partial.moments = Moments.of(e, found, ratio)
         else:
             _record(partial, name, check(e, name), e)
+    return partial
+
+
+def _draw(partial: Partial, e: Evaluation) -> None:
+    """Keep the entries of the random sample."""
     sample = e.context.sample
     first = bisect_left(sample, (e.start, 0.0))
     last = bisect_left(sample, (e.start + e.block.rows, 0.0))
@@ -101,7 +111,6 @@ def run(e: Evaluation) -> Partial:
         row = state - e.start
         action, entry = e.drawn(row, position)
         partial.sample.append(Suspect.of(e, (0.0, state, action), row, action, entry))
-    return partial
 
 
 def _record(partial: Partial, name: str, tally: Tally, e: Evaluation) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from ctypes import CFUNCTYPE, byref, c_double, c_int8, c_int32, c_int64, c_void_p
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
@@ -47,6 +48,15 @@ def _digest() -> str:
 def folder() -> Path:
     """Return where machine code is kept."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "softcheck"
+
+
+def missing() -> str:
+    """Return why nothing can be compiled, nor what was compiled be loaded, or nothing."""
+    return "" if find_spec("llvmlite") else _not_there("there is no llvmlite")
+
+
+def _not_there(what: object) -> str:
+    return f"Numba cannot be imported ({what}): pip install 'softcheck[fast]'"
 
 
 class Loop:
@@ -100,7 +110,7 @@ class Loop:
             symbol, _, code = made.partition(b"\n")
             return _Code(symbol.decode(), code)
         except ImportError as error:
-            return f"Numba cannot be imported ({error}): pip install 'softcheck[fast]'"
+            return _not_there(error)
         except Exception as error:
             first = str(error).strip().partition("\n")[0]
             return f"Numba cannot compile it ({type(error).__name__}: {first[:120]})"

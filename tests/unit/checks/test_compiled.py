@@ -14,7 +14,7 @@ from run import softcheck
 from scipy.special import log_softmax
 
 from softcheck.api import verify
-from softcheck.checks import compiled, every, fused
+from softcheck.checks import compiled, every, fused, loops
 from softcheck.checks.loops import Loop
 from softcheck.result import Status
 
@@ -130,6 +130,14 @@ def test_a_loss_that_is_not_compiled_is_not_said_to_be():
 def nothing_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(compiled, "SWEEP", Loop("softcheck.checks.fused", "sweep"))
+
+
+def test_without_llvm_nothing_is_tried(monkeypatch):
+    monkeypatch.setattr(loops, "find_spec", lambda _: None)
+    monkeypatch.setattr(compiled, "SWEEP", lambda *_: pytest.fail("tried"))
+    (case,) = verify(**CASE, kernel="compiled").cases
+    assert "kernel" not in case.settings
+    assert any("pip install 'softcheck[fast]'" in note for note in case.notes)
 
 
 @pytest.mark.usefixtures("nothing_kept")
