@@ -12,7 +12,7 @@ from softcheck.checks.evaluation import Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, over_tolerance, sight
-from softcheck.gradient.policy import Buffers, Entries, Indices, PerState, Quantity, States
+from softcheck.gradient.policy import Buffers, Entries, PerState, Quantity, Some, States
 from softcheck.gradient.tolerance import (
     NONE_NEEDED,
     Allowance,
@@ -236,6 +236,11 @@ def judged(e: Evaluation, name: str) -> tuple[Sides, Needed]:
     ratio = found.ratio(e.buffers("scratch.2", found.actual.shape))
     if ratio.max() <= 1.0 and ratio.min() >= -1.0:
         return found, NONE_NEEDED
+    return allowed(e, found)
+
+
+def allowed(e: Evaluation, found: Sides) -> tuple[Sides, Needed]:
+    """Return the sides of a gradient with what its states may be allowed beyond bounds."""
     actual, value, tolerance, scale = found
     value, tolerance, needed = allow(actual, value, tolerance, partial(allowance, e), e.counts)
     return Sides(actual, value, tolerance, scale), needed
@@ -264,7 +269,7 @@ def bounded(e: Evaluation, name: str) -> Sides:
     return Sides(actual, value, tolerance, expected.scale)
 
 
-def allowance(e: Evaluation, states: Indices) -> Allowance:
+def allowance(e: Evaluation, states: Some) -> Allowance:
     """Return what the gradient of some states of a block is allowed, see `Allowance`."""
     dump, policy, kernel = e.dumps["gradient"], e.policy, e.kernel
     factor = dump.factor * np.broadcast_to(np.abs(e.factor), (e.block.rows,))[states]

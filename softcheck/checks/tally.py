@@ -320,6 +320,8 @@ def _first_place(
 def settled(ratio: Entries, actual: Entries, expected: Entries, tolerance: Entries) -> Entries:
     """Return the size of `ratio`, and where it is not finite 0 if right or blind, else infinite."""
     size: Entries = np.abs(ratio)
+    if np.isfinite(size).all():
+        return size
     wrong = np.isfinite(tolerance) & (actual != expected)
     np.copyto(size, np.where(wrong, np.inf, 0.0), where=~np.isfinite(size))
     return size

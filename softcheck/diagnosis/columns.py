@@ -7,15 +7,15 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from softcheck.checks.dumps import allowance, bounded, printed
+from softcheck.checks.dumps import Sides, allowance, bounded, printed
 from softcheck.checks.evaluation import Dump, Evaluation
-from softcheck.gradient.policy import Entries, Indices
+from softcheck.gradient.policy import Entries, Some
 from softcheck.gradient.tolerance import Allowance
 
 Act: TypeAlias = Callable[[Entries], Entries]
 """What becomes of a table of numbers that move, whatever they are."""
 
-Allowed: TypeAlias = Callable[[Sequence[float], Indices], Allowance]
+Allowed: TypeAlias = Callable[[Sequence[float], Some], Allowance]
 """From numbers and some states to what these are allowed beyond their tolerance."""
 
 
@@ -103,14 +103,17 @@ class Columns:
         return Columns((*self.values, *values), bound)
 
 
-def of_evaluation(e: Evaluation) -> Columns:
-    """Return the gradient of a loss, with the tolerance of one that was dumped."""
+def of_evaluation(e: Evaluation, known: Sides | None = None) -> Columns:
+    """Return the gradient of a loss, with the tolerance of one that was dumped.
+
+    `known` is what `bounded` makes of it, where that is known.
+    """
 
     def bound() -> Rounds:
-        of, fixed = apart(bounded(e, "gradient").tolerance, e.dumps["gradient"])
+        of, fixed = apart((known or bounded(e, "gradient")).tolerance, e.dumps["gradient"])
         return Rounds((of,), fixed, allowance=allowed)
 
-    def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
+    def allowed(numbers: Sequence[float], states: Some) -> Allowance:
         return allowance(replace(e, factor=e.factor * max(map(abs, numbers))), states)
 
     value = e.gradient * e.factor

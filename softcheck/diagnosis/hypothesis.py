@@ -9,14 +9,14 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from softcheck.checks.merging import Merging, merged
-from softcheck.checks.tally import Tally
+from softcheck.checks.tally import BINS, Sight, Tally, compare
 from softcheck.diagnosis.columns import Columns, of_evaluation
 from softcheck.diagnosis.mistakes.parts import RIGHT
 from softcheck.diagnosis.mistakes.record import Formula
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.view import View, dot
 from softcheck.gradient.definition import Wrong
-from softcheck.gradient.policy import Array, Entries
+from softcheck.gradient.policy import Array, Entries, Flags
 from softcheck.gradient.tolerance import Precision, allow
 
 NAMED, FREE = 1.0, 2.0
@@ -128,7 +128,7 @@ def predict(view: View, made: Hypothesis, columns: Columns | None = None) -> Pre
             columns = _rounded(view, made.formula, made.coarse)
         numbers = made.numbers
         if made.is_scaled:
-            columns, numbers = of_evaluation(view.e), numbers[:1]
+            columns, numbers = of_evaluation(view.e, view.bounded), numbers[:1]
         columns = columns or made.formula.columns(view)
         value = columns.value(numbers)
         tolerance = columns.tolerance(numbers)
@@ -215,21 +215,23 @@ def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) ->
     value, tolerance = prediction or predict(view, made)
     compared = view.number_of(np.isfinite(tolerance))
     with np.errstate(all="ignore"):
-        _, expected, unit, scale = view.right
+        _, expected, unit, _ = view.right
         finite = np.isfinite(view.grad)
         grad = np.where(finite, view.grad, 0.0)
-        tally = view.e.compare(grad, value, tolerance, scale, entries=compared)
+        tally = _compared(view, grad, value, tolerance, compared)
         error = np.abs(grad - value)
         reproduced = finite & np.isfinite(tolerance) & (error <= tolerance)
         mended = reproduced & view.wrong
         away = np.abs(grad - expected)
-        weight = np.where(reproduced & (unit > 0) & np.isfinite(unit), 1.0 / unit, 0.0)
-        weight *= np.sqrt(view.e.counts)
-        left, size = _squares(error, weight), _squares(grad, weight)
+        usable = reproduced & (unit > 0) & np.isfinite(unit)
+        weight = np.where(usable, 1.0 / unit, 0.0)
+        if view.distinct is not None:
+            weight *= np.sqrt(view.e.counts)
+        left, size = _squares(error, weight, usable), _squares(grad, weight, usable)
         # Bounds are for the worst case: what is left over tells the usual error.
-        usual = unit * np.sqrt(left / max(1, view.number_of(weight > 0)))
+        usual = unit * np.sqrt(left / max(1, view.number_of(usable)))
         grain = view.dump.stored.unit * np.abs(grad)
-        usual = np.where(weight > 0, np.maximum(np.maximum(error, usual), grain), tolerance)
+        usual = np.where(usable, np.maximum(np.maximum(error, usual), grain), tolerance)
         hit = np.where(mended, np.log2(away / np.minimum(usual, tolerance)), 0.0)
         marks = {} if made.coarse is None else _marks(view, made.coarse, grad)
         return Evidence(
@@ -237,11 +239,20 @@ def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) ->
             mended=view.number_of(mended),
             bits=_free_bits(view, made.formula.read.numbers, np.clip(hit, 0.0, _MOST_BITS)),
             left=left,
-            right=_squares(away, weight),
+            right=_squares(away, weight, usable),
             size=size,
             grain=view.dump.stored.unit**2 * size,
             **marks,
         )
+
+
+def _compared(view: View, grad: Entries, value: Entries, tolerance: Entries, entries: int) -> Tally:
+    """Compare entry by entry; how sharply is no matter."""
+    e, seen = view.e, Sight(view.e.live_entries, 0, np.zeros(BINS, np.int64))
+    return compare(
+        grad, value, tolerance, seen, e.buffers,
+        entries=entries, start=e.start, limit=e.context.limit,
+    )  # fmt: skip
 
 
 def _free_bits(view: View, numbers: int, hit: Entries) -> float:
@@ -250,13 +261,15 @@ def _free_bits(view: View, numbers: int, hit: Entries) -> float:
     Where a state sums to 0 by itself its last entry follows from all others, and each number that
     was read off a state takes one entry more.
     """
-    follow = np.where(view.sums_wrong, 0, 1)
-    number_of, counts = view.e.buffers.number_of, np.broadcast_to(view.e.counts, hit.shape)
     if not numbers:
-        follow = np.maximum(0, follow - (number_of(view.legal > 0.0) - number_of(hit != 0.0)))
-        return float((hit * counts).sum()) - float((hit.max(axis=0) * follow).sum())
+        legal = view.e.legal
+        least = (hit if legal is None else np.where(legal, hit, inf)).min(axis=0)
+        follows = ~view.sums_wrong & (least > 0.0)
+        counted = hit if view.distinct is None else hit * view.e.counts
+        return float(counted.sum()) - float(hit.max(axis=0).sum(where=follows))
+    follow = np.where(view.sums_wrong, 0, 1)
     order = np.argsort(-hit, axis=0)
-    counts = np.take_along_axis(counts, order, axis=0)
+    counts = np.take_along_axis(np.broadcast_to(view.e.counts, hit.shape), order, axis=0)
     free = np.clip(np.cumsum(counts, axis=0) - (follow + numbers), 0.0, counts)
     return float((np.take_along_axis(hit, order, axis=0) * free).sum())
 
@@ -284,6 +297,6 @@ def _marks(view: View, coarse: Coarse, grad: Entries) -> dict[str, Any]:
     }
 
 
-def _squares(part: Array, weight: Array) -> float:
-    product = np.where(weight > 0, part, 0.0) * weight
+def _squares(part: Array, weight: Array, usable: Flags) -> float:
+    product = np.where(usable, part, 0.0) * weight
     return dot(product, product)

@@ -80,11 +80,11 @@ class Profile(Merging):
     def of(cls, view: View) -> "Profile":
         """Return the profile of one block."""
         actual, expected, tolerance, _ = view.right
-        wrong, illegal = view.wrong, view.legal == 0.0
+        wrong, legal = view.wrong, view.e.legal
         entries = view.states.size * view.shared.actions
         made = cls(_by_action(view), entries, failed=view.number_of(wrong))
         made.sums_wrong = int(np.count_nonzero(view.sums_wrong))
-        masked = illegal.any(axis=0)
+        masked = np.zeros(len(view.states), bool) if legal is None else ~legal.all(axis=0)
         made.masked = int(np.count_nonzero(masked))
         if not made.failed:
             return made
@@ -99,7 +99,7 @@ class Profile(Merging):
         made.places = [*islice(places, LISTED)]
         infinite = ~np.isfinite(actual)
         made.infinite = view.number_of(infinite)
-        made.leaks = view.number_of(wrong & illegal)
+        made.leaks = 0 if legal is None else view.number_of(wrong & ~legal)
         made.behind_mask = view.number_of(infinite & masked)
         made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
         with np.errstate(all="ignore"):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from softcheck.checks.blocks import Masking, evaluation, rows_of_block, temperature_of
 from softcheck.checks.distinct import Distinct, some_of
-from softcheck.checks.dumps import Sides, allowance, bounded, sides
+from softcheck.checks.dumps import Sides, allowance, allowed, bounded
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.diagnosis.columns import Columns, Rounds, apart
 from softcheck.errors import InputError
@@ -21,9 +21,9 @@ from softcheck.gradient.policy import (
     Buffers,
     Entries,
     Flags,
-    Indices,
     PerState,
     Quantity,
+    Some,
     States,
 )
 from softcheck.gradient.tolerance import Allowance, Precision, of_logarithm, of_parts
@@ -204,10 +204,16 @@ class View:
         return self.e.dumps["gradient"].values
 
     @cached_property
+    def bounded(self) -> Sides:
+        """The dumped gradient beside the right one, without any allowance."""
+        with np.errstate(all="ignore"):
+            return Sides(*(array.copy() for array in bounded(self.e, "gradient")))
+
+    @cached_property
     def right(self) -> Sides:
         """The dumped gradient beside the right one."""
         with np.errstate(all="ignore"):
-            return Sides(*(array.copy() for array in sides(self.e, "gradient")))
+            return allowed(self.e, self.bounded)[0]
 
     @cached_property
     def wrong(self) -> Flags:
@@ -240,8 +246,9 @@ class View:
 
     def _total(self, x: Entries) -> States:
         """Return the sum over the actions, of what may be infinite at what stands for none."""
-        counts = self.e.counts
-        total: States = (np.where(counts, x, 0.0) * counts).sum(axis=0)
+        if self.distinct is not None:
+            x = np.where(self.e.counts, x, 0.0) * self.e.counts
+        total: States = x.sum(axis=0)
         return total
 
     @property
@@ -351,9 +358,9 @@ class View:
             of_weight = dump.factor * dump.computed.tolerated * np.abs(factor) * self.rough
             (of_q, fixed), (of_alpha, _) = (apart(each, dump) for each in self.tolerances)
             of = share * of_q + of_weight * np.abs(a), share * of_alpha + of_weight * np.abs(b)
-            return Rounds(of, fixed, unit, allowed)
+            return Rounds(of, fixed, unit, at)
 
-        def allowed(numbers: Sequence[float], states: Indices) -> Allowance:
+        def at(numbers: Sequence[float], states: Some) -> Allowance:
             x, y = numbers if any(numbers) else (1.0, 1.0)
             _, normaliser, parts = allowance(self.times(x, y), states)
             if parts is not None:

@@ -17,11 +17,11 @@ from softcheck.gradient.policy import (
     Block,
     Buffers,
     Entries,
-    Indices,
     Number,
     PerState,
     Policy,
     Rough,
+    Some,
     States,
     evaluate,
     sum_of_products,
@@ -296,7 +296,7 @@ class Family:
             offset = offset + np.abs(self.r)
         return offset if self.block.zeta is None else offset + 2.0 * np.abs(self.block.zeta)
 
-    def parts(self, states: Indices) -> Entries:
+    def parts(self, states: Some) -> Entries:
         """See `tolerance.of_parts`."""
         block = self.block.states(states)
         policy, pi = self.policy, self.policy.pi[:, states]

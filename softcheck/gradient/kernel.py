@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from softcheck.gradient.policy import Block, Entries, Indices, Policy, States
+from softcheck.gradient.policy import Block, Entries, Policy, Some, States
 from softcheck.gradient.tolerance import Bounds, Error
 
 _T = TypeVar("_T")
@@ -131,7 +131,7 @@ class Kernel(Protocol):
         See `tolerance.of_normaliser`.
         """
 
-    def parts(self, states: Indices) -> Entries:
+    def parts(self, states: Some) -> Entries:
         """Return what the parts add up to, without signs, that a gradient may be added from.
 
         See `tolerance.of_parts`; (actions, len(states)).

@@ -21,6 +21,7 @@ Number: TypeAlias = Any  # of one entry or state, or an array of them: a formula
 Flags: TypeAlias = NDArray[np.bool_]  # (actions, rows)
 Counts: TypeAlias = NDArray[np.intp]  # (rows,)
 Indices: TypeAlias = NDArray[np.intp]  # of some rows
+Some: TypeAlias = Indices | slice  # of rows: those, or all of them without a copy
 
 FLOOR = -750.0
 """Shifted logits end here: exp of anything below -745.2 is 0, and 0 times finite stays 0."""
@@ -89,7 +90,7 @@ class Buffers:
         made._flat, made._shaped = self._flat, self._shaped
         return made
 
-    def of_states(self, states: Indices) -> "Buffers":
+    def of_states(self, states: Some) -> "Buffers":
         """Return the same arrays for some states of the block."""
         if self.repeats is None:
             return self
@@ -323,7 +324,7 @@ class Block:
         """Return a copy of one state."""
         return self.states(slice(row, row + 1))
 
-    def states(self, rows: "slice | Indices") -> "Block":
+    def states(self, rows: Some) -> "Block":
         """Return a copy of some states."""
 
         def some(given: Array) -> Array:

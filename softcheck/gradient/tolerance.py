@@ -22,10 +22,10 @@ from softcheck.gradient.policy import (
     Block,
     Buffers,
     Entries,
-    Indices,
     Number,
     PerState,
     Policy,
+    Some,
     States,
     Target,
     sum_of_products,
@@ -572,12 +572,14 @@ class Needed(NamedTuple):
 
 NONE_NEEDED = Needed(0, 0)
 
+_AT_MOST = 1.0 + 2.0**-20  # times the largest allowance: none is refused for how that was rounded
+
 
 def allow(
     actual: Entries,
     expected: Entries,
     tolerance: Entries,
-    allowance: Callable[[Indices], Allowance],
+    allowance: Callable[[Some], Allowance],
     counts: Entries | float = 1.0,
 ) -> tuple[Entries, Entries, Needed]:
     """Return `expected` and `tolerance` with an allowance for what is right with it, not without.
@@ -596,14 +598,23 @@ def allow(
         For how many actions each entry stands.
     """
     off = actual - expected
-    needy = np.flatnonzero(~(np.abs(off) <= tolerance).all(axis=0))
+    size = np.abs(off)
+    needy = np.flatnonzero(~(size <= tolerance).all(axis=0))
     if not needy.size:
         return expected, tolerance, NONE_NEEDED
-    weight, normaliser, parts = allowance(needy)
     some = slice(None) if needy.size == off.shape[1] else needy  # all of them without a copy
-    off, narrow = off[:, some], tolerance[:, some]
-    wide = narrow if parts is None else narrow + parts
-    often = counts[:, some] if isinstance(counts, np.ndarray) else counts
+    weight, normaliser, parts = allowance(some)
+    beyond = (size[:, some] - tolerance[:, some]).max(axis=0)
+    most = normaliser * weight.max(axis=0)
+    if parts is not None:
+        most += parts.max(axis=0)
+    near = np.flatnonzero(~(beyond > _AT_MOST * most))
+    if not near.size:
+        return expected, tolerance, NONE_NEEDED
+    needy, weight, normaliser = needy[near], weight[:, near], normaliser[near]
+    off, narrow = off[:, needy], tolerance[:, needy]
+    wide = narrow if parts is None else narrow + parts[:, near]
+    often = counts[:, needy] if isinstance(counts, np.ndarray) else counts
     shared = weight * np.clip((off * often).sum(axis=0), -normaliser, normaliser)
     without, with_it = ((np.abs(x) <= wide).all(axis=0) for x in (off, off - shared))
     helped = np.flatnonzero(with_it & ~without)

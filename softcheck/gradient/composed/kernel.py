@@ -18,8 +18,8 @@ from softcheck.gradient.policy import (
     Block,
     Buffers,
     Entries,
-    Indices,
     Policy,
+    Some,
     States,
     evaluate,
     sum_over_actions,
@@ -247,7 +247,7 @@ class Composed:
         """0: what all log pi of a state share is part of `dump_rounding`."""
         return np.zeros(self.block.rows)
 
-    def parts(self, states: Indices) -> Entries:
+    def parts(self, states: Some) -> Entries:
         """See `tolerance.of_parts`: they are those of `adjoint`, and what each summand has."""
         on = self.near
         with np.errstate(all="ignore"):
