@@ -604,9 +604,12 @@ def allow(
         return expected, tolerance, NONE_NEEDED
     some = slice(None) if needy.size == off.shape[1] else needy  # all of them without a copy
     weight, normaliser, parts = allowance(some)
-    beyond = (size[:, some] - tolerance[:, some]).max(axis=0)
+    beyond = size[:, some] - tolerance[:, some]
     most = normaliser * weight.max(axis=0)
-    if parts is not None:
+    if parts is None:  # all of a state must be right
+        beyond = beyond.max(axis=0)
+    else:
+        beyond = np.where(beyond > 0.0, beyond, np.inf).min(axis=0)
         most += parts.max(axis=0)
     near = np.flatnonzero(~(beyond > _AT_MOST * most))
     if not near.size:

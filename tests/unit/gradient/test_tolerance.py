@@ -60,3 +60,57 @@ def test_an_allowance_counts_an_entry_for_each_of_its_actions(seed):
     assert of_each.parts
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(np.repeat(mine, counts, axis=0), other, rtol=1e-12)
+
+
+def allowed_by_definition(state):
+    """Return what `allow` makes of one state, in the words of its docstring."""
+    actual, expected, tolerance, weight, normaliser, parts = state
+    off = actual - expected
+    if (np.abs(off) <= tolerance).all():
+        return expected, tolerance, (0, 0)
+    wide = tolerance + parts
+    shared = weight * min(max(off.sum(), -normaliser), normaliser)
+    is_helped = (np.abs(off - shared) <= wide).all() and not (np.abs(off) <= wide).all()
+    left = off - shared if is_helped else off
+    by_parts = (np.abs(left) > tolerance) & (np.abs(left) <= wide)
+    return (
+        expected + shared if is_helped else expected,
+        wide if by_parts.any() else tolerance,
+        (int(is_helped), int(by_parts.sum())),
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("wrong", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("has_parts", [False, True])
+def test_an_allowance_is_what_each_state_needs(seed, wrong, has_parts):
+    generator = np.random.default_rng(seed)
+    entries, rows = 5, 400
+    weight = generator.dirichlet(np.full(entries, 0.5), rows).T
+    expected = generator.normal(size=weight.shape)
+    tolerance = 1e-3 * weight
+    normaliser = generator.choice([0.0, 1e-2, 0.1], rows)
+    parts = has_parts * generator.choice([0.0, 7e-4, 1e-2], rows) * weight
+    off = generator.choice([0.0, 0.99e-2, 1.01e-2], rows) * weight
+    off += generator.choice([0.5, 1.5, 5.0], weight.shape, p=[0.9, 0.05, 0.05]) * tolerance
+    # A state is wrong at all of its entries, or at some.
+    is_wrong = generator.random(rows) < wrong
+    errors = generator.choice([1.0, -2.0, np.nan, np.inf], is_wrong.sum())
+    off[:, is_wrong] += np.where(generator.random((entries, errors.size)) < 0.8, errors, 0.0)
+    actual = expected + off
+
+    def allowance(states):
+        return Allowance(
+            weight[:, states], normaliser[states], parts[:, states] if has_parts else None
+        )
+
+    with np.errstate(all="ignore"):
+        *found, needed = allow(actual, expected, tolerance, allowance)
+        given = (x.T for x in (actual, expected, tolerance, weight))
+        tables = zip(*given, normaliser, parts.T, strict=True)
+        each = [*map(allowed_by_definition, tables)]
+    assert needed == tuple(sum(of[2][i] for of in each) for i in range(2))
+    assert (needed.normaliser > 0) or wrong == 1.0
+    assert (needed.parts > 0) == has_parts
+    for mine, place in zip(found, range(2), strict=True):
+        np.testing.assert_allclose(mine, np.transpose([of[place] for of in each]), rtol=1e-12)
