@@ -25,6 +25,7 @@ from softcheck.derive.expr import (
     free_indices,
     rebuilt,
     symbols,
+    walk,
 )
 
 _fresh = count()
@@ -106,9 +107,11 @@ def _cancelled(factors: list[Expr]) -> list[Expr]:
 
 def factors_of(x: Expr) -> tuple[Expr, ...]:
     """Return the factors of a product; another formula is one factor, and 1 is none."""
-    if isinstance(x, Mul):
+    if not isinstance(x, Mul):
+        return () if isinstance(x, Num) and x.value == 1 else (x,)
+    if any(isinstance(factor, (Mul, Num)) for factor in x.factors):
         return tuple(part for factor in x.factors for part in factors_of(factor))
-    return () if x == ONE else (x,)
+    return x.factors
 
 
 def quotient(over: Expr, under: Expr) -> Expr:
@@ -245,20 +248,18 @@ def collected(x: Expr, names: Sequence[str]) -> Expr:
     x = rebuilt(x, lambda part: collected(part, names))
     if not isinstance(x, Add):
         return x
+    shown = [f for term in x.terms for f in factors_of(term) if isinstance(f, Sym)]
     for place, name in enumerate(names):
-        factors = (factor for term in x.terms for factor in factors_of(term))
-        for factor in (each for each in factors if _is_named(each, name)):
-            held = [term for term in x.terms if factor in factors_of(term)]
-            rest = total(term for term in x.terms if factor not in factors_of(term))
-            inner = total(_less_factor(term, factor) for term in held)
-            rest, inner = (collected(part, names[place:]) for part in (rest, inner))
-            terms = summands(total((rest, product((factor, inner)))))
-            return product(shared(terms, "") if terms != (ZERO,) else terms)
+        factor = next((each for each in shown if each.name == name), None)
+        if factor is None:
+            continue
+        held = [term for term in x.terms if factor in factors_of(term)]
+        rest = total(term for term in x.terms if factor not in factors_of(term))
+        inner = total(_less_factor(term, factor) for term in held)
+        rest, inner = (collected(part, names[place:]) for part in (rest, inner))
+        terms = summands(total((rest, product((factor, inner)))))
+        return product(shared(terms, "") if terms != (ZERO,) else terms)
     return x
-
-
-def _is_named(x: Expr, name: str) -> bool:
-    return isinstance(x, Sym) and x.name == name
 
 
 def _less_factor(x: Expr, factor: Expr) -> Expr:
@@ -306,6 +307,8 @@ def with_parts(x: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
 
 def lettered(x: Expr, taken: Iterable[str] = ()) -> Expr:
     """Return a formula whose sums bind letters, from `a` on, that it does not use otherwise."""
+    if not any(isinstance(part, Sum) for part in walk(x)):
+        return x
     found: list[str] = []
     more = letters({*free_indices(x), *taken})
 
