@@ -229,14 +229,20 @@ def room_of_tolerance(e):
     return float(np.where(tolerance > 0.0, apart / tolerance, 0.0).max())
 
 
+def states_of_rounding(e):
+    """Return how many states have a gradient that is nothing but rounding, which may be 0."""
+    _, right, tolerance, _ = dumps.sides(replace(e, buffers=Buffers()), "gradient")
+    with np.errstate(all="ignore"):
+        return int((np.abs(right) <= room_of_ratio(e) * tolerance).all(axis=0).sum())
+
+
 def agree_on_fit(e, found, expected, beside=0.0):
     """Compare the moments of a dump, and the factors that are fitted from them.
 
     Tolerances may be apart by `beside`, relative to themselves, and what both kernels round.
     """
-    assert (found.signed, found.states, found.skipped) == (
-        expected.signed, expected.states, expected.skipped,
-    )  # fmt: skip
+    assert (found.signed, found.skipped) == (expected.signed, expected.skipped)
+    assert abs(found.states - expected.states) <= states_of_rounding(e)
     ours, theirs = found.sums.total(), expected.sums.total()
     layout = moments.Layout(max(1, len(e.context.loss.summands)))
     sizes = np.maximum(ours[0, layout.sizes], theirs[0, layout.sizes])
