@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from softcheck.derive.expr import Expr, Sym, free_indices
@@ -50,6 +50,7 @@ class Named:
         return Loss(self.name, self.title, tuple(each.variant for each in self.variants))
 
 
+@cache
 def shipped(name: str) -> Named:
     """Return a loss of those that are shipped, read from its document and proved."""
     text = (FOLDER / f"{name}.tex").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from math import exp, log
 from typing import NamedTuple
 
@@ -106,39 +106,32 @@ def of_variant(loss: Loss, variant: Variant) -> tuple[tuple[Wrong, ...], tuple[T
 
     There are none where what it was read from is no longer what it was.
     """
-    try:
-        found = [made for made in read(loss.name).variants if made.variant == variant]
-    except SoftcheckError:
-        found = []
-    return (mistakes(found[0]), terms(found[0])) if found else ((), ())
+    maker = _maker(loss, variant)
+    return ((), ()) if maker is None else (maker.mistakes(), maker.terms())
 
 
 @lru_cache(16)
 def across(loss: Loss, variant: Variant) -> Across | None:
     """Return what the gradient of a loss is made of before the softmax, as far as it is known."""
+    maker = _maker(loss, variant)
+    try:
+        return None if maker is None else maker.across()
+    except OutsideError:
+        return None
+
+
+@lru_cache(16)
+def _maker(loss: Loss, variant: Variant) -> "_Maker | None":
     try:
         found = [made for made in read(loss.name).variants if made.variant == variant]
-        return _Maker(found[0]).across() if found else None
-    except (SoftcheckError, OutsideError):
+    except SoftcheckError:
         return None
+    return _Maker(found[0]) if found else None
 
 
 def mistakes(made: Made) -> tuple[Wrong, ...]:
     """Return the mistakes of a loss, the usual ones first."""
-    maker = _Maker(made)
-    right = _Left.of(maker.slope(maker.whole), maker)
-    found: list[tuple[Wrong, _Left]] = []
-    for wrong, slope in maker.found():
-        left = _Left.of(slope, maker)
-        if left.same(right, maker.made):
-            continue
-        for place, (other, others) in enumerate(found):
-            if left.same(others, maker.made):
-                found[place] = replace(other, also=(*other.also, wrong)), others
-                break
-        else:
-            found.append((wrong, left))
-    return tuple(wrong for wrong, _ in found)
+    return _Maker(made).mistakes()
 
 
 def terms(made: Made) -> tuple[Term, ...]:
@@ -146,24 +139,7 @@ def terms(made: Made) -> tuple[Term, ...]:
 
     Beside them, what a change by 1 makes of the gradient for each number that several terms take.
     """
-    maker = _Maker(made)
-    found: dict[str, Term] = {}
-    for place in maker.places:
-        if place.is_term and place.alone != maker.whole:
-            text = _text(place.alone)
-            try:
-                program = maker.program(maker.slope(place.alone))
-            except OutsideError:
-                continue
-            found.setdefault(text, Term(text, program, is_outer=place.depth == 1))
-    right = maker.slope(maker.whole)
-    for symbol in maker.options:
-        low, high = (maker.slope(_with(maker.whole, symbol, x)) for x in (ZERO, ONE))
-        slope = total((high, negated(low)))
-        if made.equal(right, total((low, product((Sym(symbol), slope))))):
-            name = maker.names[symbol]
-            found[name] = Term(name, maker.program(slope), is_number=True)
-    return tuple(found.values())
+    return _Maker(made).terms()
 
 
 class _Left(NamedTuple):
@@ -219,6 +195,41 @@ class _Maker:
             if number and times > 1 and given.symbol != made.policy.temperature:
                 yield given.symbol
 
+    def mistakes(self) -> tuple[Wrong, ...]:
+        """See `mistakes`."""
+        right = _Left.of(self.right, self)
+        found: list[tuple[Wrong, _Left]] = []
+        for wrong, slope in self.found():
+            left = _Left.of(slope, self)
+            if left.same(right, self.made):
+                continue
+            for place, (other, others) in enumerate(found):
+                if left.same(others, self.made):
+                    found[place] = replace(other, also=(*other.also, wrong)), others
+                    break
+            else:
+                found.append((wrong, left))
+        return tuple(wrong for wrong, _ in found)
+
+    def terms(self) -> tuple[Term, ...]:
+        """See `terms`."""
+        found: dict[str, Term] = {}
+        for place in self.places:
+            if place.is_term and place.alone != self.whole:
+                text = _text(place.alone)
+                try:
+                    program = self.program(self.slope(place.alone))
+                except OutsideError:
+                    continue
+                found.setdefault(text, Term(text, program, is_outer=place.depth == 1))
+        for symbol in self.options:
+            low, high = (self.slope(_with(self.whole, symbol, x)) for x in (ZERO, ONE))
+            slope = total((high, negated(low)))
+            if self.equal(self.right, total((low, product((Sym(symbol), slope))))):
+                name = self.names[symbol]
+                found[name] = Term(name, self.program(slope), is_number=True)
+        return tuple(found.values())
+
     def found(self) -> Iterator[tuple[Wrong, Expr]]:
         """Yield all mistakes whose gradient can be computed, and that as a formula."""
         for draft in self._drafts():
@@ -262,6 +273,11 @@ class _Maker:
         return _Draft(code, said, partial(self.slope, loss), term, factor)
 
     # Gradients
+
+    @cached_property
+    def right(self) -> Expr:
+        """The gradient of the loss."""
+        return self.slope(self.whole)
 
     def slope(self, loss: Expr) -> Expr:
         """Return the gradient of a loss, by the divided logits."""
@@ -446,7 +462,7 @@ class _Maker:
             ("diagonal-jacobian", f"{diagonal}, by log π", product((everything, less(ONE, pi)))),
         ):
             yield _Draft(code, said, partial(_itself, total((weight, shifted))))
-        by_hand = with_parts(self.slope(self.whole), self._with_epsilon)
+        by_hand = with_parts(self.right, self._with_epsilon)
         said = f"{NUMBER} is added to π before its logarithm, by hand"
         yield _Draft("log-epsilon", said, partial(_itself, by_hand))
         if policy.temperature is not None:
@@ -469,12 +485,12 @@ class _Maker:
 
     def _of_temperature(self, tau: Sym) -> Iterator[_Draft]:
         """Yield what comes of a temperature that stands in one place and not in another."""
-        code, name, right = "temperature-in-policy", self.names[tau.name], self.slope(self.whole)
+        code, name = "temperature-in-policy", self.names[tau.name]
         for known, power, said in (
             (code, tau, f"the gradient is not divided by {name}"),
             (SCALED, Pow(tau, 2), f"the gradient is multiplied by {name}²"),
         ):
-            left = product((power, right))
+            left = product((power, self.right))
             yield _Draft(known, said, partial(_itself, left), _text(self.whole), _text(power))
         plain = _with(self.whole, tau.name, ONE)
         yield self._of_loss(code, f"{name} divides the logits of the policy alone", plain)
