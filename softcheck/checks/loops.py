@@ -7,6 +7,7 @@ that needs nothing but the processor is loaded by LLVM alone, in a tenth of that
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from ctypes import CFUNCTYPE, byref, c_double, c_int8, c_int32, c_int64, c_void_p
@@ -160,13 +161,23 @@ class _Code:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return what was kept, or None if it is not there or not as it was."""
+    """Return what was kept, or None if it is not there, not as it was, or may be another's."""
     try:
+        if _may_be_of_others(path):
+            return None
         kept = path.read_bytes()
     except OSError:
         return None
     digest, made = kept[:32], kept[32:]
     return made if hashlib.sha256(made).digest() == digest else None
+
+
+def _may_be_of_others(path: Path) -> bool:
+    """Whether somebody else may have written a file, whose code would then run."""
+    found, user = path.stat(), getattr(os, "getuid", None)
+    if user is None:  # Windows, where only the user may write to such a folder
+        return False
+    return found.st_uid not in (0, user()) or bool(found.st_mode & stat.S_IWOTH)
 
 
 def _form(x: Argument) -> str:

@@ -1,6 +1,7 @@
 """Machine code that is kept, and that runs without the compiler."""
 
 import ast
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -86,6 +87,20 @@ def test_what_was_damaged_is_compiled_anew(add, damage):
     file.write_bytes(damage(whole))
     assert added(Loop("small_loops", "add"), x) == 30.0
     assert loops._read(file) is not None
+
+
+def test_what_others_may_have_written_is_compiled_anew(add, monkeypatch):
+    x = np.ones((2, 3))
+    added(add, x)
+    (file,) = kept()
+    file.chmod(0o666)
+    assert loops._read(file) is None
+    file.chmod(0o644)
+    assert loops._read(file) is not None
+    monkeypatch.setattr(os, "getuid", lambda: file.stat().st_uid + 1, raising=False)
+    assert (loops._read(file) is None) == (file.stat().st_uid != 0)
+    monkeypatch.setattr(loops, "_may_be_of_others", lambda _: True)
+    assert added(Loop("small_loops", "add"), x) == 30.0
 
 
 def test_another_source_is_compiled_anew(add, monkeypatch):
