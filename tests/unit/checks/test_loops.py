@@ -55,7 +55,15 @@ def test_a_loop_takes_arrays_as_they_lie_and_numbers_and_nothing(add):
     for given in (x, x.T, x[::2, ::-3], readonly, x.astype(np.float32), packed, x[:0]):
         assert added(add, given) == 2.0 * given.sum() + 3 * given.size
     assert added(add, x, Factors(False, (0.5, 3))) == 0.5 * x.sum()
+    assert added(add, x, Factors(False, (2, 3))) == 2.0 * x.sum()
     assert added(add, x, missing=np.zeros(1)) == 1e9 + 2.0 * x.sum() + 3 * x.size
+
+
+def test_a_loop_takes_arrays_of_any_dimensions():
+    loop, found = Loop("small_loops", "last"), np.empty(1)
+    for shape in ((5,), (3, 4), (2, 1, 7)):
+        assert loop(np.ones(shape), found) == ""
+        assert found[0] == shape[-1]
 
 
 def test_what_was_compiled_runs_without_numba(add):
