@@ -21,6 +21,7 @@ SAMPLE = 2**15
 """Entries of the states that the whole table of mistakes is tried on."""
 
 _DIFFERENT = 2**12  # entries of a state differ, about, of logits in 16 bits
+_ARRAYS = 4  # times as many are in use at once as in a verification, beside logits of many states
 
 WHOLE = 2**18
 """Up to so many entries the mistakes that need the whole table at once are tried."""
@@ -113,7 +114,7 @@ def views(raw: RawBlock, shared: Shared, buffers: Buffers) -> Iterator[View]:
     if found is None:
         pieces = in_pieces(raw, rows_of_block(shared.settings, shared.actions))
     else:
-        pieces = found.pieces(shared.settings.block_entries)
+        pieces = found.pieces(shared.settings.block_entries // _ARRAYS)
     for piece in pieces:
         some, entries = (piece.raw, piece) if isinstance(piece, Distinct) else (piece, None)
         states = np.arange(some.start, some.start + some.rows)
