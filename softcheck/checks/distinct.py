@@ -22,6 +22,7 @@ from softcheck.tables.case import Case, RawBlock
 
 Places: TypeAlias = NDArray[np.int32]
 Bits: TypeAlias = NDArray[np.unsignedinteger[Any]]
+StoodFor: TypeAlias = Array  # (rows, entries)
 
 SCAN = Loop("softcheck.checks.scan", "scan")
 
@@ -190,7 +191,7 @@ class Scanned(NamedTuple):
 
     values: Bits
     dumps: Bits | None
-    counts: Array
+    counts: StoodFor
     actions: Places
 
 
