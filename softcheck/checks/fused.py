@@ -1046,7 +1046,6 @@ def sweep(
     What a block has not is None. The terms of a loss but the last are `one` and `other`: by what
     its q is multiplied, and alpha, uniform, chosen and zeta, (5, states or 1); `rough` is how far
     the latter four of the loss are off.
-
     """
     of, sums, parts = _state_of_lanes(), _sums_of_lanes(), _parts_of_lanes()
     log_actions = given.log_actions
