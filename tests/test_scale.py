@@ -223,18 +223,19 @@ def test_ten_times_the_states_take_no_more_memory_to_read(write, folder):
     assert peaks[1] < 200
 
 
-@pytest.mark.parametrize(("kernel", "megabytes"), [("numpy", 200), ("compiled", 400)])
+@pytest.mark.parametrize(("kernel", "megabytes"), [("numpy", 200), ("compiled", 250)])
 def test_a_gigabyte_is_verified_in_little_memory(kernel, megabytes, folder):
     places = [folder / str(times) for times in (12, 120)]
     for place in places:
         place.mkdir()
         write_npy(place, int(place.name), tile())
     assert sum(file.stat().st_size for file in place.iterdir()) > 1e9
+    given = "--alpha=0.2", f"--kernel={kernel}"
+    peak(VERIFY, "verify", places[0], *given)  # to compile takes more than what is compiled
     for threads in (1, 2):
         peaks = []
         for place in places:
-            given = "verify", place, "--alpha=0.2", f"--threads={threads}", f"--kernel={kernel}"
-            printed, most = peak(VERIFY, *given)
+            printed, most = peak(VERIFY, "verify", place, *given, f"--threads={threads}")
             assert printed[-1] == "0"
             peaks.append(most)
         assert peaks[1] < 1.1 * peaks[0]
@@ -250,17 +251,21 @@ def test_logits_in_16_bits_are_verified_in_little_memory(folder):
     labels = generator.integers(actions, size=states)
     grad[np.arange(states), labels] -= 1.0
     arrays = {"logits": z, "grad": grad.astype(np.float16), "labels": labels}
-    given = "--loss=cross-entropy", "--reduction=sum", "--compute-dtype=float32", "--threads=2"
-    peaks = []
-    for times in (10, 40):
-        place = folder / str(times)
+    given = "--loss=cross-entropy", "--reduction=sum", "--compute-dtype=float32"
+    places = [folder / str(times) for times in (10, 40)]
+    for place in places:
         place.mkdir()
-        write_npy(place, times, arrays)
-        printed, most = peak(VERIFY, "verify", place, *given, "--kernel=compiled")
+        write_npy(place, int(place.name), arrays)
+
+    def most(place, threads):
+        options = *given, "--kernel=compiled", f"--threads={threads}"
+        printed, found = peak(VERIFY, "verify", place, *options)
         assert printed[-1] == "0"
-        peaks.append(most)
-    assert peaks[1] < 1.1 * peaks[0]
-    assert peaks[1] < 400
+        return found
+
+    most(places[0], 1)  # to compile takes more than what is compiled
+    assert most(places[1], 1) < 1.1 * most(places[0], 1)
+    assert most(places[1], 2) < 300
 
 
 def test_the_page_of_a_million_wrong_states_is_below_100_kb(folder):
