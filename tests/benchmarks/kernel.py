@@ -25,6 +25,7 @@ from softcheck.tables.case import case_from_arrays
 ROUNDS = 5
 ALPHA = 0.2
 OF_LOGITS = ("complex-step", "central-difference", "invariants")
+KINDS = {"by NumPy": False, "compiled": True}
 SHAPES = [(1_000_000, 2), (8_000, 250), (500, 4_000), (15, 150_000)]
 
 
@@ -183,6 +184,22 @@ def of_compiled(states, actions=18):
     return ratios
 
 
+def of_shapes(what, *, is_compiled):
+    """Return what a logit costs at other numbers of actions beside 18, by name."""
+    costs = {}
+    for states, actions in [(300_000, 18), *SHAPES]:
+        q, logits = tables(states, actions)
+        kernel = Kernel({"q": q, "logits": logits}, 1, is_compiled=is_compiled)
+        kernel()
+        (seconds_of,) = in_turn(kernel, clock=time.process_time)
+        costs[actions] = seconds_of / q.size
+    one = costs.pop(18)
+    return {
+        f"{actions:,} actions, a logit {what}": {"beside": "18 actions", "ratio": cost / one}
+        for actions, cost in costs.items()
+    }
+
+
 def measured():
     """Return what each ratio is of, beside what, the ratios by name, and the kernel they are of."""
     q, logits = tables(1_000_000, 18)
@@ -208,12 +225,8 @@ def measured():
     one = of_dtype.pop("float64")
     for name, seconds_of in of_dtype.items():
         ratios[name] = {"beside": "float64", "ratio": seconds_of / one}
-    for states, actions in SHAPES:
-        other_q, other_logits = tables(states, actions)
-        other = Kernel({"q": other_q, "logits": other_logits}, 1)
-        (seconds_of,) = in_turn(other, clock=time.process_time)
-        ratio = seconds_of / other_q.size / (one / q.size)
-        ratios[f"{actions:,} actions, a logit"] = {"beside": "18 actions", "ratio": ratio}
+    for what, is_compiled in KINDS.items():
+        ratios |= of_shapes(what, is_compiled=is_compiled)
     for states in (100_000, 1_000_000):
         ratios |= of_compiled(states)
     ratios["scipy"] = {"beside": "ns a logit", "ratio": pair / q.size * 1e9}
