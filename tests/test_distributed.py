@@ -1,6 +1,7 @@
 """The Dask engine: the report of the local one, whatever workers there are and whoever dies."""
 
 import io
+import logging
 import os
 import signal
 import subprocess
@@ -337,12 +338,19 @@ def test_the_bar_has_a_line_for_cases_and_one_for_states(monkeypatch):
     monkeypatch.setattr("softcheck.command.progress.PATIENCE", 0.0)
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
+    log = logging.getLogger("softcheck.checks.loops")
     with progress_bar(color=False) as update:
+        log.info("something takes long")
         update("states", 5, 10)
+        log.info("something takes longer")
         update("cases", 1, 4)
+    log.info("nobody asks")
     shown = sys.stderr.getvalue()
     assert "50%" in shown
     assert "25%" in shown
+    assert shown.startswith("softcheck: something takes long\n")
+    assert "softcheck: something takes longer" in shown
+    assert "nobody" not in shown
 
 
 def test_a_file_that_is_another_one_on_a_worker_is_refused(client, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ that needs nothing but the processor is loaded by LLVM alone, in a tenth of that
 """
 
 import hashlib
+import logging
 import os
 import re
 import stat
@@ -25,6 +26,8 @@ from softcheck.replacing import replacing
 
 Argument: TypeAlias = NDArray[Any] | float | tuple[Any, ...] | None
 """What a loop is called with: arrays, numbers, named tuples of such, and None for what is not."""
+
+_LOG = logging.getLogger(__name__)
 
 _OF_CHECKS = "dumps", "fused", "lanes", "moments", "oracles", "scan", "tally"
 _NEEDS = re.compile(r"^declare [^@]*@\"?(?!llvm\.)([^\"(]+)", re.MULTILINE)
@@ -103,6 +106,7 @@ class Loop:
             name = f"{self.name}-{hashlib.sha256(repr(known).encode()).hexdigest()[:32]}"
             kept = folder() / name
             if (made := _read(kept)) is None:
+                _LOG.info("compiling what is done with each entry, once for such cases: 5 to 20 s")
                 made = self._compiled(arguments)
                 with suppress(OSError):
                     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

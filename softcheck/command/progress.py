@@ -1,5 +1,6 @@
-"""A progress bar on stderr for long runs, on a terminal only."""
+"""A progress bar on stderr for long runs, and what else keeps them waiting; on a terminal only."""
 
+import logging
 import sys
 from contextlib import contextmanager
 from time import monotonic
@@ -44,8 +45,22 @@ def progress_bar(color: bool) -> "Iterator[Progress | None]":
         said = what if total is not None else f"{done} {what}"
         bar.update(tasks[what], completed=done, total=total, description=said)
 
+    class Said(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            line = f"softcheck: {record.getMessage()}"
+            if bar is None:
+                print(line, file=sys.stderr)
+            else:
+                bar.console.print(line, markup=False, highlight=False)
+
+    log, said = logging.getLogger("softcheck"), Said()
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(said)
     try:
         yield update
     finally:
+        log.removeHandler(said)
+        log.setLevel(level)
         if bar is not None:
             bar.stop()

@@ -84,6 +84,14 @@ print(total[0])
     assert kept() == [file]
 
 
+def test_that_it_compiles_is_said_where_it_does(add, caplog):
+    with caplog.at_level("INFO", "softcheck"):
+        for loop in (add, add, Loop("small_loops", "add")):
+            added(loop, np.ones((2, 3)))
+        added(add, np.ones((2, 3), np.float32))
+    assert [said.startswith("compiling") for said in caplog.messages] == [True, True]
+
+
 @pytest.mark.parametrize(
     "damage", [lambda x: x[:-1], lambda x: x[:40] + b"?" + x[41:], lambda _: b""]
 )
