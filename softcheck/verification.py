@@ -107,6 +107,7 @@ def verify_case(
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
         from softcheck.diagnosis import other_loss
         from softcheck.diagnosis.name import OverBlocks, diagnose
+        from softcheck.diagnosis.states import FOLLOWED
         from softcheck.losses.others import others
 
         beside = tuple(others(case.loss, case.variant))
@@ -128,7 +129,7 @@ def verify_case(
             tallies,
             partial.moments,
             masking.masked,
-            over(distinct.BLOCKS if chosen.shortens else 1),
+            over(distinct.BLOCKS if chosen.shortens else FOLLOWED),
             generated,
             repeats=chosen.shortens,
         )

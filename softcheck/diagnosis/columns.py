@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -69,18 +69,18 @@ class Columns:
 
     def value(self, numbers: Sequence[float]) -> Entries:
         """Return the gradient at some numbers."""
-        made: Entries = sum(
-            (x * value for x, value in zip(numbers, self.values, strict=True)),
-            start=np.zeros_like(self.values[0]),
-        )
-        return made
+        return reduce(np.add, map(np.multiply, numbers, self.values))
 
     def tolerance(self, numbers: Sequence[float]) -> Entries:
         """Return its tolerance; where nothing should be left, that of what cancelled."""
-        sizes = np.abs(numbers if any(numbers) else self.declared)
-        parts = (size * of for size, of in zip(sizes, self.rounds.of, strict=True))
-        made: Entries = sum(parts, start=self.rounds.unit * np.abs(self.value(numbers)))
-        return made + self.rounds.fixed
+        of, fixed, unit, _ = self.rounds
+        made = reduce(
+            np.add, map(np.multiply, np.abs(numbers if any(numbers) else self.declared), of)
+        )
+        if unit:
+            made += unit * np.abs(self.value(numbers))
+        made += fixed
+        return made
 
     def acted(self, act: Act) -> "Columns":
         """Return the same numbers once they have moved; underflow takes as much wherever it is."""
@@ -125,6 +125,8 @@ def apart(tolerance: Entries, dump: Dump) -> tuple[Entries, Entries]:
     least = dump.computed.underflow_as(dump.stored) + printed(dump.decimal, np.zeros(1))
     least *= dump.factor
     of = np.maximum(tolerance, least) - least
+    if np.isfinite(of.sum()):
+        return of, np.broadcast_to(least, of.shape)
     of[~np.isfinite(of)] = 0.0
     return of, np.where(np.isinf(tolerance), np.inf, least)
 

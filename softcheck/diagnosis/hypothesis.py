@@ -132,12 +132,14 @@ def predict(view: View, made: Hypothesis, columns: Columns | None = None) -> Pre
         columns = columns or made.formula.columns(view)
         value = columns.value(numbers)
         tolerance = columns.tolerance(numbers)
-        tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
+        if not np.isfinite(value.sum()):
+            tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
         if made.in_part:
             _, expected, own, _ = view.right
             value = np.where(view.wrong_rows, value, expected)
             tolerance = np.where(view.wrong_rows, tolerance, own)
-        tolerance[~np.isfinite(view.grad)] = inf
+        if not view.is_finite:
+            tolerance[~np.isfinite(view.grad)] = inf
         if columns.rounds.allowance is not None:
             needed = partial(columns.rounds.allowance, numbers)
             value, tolerance, _ = allow(view.grad, value, tolerance, needed, view.e.counts)
@@ -213,16 +215,20 @@ def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) ->
     if made.formula.sees(view) is not view:
         return reduce(merged, (judge(some, made) for some in view.entire_pieces()))
     value, tolerance = prediction or predict(view, made)
-    compared = view.number_of(np.isfinite(tolerance))
+    told = np.isfinite(tolerance)
+    compared = view.number_of(told)
     with np.errstate(all="ignore"):
-        _, expected, unit, _ = view.right
-        finite = np.isfinite(view.grad)
-        grad = np.where(finite, view.grad, 0.0)
+        unit = view.right.tolerance
+        grad = view.grad
+        if not view.is_finite:
+            finite = np.isfinite(grad)
+            grad, told = np.where(finite, grad, 0.0), told & finite
         tally = _compared(view, grad, value, tolerance, compared)
-        error = np.abs(grad - value)
-        reproduced = finite & np.isfinite(tolerance) & (error <= tolerance)
+        error = np.subtract(grad, value)
+        np.abs(error, out=error)
+        reproduced = error <= tolerance
+        reproduced &= told
         mended = reproduced & view.wrong
-        away = np.abs(grad - expected)
         usable = reproduced & (unit > 0) & np.isfinite(unit)
         weight = np.where(usable, 1.0 / unit, 0.0)
         if view.distinct is not None:
@@ -230,16 +236,20 @@ def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) ->
         left, size = _squares(error, weight, usable), _squares(grad, weight, usable)
         # Bounds are for the worst case: what is left over tells the usual error.
         usual = unit * np.sqrt(left / max(1, view.number_of(usable)))
-        grain = view.dump.stored.unit * np.abs(grad)
-        usual = np.where(usable, np.maximum(np.maximum(error, usual), grain), tolerance)
-        hit = np.where(mended, np.log2(away / np.minimum(usual, tolerance)), 0.0)
+        np.maximum(usual, error, out=usual)
+        np.maximum(usual, view.dump.stored.unit * np.abs(grad), out=usual)
+        np.copyto(usual, tolerance, where=~usable)
+        np.minimum(usual, tolerance, out=usual)
+        hit = np.log2(np.divide(view.off, usual, out=usual), out=usual)
+        np.clip(hit, 0.0, _MOST_BITS, out=hit)
+        np.copyto(hit, 0.0, where=~mended)
         marks = {} if made.coarse is None else _marks(view, made.coarse, grad)
         return Evidence(
             tally,
             mended=view.number_of(mended),
-            bits=_free_bits(view, made.formula.read.numbers, np.clip(hit, 0.0, _MOST_BITS)),
+            bits=_free_bits(view, made.formula.read.numbers, hit),
             left=left,
-            right=_squares(away, weight, usable),
+            right=_squares(view.off, weight, usable),
             size=size,
             grain=view.dump.stored.unit**2 * size,
             **marks,
@@ -298,5 +308,6 @@ def _marks(view: View, coarse: Coarse, grad: Entries) -> dict[str, Any]:
 
 
 def _squares(part: Array, weight: Array, usable: Flags) -> float:
-    product = np.where(usable, part, 0.0) * weight
+    product = np.where(usable, part, 0.0)
+    product *= weight
     return dot(product, product)

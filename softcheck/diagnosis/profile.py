@@ -93,7 +93,7 @@ class Profile(Merging):
         made.rows = view.states[rows[:LISTED]].tolist()
         places = (
             (int(view.states[row]), int(action))
-            for row in rows.tolist()
+            for row in rows[:LISTED].tolist()
             for action in np.flatnonzero(_at_actions(view, row))
         )
         made.places = [*islice(places, LISTED)]
@@ -102,9 +102,7 @@ class Profile(Merging):
         made.leaks = 0 if legal is None else view.number_of(wrong & ~legal)
         made.behind_mask = view.number_of(infinite & masked)
         made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
-        with np.errstate(all="ignore"):
-            near = np.abs(actual - expected) > _NEAR * tolerance
-            told = np.abs(expected) > tolerance
+        near, told = view.off > _NEAR * tolerance, np.abs(expected) > tolerance
         made.near = view.number_of(near & ~wrong)
         made.told = view.number_of(told & ~wrong)
         entropy = -view.e.mean(view.log_p)[rows]

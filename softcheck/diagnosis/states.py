@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 SAMPLE = 2**15
 """Entries of the states that the whole table of mistakes is tried on."""
 
+FOLLOWED = 2
+"""So many blocks are one where mistakes are followed through all states: threads, which wait for
+each other between two passes over an array, do so half as often."""
+
 _DIFFERENT = 2**12  # entries of a state differ, about, of logits in 16 bits
 _ARRAYS = 4  # times as many are in use at once as in a verification, beside logits of many states
 
@@ -112,7 +116,7 @@ def views(raw: RawBlock, shared: Shared, buffers: Buffers) -> Iterator[View]:
     found = distinct(shared.case, raw) if shared.repeats else None
     pieces: Iterator[RawBlock | Distinct]
     if found is None:
-        pieces = in_pieces(raw, rows_of_block(shared.settings, shared.actions))
+        pieces = in_pieces(raw, rows_of_block(shared.settings, shared.actions, FOLLOWED))
     else:
         pieces = found.pieces(shared.settings.block_entries // _ARRAYS)
     for piece in pieces:

@@ -104,8 +104,6 @@ class View:
     ----------
     e : Evaluation
     states : Numbers
-    given : mapping of role to Quantity
-        Critics, logits and weights as they were given, masked actions included.
     shared : Shared
     raw : RawBlock
         All that was given.
@@ -115,7 +113,6 @@ class View:
 
     e: Evaluation
     states: Numbers
-    given: Mapping[str, Quantity]
     shared: Shared
     raw: RawBlock
     distinct: Distinct | None = None
@@ -130,14 +127,18 @@ class View:
         distinct: Distinct | None = None,
     ) -> "View":
         """Return some states as the formulas see them; `raw` has the entries of `distinct`."""
-        roles = shared.case.roles
-        given = {
+        e = evaluated(raw, shared, shared.case.variant, buffers, distinct)
+        return cls(e, states, shared, raw, distinct)
+
+    @cached_property
+    def given(self) -> Mapping[str, Quantity]:
+        """Critics, logits and weights as they were given, masked actions included."""
+        roles = self.shared.case.roles
+        return {
             role: array.T.astype(np.float64)
-            for role, array in raw.arrays.items()
+            for role, array in self.raw.arrays.items()
             if roles.family(role) in {"q", "logits", "weights"}
         }
-        e = evaluated(raw, shared, shared.case.variant, buffers, distinct)
-        return cls(e, states, given, shared, raw, distinct)
 
     @property
     def entire(self) -> "View":
@@ -204,6 +205,12 @@ class View:
         return self.e.dumps["gradient"].values
 
     @cached_property
+    def is_finite(self) -> bool:
+        """Whether every entry of the dumped gradient is a finite number."""
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(self.grad.sum()))
+
+    @cached_property
     def bounded(self) -> Sides:
         """The dumped gradient beside the right one, without any allowance."""
         with np.errstate(all="ignore"):
@@ -216,11 +223,18 @@ class View:
             return allowed(self.e, self.bounded)[0]
 
     @cached_property
+    def off(self) -> Entries:
+        """How far the dumped gradient is from the right one."""
+        actual, expected, _, _ = self.right
+        with np.errstate(all="ignore"):
+            off: Entries = np.subtract(actual, expected)
+        return np.abs(off, out=off)
+
+    @cached_property
     def wrong(self) -> Flags:
         """Where the dumped gradient is not the right one."""
-        actual, expected, tolerance, _ = self.right
-        with np.errstate(all="ignore"):
-            right = np.abs(actual - expected) <= tolerance
+        actual, _, tolerance, _ = self.right
+        right: Flags = self.off <= tolerance
         right |= np.isinf(tolerance) & np.isfinite(actual)
         return ~right
 
