@@ -10,6 +10,7 @@ from typing import get_args
 import evaluations
 import ml_dtypes
 import numpy as np
+import pytest
 from states import make
 
 from softcheck.checks import compiled as loop
@@ -111,6 +112,17 @@ def dumped(e, generator):
 DTYPES = {each: getattr(ml_dtypes if each == "bfloat16" else np, each) for each in get_args(Dtype)}
 
 
+def near(found, expected):
+    """Return whether reports are the same but for how their numbers round."""
+    if isinstance(found, dict):
+        return found.keys() == expected.keys() and all(near(found[x], expected[x]) for x in found)
+    if isinstance(found, list | tuple):
+        return len(found) == len(expected) and all(map(near, found, expected))
+    if isinstance(found, float):
+        return found == pytest.approx(expected, rel=1e-9, nan_ok=True)
+    return found == expected
+
+
 def _laid_out(x):
     return np.asarray(x, order="F" if len(x) >= 256 else "C")
 
@@ -188,6 +200,9 @@ def agree(e):
             agree_on_fit(e, of_loop, numpy_s.moments)
             (spot,), found = by_loop["gradient"].spots, numpy_s.tallies["gradient"]
             moved = room_of_tolerance(e)
+            if spot.ratio > 0.0:  # of what is said beside it
+                apart = abs(spot.actual - spot.expected) / spot.tolerance
+                assert abs(apart - spot.ratio) <= 1e-9 + room_of_ratio(e)
             assert abs(spot.ratio - found.spots[0].ratio) <= 1e-9 + room_of_ratio(e) + moved
             sides = dumps.sides(replace(e, buffers=Buffers()), "gradient")
             at = spot.action, spot.state - e.start

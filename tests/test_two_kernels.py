@@ -1,10 +1,13 @@
 """Two kernels agree: closed forms and operations of a loss, and NumPy and the compiled loop."""
 
+import compiled_kernel
 import msgspec
 import numpy as np
 import pytest
+import wrong_tables
 from fixture_cases import walk
 
+from softcheck.checks import compiled as loop
 from softcheck.checks.coefficients import block_of
 from softcheck.checks.evaluation import kernel_of
 from softcheck.gradient.composed.kernel import Composed
@@ -111,17 +114,6 @@ def without_noise(case):
     return {name: said[name] for name in ("status", "checks", "findings", "diagnosis", "masked")}
 
 
-def near(found, expected):
-    """Return whether reports are the same but for how their numbers round."""
-    if isinstance(found, dict):
-        return found.keys() == expected.keys() and all(near(found[x], expected[x]) for x in found)
-    if isinstance(found, list | tuple):
-        return len(found) == len(expected) and all(map(near, found, expected))
-    if isinstance(found, float):
-        return found == pytest.approx(expected, rel=1e-9, nan_ok=True)
-    return found == expected
-
-
 def test_the_compiled_loop_leaves_verdicts_findings_and_names_as_they_are():
     cases = of_each_form()
     assert len(cases) >= 8
@@ -131,4 +123,18 @@ def test_the_compiled_loop_leaves_verdicts_findings_and_names_as_they_are():
             for kernel in ("numpy", "compiled")
         )
         assert compiled.settings["kernel"] == "compiled"
-        assert near(without_noise(compiled), without_noise(by_numpy)), case.name
+        assert compiled_kernel.near(without_noise(compiled), without_noise(by_numpy)), case.name
+
+
+def test_what_is_wrong_is_the_same_by_both_kernels_and_the_loop_counts_it(monkeypatch):
+    tell, told = loop._tell, []
+
+    def noted(*given):
+        told.append(tell(*given))
+        return told[-1]
+
+    monkeypatch.setattr(loop, "_tell", noted)
+    for name, case, settings in wrong_tables.cases(40, 0):
+        ours, theirs = wrong_tables.by_both(case, settings)
+        assert compiled_kernel.near(ours, theirs), name
+    assert sum(told) > len(told) / 2 > 10

@@ -1,6 +1,6 @@
 """Blocks of a case as the checks take them: givens checked, laid out, float64."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from softcheck.checks.coefficients import block_of
-from softcheck.checks.distinct import Distinct, in_pieces
+from softcheck.checks.distinct import Distinct, in_pieces, some_of
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
@@ -23,6 +23,7 @@ from softcheck.gradient.policy import (
     Buffers,
     Entries,
     Flags,
+    Indices,
     PerState,
     Quantity,
 )
@@ -38,6 +39,9 @@ CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
 }
 """How several critics make one Q."""
 
+
+_STATES = 2**16
+"""So many states are no small block: what each has a number of would not stay in the cache."""
 
 _HOLDS_FINITE: tuple[Legal, ...] = ("finite", "finite or -inf")
 """What is legal where any finite number is."""
@@ -109,9 +113,10 @@ def loss_of(case: Case) -> Variant:
 def rows_of_block(settings: Settings, actions: int, blocks: int = 1) -> int:
     """Return how many states of so many actions a block has: whole cache lines, where it can.
 
-    It is as large as several, if asked for.
+    It is as large as several, if asked for, but for states of few actions.
     """
-    rows = blocks * settings.block_entries // actions
+    rows = settings.block_entries // actions
+    rows = max(rows, min(blocks * settings.block_entries // actions, _STATES))
     return rows - rows % LINE or max(1, rows)
 
 
@@ -168,15 +173,26 @@ def _anew(
     context: Context,
     buffers: Buffers,
     distinct: Distinct | None,
+    states: Indices | None = None,
 ) -> Iterator[Evaluation]:
-    """Yield a block that was laid out for the compiled loop, some states at a time, for NumPy."""
+    """Yield a block that was laid out for the compiled loop, some states at a time, for NumPy.
+
+    If `states` is given, it is these, numbered from 0.
+    """
     context, masking = replace(context, is_compiled=False), Masking()
+    if states is not None:
+        buffers = Buffers()  # those of the whole block are in use
+    pieces: Iterable[RawBlock | Distinct]
     if distinct is None:
-        for piece in in_pieces(raw, rows_of_block(settings, case.actions)):
-            yield evaluation(case, piece, settings, context, buffers, masking)
+        rows = rows_of_block(settings, case.actions)
+        pieces = in_pieces(raw, rows) if states is None else [some_of(raw, states)]
+    elif states is None:
+        pieces = distinct.pieces(settings.block_entries)
     else:
-        for each in distinct.pieces(settings.block_entries):
-            yield evaluation(case, each.raw, settings, context, buffers, masking, each)
+        pieces = [distinct.of_states(states)]
+    for each in pieces:
+        some, entries = (each.raw, each) if isinstance(each, Distinct) else (each, None)
+        yield evaluation(case, some, settings, context, buffers, masking, entries)
 
 
 def given_block(

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softcheck.checks import loops
-from softcheck.checks.dumps import coarse_factor, divided_beyond
+from softcheck.checks.dumps import coarse_factor, compare_sides, divided_beyond, judged
 from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.lanes import (
     FIELDS,
     LANES,
     LEVELS,
+    NEAR,
     SUMS,
     TERMS,
     Dumped,
@@ -23,7 +24,7 @@ from softcheck.checks.lanes import (
 from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax, is_coarse
 from softcheck.checks.oracles import METHODS, TWICE, about_sum, of_coefficient
 from softcheck.checks.tally import BINS as OF_RESOLUTION
-from softcheck.checks.tally import Histogram, Spot, Tally
+from softcheck.checks.tally import DECADES, Histogram, Spot, Tally, in_decades
 from softcheck.gradient.definition import Variant
 from softcheck.gradient.family import Family
 from softcheck.gradient.policy import (
@@ -35,7 +36,7 @@ from softcheck.gradient.policy import (
     Quantity,
     Target,
 )
-from softcheck.gradient.tolerance import of_sum, summation
+from softcheck.gradient.tolerance import U, of_sum, summation
 from softcheck.settings import KernelChoice
 
 SWEEP = loops.Loop("softcheck.checks.fused", "sweep")
@@ -49,6 +50,9 @@ UNKNOWN = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared
 
 BLOCKS = 4
 """So many blocks are one: what is done once a block takes as long as the loop over a small one."""
+
+_FEW = 64
+"""Of so few states, or of one in so many, NumPy says what is wrong."""
 
 
 class Chosen(NamedTuple):
@@ -99,9 +103,9 @@ class Found(NamedTuple):
 
 
 def found(e: Evaluation) -> Found:
-    """Return the outcome of checks in a block that is ordinary and right, or nothing.
+    """Return the outcome of checks in a block that is ordinary, or nothing.
 
-    What fails, or is not finite, is left to NumPy, and so is an oracle that is blind.
+    An oracle that fails or is blind is left to NumPy, and so is what is not finite, or not clear.
     """
     kernel = e.kernel
     if not (e.context.is_compiled and isinstance(kernel, Family)):
@@ -119,10 +123,12 @@ def found(e: Evaluation) -> Found:
     tallies = _oracles(e, counts, worst, int(softmax.live.sum()))
     if any(tally.failed for tally in tallies.values()):
         return Found({})
-    if dump.dump is None or not (isfinite(is_right) and worst[-1, 0] <= 1.0):
+    if dump.dump is None or not isfinite(is_right):
         return Found(tallies)
     tally = _tally(e, e.block.rows * e.actions, int(live_of_dump), seen, worst[-1])
     tally.blind = int(blind)
+    if swept.above.any() and not _tell(e, dump.dump, swept, tally):
+        return Found(tallies)
     terms = _terms(e)
     of_sums = len(Layout(terms).pairs) + terms
     moments = swept.moments
@@ -153,6 +159,24 @@ def _oracles(
     for name, method in METHODS.items():
         tallies[name].merge(of_coefficient(e, method))
     return tallies
+
+
+def _tell(e: Evaluation, dump: Dumped, swept: Received, tally: Tally) -> bool:
+    """Say what is wrong of a dump; return whether that can be, as few states have the worst of it.
+
+    Of these it is NumPy that says it, so that findings have one origin.
+    """
+    ratio, error, sure = swept.wrong
+    least = np.sort(ratio)[-e.context.limit :][0] * (1.0 - NEAR) - 2.0 * dump.slack
+    states = np.flatnonzero((ratio >= max(least, 1.0)) | (error >= sure.max() * (1.0 - NEAR)))
+    if e.anew is None or states.size > max(_FEW, e.block.rows // _FEW):
+        return False
+    (some,) = e.anew(states)
+    told = compare_sides(some, judged(some, "gradient")[0])
+    told.relocate(lambda spot: spot._replace(state=e.start + int(states[spot.state or 0])))
+    tally.spots, tally.largest = told.spots, told.largest
+    tally.failed, tally.decades = int(swept.above[0]), in_decades(swept.above)
+    return True
 
 
 def _tally(
@@ -188,15 +212,17 @@ def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
         dense = None if target.dense is None else _flat(target.dense)
         y = Weights(dense, target.uniform, target.chosen, target.of_chosen)
     terms = _terms(e)
-    sizes = {"resolution": 5, "softmax": 4, "moments": 4 * terms + len(Layout(terms).pairs)}
-    resolution, softmax, moments = (
+    of_fit = 4 * terms + len(Layout(terms).pairs)
+    sizes = {"resolution": 5, "softmax": 4, "moments": of_fit, "wrong": 3}
+    resolution, softmax, moments, wrong = (
         e.buffers(f"swept.{name}", (1, size * rows)).reshape(size, rows)
         for name, size in sizes.items()
     )
-    resolution[-1], moments[-3 * terms :] = 0.0, 0.0
+    resolution[-1], moments[-3 * terms :], wrong[:] = 0.0, 0.0, 0.0
     histograms = np.zeros((len(resolution), OF_RESOLUTION), np.int64)
     worst, sums = np.full((6, 6), -1.0), np.empty(5)
-    received = Received(resolution, histograms, worst, softmax, moments, sums)
+    above = np.zeros(DECADES, np.int64)
+    received = Received(resolution, histograms, worst, softmax, moments, wrong, above, sums)
     failure = SWEEP(
         Given(e.actions, log(e.actions), entries, rows, is_wide, LANES, n, parts, roundings),
         _flat(block.logits),
@@ -244,6 +270,7 @@ def _dump(e: Evaluation, kernel: Family) -> _Dump:
         stored.unit if is_coarser else 0.0,
         computed.underflow_as(stored),
         dump.factor,
+        4.0 * U / (dump.factor * computed.tolerated),  # each is off by less than its bounds
         e.factor,
         divided_beyond(e),
     )

@@ -119,8 +119,11 @@ def _expected_gradient(e: Evaluation) -> Expected:
     size = _size_of_gradient(e)
     # A mean gathers what underflow takes from each of its terms, and is weighted by pi.
     gathered = e.actions * computed.underflow / computed.tolerated * (1.0 + size)
-    if (gathered > NO_MATTER * factor * e.bounds.size).any():
-        rounding += gathered * (pi if e.legal is None else np.where(e.legal, pi, 1.0))
+    matters = gathered > NO_MATTER * factor * e.bounds.size
+    if matters.any():
+        rounding += np.where(matters, gathered, 0.0) * (
+            pi if e.legal is None else np.where(e.legal, pi, 1.0)
+        )
     return Expected(value, rounding, scale, size)
 
 

@@ -149,7 +149,7 @@ class Evaluation:
         For which actions entries stand, where these are several.
     anew : callable or None
         Makes the same block, in pieces of the usual size, as NumPy takes them, where it was laid
-        out for the compiled loop.
+        out for the compiled loop; or some of its states, numbered from 0.
     """
 
     block: Block
@@ -161,7 +161,7 @@ class Evaluation:
     buffers: Buffers
     of_loss: PerState | None = None
     standing: Standing | None = None
-    anew: "Callable[[], Iterator[Evaluation]] | None" = None
+    anew: "Callable[[Indices | None], Iterator[Evaluation]] | None" = None
 
     @property
     def actions(self) -> int:

@@ -77,7 +77,7 @@ def run(e: Evaluation) -> Partial:
     is_sampled = e.context.samples and e.block.soft
     oracles = [name for name in ORACLES if name != "sampled" or is_sampled]
     if left := [name for name in (*oracles, *e.dumps) if name not in known]:
-        for piece in [e] if e.anew is None else e.anew():
+        for piece in [e] if e.anew is None else e.anew(None):
             partial.merge(_by_numpy(piece, left))
     return partial
 

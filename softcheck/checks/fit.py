@@ -180,7 +180,8 @@ class _Fit:
         scale themselves.
         """
         hidden = float(np.abs(of) @ solution.noise @ np.abs(of))
-        spread = max(0.0, float(of @ solution.covariance @ of))
+        # What is less is whatever the rounding on a processor has left of it.
+        spread = max(hidden, float(of @ solution.covariance @ of))
         error = sqrt(spread + hidden) * self.repeats
         at_most = np.abs(of) @ np.abs(solution.lever)
         along = of @ solution.lever

@@ -1,8 +1,8 @@
 """The checks of every entry of a block in one compiled loop over states, a few at a time.
 
 It computes what NumPy computes block by block, from the same formulas, in the cache of a processor
-and without the interpreter's lock. What is out of the ordinary it leaves to NumPy, so that a report
-of a failure has one origin.
+and without the interpreter's lock. What is out of the ordinary it leaves to NumPy, and what is to
+be said of a wrong gradient, which it only counts: findings have one origin.
 """
 
 from math import exp, expm1, prod
@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from softcheck.checks import dumps, oracles, tally
-from softcheck.checks.lanes import FIELDS, LANES, RUN, SUMS, TERMS
+from softcheck.checks.lanes import FIELDS, LANES, NEAR, RUN, SUMS, TERMS
 from softcheck.checks.moments import (
     BELOW_DIGITS,
     BELOW_SIZE,
@@ -61,6 +61,7 @@ for formula in (
     tolerance.common_of_dump,
     tolerance.err_of_r,
     tolerance.of_masked,
+    tolerance.of_normaliser,
     tolerance.over_scale,
     tolerance.room_for_underflow,
 ):
@@ -203,12 +204,20 @@ not overlap."""
     UNIFORM, ERR, OF_SQUARE, BEST_STEP, BEST_DIFFERENCE, BEST_TWICE, BEST_DUMP, UNSOUND, FACTOR,
     PER_BOUND, COMMON, GATHERED, STORED, LEFT, ROOM, ROUGH_ALPHA, LEAST, UNSEEN, LIVE, BLIND,
     WHOLE, FIRST_REWARD, FIRST_ALPHA, FIRST_LEVEL, SECOND_REWARD, SECOND_ALPHA, SECOND_LEVEL,
-) = range(0, 62 * LANES, LANES)  # fmt: skip
-"""What the states of a tile have; where the tile is one state, the same in each lane."""
+    LOST, PAST, ADDED, ERROR, SURE, RATIO, ALL_LIVE, ALL_BLIND,
+) = range(0, 70 * LANES, LANES)  # fmt: skip
+"""What the states of a tile have; where the tile is one state, the same in each lane.
 
-_state_of_lanes: Any = _on_the_stack(62 * LANES)
+Of all tiles are `POISON` and `UNSOUND`, finite unless something was not, the latter of the dump;
+`WHOLE`, the largest size of an entry of the right gradient in units of the tolerance of the dump;
+`ALL_LIVE` and `ALL_BLIND`.
+"""
+
+_state_of_lanes: Any = _on_the_stack(70 * LANES)
 _sums_of_lanes = _on_the_stack(SUMS * LANES)
 _parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
+_above_of_lanes = _on_the_stack(tally.DECADES, LANES)
+_bins_of_lanes = _on_the_stack(5, LANES)
 
 
 class Where(NamedTuple):
@@ -336,7 +345,7 @@ def _softmax(at, logits, counts, tile, of, sums, stack):
     if counts is not None:
         _lay(at, tile, COUNT, counts, 0.0)
     for j in range(LANES):
-        of[HIGHEST + j], of[DEPTH + j], of[POISON + j] = -np.inf, 0.0, 0.0
+        of[HIGHEST + j], of[DEPTH + j] = -np.inf, 0.0
     _lay(at, tile, BELOW, logits, -np.inf)
     for k in range(at.rows):
         for j in range(at.lanes):
@@ -665,19 +674,32 @@ def _descent(given, q, y, zeta, of, sums):
 @inlined
 def _compare(at, of, c, found):
     """Compare what each state has one number of."""
-    for j in range(1 if at.is_wide else at.width):
+    for j in range(LANES):
+        of[RATIO + j] = abs(of[FOUND + j] - of[IDENTITY + j]) / of[TOLERANCE + j]
+        of[POISON + j] += of[RATIO + j]
+    states = 1 if at.is_wide else at.width
+    for j in range(states):
+        found.resolution[c - 1, at.first + j] = of[TOLERANCE + j] / of[SCALE + j]
+    if _is_above(of, RATIO, found.worst[c, 0]):
+        j = _best(at, of, RATIO)
         actual, expected, within = of[FOUND + j], of[IDENTITY + j], of[TOLERANCE + j]
-        ratio = abs(actual - expected) / within
-        of[POISON + j] += ratio
-        found.resolution[c - 1, at.first + j] = within / of[SCALE + j]
-        if ratio > found.worst[c, 0]:
-            _note(found.worst, c, ratio, at.first + j, -1, actual, expected, within)
+        state = at.first if at.is_wide else at.first + j
+        _note(found.worst, c, of[RATIO + j], state, -1, actual, expected, within)
 
 
 @inlined
 def _note(worst, c, ratio, state, action, actual, expected, within):
     worst[c, 0], worst[c, 1], worst[c, 2] = ratio, state, action
     worst[c, 3], worst[c, 4], worst[c, 5] = actual, expected, within
+
+
+@inlined
+def _is_above(of, which, limit):
+    """Return whether some lane has more than that; unlike `_best`, of all at once."""
+    is_above = False
+    for j in range(LANES):
+        is_above |= of[which + j] > limit
+    return is_above
 
 
 @inlined
@@ -700,10 +722,10 @@ def _place(at, k, lane):
 def _worst(given, at, reach, q, y, zeta, tile, of, worst):
     """Keep the worst entry by each route, and look for it only where there is a worse one."""
     for c in range(3):
-        lane = _best(at, of, BEST_STEP + c * LANES)
-        ratio = of[BEST_STEP + c * LANES + lane] * (0.5 / U)
-        if ratio > worst[c, 0]:
-            most = -1.0
+        which = BEST_STEP + c * LANES
+        if _is_above(of, which, worst[c, 0] * (2.0 * U)):
+            lane, most = _best(at, of, which), -1.0
+            ratio = of[which + lane] * (0.5 / U)
             for k in range(at.rows):
                 right = tile[k, GRADIENT + lane]
                 entry = _entry(k, lane, reach, given.parts, q, y, zeta, tile, of)
@@ -817,8 +839,8 @@ def _measure(given, log_actions, q, y, zeta, dump, rough, of, sums):
         of[LEFT + j] = of[PER_BOUND + j] * (left / dump.K) + of[GATHERED + j]
         of[ROOM + j] = dump.widened * dump.room * (1.0 + size)
         largest = max(abs(of[HIGHEST + j]), abs(of[HIGHEST + j] - of[DEPTH + j]))
-        of[UNSOUND + j] = np.inf if dump.unit * largest > 1.0 else 0.0
-        of[BEST_DUMP + j] = of[LIVE + j] = of[BLIND + j] = of[WHOLE + j] = 0.0
+        of[UNSOUND + j] += np.inf if dump.unit * largest > 1.0 else 0.0
+        of[BEST_DUMP + j] = of[LIVE + j] = of[BLIND + j] = 0.0
         of[LEAST + j], of[UNSEEN + j] = np.inf, -np.inf
 
 
@@ -996,9 +1018,8 @@ def _move(given, at, reach, masked, q, y, dump, rough, first, second, counts, ti
 @inlined
 def _worst_dump(given, at, reach, masked, q, y, rough, tile, of, worst):
     """Keep the worst entry of the dump."""
-    lane = _best(at, of, BEST_DUMP)
-    if of[BEST_DUMP + lane] > worst[5, 0]:
-        most = -1.0
+    if _is_above(of, BEST_DUMP, worst[5, 0]):
+        lane, most = _best(at, of, BEST_DUMP), -1.0
         for k in range(at.rows):
             within, _ = _within(k, lane, reach, given.parts, masked, q, y, rough, tile, of)
             expected = tile[k, GRADIENT + lane] * of[FACTOR + lane]
@@ -1011,29 +1032,150 @@ def _worst_dump(given, at, reach, masked, q, y, rough, tile, of, worst):
 
 
 @inlined
+def _begin_wrong(zeta, dump, above, of):
+    """How far a normaliser may be off in each state, and nothing counted yet."""
+    for j in range(LANES):
+        offset = abs(of[VALUE + j]) + abs(of[ALPHA + j]) + abs(of[R + j])
+        if zeta is not None:
+            offset += 2.0 * abs(of[ZETA + j])
+        normaliser = tolerance.of_normaliser(of[LOGSUMEXP + j], offset)
+        of[LOST + j] = dump.widened * dump.unit * abs(of[FACTOR + j]) * normaliser
+        of[PAST + j], of[ADDED + j] = -np.inf, 0.0
+        of[ERROR + j], of[SURE + j] = 0.0, -np.inf
+    for place in range(tally.DECADES):
+        for j in range(LANES):
+            above[place, j] = 0.0
+
+
+@inlined
+def _allowed(k, j, y, zeta, tile, of):
+    """Return what an entry is allowed at most: for a normaliser, and for parts; with no q."""
+    p, parts = tile[k, PI + j], 0.0
+    if y is not None:
+        parts += 2.0 * (tile[k, SIZE_OF_Y + j] + of[OF_Y + j] * p)
+    if zeta is not None:
+        parts += 4.0 * abs(of[ZETA + j] * of[LOGSUMEXP + j]) * p
+    return tolerance.AT_MOST * of[LOST + j] * p, tolerance.AT_MOST * of[STORED + j] * parts
+
+
+@inlined
+def _count_above(k, dump, counts, tile, ratios, above, of):
+    """Count the ratios of a row above each power of ten; what is too near to one is not clear."""
+    limit = 1.0
+    for place in range(tally.DECADES):
+        for j in range(LANES):
+            count, ratio = _count_of(k, j, counts, tile), ratios[0, j]
+            above[place, j] += count if ratio > limit else 0.0
+            is_near = abs(ratio - limit) <= dump.slack + NEAR * limit
+            of[UNSOUND + j] += np.inf if is_near else 0.0
+        limit *= 10.0
+
+
+@inlined
+def _end_wrong(at, q, dump, above, of, found):
+    """Keep how wrong each state is."""
+    for which in (BEST_DUMP, PAST, ADDED, ERROR, SURE):
+        _share_largest(of, which, at)
+    for place in range(tally.DECADES):
+        for j in range(at.width):
+            found.above[place] += np.int64(above[place, j])
+    for j in range(at.width):
+        # What a loss with a q is added from is not known here.
+        is_added = of[ADDED + j] > 0.0 if q is None else dump.stored > 0.0
+        is_helped = is_added or not of[PAST + j] > 0.0
+        of[UNSOUND + j] += np.inf if of[BEST_DUMP + j] > 1.0 and is_helped else 0.0
+    for j in range(1 if at.is_wide else at.width):
+        found.wrong[0, at.first + j] = of[BEST_DUMP + j]
+        found.wrong[1, at.first + j], found.wrong[2, at.first + j] = of[ERROR + j], of[SURE + j]
+
+
+@inlined
+def _wrong(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, ratios, above,
+           found):  # fmt: skip
+    """Count the wrong entries of a dump.
+
+    That is not sound where a ratio is as near to a power of ten as those of two kernels are to each
+    other, or where an entry may be right by what `tolerance.allow` grants.
+    """
+    with_long_vectors()
+    _begin_wrong(zeta, dump, above, of)
+    for k in range(at.rows):
+        for j in range(LANES):
+            within, _ = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
+            error = abs(tile[k, DUMPED + j] - tile[k, GRADIENT + j] * of[FACTOR + j])
+            normaliser, parts = _allowed(k, j, y, zeta, tile, of)
+            ratio, margin = error * (1.0 / within), dump.slack * within
+            is_wrong = ratio > 1.0
+            of[PAST + j] = max(of[PAST + j], error - (within + normaliser + parts))
+            of[ADDED + j] += 1.0 if is_wrong and error <= within + parts else 0.0
+            of[ERROR + j] = max(of[ERROR + j], error + margin if is_wrong else 0.0)
+            of[SURE + j] = max(of[SURE + j], error - margin if is_wrong else -np.inf)
+            ratios[0, j] = ratio
+        _count_above(k, dump, counts, tile, ratios, above, of)
+    _end_wrong(at, q, dump, above, of, found)
+
+
+@inlined
+def _is_lost(of):
+    """Return whether something of the dump was not finite."""
+    is_lost = False
+    for j in range(LANES):
+        is_lost |= not abs(of[UNSOUND + j]) < np.inf
+    return is_lost
+
+
+@inlined
 def _see(at, of, states, resolution):
-    """Fill in how well the dump is seen; return what is finite unless something was not."""
+    """Fill in how well the dump is seen."""
     for j in range(states):
         least = -of[UNSEEN + j]
         dim = 1.0 / least if least > 1.0 else np.inf
         resolution[4, at.first + j] = 0.0 if least == np.inf else dim
-    unsound = 0.0
     for j in range(at.width):
-        unsound += of[UNSOUND + j]
-    return unsound
+        of[ALL_LIVE + j] += of[LIVE + j]
+        of[ALL_BLIND + j] += of[BLIND + j]
 
 
 @inlined
-def _count(at, of, states, found):
+def _tell(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, ratios, above,
+          found):  # fmt: skip
+    """Say what is wrong of a dump, or what is the worst."""
+    if _is_above(of, BEST_DUMP, 1.0):
+        _wrong(
+            given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, ratios, above,
+            found,
+        )  # fmt: skip
+    else:
+        _worst_dump(given, at, reach, masked, q, y, rough, tile, of, found.worst)
+
+
+@inlined
+def _keep(at, dump, of, states, softmax):
+    """Keep what the fit of a dump takes of the policy, and how many weights are not 0."""
+    for j in range(states):
+        softmax[3, at.first + j] = of[ALIVE + j]
+    if dump is not None:
+        for j in range(states):
+            softmax[0, at.first + j] = of[HIGHEST + j]
+            softmax[1, at.first + j] = of[DEPTH + j]
+            softmax[2, at.first + j] = of[LOG_Z + j]
+
+
+@inlined
+def _count(at, of, states, bins, found):
     """Keep how sharply each state is seen."""
     for j in range(states):
         found.resolution[0, at.first + j] = 2.0 * U * of[RELATIVE + j]
         found.resolution[1, at.first + j] = 2.0 * U * of[ROUTES + j]
     for c in range(len(found.resolution)):
         for j in range(states):
-            resolution = found.resolution[c, at.first + j]
-            bits = _bits(min(1.0, resolution))  # in this order it is 1 for a NaN
-            found.histograms[c, tally.bin_of(bits)] += 1
+            # In this order it is 1 for a NaN.
+            bits = _bits(min(1.0, found.resolution[c, at.first + j]))
+            bins[c, j] = _float(tally.bin_of(bits))
+    # To add to one bin again a processor waits for what was written: so to others in between.
+    for j in range(states):
+        for c in range(len(found.resolution)):
+            found.histograms[c, _bits(bins[c, j])] += 1
 
 
 @compiled
@@ -1048,9 +1190,13 @@ def sweep(
     the latter four of the loss are off.
     """
     of, sums, parts = _state_of_lanes(), _sums_of_lanes(), _parts_of_lanes()
+    above, bins = _above_of_lanes(), _bins_of_lanes()
     log_actions = given.log_actions
     reach = given.n + 8.0 + given.parts + log_actions
-    first, poison, unsound, live, blind, whole = 0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(LANES):
+        of[POISON + j] = of[UNSOUND + j] = of[WHOLE + j] = 0.0
+        of[ALL_LIVE + j] = of[ALL_BLIND + j] = 0.0
+    first = 0
     while first < given.rows:
         at = _tile_from(given, first)
         states = 1 if at.is_wide else at.width
@@ -1075,7 +1221,7 @@ def sweep(
         _worst(given, at, reach, q, y, zeta, tile, of, found.worst)
         _descent(given, q, y, zeta, of, sums)
         _compare(at, of, 4, found)
-        if dump is not None and found.worst[5, 0] <= 1.0:  # where it is wrong, all is NumPy's
+        if dump is not None and not _is_lost(of):  # else all of it is NumPy's
             _lay_dump(at, masked, index, dump, rough, one, other, tile, of)
             _levels(at, rough, one, other, counts, tile, of, sums, stack)
             _measure(given, log_actions, q, y, zeta, dump, rough, of, sums)
@@ -1089,22 +1235,18 @@ def sweep(
                     given, at, near, masked, q, y, dump, rough, one, other,
                     counts, tile, of, sums, stack, found.moments,
                 )  # fmt: skip
-            _worst_dump(given, at, near, masked, q, y, rough, tile, of, found.worst)
-            unsound += _see(at, of, states, found.resolution)
-            for j in range(at.width):
-                live += of[LIVE + j]
-                blind += of[BLIND + j]
-                whole = max(whole, of[WHOLE + j])
-        _count(at, of, states, found)
-        for j in range(states):
-            found.softmax[0, first + j], found.softmax[1, first + j] = (
-                of[HIGHEST + j],
-                of[DEPTH + j],
-            )
-            found.softmax[2, first + j] = of[LOG_Z + j]
-            found.softmax[3, first + j] = of[ALIVE + j]
-        for j in range(at.width):
-            poison += of[POISON + j]
+            _tell(
+                given, at, near, masked, q, y, zeta, dump, rough, counts, tile, of, parts, above,
+                found,
+            )  # fmt: skip
+            _see(at, of, states, found.resolution)
+        _count(at, of, states, bins, found)
+        _keep(at, dump, of, states, found.softmax)
         first += states
-    found.sums[0], found.sums[1] = poison, unsound
-    found.sums[2], found.sums[3], found.sums[4] = live, blind, whole
+    found.sums[:] = 0.0
+    for j in range(LANES):
+        found.sums[0] += of[POISON + j]
+        found.sums[1] += of[UNSOUND + j]
+        found.sums[2] += of[ALL_LIVE + j]
+        found.sums[3] += of[ALL_BLIND + j]
+        found.sums[4] = max(found.sums[4], of[WHOLE + j])

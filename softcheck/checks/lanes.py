@@ -13,6 +13,9 @@ enough for 2^19 rows; and how many sums there are at once."""
 TERMS = 3
 """The terms of a loss, up to which its dumped gradient is fitted here."""
 
+NEAR = 2.0**-30
+"""How far two kernels are apart, relative to a number, in what neither of them bounds."""
+
 FIELDS = 13 * LANES
 """What the entries of a tile have, a number of each for each lane."""
 
@@ -50,8 +53,9 @@ class Dumped(NamedTuple):
 
     `unit`, `underflow` and `tolerated` are those of what it was computed in, `stored` is the unit
     of what it was rounded to where that is coarser, else 0, `room` the underflow of either, `K` as
-    in `Precision`, and `widened` what its tolerance is multiplied by. `factor` multiplies the
-    gradient of each state, and `divided` is what that has beyond the factor of the loss.
+    in `Precision`, and `widened` what its tolerance is multiplied by. The errors of two kernels, in
+    units of tolerances, are no more than `slack` apart. `factor` multiplies the gradient of each
+    state, and `divided` is what that has beyond the factor of the loss.
     """
 
     entries: Any
@@ -62,6 +66,7 @@ class Dumped(NamedTuple):
     stored: float
     room: float
     widened: float
+    slack: float
     factor: Any
     divided: Any
 
@@ -76,14 +81,21 @@ class Received(NamedTuple):
     histograms : Array, (5, bins)
         Of those, see `tally.histogram`.
     worst : Array, (6, 6)
-        Of each comparison: ratio, state, action or -1, found, expected, tolerance.
+        Of each comparison: ratio, state, action or -1, found, expected, tolerance; of a dump where
+        it is right.
     softmax : Array, (4, rows)
-        The largest logit, the depth, log Z, and how many weights are not 0.
+        The largest logit, the depth, log Z, and how many weights are not 0; without a dump the
+        last of these alone.
     moments : Array, (columns, rows)
         `Layout.moments` of the dump, and what `Moments.of_sums` takes beside it.
+    wrong : Array, (3, rows)
+        Of a dump, where it is wrong: the worst ratio, and at most and at least the largest error.
+    above : Array, (decades,)
+        How many entries of a dump have a ratio above each of `tally.DECADES` powers of ten.
     sums : Array, (5,)
         A number that is finite unless something was not, the same for the dump, how many of its
-        entries are live and blind, and the largest size of one in units of its tolerance.
+        entries are live and blind, and the largest size of one in units of its tolerance. That of
+        the dump is not finite, too, where it is not clear what is wrong of it.
     """
 
     resolution: Any
@@ -91,4 +103,6 @@ class Received(NamedTuple):
     worst: Any
     softmax: Any
     moments: Any
+    wrong: Any
+    above: Any
     sums: Any

@@ -70,6 +70,7 @@ _GROUP = 512
 _ALIKE = 1.0  # logits that differ by less have a logsumexp that other states may have too
 _EXPONENT = np.int64(0x7FF0_0000_0000_0000)
 _HASH = np.uint64(0x9E3779B97F4A7C15)
+_ROUNDED = np.uint64(16)  # of the last bits, which two ways to compute a number differ in
 
 
 class Softmax(NamedTuple):
@@ -372,8 +373,12 @@ class Moments(Merging):
 
 
 def _bins(x: States, bins: int) -> Counts:
-    """Return which of so many bins, a power of two, the hash of each number falls in."""
-    found: Counts = ((x.view(np.uint64) * _HASH) >> np.uint64(65 - bins.bit_length())).view(np.intp)
+    """Return which of so many bins, a power of two, the hash of each number's first bits falls in.
+
+    Those that a processor or a kernel rounds as it does count for nothing.
+    """
+    first = (x.view(np.uint64) + (np.uint64(1) << _ROUNDED - np.uint64(1))) >> _ROUNDED
+    found: Counts = ((first * _HASH) >> np.uint64(65 - bins.bit_length())).view(np.intp)
     return found  # NumPy takes these for indices as they are
 
 

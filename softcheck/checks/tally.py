@@ -21,8 +21,8 @@ _LOWEST = (1023 - 60) << _MANTISSA_BITS
 _BLIND = 1023 << _MANTISSA_BITS
 BINS = _BLIND - _LOWEST + 1
 _RANK = attrgetter("rank")
-_LIMITS = 10.0 ** np.arange(16)
-"""Where the decades of ratios begin."""
+DECADES = 16
+"""How many powers of ten, from 1 on, ratios are counted by."""
 
 
 class Spot(NamedTuple):
@@ -104,9 +104,7 @@ class Tally(Merging):
     blind: Annotated[int, add] = 0
     spots: Annotated[list[Spot], _worst_first] = field(default_factory=list)
     largest: Annotated[Spot | None, _larger] = None
-    decades: Annotated[Histogram, add] = field(
-        default_factory=lambda: np.zeros(len(_LIMITS), np.int64)
-    )
+    decades: Annotated[Histogram, add] = field(default_factory=lambda: np.zeros(DECADES, np.int64))
     histogram: Annotated[Histogram, add] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     needed: Annotated[Needed, _both] = NONE_NEEDED
     summary: Annotated[str, kept] = ""
@@ -288,7 +286,7 @@ def compare(
     places = _worst_places(size, max(1, min(int(np.count_nonzero(beyond)), limit)))
     tally.spots = [spot(*place, size) for place in places]
     if tally.failed:
-        tally.decades = _decades(size, unit, of_places)
+        tally.decades = in_decades(_above(size, unit, of_places))
         error = np.where(beyond, np.abs(actual - expected), -1.0)
         error[~np.isfinite(error)] = -1.0
         ((row, action),) = _worst_places(error, 1)
@@ -327,14 +325,20 @@ def settled(ratio: Entries, actual: Entries, expected: Entries, tolerance: Entri
     return size
 
 
-def _decades(size: Entries, unit: float, buffers: Buffers) -> Histogram:
-    """Count what is above each of `_LIMITS` and not above the next one, in units of `unit`."""
-    above = np.zeros(len(_LIMITS) + 1, np.int64)
-    for place, limit in enumerate(_LIMITS):
-        above[place] = buffers.number_in_all(size > limit * unit)
+def _above(size: Entries, unit: float, buffers: Buffers) -> Histogram:
+    """Count what is above each of the powers of ten, in units of `unit`."""
+    above = np.zeros(DECADES, np.int64)
+    for place in range(DECADES):
+        above[place] = buffers.number_in_all(size > 10.0**place * unit)
         if not above[place]:
             break
-    return above[:-1] - above[1:]
+    return above
+
+
+def in_decades(above: Histogram) -> Histogram:
+    """Return how many are above a power of ten and not above the next one."""
+    decades: Histogram = -np.diff(above, append=0)
+    return decades
 
 
 def _worst_places(ratio: Entries, count: int) -> list[tuple[int, int]]:

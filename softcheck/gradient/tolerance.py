@@ -515,7 +515,7 @@ class Allowance(NamedTuple):
     parts: Entries | None
 
 
-def of_normaliser(logsumexp: States, size: States) -> States:
+def of_normaliser(logsumexp: Number, size: Number) -> Number:
     """Return what an error that all log pi of a state share adds to its gradient, over pi U.
 
     `logits - logsumexp(logits)` rounds logsumexp itself, so that every log pi of the state is off
@@ -528,12 +528,11 @@ def of_normaliser(logsumexp: States, size: States) -> States:
 
     Parameters
     ----------
-    logsumexp : States
-    size : States
+    logsumexp : Number
+    size : Number
         At least |sum pi h|: h is -g + alpha, so |V| + alpha will do.
     """
-    left: States = 2.0 * np.abs(logsumexp) * size
-    return left
+    return 2.0 * np.abs(logsumexp) * size
 
 
 def of_parts(apart: Entries, weight: Entries) -> Entries:
@@ -572,7 +571,8 @@ class Needed(NamedTuple):
 
 NONE_NEEDED = Needed(0, 0)
 
-_AT_MOST = 1.0 + 2.0**-20  # times the largest allowance: none is refused for how that was rounded
+AT_MOST = 1.0 + 2.0**-20
+"""Times the largest allowance: none is refused for how that was rounded."""
 
 
 def allow(
@@ -611,7 +611,7 @@ def allow(
     else:
         beyond = np.where(beyond > 0.0, beyond, np.inf).min(axis=0)
         most += parts.max(axis=0)
-    near = np.flatnonzero(~(beyond > _AT_MOST * most))
+    near = np.flatnonzero(~(beyond > AT_MOST * most))
     if not near.size:
         return expected, tolerance, NONE_NEEDED
     needy, weight, normaliser = needy[near], weight[:, near], normaliser[near]
