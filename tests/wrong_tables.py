@@ -80,9 +80,11 @@ def sac(generator, rows, actions):
     q, logits = generator.normal(size=(2, rows, actions)) * 10.0 ** generator.uniform(-1, 1)
     logits += generator.choice([0.0, 100.0])
     q += generator.choice([0.0, 0.0, 1e4])
+    if generator.random() < 0.3:
+        logits[:, 1:][generator.random((rows, actions - 1)) < 0.3] = -np.inf
     log_pi = log_softmax(logits, axis=1)
     alpha = 0.25
-    g = q - alpha * log_pi
+    g = q - alpha * np.where(np.isfinite(log_pi), log_pi, 0.0)
     grad = -np.exp(log_pi) * (g - (np.exp(log_pi) * g).sum(axis=1, keepdims=True))
     return {"q": q, "logits": logits, "alpha": alpha}, grad
 

@@ -14,9 +14,13 @@ from run import softcheck
 from scipy.special import log_softmax
 
 from softcheck.api import verify
-from softcheck.checks import compiled, every, fused, loops
+from softcheck.checks import blocks, compiled, every, fused, loops
+from softcheck.checks.evaluation import Context
 from softcheck.checks.loops import Loop
+from softcheck.gradient.policy import Buffers
 from softcheck.result import Status
+from softcheck.settings import Settings
+from softcheck.tables.case import case_from_arrays
 
 CASE = {"q": [[1.0, 2.0, 0.5]], "logits": [[0.0, 1.0, -1.0]], "alpha": 0.25}
 
@@ -187,3 +191,16 @@ def test_a_form_that_does_not_compile_is_verified_by_numpy_with_a_note(monkeypat
     assert any("by NumPy" in note and "ValueError: no such form" in note for note in case.notes)
     assert case.status is Status.FAILED
     assert len(tried) == 1
+
+
+def test_what_numpy_says_of_a_wrong_dump_leaves_the_block_as_it_is():
+    generator = np.random.default_rng(0)
+    q, logits, grad = generator.normal(size=(3, 40, 5))
+    logits[:, 1:][generator.random((40, 4)) < 0.3] = -np.inf
+    case = case_from_arrays({"q": q, "logits": logits, "grad": grad, "alpha": 0.25})
+    context = Context(200, 5, loss=blocks.loss_of(case), is_compiled=True)
+    raw, masking = next(case.blocks(40)), blocks.Masking()
+    e = blocks.evaluation(case, raw, Settings(), context, Buffers(), masking)
+    assert compiled.found(e).tallies["gradient"].failed > 100
+    assert (e.block.logits == logits.T).all()
+    assert (e.dumps["gradient"].values == grad.T).all()
