@@ -106,7 +106,9 @@ class Loop:
             name = f"{self.name}-{hashlib.sha256(repr(known).encode()).hexdigest()[:32]}"
             kept = folder() / name
             if (made := _read(kept)) is None:
-                _LOG.info("compiling what is done with each entry, once for such cases: 5 to 20 s")
+                _LOG.info(
+                    "compiling the loop over all entries, once for cases of this form: 5 to 20 s"
+                )
                 made = self._compiled(arguments)
                 with suppress(OSError):
                     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
