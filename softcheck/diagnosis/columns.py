@@ -69,14 +69,15 @@ class Columns:
 
     def value(self, numbers: Sequence[float]) -> Entries:
         """Return the gradient at some numbers."""
-        return reduce(np.add, map(np.multiply, numbers, self.values))
+        parts = (x * value for x, value in zip(numbers, self.values, strict=True))
+        made: Entries = reduce(np.add, parts)
+        return made
 
     def tolerance(self, numbers: Sequence[float]) -> Entries:
         """Return its tolerance; where nothing should be left, that of what cancelled."""
         of, fixed, unit, _ = self.rounds
-        made = reduce(
-            np.add, map(np.multiply, np.abs(numbers if any(numbers) else self.declared), of)
-        )
+        sizes = np.abs(numbers if any(numbers) else self.declared)
+        made: Entries = reduce(np.add, (size * each for size, each in zip(sizes, of, strict=True)))
         if unit:
             made += unit * np.abs(self.value(numbers))
         made += fixed
