@@ -107,7 +107,7 @@ class Loop:
             kept = folder() / name
             if (made := _read(kept)) is None:
                 _LOG.info(
-                    "compiling the loop over all entries, once for cases of this form: 5 to 20 s"
+                    "compiling the checks, once: 5 to 20 s"
                 )
                 made = self._compiled(arguments)
                 with suppress(OSError):
