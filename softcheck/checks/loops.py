@@ -106,9 +106,7 @@ class Loop:
             name = f"{self.name}-{hashlib.sha256(repr(known).encode()).hexdigest()[:32]}"
             kept = folder() / name
             if (made := _read(kept)) is None:
-                _LOG.info(
-                    "compiling the checks, once: 5 to 20 s"
-                )
+                _LOG.info("compiling the checks, once: 5 to 20 s")
                 made = self._compiled(arguments)
                 with suppress(OSError):
                     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -199,3 +199,11 @@ def test_critics_make_one_q(choice, expected):
 )
 def test_a_block_has_whole_cache_lines_where_it_can(entries, actions, rows):
     assert rows_of_block(Settings(block_entries=entries), actions) == rows
+
+
+@pytest.mark.parametrize(
+    ("actions", "times"), [(1, 1), (2, 1), (3, 1.6), (4, 2), (18, 4), (500, 4)]
+)
+def test_a_block_is_as_large_as_several_but_for_states_of_few_actions(actions, times):
+    one, four = (rows_of_block(Settings(), actions, blocks) for blocks in (1, 4))
+    assert four == pytest.approx(times * one, rel=0.1)
