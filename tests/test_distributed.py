@@ -340,16 +340,14 @@ def test_the_bar_has_a_line_for_cases_and_one_for_states(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     log = logging.getLogger("softcheck.checks.loops")
     with progress_bar(color=False) as update:
-        log.info("something takes long")
+        log.info("it takes long")
         update("states", 5, 10)
-        log.info("something takes longer")
         update("cases", 1, 4)
     log.info("nobody asks")
     shown = sys.stderr.getvalue()
     assert "50%" in shown
     assert "25%" in shown
-    assert shown.startswith("softcheck: something takes long\n")
-    assert "softcheck: something takes longer" in shown
+    assert shown.rindex("it takes long") < shown.index("states")
     assert "nobody" not in shown
 
 
