@@ -130,7 +130,11 @@ class Diagnosis(Record, frozen=True):
 
 
 class Input(Record, frozen=True):
-    """One array that went in. `path`, `key` and `sha256` are None for an array in memory."""
+    """One array that went in.
+
+    `path`, `key` and `sha256` are None for an array in memory; `sha256` also where no report was
+    asked for that shows it.
+    """
 
     role: str
     path: str | None

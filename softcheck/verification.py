@@ -43,6 +43,7 @@ def verify_case(
     engine: Engine | None = None,
     *,
     pictures: bool = False,
+    digests: bool = False,
 ) -> result.Case:
     """Run every check on a case.
 
@@ -56,6 +57,8 @@ def verify_case(
         By default threads of this process.
     pictures : bool
         Whether the result is to be a `PicturedCase`, where a gradient was dumped.
+    digests : bool
+        Whether it is to have the digests of files.
 
     Raises
     ------
@@ -64,22 +67,11 @@ def verify_case(
     NothingToCheckError
         If the case has no state or no action, or no gradient where the settings require one.
     """
+    if digests:
+        case.hash_files()
     settings = case.settings(settings)
+    _require_something(case, settings)
     states = case.states
-    if states == 0 or case.actions == 0:
-        raise NothingToCheckError(
-            case.name,
-            f"{states} states of {case.actions} actions",
-            "at least one of each",
-            "Check the selection that made the dump.",
-        )
-    if settings.require_gradient and "grad" not in case.tables:
-        raise NothingToCheckError(
-            case.name,
-            "no gradient",
-            f"{' or '.join(ROLES['grad'].names)}, for --require-gradient",
-            "Dump it too, or give --grad.",
-        )
     places = states * case.actions
     may_repeat = not pictures and distinct.may_repeat(case, settings)
     chosen = compiled.chosen(settings.kernel, places, case.variant, may_repeat=may_repeat)
@@ -144,6 +136,24 @@ def verify_case(
     if context.frame is None or partial.picture is None:
         return made
     return pictured(case, made, partial.picture, context.frame)
+
+
+def _require_something(case: Case, settings: Settings) -> None:
+    """Raise NothingToCheckError where nothing is to be checked, or not what has to be."""
+    if case.states == 0 or case.actions == 0:
+        raise NothingToCheckError(
+            case.name,
+            f"{case.states} states of {case.actions} actions",
+            "at least one of each",
+            "Check the selection that made the dump.",
+        )
+    if settings.require_gradient and "grad" not in case.tables:
+        raise NothingToCheckError(
+            case.name,
+            "no gradient",
+            f"{' or '.join(ROLES['grad'].names)}, for --require-gradient",
+            "Dump it too, or give --grad.",
+        )
 
 
 def _sample(case: Case, settings: Settings) -> list[tuple[int, float]]:
@@ -218,6 +228,7 @@ def report(
     engine: Engine | None = None,
     *,
     pictures: bool = False,
+    digests: bool = False,
 ) -> result.Report:
     """Verify cases.
 
@@ -229,7 +240,7 @@ def report(
         See `Progress`.
     engine : Engine, optional
         By default threads of this process.
-    pictures : bool
+    pictures, digests : bool
         See `verify_case`.
 
     Raises
@@ -243,7 +254,7 @@ def report(
     results: list[result.Case] = []
     errors: list[str] = []
     pieces = [(opener, replace(settings, threads=1)) for _, opener, settings in cases]
-    verified = partially(verify_case, pictures=pictures)
+    verified = partially(verify_case, pictures=pictures, digests=digests)
     elsewhere = engine.ahead(verified, pieces)
     for (name, opener, settings), made in zip(cases, elsewhere, strict=True):
         try:

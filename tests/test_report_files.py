@@ -1,6 +1,7 @@
 """`--report FORMAT:FILE`: where reports may go, and that they get there whole or not at all."""
 
 import errno
+import hashlib
 import os
 import signal
 import stat
@@ -11,6 +12,8 @@ import pytest
 import schemas
 from fixture_cases import FIXTURES
 from run import process, softcheck
+
+from softcheck.tables import files
 
 GOOD = FIXTURES / "positive" / "cliffwalking.npz"
 BAD = FIXTURES / "negative" / "missing-alpha.npz"
@@ -42,6 +45,38 @@ def test_one_run_writes_any_number_of_reports(folder):
     text = (folder / "out.txt").read_text("utf-8")
     assert text.startswith("FAILED")
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        (["-v", "--output-format=text"], None),
+        (["--output-format=json"], None),
+        (["-q", "--output-format=html"], None),
+        (["-qq", "--report=json:out"], "out"),
+        (["--report=html:out"], "out"),
+        (["-v", "-q", "--report=text:out"], "out"),
+    ],
+)
+def test_a_report_that_shows_digests_has_them(options, place, folder):
+    outcome = softcheck("verify", "run.npz", *options)
+    made = outcome.out if place is None else (folder / place).read_text("utf-8")
+    assert hashlib.sha256((folder / "run.npz").read_bytes()).hexdigest() in made
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--output-format=text"],
+        ["-v"],
+        ["-qq", "--output-format=json"],
+        ["-v", "-q", "--output-format=text", "--report=markdown:out"],
+    ],
+)
+def test_nothing_is_hashed_for_a_report_without_digests(options, monkeypatch):
+    monkeypatch.delattr(files, "hashlib")
+    assert softcheck("verify", "run.npz", *options).code == 0
 
 
 def test_a_derivation_has_report_files_too(folder):

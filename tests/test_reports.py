@@ -49,6 +49,13 @@ def test_a_report_reads_as_before(name, style):
     assert rendered_as(name, style) == (GOLDEN / f"{name}.{style}.txt").read_text("utf-8")
 
 
+@pytest.mark.parametrize("verbosity", [-1, 0, 1])
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_a_form_has_digests_where_it_says_so(form, verbosity):
+    made = form.verification(EVERY["failed"], Style(verbosity=verbosity, width=300))
+    assert ("ab" * 32 in made) == form.has_digests(verbosity)
+
+
 def test_every_golden_file_is_compared():
     shown = {form for form, _ in STYLES.values()}
     assert shown == FORMATS.keys(), "STYLES has a row for each format; then write its golden files"

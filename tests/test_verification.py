@@ -1,5 +1,6 @@
 """From cases to verdicts: givens, reductions, intermediates, and one report from any cutting."""
 
+import hashlib
 import json
 from itertools import count
 from pathlib import Path
@@ -552,9 +553,7 @@ def test_assert_gradient_raises_with_the_place_and_both_values():
 
 def test_the_report_says_what_went_in():
     path = FIXTURES / "positive" / "cliffwalking.npz"
-    case = verify_case(open_case(str(path), {}), Settings())
-    import hashlib
-
+    case = verify_case(open_case(str(path), {}), Settings(), digests=True)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert {given.role for given in case.inputs} >= {"q", "logits", "alpha"}
     assert {given.sha256 for given in case.inputs} == {digest}

@@ -219,6 +219,13 @@ class Reports:
         """Whether a form among them has pictures."""
         return any(form.has_pictures for form in (self.form, *(file.form for file in self.files)))
 
+    @property
+    def digested(self) -> bool:
+        """Whether a form among them has the digests of files."""
+        verbosity = self.verbose - self.quiet
+        on_stdout = self.quiet < _SILENT and self.form.has_digests(verbosity)
+        return on_stdout or any(file.form.has_digests(self.verbose) for file in self.files)
+
     def deliver(
         self, render: Callable[[Renderer, Style], str], *, instead: str | None = None
     ) -> None:

@@ -81,7 +81,7 @@ def verify(
     engine = running(*map(invocation.value, ("engine", "scheduler", "threads")))
     with engine as started, progress_bar(colored(invocation.color, sys.stderr)) as progress:
         runs = [run for case in chosen for run in case.runs()]
-        made = report(runs, progress, started, pictures=reports.pictured)
+        made = report(runs, progress, started, pictures=reports.pictured, digests=reports.digested)
     for error in made.summary.errors:
         say(error)
     reports.deliver(lambda form, style: form.verification(made, style))

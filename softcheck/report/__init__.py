@@ -54,6 +54,10 @@ class Renderer:
         """Whether it shows pictures, which are collected while a case is verified."""
         return self.name == "html"
 
+    def has_digests(self, verbosity: int) -> bool:
+        """Return whether it shows the digests of files, for a `Style` of this verbosity."""
+        return self.name in {"json", "html"} or (self.name == "text" and verbosity > 0)
+
     @property
     def encoding(self) -> str | None:
         """The encoding that its readers take for granted; None if they are people at a terminal."""

@@ -121,9 +121,15 @@ class Case:
         """The number of states."""
         return math.prod(self.shape)
 
-    @cached_property
+    def hash_files(self) -> None:
+        """Have the digests of its files known, of the bytes that are read from here on."""
+        for table in self.given.values():
+            if table.file is not None:
+                table.file.is_hashed = True
+
+    @property
     def inputs(self) -> tuple[Input, ...]:
-        """The arrays as they came, each with the SHA-256 of its file.
+        """The arrays as they came, each with the SHA-256 of its file after `hash_files`.
 
         An array of several files has that of what ``sha256sum`` prints for them. A file that was
         read in order while the case was is not read again.

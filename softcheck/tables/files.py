@@ -30,11 +30,18 @@ class File:
         Where it is.
     where : str, optional
         What messages and reports call it, if that is not its path.
+
+    Attributes
+    ----------
+    is_hashed : bool
+        Whether its digest is to be known. What is read in order is then hashed on the way, which
+        takes longer than to verify it.
     """
 
     def __init__(self, path: str, where: str | None = None) -> None:
         self.path = path
         self.where = path if where is None else where
+        self.is_hashed = False
         self._sha256 = ""
 
     @property
@@ -94,13 +101,10 @@ class File:
 
     @contextmanager
     def in_order(self) -> Iterator[Stream]:
-        """Open it to be read from the first byte to the last, which makes its digest known."""
+        """Open it to be read from the first byte to the last."""
         with self.open() as stream:
-            if self._sha256:
-                yield stream
-                return
-            hashed = _Hashed(stream)
-            yield hashed
+            hashed = _Hashed(stream) if self.is_hashed and not self._sha256 else None
+            yield hashed or stream
             if stream.read(1):
                 raise InputError(
                     self.where,
@@ -108,15 +112,19 @@ class File:
                     "a file that stays as it is while it is read",
                     "Wait until it is written.",
                 )
-            self._sha256 = hashed.digest.hexdigest()
+            if hashed is not None:
+                self._sha256 = hashed.digest.hexdigest()
 
-    def sha256(self) -> str:
-        """Return its SHA-256 in hexadecimal; it is read for that unless it was read in order."""
-        if not self._sha256:
+    def sha256(self) -> str | None:
+        """Return its SHA-256 in hexadecimal; it is read for that unless it was read in order.
+
+        None if it is not hashed.
+        """
+        if self.is_hashed and not self._sha256:
             with self.in_order() as stream:
                 while stream.read(PIECE):
                     pass
-        return self._sha256
+        return self._sha256 or None
 
 
 class _Hashed:
@@ -151,8 +159,20 @@ class Files:
         self.stem = stem
         self.files = files
 
-    def sha256(self) -> str:
+    @property
+    def is_hashed(self) -> bool:
+        """Whether their digest is to be known."""
+        return all(file.is_hashed for _, file in self.files)
+
+    @is_hashed.setter
+    def is_hashed(self, is_hashed: bool) -> None:
+        for _, file in self.files:
+            file.is_hashed = is_hashed
+
+    def sha256(self) -> str | None:
         """Return the SHA-256 of what ``sha256sum`` prints for them, in the order of names."""
+        if not self.is_hashed:
+            return None
         lines = (f"{file.sha256()}  {name}\n" for name, file in sorted(self.files))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 

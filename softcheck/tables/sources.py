@@ -224,10 +224,10 @@ class Extent(_Bytes):
             with self.file.open() as stream:
                 yield from by_boxes(partial(self._box, stream), self.shape, rows, axis, start, stop)
         elif self.offset + (stop - start) * self.row_bytes(axis) == self.size:
-            with self.file.in_order() as hashed:
+            with self.file.in_order() as stream:
                 for left in range(self.offset, 0, -PIECE):
-                    hashed.read(min(left, PIECE))
-                yield from self.forwards(hashed, rows, axis, start, stop)
+                    stream.read(min(left, PIECE))
+                yield from self.forwards(stream, rows, axis, start, stop)
         else:
             with self.file.open() as stream:
                 stream.seek(self.offset + start * self.row_bytes(axis))

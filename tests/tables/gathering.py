@@ -19,3 +19,9 @@ def gather(case, rows=1000):
 def read_all(path=None, given=None, rows=1000, **options):
     """Open a case and read it to its end."""
     return gather(open_case(path, given or {}, **options), rows)
+
+
+def digests(case):
+    """Return the SHA-256 of the file of each array, by role, None for what is in no file."""
+    case.hash_files()
+    return {given.role: given.sha256 for given in case.inputs}

@@ -82,6 +82,7 @@ def test_reading_in_order_is_also_hashing(table):
     np.save("q.npy", table)
     np.save("logits.npy", np.asfortranarray(table))
     case = open_case(".", {"alpha": ["1"]})
+    case.hash_files()
     expected = [digest("q.npy"), digest("logits.npy"), None]
     for _ in case.blocks(ROWS):
         pass
@@ -92,11 +93,21 @@ def test_reading_in_order_is_also_hashing(table):
 def test_reading_a_part_is_not(table):
     np.save("q.npy", table)
     case = open_case(None, {"q": ["q.npy"], "logits": ["q.npy"], "alpha": ["1"]})
+    case.hash_files()
     for _ in case.blocks(ROWS, 1):
         pass
     with closing(case.blocks(ROWS)) as blocks:
         next(blocks)
     assert {given.sha256 for given in case.inputs} == {digest("q.npy"), None}
+
+
+def test_nothing_is_hashed_that_nobody_asked_for(table, monkeypatch):
+    np.save("q.npy", table)
+    case = open_case(None, {"q": ["q.npy"], "logits": ["q.npy"], "alpha": ["1"]})
+    monkeypatch.delattr(hashlib, "sha256")
+    for _ in case.blocks(ROWS):
+        pass
+    assert {given.sha256 for given in case.inputs} == {None}
 
 
 def test_a_file_that_grows_while_it_is_read(table):
