@@ -16,9 +16,12 @@ from softcheck.tables.case import Case, RawBlock
 _R = TypeVar("_R")
 _M = TypeVar("_M", bound=Mergeable)
 
-_BATCH = 4 * BLOCK_ENTRIES
+_BATCH = 3 * BLOCK_ENTRIES
 """A thread takes blocks of so many entries at once: to wake one costs as much as a tenth of the
 checks of a block of the usual size."""
+
+_AHEAD = 3
+"""So many batches wait for a thread, or for those before them: no thread waits for another."""
 
 
 def cores() -> int:
@@ -83,7 +86,7 @@ class Threads:
         batches = _batches(case.blocks(rows), size)
         pool = ThreadPoolExecutor(self._threads)
         try:
-            yield from in_order(submit, batches, self._threads + 1)
+            yield from in_order(submit, batches, self._threads + _AHEAD)
         finally:
             # What is under way ends by itself; nobody who interrupts waits for it.
             pool.shutdown(wait=False, cancel_futures=True)
