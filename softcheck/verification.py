@@ -98,8 +98,8 @@ def verify_case(
     diagnosis: tuple[result.Diagnosis, ...] = ()
     if any(tally.failed for name, tally in tallies.items() if name in every.OF_DUMPS):
         from softcheck.diagnosis import other_loss
-        from softcheck.diagnosis.name import OverBlocks, diagnose
-        from softcheck.diagnosis.states import FOLLOWED
+        from softcheck.diagnosis.name import diagnose
+        from softcheck.diagnosis.states import FOLLOWED, OverBlocks
         from softcheck.losses.others import others
 
         beside = tuple(others(case.loss, case.variant))

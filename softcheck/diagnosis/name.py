@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import inf
-from typing import Annotated, Protocol, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from softcheck.diagnosis.sieve import (
     of_fit,
     survivors,
 )
-from softcheck.diagnosis.states import part, views
+from softcheck.diagnosis.states import OverBlocks, part, views
 from softcheck.diagnosis.view import Shared, View
 from softcheck.gradient.definition import Generated
 from softcheck.gradient.policy import Buffers
@@ -58,15 +58,7 @@ _FARTHER = 16.0  # in squares
 
 _OTHERS = 4  # entries are seen to be right for each that is wrong by itself
 
-_R = TypeVar("_R")
 _Judged: TypeAlias = tuple[Hypothesis, Evidence]
-
-
-class OverBlocks(Protocol):
-    """Runs a function over the blocks of a case; results in their order, some of them merged."""
-
-    def __call__(self, work: Callable[[RawBlock, Buffers], _R]) -> Iterator[_R]:
-        """Yield what `work` makes of each block."""
 
 
 @dataclass
@@ -116,7 +108,7 @@ def diagnose(
     quantity = failed[0] if failed[0] in INTERMEDIATES else None
     spots = [spot for name in failed for spot in tallies[name].spots]
     worst = dict.fromkeys(spot.state for spot in spots if spot.state is not None)
-    view = part(case, settings, masked, [*worst], repeats=repeats)
+    view = part(case, settings, masked, [*worst], over_blocks, repeats=repeats)
     # A loss that was dumped as one number has no entries to compare.
     of_states = quantity is not None and tallies[quantity].spots[0].state is not None
     causes = intermediates.rows(quantity, view) if quantity and of_states and view.is_soft else []

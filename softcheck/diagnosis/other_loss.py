@@ -14,7 +14,7 @@ from softcheck.checks.evaluation import Context
 from softcheck.checks.merging import Merging, merged, side_by_side
 from softcheck.checks.tally import Tally, mostly_blind
 from softcheck.diagnosis import say
-from softcheck.diagnosis.name import OverBlocks
+from softcheck.diagnosis.states import OverBlocks
 from softcheck.gradient.definition import Wrong
 from softcheck.gradient.policy import Buffers
 from softcheck.result import Diagnosis
