@@ -117,6 +117,8 @@ def of_evaluation(e: Evaluation, known: Sides | None = None) -> Columns:
     def allowed(numbers: Sequence[float], states: Some) -> Allowance:
         return allowance(replace(e, factor=e.factor * max(map(abs, numbers))), states)
 
+    if known is not None:
+        return Columns((known.expected,), bound)
     value = e.gradient * e.factor
     return Columns((value if e.legal is None else np.where(e.legal, value, 0.0),), bound)
 
@@ -125,7 +127,8 @@ def apart(tolerance: Entries, dump: Dump) -> tuple[Entries, Entries]:
     """Return what of a tolerance grows with the gradient, and what is `Rounds.fixed`."""
     least = dump.computed.underflow_as(dump.stored) + printed(dump.decimal, np.zeros(1))
     least *= dump.factor
-    of = np.maximum(tolerance, least) - least
+    of = np.maximum(tolerance, least)
+    of -= least
     if np.isfinite(of.sum()):
         return of, np.broadcast_to(least, of.shape)
     of[~np.isfinite(of)] = 0.0

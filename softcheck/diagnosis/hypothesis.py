@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial, reduce
-from math import inf
+from math import inf, isnan
 from operator import add
 from typing import Annotated, Any, NamedTuple
 
@@ -12,11 +12,11 @@ from softcheck.checks.merging import Merging, merged
 from softcheck.checks.tally import BINS, Sight, Tally, compare
 from softcheck.diagnosis.columns import Columns, of_evaluation
 from softcheck.diagnosis.mistakes.parts import RIGHT
-from softcheck.diagnosis.mistakes.record import Formula
+from softcheck.diagnosis.mistakes.record import NOTHING, Formula
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
 from softcheck.diagnosis.view import View, dot
 from softcheck.gradient.definition import Wrong
-from softcheck.gradient.policy import Array, Entries, Flags
+from softcheck.gradient.policy import Array, Entries, Flags, Some
 from softcheck.gradient.tolerance import Precision, allow
 
 NAMED, FREE = 1.0, 2.0
@@ -31,6 +31,7 @@ PRINTED = 6e-9
 """A number that was printed as short as float32 allows is off by so much of itself."""
 
 _MOST_BITS = 40.0  # of one entry
+_ENOUGH = 2**10  # states of a block
 _SURELY = 4.0  # units of the size of an entry
 _LEAST = 2.0**-24  # float16 has so few exponents that gradients reach its subnormal numbers
 
@@ -215,71 +216,90 @@ def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) ->
     if made.formula.sees(view) is not view:
         return reduce(merged, (judge(some, made) for some in view.entire_pieces()))
     value, tolerance = prediction or predict(view, made)
-    told = np.isfinite(tolerance)
-    compared = view.number_of(told)
     with np.errstate(all="ignore"):
-        unit = view.right.tolerance
+        told = np.isfinite(tolerance)
+        compared = view.number_of(told)
         grad = view.grad
         if not view.is_finite:
             finite = np.isfinite(grad)
             grad, told = np.where(finite, grad, 0.0), told & finite
-        tally = _compared(view, grad, value, tolerance, compared)
         error = np.subtract(grad, value)
+        tally = _compared(view, grad, value, tolerance, error, compared)
         np.abs(error, out=error)
-        reproduced = error <= tolerance
-        reproduced &= told
+        reproduced = (error <= tolerance) & told if tally.failed else told
         mended = reproduced & view.wrong
-        usable = reproduced & (unit > 0) & np.isfinite(unit)
-        weight = np.where(usable, 1.0 / unit, 0.0)
+        weight = view.per_tolerance if reproduced.all() else view.per_tolerance * reproduced
+        usable = weight > 0.0
         if view.distinct is not None:
-            weight *= np.sqrt(view.e.counts)
-        left, size = _squares(error, weight, usable), _squares(grad, weight, usable)
+            weight = weight * np.sqrt(view.e.counts)
+        left, size = _squares(error, weight), _squares(grad, weight)
         # Bounds are for the worst case: what is left over tells the usual error.
-        usual = unit * np.sqrt(left / max(1, view.number_of(usable)))
-        np.maximum(usual, error, out=usual)
-        np.maximum(usual, view.dump.stored.unit * np.abs(grad), out=usual)
-        np.copyto(usual, tolerance, where=~usable)
-        np.minimum(usual, tolerance, out=usual)
-        hit = np.log2(np.divide(view.off, usual, out=usual), out=usual)
-        np.clip(hit, 0.0, _MOST_BITS, out=hit)
-        np.copyto(hit, 0.0, where=~mended)
+        usual = np.sqrt(left / max(1, view.number_of(usable)))
         marks = {} if made.coarse is None else _marks(view, made.coarse, grad)
         return Evidence(
             tally,
             mended=view.number_of(mended),
-            bits=_free_bits(view, made.formula.read.numbers, hit),
+            bits=_free_bits(view, made, error, tolerance, usual, mended, usable),
             left=left,
-            right=_squares(view.off, weight, usable),
+            right=_squares(view.off, weight),
             size=size,
             grain=view.dump.stored.unit**2 * size,
             **marks,
         )
 
 
-def _compared(view: View, grad: Entries, value: Entries, tolerance: Entries, entries: int) -> Tally:
+def _compared(
+    view: View, grad: Entries, value: Entries, tolerance: Entries, error: Entries, entries: int
+) -> Tally:
     """Compare entry by entry; how sharply is no matter."""
     e, seen = view.e, Sight(view.e.live_entries, 0, np.zeros(BINS, np.int64))
+    ratio = np.divide(error, tolerance, out=e.buffers("scratch.2", error.shape))
     return compare(
         grad, value, tolerance, seen, e.buffers,
-        entries=entries, start=e.start, limit=e.context.limit,
+        entries=entries, start=e.start, limit=e.context.limit, ratio=ratio,
     )  # fmt: skip
 
 
-def _free_bits(view: View, numbers: int, hit: Entries) -> float:
+def _free_bits(
+    view: View,
+    made: Hypothesis,
+    error: Entries,
+    tolerance: Entries,
+    usual: float,
+    mended: Flags,
+    usable: Flags,
+) -> float:
     """Add up the evidence of the entries that do not follow from others of their state.
 
     Where a state sums to 0 by itself its last entry follows from all others, and each number that
-    was read off a state takes one entry more.
+    was read off a state takes one entry more. Where nothing was read off, nor states chosen,
+    `_ENOUGH` states are evidence enough.
+
+    `usual` is the usual error over the tolerance of the right gradient, of entries that are usable.
     """
+    some: Some = slice(None)
+    if made.formula.read is NOTHING and not made.in_part:
+        states = np.flatnonzero(mended.any(axis=0))
+        some = states[:_ENOUGH] if states.size > _ENOUGH else some
+    mended, usable, tolerance = mended[:, some], usable[:, some], tolerance[:, some]
+    expected = view.right.tolerance[:, some] * usual
+    np.maximum(expected, error[:, some], out=expected)
+    np.maximum(expected, view.dump.stored.unit * np.abs(view.grad[:, some]), out=expected)
+    np.copyto(expected, tolerance, where=~usable)
+    np.minimum(expected, tolerance, out=expected)
+    hit = np.log2(view.off[:, some] / expected)
+    np.clip(hit, 0.0, _MOST_BITS, out=hit)
+    np.copyto(hit, 0.0, where=~mended)
+    sums_wrong, numbers = view.sums_wrong[some], made.formula.read.numbers
+    counts = np.broadcast_to(view.e.counts, error.shape)[:, some]
     if not numbers:
         legal = view.e.legal
-        least = (hit if legal is None else np.where(legal, hit, inf)).min(axis=0)
-        follows = ~view.sums_wrong & (least > 0.0)
-        counted = hit if view.distinct is None else hit * view.e.counts
-        return float(counted.sum()) - float(hit.max(axis=0).sum(where=follows))
-    follow = np.where(view.sums_wrong, 0, 1)
+        least = (hit if legal is None else np.where(legal[:, some], hit, inf)).min(axis=0)
+        follows = ~sums_wrong & (least > 0.0)
+        return float((hit * counts).sum()) - float(hit.max(axis=0).sum(where=follows))
+    follow = np.where(sums_wrong, 0, 1)
     order = np.argsort(-hit, axis=0)
-    counts = np.take_along_axis(np.broadcast_to(view.e.counts, hit.shape), order, axis=0)
+    counts = np.take_along_axis(counts, order, axis=0)
     free = np.clip(np.cumsum(counts, axis=0) - (follow + numbers), 0.0, counts)
     return float((np.take_along_axis(hit, order, axis=0) * free).sum())
 
@@ -307,7 +327,11 @@ def _marks(view: View, coarse: Coarse, grad: Entries) -> dict[str, Any]:
     }
 
 
-def _squares(part: Array, weight: Array, usable: Flags) -> float:
-    product = np.where(usable, part, 0.0)
-    product *= weight
-    return dot(product, product)
+def _squares(part: Array, weight: Array) -> float:
+    """Return the weighted sum of squares; what weighs nothing need not be finite."""
+    product = part * weight
+    squares = dot(product, product)
+    if isnan(squares):
+        product[weight == 0.0] = 0.0
+        squares = dot(product, product)
+    return squares

@@ -97,18 +97,21 @@ class Profile(Merging):
             for action in np.flatnonzero(_at_actions(view, row))
         )
         made.places = [*islice(places, LISTED)]
-        infinite = ~np.isfinite(actual)
-        made.infinite = view.number_of(infinite)
         made.leaks = 0 if legal is None else view.number_of(wrong & ~legal)
-        made.behind_mask = view.number_of(infinite & masked)
-        made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
-        near, told = view.off > _NEAR * tolerance, np.abs(expected) > tolerance
-        made.near = view.number_of(near & ~wrong)
-        made.told = view.number_of(told & ~wrong)
+        if not view.is_finite:
+            infinite = ~np.isfinite(actual)
+            made.infinite = view.number_of(infinite)
+            made.behind_mask = view.number_of(infinite & masked)
+            made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
+        all_wrong = bool(wrong.all())
+        if not all_wrong:
+            near, told = view.off > _NEAR * tolerance, np.abs(expected) > tolerance
+            made.near = view.number_of(near & ~wrong)
+            made.told = view.number_of(told & ~wrong)
         entropy = -view.e.mean(view.log_p)[rows]
         for name, of in (
-            ("pi", view.p[wrong]),
-            ("|Q|", np.abs(view.q[wrong])),
+            ("pi", view.p if all_wrong else view.p[wrong]),
+            ("|Q|", np.abs(view.q if all_wrong else view.q[wrong])),
             ("entropy", entropy),
         ):
             made.ranges[name] = float(of.min()), float(of.max())

@@ -214,7 +214,7 @@ class View:
     def bounded(self) -> Sides:
         """The dumped gradient beside the right one, without any allowance."""
         with np.errstate(all="ignore"):
-            return Sides(*(array.copy() for array in bounded(self.e, "gradient")))
+            return bounded(self.e, "gradient")
 
     @cached_property
     def right(self) -> Sides:
@@ -235,8 +235,18 @@ class View:
         """Where the dumped gradient is not the right one."""
         actual, _, tolerance, _ = self.right
         right: Flags = self.off <= tolerance
-        right |= np.isinf(tolerance) & np.isfinite(actual)
-        return ~right
+        if not np.isfinite(self.off.sum()):
+            right |= np.isinf(tolerance) & np.isfinite(actual)
+        return np.logical_not(right, out=right)
+
+    @cached_property
+    def per_tolerance(self) -> Entries:
+        """1 over the tolerance of the right gradient, 0 where that is 0 or not finite."""
+        with np.errstate(all="ignore"):
+            inverse: Entries = 1.0 / self.right.tolerance
+            if not np.isfinite(inverse.sum()):
+                inverse[~np.isfinite(inverse)] = 0.0
+        return inverse
 
     @property
     def wrong_rows(self) -> Rows:
@@ -332,7 +342,8 @@ class View:
     def rounded(self, computed: Precision, stored: Precision) -> "View":
         """Return these states with a gradient of other precisions."""
         dump = replace(self.dump, computed=computed, stored=stored)
-        return replace(self, e=replace(self.e, dumps={**self.e.dumps, "gradient": dump}))
+        dumps = {**self.e.dumps, "gradient": dump}
+        return replace(self, e=replace(self.e, dumps=dumps, buffers=self._buffers))
 
     def in_order(self, table: Entries) -> Laid:
         """Lay a table of the whole case out as it was given."""

@@ -598,20 +598,21 @@ def allow(
         For how many actions each entry stands.
     """
     off = actual - expected
-    size = np.abs(off)
-    needy = np.flatnonzero(~(size <= tolerance).all(axis=0))
+    beyond = np.abs(off)
+    beyond -= tolerance
+    farthest = beyond.max(axis=0)
+    needy = np.flatnonzero(~(farthest <= 0.0))
     if not needy.size:
         return expected, tolerance, NONE_NEEDED
     some = slice(None) if needy.size == off.shape[1] else needy  # all of them without a copy
     weight, normaliser, parts = allowance(some)
-    beyond = size[:, some] - tolerance[:, some]
     most = normaliser * weight.max(axis=0)
-    if parts is None:  # all of a state must be right
-        beyond = beyond.max(axis=0)
-    else:
-        beyond = np.where(beyond > 0.0, beyond, np.inf).min(axis=0)
+    least = farthest[some]  # all of a state must be right
+    if parts is not None:  # one entry that is a sum of rounded parts is enough
+        beyond = beyond[:, some]
+        least = np.where(beyond > 0.0, beyond, np.inf).min(axis=0)
         most += parts.max(axis=0)
-    near = np.flatnonzero(~(beyond > AT_MOST * most))
+    near = np.flatnonzero(~(least > AT_MOST * most))
     if not near.size:
         return expected, tolerance, NONE_NEEDED
     needy, weight, normaliser = needy[near], weight[:, near], normaliser[near]

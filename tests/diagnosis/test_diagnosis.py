@@ -50,6 +50,19 @@ def test_what_is_right_gets_no_diagnosis(fixture):
     assert diagnosed(fixture) == []
 
 
+@pytest.mark.parametrize("factor", [0.01, 1.0, 100.0])
+def test_states_that_weigh_nothing_hide_no_mistake(factor):
+    q, logits = np.random.default_rng(0).normal(size=(2, 40, 18))
+    weights = np.where(np.arange(40) % 3 == 0, 0.0, 1.0)
+    theta = torch.tensor(logits, requires_grad=True)
+    log_pi = torch.log_softmax(theta, -1)
+    losses = (log_pi.exp() * (0.2 * log_pi - torch.tensor(q))).sum(-1)
+    (losses @ torch.tensor(weights)).backward()
+    arrays = {"q": q, "logits": logits, "alpha": 0.2, "weights": weights}
+    made = softcheck.verify(**arrays, grad=-theta.grad, tolerance_factor=factor)
+    assert [found.code for found in made.cases[0].diagnosis] == ["sign-flipped"]
+
+
 def right(generator, dtype, states):
     """Return a right case of random size and scale, its gradient left by autograd."""
     of_torch, of_numpy = DTYPES[dtype]

@@ -8,8 +8,8 @@ import pytest
 
 from softcheck.checks.fit import Factor, Parameter
 from softcheck.checks.tally import Tally
-from softcheck.diagnosis import sieve
-from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis, predict
+from softcheck.diagnosis import hypothesis, sieve
+from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis, judge, predict
 from softcheck.diagnosis.mistakes.parts import RIGHT
 from softcheck.diagnosis.mistakes.ratio import LOG_BASE_2
 from softcheck.diagnosis.mistakes.record import Read
@@ -228,3 +228,28 @@ def test_the_right_gradient_times_a_number_is_bounded_as_what_passes(scale):
     np.testing.assert_allclose(scaled.tolerance, abs(scale) * view.right.tolerance, rtol=1e-9)
     apart = predict(view, Hypothesis(RIGHT, (scale, scale * (1.0 + 1e-12))))
     assert (apart.tolerance / scaled.tolerance).max() > 3.0
+
+
+def test_some_states_are_evidence_enough_unless_they_were_chosen(monkeypatch):
+    negated, made = view(x=-1.0, y=-1.0), Hypothesis(RIGHT, (-1.0, -1.0))
+    chosen = replace(made, in_part=True)
+    whole = judge(negated, made)
+    monkeypatch.setattr(hypothesis, "_ENOUGH", 10)
+    few, all_ = judge(negated, made), judge(negated, chosen)
+    assert 0.2 < few.bits / whole.bits < 0.3
+    assert all_.bits == whole.bits
+    assert replace(few, bits=0.0, tally=None) == replace(whole, bits=0.0, tally=None)
+
+
+@pytest.mark.parametrize("other", [7.0, np.nan])
+def test_what_is_not_reproduced_is_no_evidence(other):
+    whole, made = view(x=-1.0, y=-1.0), Hypothesis(RIGHT, (-1.0, -1.0))
+    grad = whole.grad.T.copy()
+    grad[3] = other
+    evidence, without = (
+        judge(view(grad), made),
+        judge(whole.of_rows(np.flatnonzero(np.arange(40) != 3)), made),
+    )
+    assert evidence.mended == without.mended == 39 * 5
+    for name in ("left", "right", "size", "bits"):
+        assert getattr(evidence, name) == pytest.approx(getattr(without, name), rel=1e-6)
