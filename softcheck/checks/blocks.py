@@ -136,16 +136,25 @@ def evaluation(
     buffers: Buffers,
     masking: Masking,
     distinct: Distinct | None = None,
+    *,
+    trusts: bool | None = None,
 ) -> Evaluation:
     """Check the givens of a block and lay them out, beside what was dumped.
 
-    For the compiled loop they lie as files have them, the actions of a state side by side. If
+    For the compiled loop they lie as files have them, the actions of a state side by side, and
+    where there is no mask tables are trusted to be finite, unless `trusts` says otherwise. If
     `distinct` is given, the tables of `raw` have its entries.
     """
-    anew = partial(_anew, case, raw, settings, context, buffers, distinct)
+    given = case, raw, settings, context, buffers
+    anew = partial(_anew, *given, distinct)
+    checked = partial(evaluation, *given, masking, distinct, trusts=False)
+    if trusts is None:
+        trusts = context.is_compiled and "mask" not in raw.arrays
+        # Where actions are masked they are in most states, as a rule.
+        trusts = trusts and bool(np.isfinite(raw.arrays["logits"][:8, :64]).all())
     repeats = None if distinct is None else distinct.repeats
     buffers = buffers.over(repeats, 0 if context.is_compiled else LONG)
-    block, legal = given_block(case, raw, settings, buffers, masking, context.loss)
+    block, legal = given_block(case, raw, settings, buffers, masking, context.loss, trusts=trusts)
     temperature = temperature_of(case, raw)
     factor = _factor(case, raw, context)
     return Evaluation(
@@ -154,7 +163,7 @@ def evaluation(
         factor if temperature is None else factor / temperature,
         legal,
         {
-            check: _dump(case, raw, role, settings, buffers)
+            check: _dump(case, raw, role, settings, buffers, trusts=trusts)
             for role in case.tables
             if (check := case.roles[role].check) is not None
         },
@@ -163,6 +172,7 @@ def evaluation(
         None if temperature is None else factor,
         distinct,
         anew if context.is_compiled else None,
+        checked if trusts else None,
     )
 
 
@@ -202,10 +212,13 @@ def given_block(
     buffers: Buffers,
     masking: Masking,
     loss: Variant | None = None,
+    *,
+    trusts: bool = False,
 ) -> tuple[Block, Flags | None]:
     """Check the givens of a block and lay them out as `buffers` do, in float64.
 
-    `loss` is that of the case, in whatever form it is to be computed.
+    `loss` is that of the case, in whatever form it is to be computed. If it `trusts` them, logits
+    and a single q are taken to be finite.
 
     Returns
     -------
@@ -217,14 +230,17 @@ def given_block(
     InputError
         Where a given is no number that a loss can have.
     """
-    logits, finite = _table(raw, "logits", buffers)
+    logits, finite = _table(raw, "logits", buffers, trusts=trusts)
     legal = _legal(case, raw, logits, masking, finite, buffers)
     logits = _filled("logits", logits, legal, -np.inf, buffers)
     temperature = temperature_of(case, raw)
     if temperature is not None:
         logits = _divided(case, raw, logits, temperature, buffers)
     givens = case.variant.givens
-    data = {given.name: _given(case, raw, given, legal, settings, buffers) for given in givens}
+    data = {
+        given.name: _given(case, raw, given, legal, settings, buffers, trusts=trusts)
+        for given in givens
+    }
     numbers = {given.name for given in givens if given.kind is not Kind.TABLE}
     constant = {name for name in numbers if name in case.scalars or name not in case.tables}
     block = block_of(loss or case.variant, data, constant, logits, legal, buffers)
@@ -238,15 +254,18 @@ def _given(
     legal: Flags | None,
     settings: Settings,
     buffers: Buffers,
+    *,
+    trusts: bool,
 ) -> Any:
     """Return an array of the loss, its values checked; 0 where an action is masked."""
     if given.kind is Kind.INDEX:
         return raw.arrays[given.name]
     if given.kind is not Kind.TABLE:
         return _given_of_states(case, raw, given.name, given.default)
-    tables = []
-    for role in _made_of(case, given.name):
-        table, finite = _table(raw, role, buffers)
+    tables, made_of = [], _made_of(case, given.name)
+    trusts = trusts and made_of == ["q"]  # the loop sees no other table as it was given
+    for role in made_of:
+        table, finite = _table(raw, role, buffers, trusts=trusts)
         if not (finite and given.legal in _HOLDS_FINITE):
             _require(case, raw, role, table, legal)
         tables.append(_filled(role, table, legal, 0.0, buffers))
@@ -301,15 +320,15 @@ def _divided(
     return divided
 
 
-def _table(raw: RawBlock, role: str, buffers: Buffers) -> tuple[Entries, bool]:
-    """Return a table of a block, not to be written to, and whether it is known to be finite.
+def _table(raw: RawBlock, role: str, buffers: Buffers, *, trusts: bool) -> tuple[Entries, bool]:
+    """Return a table of a block, not to be written to, and whether it is, or taken to be, finite.
 
     A sum is finite only if all of its terms are. It reads the table in order, which a transposed
     copy does not: with the sum before it, both together take less than the copy alone.
     """
     table = raw.arrays[role]
     with np.errstate(all="ignore"):
-        finite = bool(np.isfinite(table.sum(dtype=np.float64)))
+        finite = trusts or bool(np.isfinite(table.sum(dtype=np.float64)))
     return buffers.given(_named(role), table.T), finite
 
 
@@ -326,13 +345,16 @@ def _factor(case: Case, raw: RawBlock, context: Context) -> PerState:
     return factor
 
 
-def _dump(case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buffers) -> Dump:
+def _dump(
+    case: Case, raw: RawBlock, role: str, settings: Settings, buffers: Buffers, *, trusts: bool
+) -> Dump:
     """Return what was dumped for a block, with its precisions."""
     finite = False
     if role in case.scalars:
         values = np.array(case.scalars[role], dtype=np.float64)
     elif case.roles[role].kind is Kind.TABLE:
-        values, finite = _table(raw, role, buffers)
+        values, finite = _table(raw, role, buffers, trusts=trusts)
+        finite &= not trusts  # that it is taken to be is enough to lay it out
     else:
         values = _of_states(case, raw, role)
     stored, computed = precisions(case, role, settings)

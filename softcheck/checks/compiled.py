@@ -95,11 +95,14 @@ class Found(NamedTuple):
         Of that gradient.
     failure : str
         Why the loop did not run, where it was to run.
+    checked : Evaluation or None
+        The block once its tables were checked, where that was left to the loop, and they had to be.
     """
 
     tallies: dict[str, Tally]
     moments: Moments | None = None
     failure: str = ""
+    checked: Evaluation | None = None
 
 
 def found(e: Evaluation) -> Found:
@@ -109,12 +112,15 @@ def found(e: Evaluation) -> Found:
     """
     kernel = e.kernel
     if not (e.context.is_compiled and isinstance(kernel, Family)):
-        return Found({})
+        return Found({}, checked=None if e.checked is None else e.checked())
     dump = _dump(e, kernel)
     swept, failure = _swept(e, dump)
+    is_sound, is_right, live_of_dump, blind, largest, is_refused = swept.sums.tolist()
+    if e.checked is not None and (failure or is_refused):
+        checked = e.checked()
+        return found(checked)._replace(checked=checked)
     if failure:
         return Found({}, failure=failure)
-    is_sound, is_right, live_of_dump, blind, largest = swept.sums.tolist()
     resolution, worst = swept.resolution, swept.worst
     if not (isfinite(is_sound) and worst[:5, 0].max() <= 1.0 and resolution[:4].max() < 1.0):
         return Found({})
@@ -220,11 +226,22 @@ def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
     )
     resolution[-1], moments[-3 * terms :], wrong[:] = 0.0, 0.0, 0.0
     histograms = np.zeros((len(resolution), OF_RESOLUTION), np.int64)
-    worst, sums = np.full((6, 6), -1.0), np.empty(5)
+    worst, sums = np.full((6, 6), -1.0), np.zeros(6)
     above = np.zeros(DECADES, np.int64)
     received = Received(resolution, histograms, worst, softmax, moments, wrong, above, sums)
     failure = SWEEP(
-        Given(e.actions, log(e.actions), entries, rows, is_wide, LANES, n, parts, roundings),
+        Given(
+            e.actions,
+            log(e.actions),
+            entries,
+            rows,
+            is_wide,
+            LANES,
+            n,
+            parts,
+            roundings,
+            e.checked is not None,
+        ),
         _flat(block.logits),
         None if block.repeats is None else _flat(block.repeats.counts),
         None if e.legal is None else _flat(~e.legal),

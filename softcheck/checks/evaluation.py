@@ -150,6 +150,9 @@ class Evaluation:
     anew : callable or None
         Makes the same block, in pieces of the usual size, as NumPy takes them, where it was laid
         out for the compiled loop; or some of its states, numbered from 0.
+    checked : callable or None
+        Makes the same block with its tables checked, where these were taken to be finite, which the
+        compiled loop finds out.
     """
 
     block: Block
@@ -162,6 +165,7 @@ class Evaluation:
     of_loss: PerState | None = None
     standing: Standing | None = None
     anew: "Callable[[Indices | None], Iterator[Evaluation]] | None" = None
+    checked: "Callable[[], Evaluation] | None" = None
 
     @property
     def actions(self) -> int:

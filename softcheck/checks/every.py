@@ -68,7 +68,8 @@ class Partial(Merging):
 @np.errstate(all="ignore")
 def run(e: Evaluation) -> Partial:
     """Run every check of one block but the exact one, and set entries aside for that."""
-    known, moments, failure = compiled.found(e)
+    known, moments, failure, checked = compiled.found(e)
+    e = e if checked is None else checked
     partial = Partial(moments=moments, not_compiled=failure)
     for name, tally in known.items():
         _record(partial, name, tally, e)

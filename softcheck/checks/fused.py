@@ -33,6 +33,7 @@ from softcheck.gradient.tolerance import U
 _LOG2E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
 _SHIFT = 1.5 * 2.0**52  # added, it rounds to a whole number, which is then in the lowest bits
 _ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of the square root of 1/2
+_LOOKED_AT = 2**14  # entries of a table
 _LOWEST, _VANISHES = -700.0, -746.0  # from here on exp is normal; below, it is 0
 
 _UP, _DOWN = expm1(central.STEP), expm1(-central.STEP)
@@ -336,6 +337,42 @@ def _lay(at, tile, field, given, beyond):
             for j in range(LANES):
                 start = np.uintp(at.start + min(j, at.width - 1) * at.rows)
                 tile[k, field + j] = given[start + np.uintp(k)]
+
+
+@inlined
+def _are_finite(x, start, stop, sums):
+    """Return whether some entries of an array are finite, as their products with 0 are."""
+    with_long_vectors()
+    _clear(sums, 1)
+    whole = stop - (stop - start) % LANES
+    for i in range(start, whole, LANES):
+        for j in range(LANES):
+            sums[j] += 0.0 * x[np.uintp(i + j)]
+    total = 0.0
+    for i in range(whole, stop):
+        total += 0.0 * x[np.uintp(i)]
+    for j in range(LANES):
+        total += sums[j]
+    return total == 0.0
+
+
+@inlined
+def _look_ahead(given, first, logits, q, dump, sums, of, found):
+    """Read tables from a state on; return up to which.
+
+    To have a few tiles in the cache before they are computed with takes less than to wait for each.
+    """
+    states = max(1, _LOOKED_AT // given.entries)
+    last = min(given.rows, first + (states if given.is_wide else states + LANES - states % LANES))
+    start, stop = first * given.entries, last * given.entries
+    are_finite = _are_finite(logits, start, stop, sums)
+    if q is not None:
+        are_finite &= _are_finite(q, start, stop, sums)
+    if dump is not None and not _are_finite(dump.entries, start, stop, sums):
+        of[UNSOUND] = np.inf
+    if given.trusts and not are_finite:
+        found.sums[5] = 1.0
+    return last
 
 
 @inlined
@@ -1196,8 +1233,10 @@ def sweep(
     for j in range(LANES):
         of[POISON + j] = of[UNSOUND + j] = of[WHOLE + j] = 0.0
         of[ALL_LIVE + j] = of[ALL_BLIND + j] = 0.0
-    first = 0
-    while first < given.rows:
+    first = seen = 0
+    while first < given.rows and found.sums[5] == 0.0:
+        if first == seen:
+            seen = _look_ahead(given, first, logits, q, dump, sums, of, found)
         at = _tile_from(given, first)
         states = 1 if at.is_wide else at.width
         _softmax(at, logits, counts, tile, of, sums, stack)
@@ -1243,7 +1282,6 @@ def sweep(
         _count(at, of, states, bins, found)
         _keep(at, dump, of, states, found.softmax)
         first += states
-    found.sums[:] = 0.0
     for j in range(LANES):
         found.sums[0] += of[POISON + j]
         found.sums[1] += of[UNSOUND + j]

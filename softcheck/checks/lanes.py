@@ -25,7 +25,8 @@ class Given(NamedTuple):
 
     A state has `entries`, which stand for `actions`. `is_wide` says that a tile is one of its
     states, not some of them; `lanes` is `LANES`, for a loop that a compiler should not write out
-    number by number; `roundings` is what `tolerance.err_of_r` takes of Y1.
+    number by number; `roundings` is what `tolerance.err_of_r` takes of Y1. `trusts` says that
+    logits and q are not known to be finite.
     """
 
     actions: int
@@ -37,6 +38,7 @@ class Given(NamedTuple):
     n: float
     parts: int
     roundings: float
+    trusts: bool
 
 
 class Weights(NamedTuple):
@@ -92,10 +94,11 @@ class Received(NamedTuple):
         Of a dump, where it is wrong: the worst ratio, and at most and at least the largest error.
     above : Array, (decades,)
         How many entries of a dump have a ratio above each of `tally.DECADES` powers of ten.
-    sums : Array, (5,)
+    sums : Array, (6,)
         A number that is finite unless something was not, the same for the dump, how many of its
         entries are live and blind, and the largest size of one in units of its tolerance. That of
-        the dump is not finite, too, where it is not clear what is wrong of it.
+        the dump is not finite, too, where it is not clear what is wrong of it. The last is 1 if
+        logits or q were trusted, and are not finite: then nothing else is of use. All are 0 before.
     """
 
     resolution: Any

@@ -207,3 +207,16 @@ def test_a_block_has_whole_cache_lines_where_it_can(entries, actions, rows):
 def test_a_block_is_as_large_as_several_but_for_states_of_few_actions(actions, times):
     one, four = (rows_of_block(Settings(), actions, blocks) for blocks in (1, 4))
     assert four == pytest.approx(times * one, rel=0.1)
+
+
+@pytest.mark.parametrize(("role", "trusted"), [("q", True), ("logits", False), ("grad", True)])
+def test_what_the_loop_is_to_find_out_is_not_known(role, trusted):
+    table = np.zeros((3, 2))
+    given = {"q": table, "logits": table, "grad": table, "alpha": 0.25}
+    given[role] = np.array([[0.0, 0.0], [0.0, -np.inf], [0.0, 0.0]])
+    case = case_from_arrays(given)
+    context, (raw,) = Context(6, 5, loss=case.variant, is_compiled=True), case.blocks(3)
+    e = evaluation(case, raw, Settings(), context, Buffers(), Masking())
+    assert (e.checked is not None) == trusted
+    assert not e.dumps["gradient"].finite or not trusted
+    assert (e.legal is None) == trusted

@@ -17,6 +17,7 @@ from softcheck.api import verify
 from softcheck.checks import blocks, compiled, every, fused, loops
 from softcheck.checks.evaluation import Context
 from softcheck.checks.loops import Loop
+from softcheck.errors import SoftcheckError
 from softcheck.gradient.policy import Buffers
 from softcheck.result import Status
 from softcheck.settings import Settings
@@ -204,3 +205,57 @@ def test_what_numpy_says_of_a_wrong_dump_leaves_the_block_as_it_is():
     assert compiled.found(e).tallies["gradient"].failed > 100
     assert (e.block.logits == logits.T).all()
     assert (e.dumps["gradient"].values == grad.T).all()
+
+
+@pytest.mark.parametrize("actions", [3, 40, 700])
+@pytest.mark.parametrize("place", [0, 0.4, 1])
+@pytest.mark.parametrize(
+    ("role", "value"),
+    [("logits", np.nan), ("logits", np.inf), ("logits", -np.inf), ("q", np.nan), ("q", -np.inf),
+     ("q1", np.inf), ("grad", np.nan)],
+)  # fmt: skip
+def test_what_is_not_finite_is_seen_wherever_it_is(role, value, place, actions):
+    generator = np.random.default_rng(0)
+    q, logits, grad = generator.normal(size=(3, 101, actions))
+    arrays = {"q": q, "logits": logits, "grad": grad, "alpha": 0.25}
+    if role == "q1":
+        arrays["q"] = q.copy(), q  # of which the lesser is finite
+    {**arrays, "q1": q}[role][int(place * 100), int(place * (actions - 1))] = value
+    if role != "grad":
+        del arrays["grad"]  # what is wrong of it would be NumPy's to say, which checks all
+
+    def told(kernel):
+        settings = {"max_findings": 1, "kernel": kernel, "block_entries": 20_000}
+        try:
+            (case,) = verify(**arrays, **settings).cases
+        except SoftcheckError as error:
+            return str(error)
+        counts = {check.name: (check.entries, check.failed, check.blind) for check in case.checks}
+        del counts["exact"]  # it looks at what rounding left as the worst
+        return case.entries, case.masked, counts, [each.location for each in case.findings]
+
+    expected = told("numpy")
+    assert told("compiled") == expected
+    is_masked = (role, value) == ("logits", -np.inf)
+    assert isinstance(expected, str) == (role != "grad" and not is_masked)
+    if is_masked:
+        assert expected[1] == 1
+
+
+@pytest.mark.parametrize("largest", [1e308, 5e-324])
+def test_what_is_finite_is_not_refused_for_its_sum(largest):
+    q = np.full((300, 4), largest)
+    (case,) = verify(q=q, logits=np.zeros((300, 4)), alpha=0.25, kernel="compiled").cases
+    assert case.settings["kernel"] == "compiled"
+    e = compiled_kernel.compiled(next(compiled_kernel.blocks(1, 3)))
+    refused = replace(e, checked=lambda: pytest.fail("refused"))
+    assert compiled.found(refused).checked is None
+
+
+def test_a_block_that_could_not_be_compiled_is_checked(monkeypatch):
+    monkeypatch.setattr(compiled, "SWEEP", lambda *_: "no such form")
+    logits = [[0.0, -np.inf, -1.0]]
+    (case,) = verify(**CASE | {"logits": logits}, kernel="compiled").cases
+    assert (case.masked, case.status) == (1, Status.PASSED)
+    with pytest.raises(SoftcheckError, match="NaN"):
+        verify(**CASE | {"logits": [[0.0, np.nan, -1.0]]}, kernel="compiled")
