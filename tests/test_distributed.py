@@ -12,6 +12,8 @@ from functools import partial
 from itertools import chain, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Semaphore
+from types import SimpleNamespace
 
 import dask
 import distributed
@@ -291,11 +293,26 @@ def test_results_come_in_the_order_of_the_blocks(which, engine):
     assert found == list(range(0, 64, 2))
 
 
+def test_no_thread_waits_for_a_block_that_takes_long():
+    case = SimpleNamespace(states=64, actions=3 * BLOCK_ENTRIES)  # a thread takes one block
+    case.blocks = lambda rows: (RawBlock(start, rows, {}) for start in range(0, 64, rows))
+    others = Semaphore(0)
+
+    def work(raw, _buffers):
+        if raw.start == 0:
+            assert all(others.acquire(timeout=20) for _ in range(4)), "the other thread waits"
+        others.release()
+        return Rows([raw.start])
+
+    found = chain.from_iterable(Threads(2).over_blocks(work, case, 1))
+    assert list(found) == list(range(64))
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("wrong", [[2, 5], [5], []])
 def test_the_first_error_wins_whether_a_block_is_wrong_or_cannot_be_read(threads, wrong):
     class Case:
-        states, actions = 64, BLOCK_ENTRIES  # a thread takes four blocks
+        states, actions = 64, BLOCK_ENTRIES  # a thread takes three blocks
 
         def blocks(self, rows):
             for start in range(0, 6, rows):
