@@ -142,7 +142,9 @@ class Table:
     def _refuse_inexact(self, block: Rows, start: int, axis: int | None) -> None:
         if block.dtype.kind not in "iu" or block.dtype.itemsize < 8 or block.size == 0:
             return
-        wrong = (block > EXACT_INTEGER) | (block < -EXACT_INTEGER)
+        wrong = block > EXACT_INTEGER
+        if block.dtype.kind == "i":  # NumPy 2.2.0 does not survive it of unsigned ones
+            wrong |= block < -EXACT_INTEGER
         if wrong.any():
             row, *action = np.argwhere(wrong)[0].tolist()
             raise InputError(
