@@ -89,7 +89,6 @@ def part(
     repeats = repeats and not keep_all
     chosen_of = partial(_chosen, case.states, worst)
     of_state = min(case.actions, _DIFFERENT) if repeats else case.actions
-
     rows = rows_of_block(settings, case.actions)
 
     def look(raw: RawBlock) -> _Looked:
@@ -107,9 +106,8 @@ def part(
     def work(raw: RawBlock, _: Buffers) -> _Looked:
         return reduce(merged, map(look, in_pieces(raw, rows)))
 
-    looked = reduce(
-        merged, map(look, case.blocks(rows)) if over_blocks is None else over_blocks(work)
-    )
+    found_in = map(look, case.blocks(rows)) if over_blocks is None else over_blocks(work)
+    looked = reduce(merged, found_in)
     states = np.concatenate(looked.numbers)
     arrays = {role: np.concatenate(parts) for role, parts in looked.kept.items()}
     alpha = case.scalars.get("alpha")
