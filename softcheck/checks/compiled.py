@@ -14,6 +14,7 @@ from softcheck.checks.lanes import (
     LANES,
     LEVELS,
     NEAR,
+    RESOLUTIONS,
     SUMS,
     TERMS,
     Dumped,
@@ -115,18 +116,17 @@ def found(e: Evaluation) -> Found:
         return Found({}, checked=None if e.checked is None else e.checked())
     dump = _dump(e, kernel)
     swept, failure = _swept(e, dump)
-    is_sound, is_right, live_of_dump, blind, largest, is_refused = swept.sums.tolist()
+    is_sound, is_right, live_of_dump, blind, largest, is_refused, live = swept.sums.tolist()
     if e.checked is not None and (failure or is_refused):
         checked = e.checked()
         return found(checked)._replace(checked=checked)
     if failure:
         return Found({}, failure=failure)
-    resolution, worst = swept.resolution, swept.worst
-    if not (isfinite(is_sound) and worst[:5, 0].max() <= 1.0 and resolution[:4].max() < 1.0):
+    worst = swept.worst
+    if not (isfinite(is_sound) and worst[:5, 0].max() <= 1.0 and swept.resolution[:-1].max() < 1.0):
         return Found({})
     *counts, seen = swept.histograms
-    softmax = Softmax(*swept.softmax)
-    tallies = _oracles(e, counts, worst, int(softmax.live.sum()))
+    tallies = _oracles(e, counts, worst, int(live))
     if any(tally.failed for tally in tallies.values()):
         return Found({})
     if dump.dump is None or not isfinite(is_right):
@@ -139,7 +139,7 @@ def found(e: Evaluation) -> Found:
     of_sums = len(Layout(terms).pairs) + terms
     moments = swept.moments
     made = Moments.of_sums(
-        e, softmax, moments[:of_sums], moments[of_sums:], signed=largest > SIGNED
+        e, Softmax(*swept.softmax), moments[:of_sums], moments[of_sums:], signed=largest > SIGNED
     )
     if dump.alike is not None:
         made.alike = dump.alike
@@ -219,16 +219,23 @@ def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
         y = Weights(dense, target.uniform, target.chosen, target.of_chosen)
     terms = _terms(e)
     of_fit = 4 * terms + len(Layout(terms).pairs)
-    sizes = {"resolution": 5, "softmax": 4, "moments": of_fit, "wrong": 3}
-    resolution, softmax, moments, wrong = (
+    sizes = {"softmax": 4, "moments": of_fit, "wrong": 3}
+    softmax, moments, wrong = (
         e.buffers(f"swept.{name}", (1, size * rows)).reshape(size, rows)
         for name, size in sizes.items()
     )
-    resolution[-1], moments[-3 * terms :], wrong[:] = 0.0, 0.0, 0.0
-    histograms = np.zeros((len(resolution), OF_RESOLUTION), np.int64)
-    worst, sums = np.full((6, 6), -1.0), np.zeros(6)
-    above = np.zeros(DECADES, np.int64)
-    received = Received(resolution, histograms, worst, softmax, moments, wrong, above, sums)
+    if dump.dump is not None:
+        moments[-3 * terms :] = wrong[:] = 0.0
+    received = Received(
+        np.zeros(RESOLUTIONS),
+        np.zeros((RESOLUTIONS, OF_RESOLUTION), np.int64),
+        np.full((6, 6), -1.0),
+        softmax,
+        moments,
+        wrong,
+        np.zeros(DECADES, np.int64),
+        np.zeros(7),
+    )
     failure = SWEEP(
         Given(
             e.actions,

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from softcheck.checks import dumps, oracles, tally
-from softcheck.checks.lanes import FIELDS, LANES, NEAR, RUN, SUMS, TERMS
+from softcheck.checks.lanes import FIELDS, LANES, NEAR, RESOLUTIONS, RUN, SUMS, TERMS
 from softcheck.checks.moments import (
     BELOW_DIGITS,
     BELOW_SIZE,
@@ -34,6 +34,7 @@ _LOG2E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.90821492
 _SHIFT = 1.5 * 2.0**52  # added, it rounds to a whole number, which is then in the lowest bits
 _ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of the square root of 1/2
 _LOOKED_AT = 2**14  # entries of a table
+_MOST = 1.7976931348623157e308  # the largest number
 _LOWEST, _VANISHES = -700.0, -746.0  # from here on exp is normal; below, it is 0
 
 _UP, _DOWN = expm1(central.STEP), expm1(-central.STEP)
@@ -127,6 +128,16 @@ def _on_the_stack(*shape: int) -> Any:
 
 
 @inlined
+def _larger(most, x):
+    """Return the larger of two numbers, of which the first was put where the result is going to.
+
+    That it is no larger than a number can be, LLVM does not know: of a plain maximum it makes a
+    store under a mask, for which a processor with AVX2 and no AVX-512 takes as long as for twenty.
+    """
+    return max(min(most, _MOST), x)
+
+
+@inlined
 def exponential(x):
     """Return exp(x) for -700 <= x <= 0, to two roundings: exp(x - k log 2) by its series."""
     k = x * _LOG2E + _SHIFT
@@ -205,20 +216,20 @@ not overlap."""
     UNIFORM, ERR, OF_SQUARE, BEST_STEP, BEST_DIFFERENCE, BEST_TWICE, BEST_DUMP, UNSOUND, FACTOR,
     PER_BOUND, COMMON, GATHERED, STORED, LEFT, ROOM, ROUGH_ALPHA, LEAST, UNSEEN, LIVE, BLIND,
     WHOLE, FIRST_REWARD, FIRST_ALPHA, FIRST_LEVEL, SECOND_REWARD, SECOND_ALPHA, SECOND_LEVEL,
-    LOST, PAST, ADDED, ERROR, SURE, RATIO, ALL_LIVE, ALL_BLIND,
-) = range(0, 70 * LANES, LANES)  # fmt: skip
+    LOST, PAST, ADDED, ERROR, SURE, RATIO, ALL_ALIVE, ALL_LIVE, ALL_BLIND,
+) = range(0, 71 * LANES, LANES)  # fmt: skip
 """What the states of a tile have; where the tile is one state, the same in each lane.
 
 Of all tiles are `POISON` and `UNSOUND`, finite unless something was not, the latter of the dump;
 `WHOLE`, the largest size of an entry of the right gradient in units of the tolerance of the dump;
-`ALL_LIVE` and `ALL_BLIND`.
+`ALL_ALIVE`, `ALL_LIVE` and `ALL_BLIND`.
 """
 
-_state_of_lanes: Any = _on_the_stack(70 * LANES)
+_state_of_lanes: Any = _on_the_stack(71 * LANES)
 _sums_of_lanes = _on_the_stack(SUMS * LANES)
 _parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
 _above_of_lanes = _on_the_stack(tally.DECADES, LANES)
-_bins_of_lanes = _on_the_stack(5, LANES)
+_resolution_of_lanes = _on_the_stack(2 * RESOLUTIONS, LANES)
 
 
 class Where(NamedTuple):
@@ -340,13 +351,13 @@ def _lay(at, tile, field, given, beyond):
 
 
 @inlined
-def _are_finite(x, start, stop, sums):
+def _are_finite(x, start, stop, lanes, sums):
     """Return whether some entries of an array are finite, as their products with 0 are."""
     with_long_vectors()
     _clear(sums, 1)
     whole = stop - (stop - start) % LANES
     for i in range(start, whole, LANES):
-        for j in range(LANES):
+        for j in range(lanes):
             sums[j] += 0.0 * x[np.uintp(i + j)]
     total = 0.0
     for i in range(whole, stop):
@@ -365,10 +376,10 @@ def _look_ahead(given, first, logits, q, dump, sums, of, found):
     states = max(1, _LOOKED_AT // given.entries)
     last = min(given.rows, first + (states if given.is_wide else states + LANES - states % LANES))
     start, stop = first * given.entries, last * given.entries
-    are_finite = _are_finite(logits, start, stop, sums)
+    are_finite = _are_finite(logits, start, stop, given.lanes, sums)
     if q is not None:
-        are_finite &= _are_finite(q, start, stop, sums)
-    if dump is not None and not _are_finite(dump.entries, start, stop, sums):
+        are_finite &= _are_finite(q, start, stop, given.lanes, sums)
+    if dump is not None and not _are_finite(dump.entries, start, stop, given.lanes, sums):
         of[UNSOUND] = np.inf
     if given.trusts and not are_finite:
         found.sums[5] = 1.0
@@ -386,7 +397,7 @@ def _softmax(at, logits, counts, tile, of, sums, stack):
     _lay(at, tile, BELOW, logits, -np.inf)
     for k in range(at.rows):
         for j in range(at.lanes):
-            of[HIGHEST + j] = max(of[HIGHEST + j], tile[k, BELOW + j])
+            of[HIGHEST + j] = _larger(of[HIGHEST + j], tile[k, BELOW + j])
     _share_largest(of, HIGHEST, at)
     _clear(sums, 2)
     for k in range(at.rows):
@@ -399,7 +410,7 @@ def _softmax(at, logits, counts, tile, of, sums, stack):
             count = _count_of(k, j, counts, tile)
             sums[j] += count * weight
             sums[LANES + j] += count if is_live else 0.0
-            of[DEPTH + j] = max(of[DEPTH + j], -below if is_live else 0.0)
+            of[DEPTH + j] = _larger(of[DEPTH + j], -below if is_live else 0.0)
             of[POISON + j] += 0.0 if is_live or below < _VANISHES else np.inf
         _carry(sums, 2, stack, k)
     _collect(sums, 2, stack, at)
@@ -530,7 +541,7 @@ def _sizes(at, reach, q, y, counts, tile, of, sums, stack):
                 centred = tile[k, CENTRED + j] - of[MEAN + j]
                 D = abs(centred)
                 tile[k, CENTRED + j] = centred
-                of[LARGEST + j] = max(of[LARGEST + j], D)
+                of[LARGEST + j] = _larger(of[LARGEST + j], D)
                 longest = reach - tile[k, BELOW + j]
                 sums[j] += count * (p * D)
                 sums[LANES + j] += count * (p * (2.0 * centred))
@@ -659,9 +670,9 @@ def _routes(given, at, reach, q, y, zeta, counts, tile, of, sums, stack):
             by_step = abs(right - entry.complex_step) * routes
             by_difference = abs(right - entry.central_difference) * routes
             by_identity = abs(right - entry.homogeneous) / entry.rounding
-            of[BEST_STEP + j] = max(of[BEST_STEP + j], by_step)
-            of[BEST_DIFFERENCE + j] = max(of[BEST_DIFFERENCE + j], by_difference)
-            of[BEST_TWICE + j] = max(of[BEST_TWICE + j], by_identity)
+            of[BEST_STEP + j] = _larger(of[BEST_STEP + j], by_step)
+            of[BEST_DIFFERENCE + j] = _larger(of[BEST_DIFFERENCE + j], by_difference)
+            of[BEST_TWICE + j] = _larger(of[BEST_TWICE + j], by_identity)
             of[POISON + j] += by_step + by_difference + by_identity
         for j in range(LANES):
             p, step = tile[k, PI + j], -of[ETA + j] * tile[k, GRADIENT + j]
@@ -709,14 +720,12 @@ def _descent(given, q, y, zeta, of, sums):
 
 
 @inlined
-def _compare(at, of, c, found):
+def _compare(at, of, c, resolution, found):
     """Compare what each state has one number of."""
     for j in range(LANES):
         of[RATIO + j] = abs(of[FOUND + j] - of[IDENTITY + j]) / of[TOLERANCE + j]
         of[POISON + j] += of[RATIO + j]
-    states = 1 if at.is_wide else at.width
-    for j in range(states):
-        found.resolution[c - 1, at.first + j] = of[TOLERANCE + j] / of[SCALE + j]
+        resolution[c - 1, j] = of[TOLERANCE + j] / of[SCALE + j]
     if _is_above(of, RATIO, found.worst[c, 0]):
         j = _best(at, of, RATIO)
         actual, expected, within = of[FOUND + j], of[IDENTITY + j], of[TOLERANCE + j]
@@ -878,7 +887,7 @@ def _measure(given, log_actions, q, y, zeta, dump, rough, of, sums):
         largest = max(abs(of[HIGHEST + j]), abs(of[HIGHEST + j] - of[DEPTH + j]))
         of[UNSOUND + j] += np.inf if dump.unit * largest > 1.0 else 0.0
         of[BEST_DUMP + j] = of[LIVE + j] = of[BLIND + j] = 0.0
-        of[LEAST + j], of[UNSEEN + j] = np.inf, -np.inf
+        of[LEAST + j] = of[UNSEEN + j] = -np.inf
 
 
 @inlined
@@ -979,17 +988,17 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
             within, scale = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
             inverse, scale = 1.0 / within, scale * abs(of[FACTOR + j])
             ratio = (tile[k, DUMPED + j] - tile[k, GRADIENT + j] * of[FACTOR + j]) * inverse
-            of[BEST_DUMP + j] = max(of[BEST_DUMP + j], abs(ratio))
+            of[BEST_DUMP + j] = _larger(of[BEST_DUMP + j], abs(ratio))
             of[UNSOUND + j] += ratio
-            of[LEAST + j] = min(of[LEAST + j], within)
+            of[LEAST + j] = _larger(of[LEAST + j], -within)
             seen = scale * inverse
             is_live, count = scale > 0.0, _count_of(k, j, counts, tile)
-            of[UNSEEN + j] = max(of[UNSEEN + j], -seen if is_live else -np.inf)
+            of[UNSEEN + j] = _larger(of[UNSEEN + j], -seen if is_live else -np.inf)
             of[LIVE + j] += count if is_live else 0.0
             of[BLIND + j] += count if is_live and not seen > 1.0 else 0.0
             unit = of[FACTOR + j] * inverse
             one, other, last = _apart(k, j, unit, q, first, second, tile, of)
-            of[WHOLE + j] = max(of[WHOLE + j], abs(one + other + last))
+            of[WHOLE + j] = _larger(of[WHOLE + j], abs(one + other + last))
             _add_up(j, count, one, other, last, ratio, first, second, sums)
             if alike is not None:
                 parts[0, j], parts[1, j], parts[2, j], parts[3, j] = one, other, last, ratio
@@ -1004,7 +1013,7 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
             moments[s, at.first + j] = sums[s * LANES + j]
     has_moved = False
     for j in range(at.width):
-        has_moved |= of[ROOM + j] > FLUSHED * of[LEAST + j]
+        has_moved |= of[ROOM + j] > -FLUSHED * of[LEAST + j]
         has_moved |= q is not None and of[LOG_Z + j] < dump.unit * abs(of[HIGHEST + j])
     return has_moved
 
@@ -1143,10 +1152,10 @@ def _wrong(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, 
             normaliser, parts = _allowed(k, j, y, zeta, tile, of)
             ratio, margin = error * (1.0 / within), dump.slack * within
             is_wrong = ratio > 1.0
-            of[PAST + j] = max(of[PAST + j], error - (within + normaliser + parts))
+            of[PAST + j] = _larger(of[PAST + j], error - (within + normaliser + parts))
             of[ADDED + j] += 1.0 if is_wrong and error <= within + parts else 0.0
-            of[ERROR + j] = max(of[ERROR + j], error + margin if is_wrong else 0.0)
-            of[SURE + j] = max(of[SURE + j], error - margin if is_wrong else -np.inf)
+            of[ERROR + j] = _larger(of[ERROR + j], error + margin if is_wrong else 0.0)
+            of[SURE + j] = _larger(of[SURE + j], error - margin if is_wrong else -np.inf)
             ratios[0, j] = ratio
         _count_above(k, dump, counts, tile, ratios, above, of)
     _end_wrong(at, q, dump, above, of, found)
@@ -1162,12 +1171,12 @@ def _is_lost(of):
 
 
 @inlined
-def _see(at, of, states, resolution):
+def _see(at, of, resolution):
     """Fill in how well the dump is seen."""
-    for j in range(states):
+    for j in range(LANES):
         least = -of[UNSEEN + j]
         dim = 1.0 / least if least > 1.0 else np.inf
-        resolution[4, at.first + j] = 0.0 if least == np.inf else dim
+        resolution[4, j] = 0.0 if least == np.inf else dim
     for j in range(at.width):
         of[ALL_LIVE + j] += of[LIVE + j]
         of[ALL_BLIND + j] += of[BLIND + j]
@@ -1188,31 +1197,58 @@ def _tell(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, r
 
 @inlined
 def _keep(at, dump, of, states, softmax):
-    """Keep what the fit of a dump takes of the policy, and how many weights are not 0."""
+    """Count the weights that are not 0, and keep what the fit of a dump takes of the policy."""
     for j in range(states):
-        softmax[3, at.first + j] = of[ALIVE + j]
+        of[ALL_ALIVE + j] += of[ALIVE + j]
     if dump is not None:
         for j in range(states):
             softmax[0, at.first + j] = of[HIGHEST + j]
             softmax[1, at.first + j] = of[DEPTH + j]
             softmax[2, at.first + j] = of[LOG_Z + j]
+            softmax[3, at.first + j] = of[ALIVE + j]
 
 
 @inlined
-def _count(at, of, states, bins, found):
-    """Keep how sharply each state is seen."""
-    for j in range(states):
-        found.resolution[0, at.first + j] = 2.0 * U * of[RELATIVE + j]
-        found.resolution[1, at.first + j] = 2.0 * U * of[ROUTES + j]
-    for c in range(len(found.resolution)):
-        for j in range(states):
+def _count(dump, of, states, resolution, histograms):
+    """Count how sharply each state is seen."""
+    kinds = RESOLUTIONS - 1 if dump is None else RESOLUTIONS
+    for j in range(LANES):
+        resolution[0, j] = 2.0 * U * of[RELATIVE + j]
+        resolution[1, j] = 2.0 * U * of[ROUTES + j]
+    for c in range(kinds):
+        for j in range(LANES):
             # In this order it is 1 for a NaN.
-            bits = _bits(min(1.0, found.resolution[c, at.first + j]))
-            bins[c, j] = _float(tally.bin_of(bits))
+            found, worst = min(1.0, resolution[c, j]), RESOLUTIONS + c
+            resolution[worst, j] = _larger(resolution[worst, j], found)
+            resolution[c, j] = _float(tally.bin_of(_bits(found)))
     # To add to one bin again a processor waits for what was written: so to others in between.
     for j in range(states):
-        for c in range(len(found.resolution)):
-            found.histograms[c, _bits(bins[c, j])] += 1
+        for c in range(kinds):
+            histograms[c, _bits(resolution[c, j])] += 1
+
+
+@inlined
+def _begin(of, resolution):
+    """Nothing is found yet, in any tile."""
+    for j in range(LANES):
+        of[POISON + j] = of[UNSOUND + j] = of[WHOLE + j] = 0.0
+        of[ALL_ALIVE + j] = of[ALL_LIVE + j] = of[ALL_BLIND + j] = 0.0
+        for c in range(2 * RESOLUTIONS):
+            resolution[c, j] = 0.0
+
+
+@inlined
+def _end(of, resolution, found):
+    """Keep what was found in all tiles."""
+    for j in range(LANES):
+        found.sums[0] += of[POISON + j]
+        found.sums[1] += of[UNSOUND + j]
+        found.sums[2] += of[ALL_LIVE + j]
+        found.sums[3] += of[ALL_BLIND + j]
+        found.sums[4] = max(found.sums[4], of[WHOLE + j])
+        found.sums[6] += of[ALL_ALIVE + j]
+        for c in range(RESOLUTIONS):
+            found.resolution[c] = max(found.resolution[c], resolution[RESOLUTIONS + c, j])
 
 
 @compiled
@@ -1227,12 +1263,10 @@ def sweep(
     the latter four of the loss are off.
     """
     of, sums, parts = _state_of_lanes(), _sums_of_lanes(), _parts_of_lanes()
-    above, bins = _above_of_lanes(), _bins_of_lanes()
+    above, resolution = _above_of_lanes(), _resolution_of_lanes()
     log_actions = given.log_actions
     reach = given.n + 8.0 + given.parts + log_actions
-    for j in range(LANES):
-        of[POISON + j] = of[UNSOUND + j] = of[WHOLE + j] = 0.0
-        of[ALL_LIVE + j] = of[ALL_BLIND + j] = 0.0
+    _begin(of, resolution)
     first = seen = 0
     while first < given.rows and found.sums[5] == 0.0:
         if first == seen:
@@ -1255,11 +1289,11 @@ def sweep(
         _soft(at, q, counts, tile, of, sums, stack)
         _sizes(at, reach, q, y, counts, tile, of, sums, stack)
         _bounds(given, reach, log_actions, q, y, zeta, of, sums)
-        _compare(at, of, 3, found)
+        _compare(at, of, 3, resolution, found)
         _routes(given, at, reach, q, y, zeta, counts, tile, of, sums, stack)
         _worst(given, at, reach, q, y, zeta, tile, of, found.worst)
         _descent(given, q, y, zeta, of, sums)
-        _compare(at, of, 4, found)
+        _compare(at, of, 4, resolution, found)
         if dump is not None and not _is_lost(of):  # else all of it is NumPy's
             _lay_dump(at, masked, index, dump, rough, one, other, tile, of)
             _levels(at, rough, one, other, counts, tile, of, sums, stack)
@@ -1278,13 +1312,8 @@ def sweep(
                 given, at, near, masked, q, y, zeta, dump, rough, counts, tile, of, parts, above,
                 found,
             )  # fmt: skip
-            _see(at, of, states, found.resolution)
-        _count(at, of, states, bins, found)
+            _see(at, of, resolution)
+        _count(dump, of, states, resolution, found.histograms)
         _keep(at, dump, of, states, found.softmax)
         first += states
-    for j in range(LANES):
-        found.sums[0] += of[POISON + j]
-        found.sums[1] += of[UNSOUND + j]
-        found.sums[2] += of[ALL_LIVE + j]
-        found.sums[3] += of[ALL_BLIND + j]
-        found.sums[4] = max(found.sums[4], of[WHOLE + j])
+    _end(of, resolution, found)

@@ -16,6 +16,9 @@ TERMS = 3
 NEAR = 2.0**-30
 """How far two kernels are apart, relative to a number, in what neither of them bounds."""
 
+RESOLUTIONS = 5
+"""Of the formula, of the routes, of the sum, of the descent, of the dump."""
+
 FIELDS = 13 * LANES
 """What the entries of a tile have, a number of each for each lane."""
 
@@ -74,31 +77,33 @@ class Dumped(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What the loop fills in, for each state but for `worst`.
+    """What the loop fills in, in place of 0 or, in `worst`, of -1.
 
     Attributes
     ----------
-    resolution : Array, (5, rows)
-        Of the formula, of the routes, of the sum, of the descent, of the dump.
-    histograms : Array, (5, bins)
-        Of those, see `tally.histogram`.
+    resolution : Array, (RESOLUTIONS,)
+        The worst of those of the states, and 1 where that is more, or no number.
+    histograms : Array, (RESOLUTIONS, bins)
+        Of those of the states, see `tally.histogram`.
     worst : Array, (6, 6)
         Of each comparison: ratio, state, action or -1, found, expected, tolerance; of a dump where
         it is right.
     softmax : Array, (4, rows)
-        The largest logit, the depth, log Z, and how many weights are not 0; without a dump the
-        last of these alone.
+        Of each state with a dump: the largest logit, the depth, log Z, and how many weights are
+        not 0.
     moments : Array, (columns, rows)
         `Layout.moments` of the dump, and what `Moments.of_sums` takes beside it.
     wrong : Array, (3, rows)
-        Of a dump, where it is wrong: the worst ratio, and at most and at least the largest error.
+        Of a dump, of states where it is wrong: the worst ratio, and at most and at least the
+        largest error.
     above : Array, (decades,)
         How many entries of a dump have a ratio above each of `tally.DECADES` powers of ten.
-    sums : Array, (6,)
+    sums : Array, (7,)
         A number that is finite unless something was not, the same for the dump, how many of its
         entries are live and blind, and the largest size of one in units of its tolerance. That of
-        the dump is not finite, too, where it is not clear what is wrong of it. The last is 1 if
-        logits or q were trusted, and are not finite: then nothing else is of use. All are 0 before.
+        the dump is not finite, too, where it is not clear what is wrong of it. Then 1 if logits or
+        q were trusted, and are not finite: then nothing else is of use. Last, how many weights are
+        not 0.
     """
 
     resolution: Any
