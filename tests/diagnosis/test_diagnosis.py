@@ -50,7 +50,7 @@ def test_what_is_right_gets_no_diagnosis(fixture):
     assert diagnosed(fixture) == []
 
 
-@pytest.mark.parametrize("factor", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("factor", [0.1, 1.0, 100.0])
 def test_states_that_weigh_nothing_hide_no_mistake(factor):
     q, logits = np.random.default_rng(0).normal(size=(2, 40, 18))
     weights = np.where(np.arange(40) % 3 == 0, 0.0, 1.0)
