@@ -124,6 +124,7 @@ def verify_case(
             over(distinct.BLOCKS if chosen.shortens else FOLLOWED),
             generated,
             repeats=chosen.shortens,
+            is_compiled=chosen.sweeps,
         )
         diagnosis = (*named, *other_loss.diagnose(case, settings, tallies, over(1), beside))
     failure = chosen.failure

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from softcheck.checks import loops
-from softcheck.checks.dumps import coarse_factor, compare_sides, divided_beyond, judged
+from softcheck.checks.dumps import Sides, coarse_factor, compare_sides, divided_beyond, judged
 from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.lanes import (
     FIELDS,
@@ -20,6 +20,7 @@ from softcheck.checks.lanes import (
     Dumped,
     Given,
     Received,
+    Weighed,
     Weights,
 )
 from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax, is_coarse
@@ -32,6 +33,7 @@ from softcheck.gradient.policy import (
     LONG,
     Array,
     Block,
+    Entries,
     Flags,
     PerState,
     Quantity,
@@ -41,6 +43,7 @@ from softcheck.gradient.tolerance import U, of_sum, summation
 from softcheck.settings import KernelChoice
 
 SWEEP = loops.Loop("softcheck.checks.fused", "sweep")
+WEIGH = loops.Loop("softcheck.checks.weighing", "weigh")
 
 PAYS, PAYS_REPEATED = 2**24, 2**21
 """From so many entries on, to compile a form pays after some twenty runs, for which it is kept; and
@@ -334,3 +337,39 @@ def _flat(x: Quantity | Flags) -> Any:
     flat = x.ravel(order="F").view()
     flat.flags.writeable = False
     return flat
+
+
+def weighed(
+    right: Sides,
+    numbers: Sequence[float],
+    values: Sequence[Entries],
+    of: Sequence[Entries],
+    unit: float,
+    fixed: Entries,
+) -> Weighed | None:
+    """Return how near a dump is to sum_k x_k v_k, or None where that is not compiled.
+
+    Parameters
+    ----------
+    right : Sides
+        The dump beside the right gradient.
+    numbers : sequence of float
+        One or two x_k, not all of them 0.
+    values, of, unit, fixed
+        v_k, and how that sum rounds: see `columns.Rounds`.
+    """
+    arrays, first = [*right[:3], *values, *of], values[0]
+    if len(values) > 2 or not any(numbers) or any(fixed.strides):
+        return None
+    lie_alike = len({(x.shape, x.strides, x.dtype) for x in arrays}) == 1
+    if not (lie_alike and (first.flags.c_contiguous or first.flags.f_contiguous)):
+        return None
+    flat = [each.ravel(order="K") for each in arrays]
+    for each in flat:
+        each.flags.writeable = False  # so that one form is compiled
+    columns = zip(flat[3 : 3 + len(of)], flat[3 + len(of) :], strict=True)
+    one, other, *_ = (*columns, None)
+    x, y, *_ = (*map(float, numbers), 0.0)
+    found = np.zeros(len(Weighed._fields))
+    failure = WEIGH(*flat[:3], one, other, x, y, unit, float(fixed.flat[0]), LANES, found)
+    return None if failure else Weighed(*found.tolist())

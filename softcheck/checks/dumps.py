@@ -221,6 +221,11 @@ class Sides(NamedTuple):
     tolerance: Quantity
     scale: Quantity
 
+    def error(self) -> Quantity:
+        """Return how far they are apart."""
+        error: Quantity = np.subtract(self.actual, self.expected)
+        return np.abs(error, out=error)
+
     def ratio(self, out: Quantity) -> Quantity:
         """Return what `over_tolerance` makes of them, in `out`."""
         return over_tolerance(self.actual, self.expected, self.tolerance, out)
@@ -239,13 +244,17 @@ def judged(e: Evaluation, name: str) -> tuple[Sides, Needed]:
     ratio = found.ratio(e.buffers("scratch.2", found.actual.shape))
     if ratio.max() <= 1.0 and ratio.min() >= -1.0:
         return found, NONE_NEEDED
-    return allowed(e, found)
+    return allowed(e, found, found.error())
 
 
-def allowed(e: Evaluation, found: Sides) -> tuple[Sides, Needed]:
-    """Return the sides of a gradient with what its states may be allowed beyond bounds."""
+def allowed(e: Evaluation, found: Sides, error: Quantity) -> tuple[Sides, Needed]:
+    """Return the sides of a gradient with what its states may be allowed beyond bounds.
+
+    `error` is that of `found`.
+    """
     actual, value, tolerance, scale = found
-    value, tolerance, needed = allow(actual, value, tolerance, partial(allowance, e), e.counts)
+    needing = partial(allowance, e)
+    value, tolerance, needed = allow(actual, value, tolerance, needing, error, e.counts)
     return Sides(actual, value, tolerance, scale), needed
 
 

@@ -128,7 +128,7 @@ def _on_the_stack(*shape: int) -> Any:
 
 
 @inlined
-def _larger(most, x):
+def larger(most, x):
     """Return the larger of two numbers, of which the first was put where the result is going to.
 
     That it is no larger than a number can be, LLVM does not know: of a plain maximum it makes a
@@ -226,7 +226,7 @@ Of all tiles are `POISON` and `UNSOUND`, finite unless something was not, the la
 """
 
 _state_of_lanes: Any = _on_the_stack(71 * LANES)
-_sums_of_lanes = _on_the_stack(SUMS * LANES)
+sums_of_lanes = _on_the_stack(SUMS * LANES)
 _parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
 _above_of_lanes = _on_the_stack(tally.DECADES, LANES)
 _resolution_of_lanes = _on_the_stack(2 * RESOLUTIONS, LANES)
@@ -272,7 +272,8 @@ def _count_of(k, j, counts, tile):
 
 
 @inlined
-def _clear(sums, count):
+def clear(sums, count):
+    """Set so many sums of each lane to 0."""
     for i in range(count * LANES):
         sums[i] = 0.0
 
@@ -354,7 +355,7 @@ def _lay(at, tile, field, given, beyond):
 def _are_finite(x, start, stop, lanes, sums):
     """Return whether some entries of an array are finite, as their products with 0 are."""
     with_long_vectors()
-    _clear(sums, 1)
+    clear(sums, 1)
     whole = stop - (stop - start) % LANES
     for i in range(start, whole, LANES):
         for j in range(lanes):
@@ -397,9 +398,9 @@ def _softmax(at, logits, counts, tile, of, sums, stack):
     _lay(at, tile, BELOW, logits, -np.inf)
     for k in range(at.rows):
         for j in range(at.lanes):
-            of[HIGHEST + j] = _larger(of[HIGHEST + j], tile[k, BELOW + j])
+            of[HIGHEST + j] = larger(of[HIGHEST + j], tile[k, BELOW + j])
     _share_largest(of, HIGHEST, at)
-    _clear(sums, 2)
+    clear(sums, 2)
     for k in range(at.rows):
         for j in range(LANES):
             below = tile[k, BELOW + j] - of[HIGHEST + j]
@@ -410,7 +411,7 @@ def _softmax(at, logits, counts, tile, of, sums, stack):
             count = _count_of(k, j, counts, tile)
             sums[j] += count * weight
             sums[LANES + j] += count if is_live else 0.0
-            of[DEPTH + j] = _larger(of[DEPTH + j], -below if is_live else 0.0)
+            of[DEPTH + j] = larger(of[DEPTH + j], -below if is_live else 0.0)
             of[POISON + j] += 0.0 if is_live or below < _VANISHES else np.inf
         _carry(sums, 2, stack, k)
     _collect(sums, 2, stack, at)
@@ -470,7 +471,7 @@ def _weigh_one(at, tile, field, size, index, chosen, of_chosen):
 @inlined
 def _sum_y(at, counts, tile, sums, stack):
     """Add up y, and its size."""
-    _clear(sums, 2)
+    clear(sums, 2)
     for k in range(at.rows):
         for j in range(LANES):
             count = _count_of(k, j, counts, tile)
@@ -496,7 +497,7 @@ def _linear(of, sums, y, zeta):
 def _soft(at, q, counts, tile, of, sums, stack):
     """pi, g in the place of the gradient, V, u and their means."""
     with_long_vectors()
-    _clear(sums, 2)
+    clear(sums, 2)
     if q is not None:
         _lay(at, tile, REWARD, q, 0.0)
     for k in range(at.rows):
@@ -526,7 +527,7 @@ def _soft(at, q, counts, tile, of, sums, stack):
 def _sizes(at, reach, q, y, counts, tile, of, sums, stack):
     """The gradient, and what bounds its rounding before the part that entries share."""
     with_long_vectors()
-    _clear(sums, 5)
+    clear(sums, 5)
     for j in range(LANES):
         of[LARGEST + j] = 0.0
     if q is not None and at.is_wide:
@@ -541,7 +542,7 @@ def _sizes(at, reach, q, y, counts, tile, of, sums, stack):
                 centred = tile[k, CENTRED + j] - of[MEAN + j]
                 D = abs(centred)
                 tile[k, CENTRED + j] = centred
-                of[LARGEST + j] = _larger(of[LARGEST + j], D)
+                of[LARGEST + j] = larger(of[LARGEST + j], D)
                 longest = reach - tile[k, BELOW + j]
                 sums[j] += count * (p * D)
                 sums[LANES + j] += count * (p * (2.0 * centred))
@@ -659,7 +660,7 @@ def _entry(k, j, reach, parts, q, y, zeta, tile, of):
 def _routes(given, at, reach, q, y, zeta, counts, tile, of, sums, stack):
     """Every entry by both numeric routes and by the identity; a step against the gradient."""
     with_long_vectors()
-    _clear(sums, 4)
+    clear(sums, 4)
     for j in range(LANES):
         of[BEST_STEP + j] = of[BEST_DIFFERENCE + j] = of[BEST_TWICE + j] = 0.0
     for k in range(at.rows):
@@ -670,9 +671,9 @@ def _routes(given, at, reach, q, y, zeta, counts, tile, of, sums, stack):
             by_step = abs(right - entry.complex_step) * routes
             by_difference = abs(right - entry.central_difference) * routes
             by_identity = abs(right - entry.homogeneous) / entry.rounding
-            of[BEST_STEP + j] = _larger(of[BEST_STEP + j], by_step)
-            of[BEST_DIFFERENCE + j] = _larger(of[BEST_DIFFERENCE + j], by_difference)
-            of[BEST_TWICE + j] = _larger(of[BEST_TWICE + j], by_identity)
+            of[BEST_STEP + j] = larger(of[BEST_STEP + j], by_step)
+            of[BEST_DIFFERENCE + j] = larger(of[BEST_DIFFERENCE + j], by_difference)
+            of[BEST_TWICE + j] = larger(of[BEST_TWICE + j], by_identity)
             of[POISON + j] += by_step + by_difference + by_identity
         for j in range(LANES):
             p, step = tile[k, PI + j], -of[ETA + j] * tile[k, GRADIENT + j]
@@ -828,7 +829,7 @@ def _lay_dump(at, masked, index, dump, rough, first, second, tile, of):
 @inlined
 def _levels(at, rough, first, second, counts, tile, of, sums, stack):
     """The levels of the terms, and the sum of what is rough of y in the last of the sums."""
-    _clear(sums, 4)
+    clear(sums, 4)
     for k in range(at.rows):
         for j in range(LANES):
             count = _count_of(k, j, counts, tile)
@@ -982,23 +983,23 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
     with_long_vectors()
     products = 2 if first is None else 5 if second is None else 9
     terms = 1 if first is None else 2 if second is None else 3
-    _clear(sums, products)
+    clear(sums, products)
     for k in range(at.rows):
         for j in range(LANES):
             within, scale = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
             inverse, scale = 1.0 / within, scale * abs(of[FACTOR + j])
             ratio = (tile[k, DUMPED + j] - tile[k, GRADIENT + j] * of[FACTOR + j]) * inverse
-            of[BEST_DUMP + j] = _larger(of[BEST_DUMP + j], abs(ratio))
+            of[BEST_DUMP + j] = larger(of[BEST_DUMP + j], abs(ratio))
             of[UNSOUND + j] += ratio
-            of[LEAST + j] = _larger(of[LEAST + j], -within)
+            of[LEAST + j] = larger(of[LEAST + j], -within)
             seen = scale * inverse
             is_live, count = scale > 0.0, _count_of(k, j, counts, tile)
-            of[UNSEEN + j] = _larger(of[UNSEEN + j], -seen if is_live else -np.inf)
+            of[UNSEEN + j] = larger(of[UNSEEN + j], -seen if is_live else -np.inf)
             of[LIVE + j] += count if is_live else 0.0
             of[BLIND + j] += count if is_live and not seen > 1.0 else 0.0
             unit = of[FACTOR + j] * inverse
             one, other, last = _apart(k, j, unit, q, first, second, tile, of)
-            of[WHOLE + j] = _larger(of[WHOLE + j], abs(one + other + last))
+            of[WHOLE + j] = larger(of[WHOLE + j], abs(one + other + last))
             _add_up(j, count, one, other, last, ratio, first, second, sums)
             if alike is not None:
                 parts[0, j], parts[1, j], parts[2, j], parts[3, j] = one, other, last, ratio
@@ -1022,7 +1023,7 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
 def _move(given, at, reach, masked, q, y, dump, rough, first, second, counts, tile, of, sums,
           stack, moments):  # fmt: skip
     """How far the sums for the fit move in one direction: `moved` of `Moments.of_sums`."""
-    _clear(sums, 10)
+    clear(sums, 10)
     for k in range(at.rows):
         for j in range(LANES):
             within, _ = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
@@ -1152,10 +1153,10 @@ def _wrong(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, 
             normaliser, parts = _allowed(k, j, y, zeta, tile, of)
             ratio, margin = error * (1.0 / within), dump.slack * within
             is_wrong = ratio > 1.0
-            of[PAST + j] = _larger(of[PAST + j], error - (within + normaliser + parts))
+            of[PAST + j] = larger(of[PAST + j], error - (within + normaliser + parts))
             of[ADDED + j] += 1.0 if is_wrong and error <= within + parts else 0.0
-            of[ERROR + j] = _larger(of[ERROR + j], error + margin if is_wrong else 0.0)
-            of[SURE + j] = _larger(of[SURE + j], error - margin if is_wrong else -np.inf)
+            of[ERROR + j] = larger(of[ERROR + j], error + margin if is_wrong else 0.0)
+            of[SURE + j] = larger(of[SURE + j], error - margin if is_wrong else -np.inf)
             ratios[0, j] = ratio
         _count_above(k, dump, counts, tile, ratios, above, of)
     _end_wrong(at, q, dump, above, of, found)
@@ -1219,7 +1220,7 @@ def _count(dump, of, states, resolution, histograms):
         for j in range(LANES):
             # In this order it is 1 for a NaN.
             found, worst = min(1.0, resolution[c, j]), RESOLUTIONS + c
-            resolution[worst, j] = _larger(resolution[worst, j], found)
+            resolution[worst, j] = larger(resolution[worst, j], found)
             resolution[c, j] = _float(tally.bin_of(_bits(found)))
     # To add to one bin again a processor waits for what was written: so to others in between.
     for j in range(states):
@@ -1262,7 +1263,7 @@ def sweep(
     its q is multiplied, and alpha, uniform, chosen and zeta, (5, states or 1); `rough` is how far
     the latter four of the loss are off.
     """
-    of, sums, parts = _state_of_lanes(), _sums_of_lanes(), _parts_of_lanes()
+    of, sums, parts = _state_of_lanes(), sums_of_lanes(), _parts_of_lanes()
     above, resolution = _above_of_lanes(), _resolution_of_lanes()
     log_actions = given.log_actions
     reach = given.n + 8.0 + given.parts + log_actions

@@ -76,6 +76,31 @@ class Dumped(NamedTuple):
     divided: Any
 
 
+class Weighed(NamedTuple):
+    """How near the entries of a dump are to a prediction, and to the right gradient.
+
+    Attributes
+    ----------
+    failed, mended : float
+        How many differ from the prediction, and from the right gradient, by more than tolerances.
+    left, right, size : float
+        Sums of squares, in units of the tolerance of the right gradient: of what the prediction
+        leaves, of what the right gradient leaves, and of the dump.
+    unsound : float
+        What is 0 unless a tolerance is not finite, or too small for that.
+    worst : float
+        The largest error beside the prediction over its tolerance.
+    """
+
+    failed: float
+    mended: float
+    left: float
+    right: float
+    size: float
+    unsound: float
+    worst: float
+
+
 class Received(NamedTuple):
     """What the loop fills in, in place of 0 or, in `worst`, of -1.
 

@@ -29,7 +29,7 @@ Argument: TypeAlias = NDArray[Any] | float | tuple[Any, ...] | None
 
 _LOG = logging.getLogger(__name__)
 
-_OF_CHECKS = "dumps", "fused", "lanes", "moments", "oracles", "scan", "tally"
+_OF_CHECKS = "dumps", "fused", "lanes", "moments", "oracles", "scan", "tally", "weighing"
 _NEEDS = re.compile(r"^declare [^@]*@\"?(?!llvm\.)([^\"(]+)", re.MULTILINE)
 
 

@@ -83,6 +83,12 @@ class Columns:
         made += fixed
         return made
 
+    def of_states(self, some: Some) -> "Columns":
+        """Return the same of some states, without what these are allowed."""
+        of, fixed, unit, _ = self.rounds
+        rounds = Rounds(tuple(each[:, some] for each in of), fixed[:, some], unit)
+        return Columns(tuple(each[:, some] for each in self.values), lambda: rounds)
+
     def acted(self, act: Act) -> "Columns":
         """Return the same numbers once they have moved; underflow takes as much wherever it is."""
 

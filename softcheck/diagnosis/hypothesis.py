@@ -1,20 +1,22 @@
 """A mistake with its numbers: the gradient that it predicts, and whether a dump is that one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
-from math import inf, isnan
+from math import inf, isnan, sqrt
 from operator import add
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from softcheck.checks import compiled
 from softcheck.checks.merging import Merging, merged
-from softcheck.checks.tally import BINS, Sight, Tally, compare
+from softcheck.checks.tally import settled
 from softcheck.diagnosis.columns import Columns, of_evaluation
 from softcheck.diagnosis.mistakes.parts import RIGHT
 from softcheck.diagnosis.mistakes.record import NOTHING, Formula
 from softcheck.diagnosis.mistakes.where import LOW_PRECISION
-from softcheck.diagnosis.view import View, dot
+from softcheck.diagnosis.view import Rows, View, dot
 from softcheck.gradient.definition import Wrong
 from softcheck.gradient.policy import Array, Entries, Flags, Some
 from softcheck.gradient.tolerance import Precision, allow
@@ -113,38 +115,54 @@ class Hypothesis:
 
 
 class Prediction(NamedTuple):
-    """The gradient that a hypothesis predicts, and how exactly."""
+    """The gradient that a hypothesis predicts, how exactly, and how far off it is."""
 
     value: Entries
     tolerance: Entries
+    error: Entries
 
 
+@np.errstate(all="ignore")
 def predict(view: View, made: Hypothesis, columns: Columns | None = None) -> Prediction:
     """Return the prediction for some states, within the tolerance rule of a dumped gradient.
 
     The tolerance is infinite where there is nothing to compare.
     """
-    with np.errstate(all="ignore"):
-        if made.coarse is not None:
-            columns = _rounded(view, made.formula, made.coarse)
-        numbers = made.numbers
-        if made.is_scaled:
-            columns, numbers = of_evaluation(view.e, view.bounded), numbers[:1]
-        columns = columns or made.formula.columns(view)
-        value = columns.value(numbers)
-        tolerance = columns.tolerance(numbers)
-        if not np.isfinite(value.sum()):
-            tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
-        if made.in_part:
-            _, expected, own, _ = view.right
-            value = np.where(view.wrong_rows, value, expected)
-            tolerance = np.where(view.wrong_rows, tolerance, own)
-        if not view.is_finite:
-            tolerance[~np.isfinite(view.grad)] = inf
-        if columns.rounds.allowance is not None:
-            needed = partial(columns.rounds.allowance, numbers)
-            value, tolerance, _ = allow(view.grad, value, tolerance, needed, view.e.counts)
-        return Prediction(value, tolerance)
+    return _predicted(view, made, *_columns(view, made, columns))
+
+
+def _columns(
+    view: View, made: Hypothesis, columns: Columns | None = None
+) -> tuple[Columns, Sequence[float]]:
+    """Return the columns of a hypothesis and its numbers; `columns` are those of its formula."""
+    if made.coarse is not None:
+        return _rounded(view, made.formula, made.coarse), made.numbers
+    if made.is_scaled:
+        return of_evaluation(view.e, view.bounded), made.numbers[:1]
+    return columns or made.formula.columns(view), made.numbers
+
+
+def _predicted(
+    view: View, made: Hypothesis, columns: Columns, numbers: Sequence[float]
+) -> Prediction:
+    """Return what `predict` does, from the columns of a hypothesis and its numbers."""
+    value = columns.value(numbers)
+    tolerance = columns.tolerance(numbers)
+    if not np.isfinite(value.sum()):
+        tolerance[~np.isfinite(value)] = 0.0  # no gradient is like that
+    if made.in_part:
+        _, expected, own, _ = view.right
+        value = np.where(view.wrong_rows, value, expected)
+        tolerance = np.where(view.wrong_rows, tolerance, own)
+    if not view.is_finite:
+        tolerance[~np.isfinite(view.grad)] = inf
+    error = np.abs(view.grad - value)
+    if columns.rounds.allowance is not None:
+        needed = partial(columns.rounds.allowance, numbers)
+        bare = value
+        value, tolerance, _ = allow(view.grad, bare, tolerance, needed, error, view.e.counts)
+        error = error if value is bare else np.abs(view.grad - value)
+    return Prediction(value, tolerance, error)
 
 
 def _rounded(view: View, formula: Formula, coarse: Coarse) -> Columns:
@@ -167,8 +185,11 @@ class Evidence(Merging):
 
     Attributes
     ----------
-    tally : Tally
-        Every finite entry against the prediction.
+    entries, live, failed : int
+        Entries that are compared with the prediction, that have something to see, and that are not
+        as predicted.
+    worst : float
+        The largest error over its tolerance.
     mended : int
         Entries that are wrong as they are, and right by the hypothesis.
     bits : float
@@ -188,7 +209,10 @@ class Evidence(Merging):
         The sum of squares of errors, without underflow, over the sizes of what entries are made of.
     """
 
-    tally: Annotated[Tally, merged]
+    entries: Annotated[int, add]
+    live: Annotated[int, add]
+    failed: Annotated[int, add]
+    worst: Annotated[float, max]
     mended: Annotated[int, add]
     bits: Annotated[float, add]
     left: Annotated[float, add]
@@ -205,9 +229,10 @@ class Evidence(Merging):
     @property
     def reproduces(self) -> bool:
         """Whether every entry is as predicted, within the tolerance of a pass: else no name is."""
-        return self.tally.failed == 0
+        return self.failed == 0
 
 
+@np.errstate(all="ignore")
 def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) -> Evidence:
     """Compare a dumped gradient with what a hypothesis predicts, every place of some states.
 
@@ -215,61 +240,106 @@ def judge(view: View, made: Hypothesis, prediction: Prediction | None = None) ->
     """
     if made.formula.sees(view) is not view:
         return reduce(merged, (judge(some, made) for some in view.entire_pieces()))
-    value, tolerance = prediction or predict(view, made)
-    with np.errstate(all="ignore"):
-        told = np.isfinite(tolerance)
-        compared = view.number_of(told)
-        grad = view.grad
-        if not view.is_finite:
-            finite = np.isfinite(grad)
-            grad, told = np.where(finite, grad, 0.0), told & finite
-        error = np.subtract(grad, value)
-        tally = _compared(view, grad, value, tolerance, error, compared)
-        np.abs(error, out=error)
-        reproduced = (error <= tolerance) & told if tally.failed else told
-        mended = reproduced & view.wrong
-        weight = view.per_tolerance if reproduced.all() else view.per_tolerance * reproduced
-        usable = weight > 0.0
-        if view.distinct is not None:
-            weight = weight * np.sqrt(view.e.counts)
-        left, size = _squares(error, weight), _squares(grad, weight)
-        # Bounds are for the worst case: what is left over tells the usual error.
-        usual = np.sqrt(left / max(1, view.number_of(usable)))
-        marks = {} if made.coarse is None else _marks(view, made.coarse, grad)
-        return Evidence(
-            tally,
-            mended=view.number_of(mended),
-            bits=_free_bits(view, made, error, tolerance, usual, mended, usable),
-            left=left,
-            right=_squares(view.off, weight),
-            size=size,
-            grain=view.dump.stored.unit**2 * size,
-            **marks,
-        )
-
-
-def _compared(
-    view: View, grad: Entries, value: Entries, tolerance: Entries, error: Entries, entries: int
-) -> Tally:
-    """Compare entry by entry; how sharply is no matter."""
-    e, seen = view.e, Sight(view.e.live_entries, 0, np.zeros(BINS, np.int64))
+    if prediction is None:
+        columns, numbers = _columns(view, made)
+        if found := _reproduced(view, made, columns, numbers):
+            return found
+        prediction = _predicted(view, made, columns, numbers)
+    value, tolerance, error = prediction
+    e, grad, told = view.e, view.grad, np.isfinite(tolerance)
+    compared = view.number_of(told)
+    if not view.is_finite:
+        finite = np.isfinite(grad)
+        grad, told = np.where(finite, grad, 0.0), told & finite
+        error = np.abs(grad - value)
     ratio = np.divide(error, tolerance, out=e.buffers("scratch.2", error.shape))
-    return compare(
-        grad, value, tolerance, seen, e.buffers,
-        entries=entries, start=e.start, limit=e.context.limit, ratio=ratio,
+    failed, worst = 0, float(ratio.max())
+    if not worst <= 1.0:
+        ratio = settled(ratio, grad, value, tolerance)
+        if view.distinct is not None:
+            ratio[e.counts == 0.0] = 0.0
+        failed, worst = view.number_of(ratio > 1.0), float(ratio.max())
+    reproduced = (error <= tolerance) & told if failed else told
+    mended = reproduced & view.wrong
+    weight = view.per_tolerance if reproduced.all() else view.per_tolerance * reproduced
+    usable = weight > 0.0
+    if view.distinct is not None:
+        weight = weight * np.sqrt(e.counts)
+    left, size = _squares(error, weight), _squares(grad, weight)
+    # Bounds are for the worst case: what is left over tells the usual error.
+    usual = np.sqrt(left / max(1, view.number_of(usable)))
+    some: Some = slice(None)
+    if made.formula.read is NOTHING and not made.in_part:
+        some = _evident(np.logical_or.reduce(mended, axis=0))
+    bits = _free_bits(
+        view, made, some, error[:, some], tolerance[:, some], usual, mended[:, some],
+        usable[:, some],
     )  # fmt: skip
+    marks = {} if made.coarse is None else _marks(view, made.coarse, grad)
+    return Evidence(
+        compared,
+        e.live_entries,
+        failed,
+        worst,
+        mended=view.number_of(mended),
+        bits=bits,
+        left=left,
+        right=_squares(view.off, weight),
+        size=size,
+        grain=view.dump.stored.unit**2 * size,
+        **marks,
+    )
+
+
+def _reproduced(
+    view: View, made: Hypothesis, columns: Columns, numbers: Sequence[float]
+) -> Evidence | None:
+    """Return what `judge` does, compiled; None where not all is as predicted, or ordinary."""
+    is_read = made.formula.read is not NOTHING or made.in_part
+    if not view.shared.is_compiled or view.distinct or made.coarse or is_read:
+        return None
+    of, fixed, unit, _ = columns.rounds
+    found = compiled.weighed(view.right, numbers, columns.values, of, unit, fixed)
+    if found is None or found.failed or found.unsound != 0.0:
+        return None
+    some = _evident(view.wrong_rows)
+    few = columns.of_states(some)
+    grad, tolerance = view.grad[:, some], few.tolerance(numbers)
+    bits = _free_bits(
+        view, made, some, np.abs(grad - few.value(numbers)), tolerance,
+        sqrt(found.left / view.grad.size), view.wrong[:, some], np.isfinite(tolerance),
+    )  # fmt: skip
+    return Evidence(
+        view.grad.size,
+        view.e.live_entries,
+        0,
+        found.worst,
+        mended=int(found.mended),
+        bits=bits,
+        left=found.left,
+        right=found.right,
+        size=found.size,
+        grain=view.dump.stored.unit**2 * found.size,
+    )
+
+
+def _evident(rows: Rows) -> Some:
+    """Return the states that are evidence, or so many of them that these are enough."""
+    states = np.flatnonzero(rows)
+    return states[:_ENOUGH] if states.size > _ENOUGH else slice(None)
 
 
 def _free_bits(
     view: View,
     made: Hypothesis,
+    some: Some,
     error: Entries,
     tolerance: Entries,
     usual: float,
     mended: Flags,
     usable: Flags,
 ) -> float:
-    """Add up the evidence of the entries that do not follow from others of their state.
+    """Add up the evidence of the entries of some states that do not follow from others of theirs.
 
     Where a state sums to 0 by itself its last entry follows from all others, and each number that
     was read off a state takes one entry more. Where nothing was read off, nor states chosen,
@@ -277,13 +347,8 @@ def _free_bits(
 
     `usual` is the usual error over the tolerance of the right gradient, of entries that are usable.
     """
-    some: Some = slice(None)
-    if made.formula.read is NOTHING and not made.in_part:
-        states = np.flatnonzero(mended.any(axis=0))
-        some = states[:_ENOUGH] if states.size > _ENOUGH else some
-    mended, usable, tolerance = mended[:, some], usable[:, some], tolerance[:, some]
     expected = view.right.tolerance[:, some] * usual
-    np.maximum(expected, error[:, some], out=expected)
+    np.maximum(expected, error, out=expected)
     np.maximum(expected, view.dump.stored.unit * np.abs(view.grad[:, some]), out=expected)
     np.copyto(expected, tolerance, where=~usable)
     np.minimum(expected, tolerance, out=expected)
@@ -291,7 +356,7 @@ def _free_bits(
     np.clip(hit, 0.0, _MOST_BITS, out=hit)
     np.copyto(hit, 0.0, where=~mended)
     sums_wrong, numbers = view.sums_wrong[some], made.formula.read.numbers
-    counts = np.broadcast_to(view.e.counts, error.shape)[:, some]
+    counts = np.broadcast_to(view.e.counts, view.grad.shape)[:, some]
     if not numbers:
         legal = view.e.legal
         least = (hit if legal is None else np.where(legal[:, some], hit, inf)).min(axis=0)

@@ -81,6 +81,7 @@ def diagnose(
     generated: Callable[[], Generated],
     *,
     repeats: bool = False,
+    is_compiled: bool = False,
 ) -> tuple[Diagnosis, ...]:
     """Name the mistakes behind what failed; nothing where nothing that was dumped failed.
 
@@ -100,6 +101,8 @@ def diagnose(
         Makes the mistakes of the loss.
     repeats : bool
         Whether few entries of a state may differ, so that these are looked at.
+    is_compiled : bool
+        Whether what can be compiled is.
     """
     failed = [name for name in (*DUMPS, "fit") if name in tallies and tallies[name].failed]
     if not failed:
@@ -108,7 +111,9 @@ def diagnose(
     quantity = failed[0] if failed[0] in INTERMEDIATES else None
     spots = [spot for name in failed for spot in tallies[name].spots]
     worst = dict.fromkeys(spot.state for spot in spots if spot.state is not None)
-    view = part(case, settings, masked, [*worst], over_blocks, repeats=repeats)
+    view = part(
+        case, settings, masked, [*worst], over_blocks, repeats=repeats, is_compiled=is_compiled
+    )
     # A loss that was dumped as one number has no entries to compare.
     of_states = quantity is not None and tallies[quantity].spots[0].state is not None
     causes = intermediates.rows(quantity, view) if quantity and of_states and view.is_soft else []
@@ -239,7 +244,7 @@ def _ordered(kept: Sequence[_Judged], view: View, anchor: bool | None) -> list[_
         codes = {made.formula.code, *(wrong.code for wrong in made.wrongs)}
         backward = not codes.isdisjoint(_BACKWARD)
         is_other = anchor is not None and anchor != backward
-        worst = min(evidence.tally.spots[0].ratio, 1e6)
+        worst = min(evidence.worst, 1e6)
         return made.cost, is_other, int(4.0 * worst), made.formula.read.bits(view), -evidence.mended
 
     found: dict[object, _Judged] = {}

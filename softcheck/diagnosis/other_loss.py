@@ -76,7 +76,7 @@ def diagnose(
                 code=other.code,
                 message=other.said,
                 grounds=say.makes_right("loss", tally),
-                evidence={**say.numbers(tally), "quantity": "loss", "formula": other.term},
+                evidence={**say.of_tally(tally), "quantity": "loss", "formula": other.term},
                 remedies=say.remedies([other.code]),
             )
             return

@@ -58,7 +58,7 @@ def of_quantity(
                 code=code,
                 message=MISTAKES[code].phrase,
                 grounds=makes_right(quantity, tally),
-                evidence={"quantity": quantity} | numbers(tally),
+                evidence={"quantity": quantity} | of_tally(tally),
                 remedies=remedies([code]),
             )
 
@@ -99,13 +99,14 @@ def explains(evidence: Evidence, wrong: int) -> str:
     return f"Explains {which} {wrong} wrong entries and changes no right one"
 
 
-def numbers(tally: Tally) -> dict[str, float]:
+def numbers(entries: int, failed: int, worst: float) -> dict[str, float]:
     """Return the same as evidence."""
-    return {
-        "entries": tally.entries,
-        "reproduced": tally.entries - tally.failed,
-        "worst_ratio": tally.spots[0].ratio,
-    }
+    return {"entries": entries, "reproduced": entries - failed, "worst_ratio": worst}
+
+
+def of_tally(tally: Tally) -> dict[str, float]:
+    """Return the same of what explains no gradient."""
+    return numbers(tally.entries, tally.failed, tally.spots[0].ratio)
 
 
 def explained(
@@ -146,7 +147,7 @@ def explained(
     if infinite:
         grounds += f"; {infinite} entries that are not finite were left out"
     said: dict[str, object] = {
-        **numbers(evidence.tally),
+        **numbers(evidence.entries, evidence.failed, evidence.worst),
         "mended": evidence.mended,
         "wrong": wrong,
         "codes": list(made.names),

@@ -405,12 +405,11 @@ def _reproduced(view: View, made: Hypothesis, columns: Columns) -> bool:
 
 def reproduces(view: View, prediction: Prediction) -> bool:
     """Whether a prediction is right at every entry, and blind at less than half of them."""
-    value, tolerance = prediction
+    _, tolerance, error = prediction
     seen = np.isfinite(tolerance)
     if 2 * view.number_of(seen) < view.number_of(np.isfinite(view.grad)):
         return False
-    with np.errstate(all="ignore"):
-        return bool((~seen | (np.abs(view.grad - value) <= tolerance)).all())
+    return bool((~seen | (error <= tolerance)).all())
 
 
 def credible(view: View, made: Hypothesis, evidence: Evidence) -> bool:
@@ -440,14 +439,14 @@ def _has_marks(view: View, cost: float, coarse: Coarse, evidence: Evidence) -> b
     and errors are small beside what entries are made of: that everything is covered by wide
     tolerances says nothing.
     """
-    tally, count = evidence.tally, evidence.nonzero
+    live, count = evidence.live, evidence.nonzero
     lacking = log2(coarse.stored.unit / view.dump.stored.unit)
     if evidence.inexact:  # decimal digits of a text file hide some
         lacking = min(lacking, log2(0.5 * coarse.stored.unit / PRINTED))
     exact = evidence.long == 0 and evidence.full >= _FULL * count
     enough = lacking * count >= _BITS * cost and evidence.mended > 0
-    whole = evidence.zero <= STRAY * tally.live
-    return exact and enough and whole and evidence.off <= _SMALL**2 * tally.live
+    whole = evidence.zero <= STRAY * live
+    return exact and enough and whole and evidence.off <= _SMALL**2 * live
 
 
 def _bits_of_choice(count: int, chosen: int) -> float:
@@ -538,7 +537,7 @@ def is_but_for_rounding(view: View, evidence: Evidence) -> bool:
 
     Where every entry passes as it is, to reproduce each within its tolerance says little.
     """
-    usual = sqrt(evidence.left / max(1, evidence.tally.entries))
+    usual = sqrt(evidence.left / max(1, evidence.entries))
     return evidence.reproduces and usual * view.dump.computed.factor <= 1.0
 
 

@@ -62,6 +62,7 @@ def part(
     over_blocks: OverBlocks | None = None,
     *,
     repeats: bool = False,
+    is_compiled: bool = False,
 ) -> View:
     """Read a part of the states, and the whole table where it is small enough.
 
@@ -77,6 +78,8 @@ def part(
         See `OverBlocks`; by default one block after the other.
     repeats : bool
         Whether few entries of a state may differ, so that these are looked at.
+    is_compiled : bool
+        Whether what can be compiled is.
 
     Returns
     -------
@@ -125,6 +128,7 @@ def part(
         largest=looked.largest,
         zero=looked.zero,
         repeats=repeats,
+        is_compiled=is_compiled,
     )
     whole = RawBlock(0, states.size, arrays)
     found = distinct(case, whole) if repeats else None

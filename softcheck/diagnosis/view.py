@@ -68,6 +68,8 @@ class Shared:
         What was made of it, by what made it.
     repeats : bool
         Whether few entries of a state may differ, so that these are looked at.
+    is_compiled : bool
+        Whether what can be compiled is.
     """
 
     case: Case
@@ -84,6 +86,7 @@ class Shared:
     whole: "list[View]" = field(default_factory=list)
     tables: dict[Hashable, Any] = field(default_factory=dict)
     repeats: bool = False
+    is_compiled: bool = False
 
     @property
     def states(self) -> int:
@@ -216,19 +219,22 @@ class View:
         with np.errstate(all="ignore"):
             return bounded(self.e, "gradient")
 
-    @cached_property
+    @property
     def right(self) -> Sides:
         """The dumped gradient beside the right one."""
-        with np.errstate(all="ignore"):
-            return allowed(self.e, self.bounded)[0]
+        return self._compared[0]
 
-    @cached_property
+    @property
     def off(self) -> Entries:
         """How far the dumped gradient is from the right one."""
-        actual, expected, _, _ = self.right
+        return self._compared[1]
+
+    @cached_property
+    def _compared(self) -> tuple[Sides, Entries]:
         with np.errstate(all="ignore"):
-            off: Entries = np.subtract(actual, expected)
-        return np.abs(off, out=off)
+            error = self.bounded.error()
+            right, _ = allowed(self.e, self.bounded, error)
+            return right, error if right.expected is self.bounded.expected else right.error()
 
     @cached_property
     def wrong(self) -> Flags:

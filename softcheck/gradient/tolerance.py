@@ -580,6 +580,7 @@ def allow(
     expected: Entries,
     tolerance: Entries,
     allowance: Callable[[Some], Allowance],
+    error: Entries,
     counts: Entries | float = 1.0,
 ) -> tuple[Entries, Entries, Needed]:
     """Return `expected` and `tolerance` with an allowance for what is right with it, not without.
@@ -594,17 +595,17 @@ def allow(
     actual, expected, tolerance : Entries
     allowance : callable
         From the states that need one; see `Allowance`.
+    error : Entries
+        |actual - expected|.
     counts : Entries or float
         For how many actions each entry stands.
     """
-    off = actual - expected
-    beyond = np.abs(off)
-    beyond -= tolerance
+    beyond = error - tolerance
     farthest = beyond.max(axis=0)
     needy = np.flatnonzero(~(farthest <= 0.0))
     if not needy.size:
         return expected, tolerance, NONE_NEEDED
-    some = slice(None) if needy.size == off.shape[1] else needy  # all of them without a copy
+    some = slice(None) if needy.size == error.shape[1] else needy  # all of them without a copy
     weight, normaliser, parts = allowance(some)
     most = normaliser * weight.max(axis=0)
     least = farthest[some]  # all of a state must be right
@@ -616,7 +617,7 @@ def allow(
     if not near.size:
         return expected, tolerance, NONE_NEEDED
     needy, weight, normaliser = needy[near], weight[:, near], normaliser[near]
-    off, narrow = off[:, needy], tolerance[:, needy]
+    off, narrow = actual[:, needy] - expected[:, needy], tolerance[:, needy]
     wide = narrow if parts is None else narrow + parts[:, near]
     often = counts[:, needy] if isinstance(counts, np.ndarray) else counts
     shared = weight * np.clip((off * often).sum(axis=0), -normaliser, normaliser)

@@ -206,10 +206,11 @@ def test_what_is_blind_at_most_actions_reproduces_nothing(monkeypatch):
     by_count = np.argsort(-view.e.block.repeats.counts, axis=0)
     tolerance = np.ones_like(view.grad)
     np.put_along_axis(tolerance, by_count[:1], np.inf, axis=0)
-    assert sieve.reproduces(view, Prediction(view.grad, tolerance))
+    error = np.zeros_like(tolerance)
+    assert sieve.reproduces(view, Prediction(view.grad, tolerance, error))
     np.put_along_axis(tolerance, by_count[:2], np.inf, axis=0)
     assert 2 * np.isinf(tolerance).sum() < tolerance.size
-    assert not sieve.reproduces(view, Prediction(view.grad, tolerance))
+    assert not sieve.reproduces(view, Prediction(view.grad, tolerance, error))
 
 
 def test_a_sum_is_infinite_where_an_entry_is_that_states_with_more_entries_lack(monkeypatch):

@@ -1,13 +1,12 @@
 """The sieve's fit and its doubts, beside plain linear algebra and numbers chosen by hand."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import ml_dtypes
 import numpy as np
 import pytest
 
 from softcheck.checks.fit import Factor, Parameter
-from softcheck.checks.tally import Tally
 from softcheck.diagnosis import hypothesis, sieve
 from softcheck.diagnosis.hypothesis import Coarse, Evidence, Hypothesis, judge, predict
 from softcheck.diagnosis.mistakes.parts import RIGHT
@@ -104,8 +103,9 @@ def test_noise_is_no_fit_and_no_number_is_told_by_zeros():
 
 def evidence(**changed):
     """Return good evidence, changed: much is mended, nothing left, by many bits."""
-    good = {"mended": 100, "bits": 1e3, "left": 0.0, "right": 1e6, "size": 1e6}
-    return Evidence(Tally(limit=1), **good | {"grain": 0.0} | changed)
+    seen = {"entries": 200, "live": 200, "failed": 0, "worst": 0.5}
+    good = {"mended": 100, "bits": 1e3, "left": 0.0, "right": 1e6, "size": 1e6, "grain": 0.0}
+    return Evidence(**seen | good | changed)
 
 
 def named(read=0.0):
@@ -167,7 +167,6 @@ def test_a_gradient_that_goes_with_the_right_one_is_not_zero():
 def test_coarse_arithmetic_is_known_by_its_marks(changed, is_credible):
     coarse = Hypothesis(RIGHT, (1.0, 1.0), coarse=Coarse(Precision.BFLOAT16, Precision.BFLOAT16))
     marks = evidence(**{"nonzero": 200, "full": 99} | changed)
-    marks.tally.live = 200
     assert sieve.credible(view(x=2.0), coarse, marks) is is_credible
 
 
@@ -238,7 +237,42 @@ def test_some_states_are_evidence_enough_unless_they_were_chosen(monkeypatch):
     few, all_ = judge(negated, made), judge(negated, chosen)
     assert 0.2 < few.bits / whole.bits < 0.3
     assert all_.bits == whole.bits
-    assert replace(few, bits=0.0, tally=None) == replace(whole, bits=0.0, tally=None)
+    assert replace(few, bits=0.0) == replace(whole, bits=0.0)
+
+
+def by_loop(view):
+    """Return some states as they are where what can be compiled is."""
+    return replace(view, shared=replace(view.shared, is_compiled=True))
+
+
+@pytest.mark.parametrize("enough", [10, 1000])
+@pytest.mark.parametrize("numbers", [(-1.0, -1.0), (0.5, 2.0)])
+def test_the_compiled_loop_judges_what_is_reproduced_as_numpy_does(numbers, enough, monkeypatch):
+    found, made = view(), Hypothesis(RIGHT, numbers)
+    value, tolerance, _ = predict(found, made)
+    found = view((value + tolerance * np.random.default_rng(2).uniform(-0.5, 0.5, value.shape)).T)
+    monkeypatch.setattr(hypothesis, "_ENOUGH", enough)
+    theirs = asdict(judge(found, made))
+    monkeypatch.setattr(hypothesis, "_predicted", None)
+    assert asdict(judge(by_loop(found), made)) == pytest.approx(theirs, rel=1e-9)
+    assert theirs["mended"] > 150
+
+
+@pytest.mark.parametrize("other", [7.0, np.nan, np.inf])
+def test_the_compiled_loop_leaves_the_rest_to_numpy(other):
+    grad, made = view(x=-1.0, y=-1.0).grad.T.copy(), Hypothesis(RIGHT, (-1.0, -1.0))
+    grad[-1, -1] = other
+    assert judge(by_loop(view(grad)), made) == judge(view(grad), made)
+
+
+def test_the_compiled_loop_leaves_states_that_weigh_nothing_to_numpy():
+    arrays = {"q": Q, "logits": LOGITS, "alpha": np.array(0.3), "weights": np.arange(40) % 3}
+    grad = view(x=-1.0, y=-1.0).grad.T * arrays["weights"][:, np.newaxis]
+    found = part(case_from_arrays(arrays | {"grad": grad}), Settings(tolerance_factor=0.1), 0, ())
+    assert (found.per_tolerance == 0.0).any()
+    made = Hypothesis(RIGHT, (-1.0, -1.0))
+    assert judge(by_loop(found), made) == judge(found, made)
+    assert judge(found, made).reproduces
 
 
 @pytest.mark.parametrize("other", [7.0, np.nan])

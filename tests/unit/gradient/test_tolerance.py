@@ -51,7 +51,7 @@ def test_an_allowance_counts_an_entry_for_each_of_its_actions(seed):
             weight = whole[-1][:, states]
             return Allowance(weight, np.full(states.size, 0.1), 0.7 * 1e-3 * weight)
 
-        return allow(*whole[:3], allowance, counts)
+        return allow(*whole[:3], allowance, np.abs(whole[0] - whole[1]), counts)
 
     *ours, needed = found(np.ones(entries, int), np.tile(counts[:, np.newaxis], rows))
     *theirs, of_each = found(counts, 1.0)
@@ -105,7 +105,8 @@ def test_an_allowance_is_what_each_state_needs(seed, wrong, has_parts):
         )
 
     with np.errstate(all="ignore"):
-        *found, needed = allow(actual, expected, tolerance, allowance)
+        error = np.abs(actual - expected)
+        *found, needed = allow(actual, expected, tolerance, allowance, error)
         given = (x.T for x in (actual, expected, tolerance, weight))
         tables = zip(*given, normaliser, parts.T, strict=True)
         each = [*map(allowed_by_definition, tables)]
