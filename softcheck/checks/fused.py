@@ -6,6 +6,7 @@ be said of a wrong gradient, which it only counts: findings have one origin.
 """
 
 from math import exp, expm1, prod
+from sys import float_info
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ _LOG2E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.90821492
 _SHIFT = 1.5 * 2.0**52  # added, it rounds to a whole number, which is then in the lowest bits
 _ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of the square root of 1/2
 _LOOKED_AT = 2**14  # entries of a table
-_MOST = 1.7976931348623157e308  # the largest number
+_MOST = float_info.max
 _LOWEST, _VANISHES = -700.0, -746.0  # from here on exp is normal; below, it is 0
 
 _UP, _DOWN = expm1(central.STEP), expm1(-central.STEP)

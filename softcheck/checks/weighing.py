@@ -51,22 +51,11 @@ def weigh(actual, expected, tolerance, one, other, x, y, unit, least, lanes, fou
     whole = actual.size - actual.size % LANES
     for start in range(0, whole, LANES):
         for j in range(lanes):
-            _add(
-                np.uintp(start + j),
-                j,
-                actual,
-                expected,
-                tolerance,
-                one,
-                other,
-                x,
-                y,
-                unit,
-                least,
-                sums,
-            )
-    for i in range(whole, actual.size):
-        _add(np.uintp(i), 0, actual, expected, tolerance, one, other, x, y, unit, least, sums)
+            i = np.uintp(start + j)
+            _add(i, j, actual, expected, tolerance, one, other, x, y, unit, least, sums)
+    for last in range(whole, actual.size):
+        i = np.uintp(last)
+        _add(i, 0, actual, expected, tolerance, one, other, x, y, unit, least, sums)
     for which in range(6):
         for j in range(LANES):
             found[which] += sums[which * LANES + j]
