@@ -308,6 +308,23 @@ def test_no_thread_waits_for_a_block_that_takes_long():
     assert list(found) == list(range(64))
 
 
+@pytest.mark.parametrize(("batches", "held"), [(1, 5), (4, 3)])
+def test_of_large_blocks_few_are_held(batches, held):
+    taken = most = 0
+
+    def blocks(_rows):
+        nonlocal most
+        for start in range(64):
+            most = max(most, start + 1 - taken)
+            yield RawBlock(start, 1, {})
+
+    case = SimpleNamespace(states=64, actions=3 * batches * BLOCK_ENTRIES, blocks=blocks)
+    parts = Threads(2).over_blocks(lambda raw, _buffers: Rows([raw.start]), case, 1)
+    for taken, part in enumerate(parts, 1):
+        assert list(part) == [taken - 1]
+    assert most == held
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("wrong", [[2, 5], [5], []])
 def test_the_first_error_wins_whether_a_block_is_wrong_or_cannot_be_read(threads, wrong):

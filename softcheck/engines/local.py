@@ -20,8 +20,9 @@ _BATCH = 3 * BLOCK_ENTRIES
 """A thread takes blocks of so many entries at once: to wake one costs as much as a tenth of the
 checks of a block of the usual size."""
 
-_AHEAD = 3
-"""So many batches wait for a thread, or for those before them: no thread waits for another."""
+_AHEAD = 3 * _BATCH
+"""Entries that wait for a thread, or for those before them, so that no thread waits for another;
+of blocks that are larger, one waits."""
 
 
 def cores() -> int:
@@ -84,9 +85,10 @@ class Threads:
         entries = rows * case.actions
         size = max(1, min(_BATCH // entries, case.states // (rows * self._threads)))
         batches = _batches(case.blocks(rows), size)
+        ahead = max(1, _AHEAD // (size * entries))
         pool = ThreadPoolExecutor(self._threads)
         try:
-            yield from in_order(submit, batches, self._threads + _AHEAD)
+            yield from in_order(submit, batches, self._threads + ahead)
         finally:
             # What is under way ends by itself; nobody who interrupts waits for it.
             pool.shutdown(wait=False, cancel_futures=True)
