@@ -17,6 +17,7 @@ from softcheck.checks import compiled as loop
 from softcheck.checks import dumps, every, fit, moments
 from softcheck.checks.coefficients import block_of
 from softcheck.checks.evaluation import Dump, Evaluation
+from softcheck.gradient import tolerance
 from softcheck.gradient.definition import Kind
 from softcheck.gradient.policy import Buffers
 from softcheck.gradient.tolerance import Precision, U
@@ -211,6 +212,53 @@ def agree(e):
     return set(by_loop)
 
 
+def agree_laid_out(e):
+    """Compare what both kernels lay out of a dump, as it is, negated and with all it is allowed.
+
+    Return how many of these the loop had not left to NumPy.
+    """
+    clean = replace(e, buffers=Buffers())
+    with np.errstate(all="ignore"):
+        right = dumps.bounded(clean, "gradient").expected.copy()
+        weight, normaliser, _ = dumps.allowance(clean, slice(None))
+        allowed = right + 0.9 * normaliser * weight
+        values = e.dumps["gradient"].values
+        return sum(
+            agree_on_entries(replace(e, dumps={"gradient": replace(dump, values=_laid_out(each))}))
+            for each in (values, -values, allowed)
+            for dump in e.dumps.values()
+        )
+
+
+def agree_on_entries(e):
+    """Compare every entry that both kernels lay out; return whether the loop has done so."""
+    laid, clean = loop.laid_out(compiled(e)), replace(e, buffers=Buffers())
+    if laid is None:
+        return False
+    policy, found = laid.e.policy, laid.sides
+    assert (policy.z == clean.policy.z).all()
+    for name in ("highest", "depth", "live"):
+        assert (getattr(policy, name) == getattr(clean.policy, name)).all()
+    rounding = 2.0 * U * np.abs(dumps._log_policy_rounding(clean) + 2.0)
+    assert (np.abs(policy.pi - clean.policy.pi) <= rounding * clean.policy.pi).all()
+    if e.block.soft:
+        of_g = 2.0 * U * np.where(clean.policy.pi > 0.0, dumps._expected_g(clean).rounding, np.inf)
+        assert (np.abs(policy.g - clean.policy.g) <= of_g).all()
+        assert (laid.e.block.q == e.block.q).all()
+    each = 2.0 * U * clean.bounds.rounding.each * np.abs(e.factor)
+    expected = dumps.bounded(clean, "gradient")
+    assert (found.actual == expected.actual).all()
+    assert (np.abs(found.expected - expected.expected) <= each).all()
+    apart = NO_MATTER * expected.tolerance + e.dumps["gradient"].stored.unit * each
+    assert (np.abs(found.tolerance - expected.tolerance) <= apart).all()
+    assert (np.abs(found.scale - expected.scale) <= each + NO_MATTER * expected.scale).all()
+    assert (laid.error == found.error()).all()
+    if laid.is_settled:
+        _, needed = dumps.allowed(clean, expected, expected.error())
+        assert needed == tolerance.NONE_NEEDED
+    return True
+
+
 def within_a_bin(found, expected):
     """Return whether what lies near the edge of a bin may be in the next one, and no more."""
     ours, theirs = np.cumsum(found), np.cumsum(expected)
@@ -289,9 +337,14 @@ def agree_on_fit(e, found, expected, beside=0.0):
 def main():
     """Try as many blocks as asked for."""
     count, seed = map(int, sys.argv[1:])
-    done = [agree(e) for of in (blocks, of_losses) for e in of(count // 2, seed)]
+    every_block = [e for of in (blocks, of_losses) for e in of(count // 2, seed)]
+    done = [agree(e) for e in every_block]
     by_loop, of_dump = (sum(check in found for found in done) for check in ("descent", "gradient"))
-    print(f"{len(done)} blocks agree, {by_loop} by the compiled loop, {of_dump} with their dump")
+    laid = sum(agree_laid_out(e) for e in every_block if "gradient" in e.dumps)
+    print(
+        f"{len(done)} blocks agree, {by_loop} by the compiled loop, {of_dump} with their dump; "
+        f"{laid} dumps are laid out alike"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Whether the checks of every logit run compiled, and what the compiled loop has found."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite, log, prod
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from softcheck.checks.lanes import (
     TERMS,
     Dumped,
     Given,
+    LaidOut,
     Received,
     Weighed,
     Weights,
@@ -36,6 +38,7 @@ from softcheck.gradient.policy import (
     Entries,
     Flags,
     PerState,
+    Policy,
     Quantity,
     Target,
 )
@@ -43,6 +46,7 @@ from softcheck.gradient.tolerance import U, of_sum, summation
 from softcheck.settings import KernelChoice
 
 SWEEP = loops.Loop("softcheck.checks.fused", "sweep")
+LAY_OUT = loops.Loop("softcheck.checks.fused", "lay_out")
 WEIGH = loops.Loop("softcheck.checks.weighing", "weigh")
 
 PAYS, PAYS_REPEATED = 2**24, 2**21
@@ -210,17 +214,7 @@ class _Dump(NamedTuple):
 
 def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
     """Run the loop; return what it has filled in, and why it did not run."""
-    block, target = e.block, e.block.target
-    entries, rows = block.logits.shape
-    n, is_wide = summation(e.actions), entries >= LONG
-    high = -(-entries // LANES) if is_wide else entries
-    shape = high, FIELDS
-    parts, roundings, y, index = 0, 0.0, None, None
-    if target is not None:
-        parts, roundings, index = target.parts + 1, of_sum(target, n), target.index
-        dense = None if target.dense is None else _flat(target.dense)
-        y = Weights(dense, target.uniform, target.chosen, target.of_chosen)
-    terms = _terms(e)
+    rows, terms = e.block.rows, _terms(e)
     of_fit = 4 * terms + len(Layout(terms).pairs)
     sizes = {"softmax": 4, "moments": of_fit, "wrong": 3}
     softmax, moments, wrong = (
@@ -239,13 +233,26 @@ def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
         np.zeros(DECADES, np.int64),
         np.zeros(7),
     )
-    failure = SWEEP(
+    return received, SWEEP(*_block(e), *dump, *_room(e), received)
+
+
+def _block(e: Evaluation) -> tuple[Any, ...]:
+    """Return a block as the loops take it."""
+    block, target = e.block, e.block.target
+    entries, rows = block.logits.shape
+    n = summation(e.actions)
+    parts, roundings, y, index = 0, 0.0, None, None
+    if target is not None:
+        parts, roundings, index = target.parts + 1, of_sum(target, n), target.index
+        dense = None if target.dense is None else _flat(target.dense)
+        y = Weights(dense, target.uniform, target.chosen, target.of_chosen)
+    return (
         Given(
             e.actions,
             log(e.actions),
             entries,
             rows,
-            is_wide,
+            entries >= LONG,
             LANES,
             n,
             parts,
@@ -260,12 +267,14 @@ def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
         block.zeta,
         y,
         index,
-        *dump,
-        e.buffers("tile", (1, prod(shape))).reshape(shape),
-        np.empty((LEVELS, SUMS * LANES)),
-        received,
     )
-    return received, failure
+
+
+def _room(e: Evaluation) -> tuple[Array, Array]:
+    """Return what the loops work in: a tile, and the sums that are put aside."""
+    entries = len(e.block.logits)
+    shape = -(-entries // LANES) if entries >= LONG else entries, FIELDS
+    return e.buffers("tile", (1, prod(shape))).reshape(shape), np.empty((LEVELS, SUMS * LANES))
 
 
 def _terms(e: Evaluation) -> int:
@@ -337,6 +346,71 @@ def _flat(x: Quantity | Flags) -> Any:
     flat = x.ravel(order="F").view()
     flat.flags.writeable = False
     return flat
+
+
+class Laid(NamedTuple):
+    """A block as NumPy takes it, with its policy, and its dump beside the right gradient.
+
+    Attributes
+    ----------
+    e : Evaluation
+    sides : Sides
+        What `dumps.bounded` returns.
+    error : Entries
+        Of these.
+    is_settled : bool
+        Whether none of it can be right by what it is allowed: see `dumps.allowed`.
+    """
+
+    e: Evaluation
+    sides: Sides
+    error: Entries
+    is_settled: bool
+
+
+def laid_out(e: Evaluation) -> Laid | None:
+    """Lay a block out that is as the loop takes it.
+
+    It is None where the loop does not know its loss or its dump, or finds it out of the ordinary.
+    """
+    kernel, block, dump = e.kernel, e.block, e.dumps.get("gradient")
+    given = _dump(e, kernel) if isinstance(kernel, Family) else _Dump()
+    if dump is None or given.dump is None:
+        return None
+    entries, rows = shape = block.logits.shape
+    lies_so = entries >= LONG
+    omitted = {"q": lies_so or not block.soft, "actual": lies_so, "g": not block.soft}
+    buffers = e.buffers.over(None)
+    *names, _, _ = LaidOut._fields
+    made = {name: buffers(f"laid.{name}", shape) for name in names if not omitted.get(name)}
+    flat = {name: each.ravel(order="K") for name, each in made.items()}
+    states, sums = np.empty((5, rows)), np.zeros(6)
+    found = LaidOut(**(dict.fromkeys(omitted) | flat), states=states, sums=sums)
+    failure = LAY_OUT(*_block(e), given.dump, given.rough, *_room(e), found)
+    if failure or not isfinite(sums[0]):
+        return None
+    highest, log_Z, depth, live, value = states
+    policy = Policy(
+        made["z"],
+        made["pi"],
+        highest,
+        log_Z,
+        depth,
+        bool((live < entries).any()),
+        live.astype(np.intp),
+        made.get("g", np.broadcast_to(value, shape)),
+        value,
+    )
+    values = made.get("actual", dump.values)
+    laid = replace(
+        e,
+        block=replace(block, q=made.get("q", block.q)),
+        dumps={**e.dumps, "gradient": replace(dump, values=values)},
+        buffers=buffers,
+    )
+    Family.policy.put(laid.kernel, policy)
+    sides = Sides(values, made["expected"], made["tolerance"], made["scale"])
+    return Laid(laid, sides, made["error"], not sums[1])
 
 
 def weighed(

@@ -2,7 +2,8 @@
 
 It computes what NumPy computes block by block, from the same formulas, in the cache of a processor
 and without the interpreter's lock. What is out of the ordinary it leaves to NumPy, and what is to
-be said of a wrong gradient, which it only counts: findings have one origin.
+be said of a wrong gradient, which it only counts: findings have one origin. Another loop of the
+same pieces lays out what a diagnosis takes of all entries.
 """
 
 from math import exp, expm1, prod
@@ -210,6 +211,13 @@ masked, the dump, y of two terms and of what is rough, and for how many actions 
 number for each lane. As they lie in one array, (rows, `FIELDS`), a compiler can tell that they do
 not overlap."""
 
+RATIO_OF_DUMP = OF_FIRST
+"""Where `_wrong` puts errors over tolerances, in place of what is not needed any more."""
+
+SOFT_VALUE, ERROR_OF_DUMP, WITHIN, SCALE_OF_DUMP = CENTRED, Y, OF_FIRST, OF_SECOND
+"""Where `_finish` puts g, how far the dump is off, its tolerance, and what its gradient is made of,
+likewise."""
+
 (
     ALPHA, ZETA, HIGHEST, DEPTH, ALIVE, Z, LOG_Z, LOGSUMEXP, VALUE, LEVEL, MEAN, R, OF_Y,
     TOTAL_Y, BESIDE, OWN, LARGEST, SHARED, UNDERFLOW, SIZE, SPREAD, WEIGHED, TOTAL, DOUBLED,
@@ -229,7 +237,6 @@ Of all tiles are `POISON` and `UNSOUND`, finite unless something was not, the la
 _state_of_lanes: Any = _on_the_stack(71 * LANES)
 sums_of_lanes = _on_the_stack(SUMS * LANES)
 _parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
-_above_of_lanes = _on_the_stack(tally.DECADES, LANES)
 _resolution_of_lanes = _on_the_stack(2 * RESOLUTIONS, LANES)
 
 
@@ -1080,8 +1087,8 @@ def _worst_dump(given, at, reach, masked, q, y, rough, tile, of, worst):
 
 
 @inlined
-def _begin_wrong(zeta, dump, above, of):
-    """How far a normaliser may be off in each state, and nothing counted yet."""
+def _begin_allowed(zeta, dump, of):
+    """How far a normaliser may be off in each state; nothing is known to need that, or parts."""
     for j in range(LANES):
         offset = abs(of[VALUE + j]) + abs(of[ALPHA + j]) + abs(of[R + j])
         if zeta is not None:
@@ -1089,78 +1096,98 @@ def _begin_wrong(zeta, dump, above, of):
         normaliser = tolerance.of_normaliser(of[LOGSUMEXP + j], offset)
         of[LOST + j] = dump.widened * dump.unit * abs(of[FACTOR + j]) * normaliser
         of[PAST + j], of[ADDED + j] = -np.inf, 0.0
-        of[ERROR + j], of[SURE + j] = 0.0, -np.inf
-    for place in range(tally.DECADES):
-        for j in range(LANES):
-            above[place, j] = 0.0
 
 
 @inlined
-def _allowed(k, j, y, zeta, tile, of):
-    """Return what an entry is allowed at most: for a normaliser, and for parts; with no q."""
+def _allow(k, j, error, within, y, zeta, tile, of):
+    """See how far an entry is beyond all that it may be allowed, where a loss has no q.
+
+    That is something for a normaliser, and something for parts.
+    """
     p, parts = tile[k, PI + j], 0.0
     if y is not None:
         parts += 2.0 * (tile[k, SIZE_OF_Y + j] + of[OF_Y + j] * p)
     if zeta is not None:
         parts += 4.0 * abs(of[ZETA + j] * of[LOGSUMEXP + j]) * p
-    return tolerance.AT_MOST * of[LOST + j] * p, tolerance.AT_MOST * of[STORED + j] * parts
+    normaliser, parts = of[LOST + j] * p, of[STORED + j] * parts
+    normaliser, parts = tolerance.AT_MOST * normaliser, tolerance.AT_MOST * parts
+    of[PAST + j] = larger(of[PAST + j], error - (within + normaliser + parts))
+    of[ADDED + j] += 1.0 if within < error <= within + parts else 0.0
 
 
 @inlined
-def _count_above(k, dump, counts, tile, ratios, above, of):
-    """Count the ratios of a row above each power of ten; what is too near to one is not clear."""
+def _is_helped(j, q, dump, of):
+    """Return whether a state may be right by what it is allowed.
+
+    What a loss with a q is added from is not known here.
+    """
+    is_added = of[ADDED + j] > 0.0 if q is None else dump.stored > 0.0
+    return is_added or not of[PAST + j] > 0.0
+
+
+@inlined
+def _count_above(given, at, dump, counts, tile, of, sums, found):
+    """Count the ratios of a tile above each power of ten; what is too near to one is not clear."""
+    least = most = abs(tile[0, RATIO_OF_DUMP])
+    for j in range(LANES):
+        least, most = min(least, -of[LEAST + j]), max(most, of[BEST_DUMP + j])
     limit = 1.0
     for place in range(tally.DECADES):
-        for j in range(LANES):
-            count, ratio = _count_of(k, j, counts, tile), ratios[0, j]
-            above[place, j] += count if ratio > limit else 0.0
-            is_near = abs(ratio - limit) <= dump.slack + NEAR * limit
-            of[UNSOUND + j] += np.inf if is_near else 0.0
+        margin = dump.slack + NEAR * limit
+        if most < limit - margin:
+            break
+        if least > limit + margin:  # of every entry
+            found.above[place] += given.actions * (1 if at.is_wide else at.width)
+        else:
+            clear(sums, 2)
+            for k in range(at.rows):
+                for j in range(LANES):
+                    count, ratio = _count_of(k, j, counts, tile), tile[k, RATIO_OF_DUMP + j]
+                    sums[j] += count if ratio > limit + margin else 0.0
+                    sums[LANES + j] += count if ratio >= limit - margin else 0.0
+            for j in range(at.width):
+                found.above[place] += np.int64(sums[j])
+                of[UNSOUND + j] += 0.0 if sums[j] == sums[LANES + j] else np.inf
         limit *= 10.0
 
 
 @inlined
-def _end_wrong(at, q, dump, above, of, found):
+def _end_wrong(at, q, dump, of, found):
     """Keep how wrong each state is."""
     for which in (BEST_DUMP, PAST, ADDED, ERROR, SURE):
         _share_largest(of, which, at)
-    for place in range(tally.DECADES):
-        for j in range(at.width):
-            found.above[place] += np.int64(above[place, j])
     for j in range(at.width):
-        # What a loss with a q is added from is not known here.
-        is_added = of[ADDED + j] > 0.0 if q is None else dump.stored > 0.0
-        is_helped = is_added or not of[PAST + j] > 0.0
-        of[UNSOUND + j] += np.inf if of[BEST_DUMP + j] > 1.0 and is_helped else 0.0
+        is_helped = of[BEST_DUMP + j] > 1.0 and _is_helped(j, q, dump, of)
+        of[UNSOUND + j] += np.inf if is_helped else 0.0
     for j in range(1 if at.is_wide else at.width):
         found.wrong[0, at.first + j] = of[BEST_DUMP + j]
         found.wrong[1, at.first + j], found.wrong[2, at.first + j] = of[ERROR + j], of[SURE + j]
 
 
 @inlined
-def _wrong(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, ratios, above,
-           found):  # fmt: skip
+def _wrong(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, sums, found):
     """Count the wrong entries of a dump.
 
     That is not sound where a ratio is as near to a power of ten as those of two kernels are to each
     other, or where an entry may be right by what `tolerance.allow` grants.
     """
     with_long_vectors()
-    _begin_wrong(zeta, dump, above, of)
+    _begin_allowed(zeta, dump, of)
+    for j in range(LANES):
+        of[ERROR + j], of[SURE + j], of[LEAST + j] = 0.0, -np.inf, -np.inf
     for k in range(at.rows):
         for j in range(LANES):
             within, _ = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
             error = abs(tile[k, DUMPED + j] - tile[k, GRADIENT + j] * of[FACTOR + j])
-            normaliser, parts = _allowed(k, j, y, zeta, tile, of)
+            _allow(k, j, error, within, y, zeta, tile, of)
             ratio, margin = error * (1.0 / within), dump.slack * within
             is_wrong = ratio > 1.0
-            of[PAST + j] = larger(of[PAST + j], error - (within + normaliser + parts))
-            of[ADDED + j] += 1.0 if is_wrong and error <= within + parts else 0.0
             of[ERROR + j] = larger(of[ERROR + j], error + margin if is_wrong else 0.0)
             of[SURE + j] = larger(of[SURE + j], error - margin if is_wrong else -np.inf)
-            ratios[0, j] = ratio
-        _count_above(k, dump, counts, tile, ratios, above, of)
-    _end_wrong(at, q, dump, above, of, found)
+            of[LEAST + j] = larger(of[LEAST + j], -ratio)
+            tile[k, RATIO_OF_DUMP + j] = ratio
+    _count_above(given, at, dump, counts, tile, of, sums, found)
+    _end_wrong(at, q, dump, of, found)
 
 
 @inlined
@@ -1185,14 +1212,10 @@ def _see(at, of, resolution):
 
 
 @inlined
-def _tell(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, ratios, above,
-          found):  # fmt: skip
+def _tell(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, sums, found):
     """Say what is wrong of a dump, or what is the worst."""
     if _is_above(of, BEST_DUMP, 1.0):
-        _wrong(
-            given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, ratios, above,
-            found,
-        )  # fmt: skip
+        _wrong(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, sums, found)
     else:
         _worst_dump(given, at, reach, masked, q, y, rough, tile, of, found.worst)
 
@@ -1253,6 +1276,28 @@ def _end(of, resolution, found):
             found.resolution[c] = max(found.resolution[c], resolution[RESOLUTIONS + c, j])
 
 
+@inlined
+def _evaluate(given, at, reach, log_actions, logits, counts, masked, q, alpha, zeta, y, index, tile,
+              of, sums, stack):  # fmt: skip
+    """The policy of a tile, its gradient, and what bounds the rounding of that."""
+    _softmax(at, logits, counts, tile, of, sums, stack)
+    if masked is not None:
+        _lay(at, tile, MASKED, masked, 0.0)
+    if zeta is not None:
+        _by_state(of, ZETA, zeta, at)
+    if y is not None:
+        _weigh(
+            at, tile, Y, SIZE_OF_Y, masked, index,
+            y.dense, y.uniform, y.chosen, y.of_chosen, of,
+        )  # fmt: skip
+        _sum_y(at, counts, tile, sums, stack)
+    _linear(of, sums, y, zeta)
+    _by_state(of, ALPHA, alpha, at)
+    _soft(at, q, counts, tile, of, sums, stack)
+    _sizes(at, reach, q, y, counts, tile, of, sums, stack)
+    _bounds(given, reach, log_actions, q, y, zeta, of, sums)
+
+
 @compiled
 def sweep(
     given, logits, counts, masked, q, alpha, zeta, y, index, dump, one, other, rough, alike,
@@ -1265,7 +1310,7 @@ def sweep(
     the latter four of the loss are off.
     """
     of, sums, parts = _state_of_lanes(), sums_of_lanes(), _parts_of_lanes()
-    above, resolution = _above_of_lanes(), _resolution_of_lanes()
+    resolution = _resolution_of_lanes()
     log_actions = given.log_actions
     reach = given.n + 8.0 + given.parts + log_actions
     _begin(of, resolution)
@@ -1275,22 +1320,10 @@ def sweep(
             seen = _look_ahead(given, first, logits, q, dump, sums, of, found)
         at = _tile_from(given, first)
         states = 1 if at.is_wide else at.width
-        _softmax(at, logits, counts, tile, of, sums, stack)
-        if masked is not None:
-            _lay(at, tile, MASKED, masked, 0.0)
-        if zeta is not None:
-            _by_state(of, ZETA, zeta, at)
-        if y is not None:
-            _weigh(
-                at, tile, Y, SIZE_OF_Y, masked, index,
-                y.dense, y.uniform, y.chosen, y.of_chosen, of,
-            )  # fmt: skip
-            _sum_y(at, counts, tile, sums, stack)
-        _linear(of, sums, y, zeta)
-        _by_state(of, ALPHA, alpha, at)
-        _soft(at, q, counts, tile, of, sums, stack)
-        _sizes(at, reach, q, y, counts, tile, of, sums, stack)
-        _bounds(given, reach, log_actions, q, y, zeta, of, sums)
+        _evaluate(
+            given, at, reach, log_actions, logits, counts, masked, q, alpha, zeta, y, index, tile,
+            of, sums, stack,
+        )  # fmt: skip
         _compare(at, of, 3, resolution, found)
         _routes(given, at, reach, q, y, zeta, counts, tile, of, sums, stack)
         _worst(given, at, reach, q, y, zeta, tile, of, found.worst)
@@ -1310,12 +1343,107 @@ def sweep(
                     given, at, near, masked, q, y, dump, rough, one, other,
                     counts, tile, of, sums, stack, found.moments,
                 )  # fmt: skip
-            _tell(
-                given, at, near, masked, q, y, zeta, dump, rough, counts, tile, of, parts, above,
-                found,
-            )  # fmt: skip
+            _tell(given, at, near, masked, q, y, zeta, dump, rough, counts, tile, of, sums, found)
             _see(at, of, resolution)
         _count(dump, of, states, resolution, found.histograms)
         _keep(at, dump, of, states, found.softmax)
         first += states
     _end(of, resolution, found)
+
+
+@inlined
+def _finish(given, at, reach, masked, q, y, zeta, dump, rough, tile, of):
+    """Compare a dump with the right gradient, as NumPy would; nothing else is to come of a tile.
+
+    That is not sound where an error is as near to its tolerance as those of two kernels are to each
+    other. Return whether a state may be right by what `tolerance.allow` grants.
+    """
+    with_long_vectors()
+    _begin_allowed(zeta, dump, of)
+    for k in range(at.rows):
+        for j in range(LANES):
+            within, scale = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
+            expected = tile[k, GRADIENT + j] * of[FACTOR + j]
+            error = abs(tile[k, DUMPED + j] - expected)
+            _allow(k, j, error, within, y, zeta, tile, of)
+            of[BEST_DUMP + j] = larger(of[BEST_DUMP + j], 2.0 if error > within else 0.0)
+            is_near = abs(error - within) <= (dump.slack + NEAR) * within
+            of[UNSOUND + j] += np.inf if is_near else 0.0 * (within + error)
+            if q is not None:
+                log_pi = tile[k, BELOW + j] - of[LOG_Z + j]
+                tile[k, SOFT_VALUE + j] = tile[k, REWARD + j] - log_pi * of[ALPHA + j]
+            tile[k, GRADIENT + j], tile[k, ERROR_OF_DUMP + j] = expected, error
+            tile[k, WITHIN + j], tile[k, SCALE_OF_DUMP + j] = within, scale * abs(of[FACTOR + j])
+    for which in (BEST_DUMP, PAST, ADDED):
+        _share_largest(of, which, at)
+    is_helped = False
+    for j in range(at.width):
+        is_helped |= of[BEST_DUMP + j] > 1.0 and _is_helped(j, q, dump, of)
+    return is_helped
+
+
+@inlined
+def _put(given, at, tile, field, out):
+    """Write what the entries of a tile have where NumPy has it, see `policy.LONG`."""
+    if out is not None:
+        for k in range(at.rows):
+            start, width = at.first + k * given.rows, at.width
+            if at.is_wide:
+                start, width = at.start + k * LANES, LANES if k < at.rows - 1 else at.last
+            for j in range(width):
+                out[np.uintp(start + j)] = tile[k, field + j]
+
+
+@inlined
+def _write(given, at, tile, of, found):
+    """Write what a tile has."""
+    _put(given, at, tile, REWARD, found.q)
+    _put(given, at, tile, DUMPED, found.actual)
+    _put(given, at, tile, BELOW, found.z)
+    _put(given, at, tile, PI, found.pi)
+    _put(given, at, tile, SOFT_VALUE, found.g)
+    _put(given, at, tile, GRADIENT, found.expected)
+    _put(given, at, tile, WITHIN, found.tolerance)
+    _put(given, at, tile, SCALE_OF_DUMP, found.scale)
+    _put(given, at, tile, ERROR_OF_DUMP, found.error)
+    for j in range(1 if at.is_wide else at.width):
+        found.states[0, at.first + j] = of[HIGHEST + j]
+        found.states[1, at.first + j] = of[LOG_Z + j]
+        found.states[2, at.first + j] = of[DEPTH + j]
+        found.states[3, at.first + j] = of[ALIVE + j]
+        found.states[4, at.first + j] = of[VALUE + j]
+
+
+@compiled
+def lay_out(
+    given, logits, counts, masked, q, alpha, zeta, y, index, dump, rough, tile, stack, found
+):
+    """Lay out a dump beside the right gradient and its policy; arguments are those of `sweep`.
+
+    `found` is a `lanes.LaidOut`.
+    """
+    of, sums = _state_of_lanes(), sums_of_lanes()
+    log_actions = given.log_actions
+    reach = given.n + 8.0 + given.parts + log_actions
+    near = reach if q is None else given.n + 4.0
+    for j in range(LANES):
+        of[POISON + j] = of[UNSOUND + j] = 0.0
+    first = seen = 0
+    while first < given.rows:
+        if first == seen:
+            seen = _look_ahead(given, first, logits, q, dump, sums, of, found)
+        at = _tile_from(given, first)
+        _evaluate(
+            given, at, reach, log_actions, logits, counts, masked, q, alpha, zeta, y, index, tile,
+            of, sums, stack,
+        )  # fmt: skip
+        _lay_dump(at, masked, index, dump, rough, None, None, tile, of)
+        if rough is not None:
+            _levels(at, rough, None, None, counts, tile, of, sums, stack)
+        _measure(given, log_actions, q, y, zeta, dump, rough, of, sums)
+        if _finish(given, at, near, masked, q, y, zeta, dump, rough, tile, of):
+            found.sums[1] = 1.0
+        _write(given, at, tile, of, found)
+        first += 1 if at.is_wide else at.width
+    for j in range(LANES):
+        found.sums[0] += of[POISON + j] + of[UNSOUND + j]

@@ -139,3 +139,30 @@ class Received(NamedTuple):
     wrong: Any
     above: Any
     sums: Any
+
+
+class LaidOut(NamedTuple):
+    """What a dump is beside, entry by entry, as NumPy has it; None is not asked for.
+
+    Attributes
+    ----------
+    q, actual, z, pi, g, expected, tolerance, scale, error : Entries, flat, or None
+        See `policy.Policy` and `dumps.Sides`.
+    states : Array, (5, rows)
+        The largest logit, log Z, the depth, how many weights are not 0, and V.
+    sums : Array, (6,)
+        A number that is finite unless something was not, or is NumPy's; then 1 where a state may be
+        right by what `tolerance.allow` grants. The others are of no use.
+    """
+
+    q: Any
+    actual: Any
+    z: Any
+    pi: Any
+    g: Any
+    expected: Any
+    tolerance: Any
+    scale: Any
+    error: Any
+    states: Any
+    sums: Any

@@ -172,4 +172,4 @@ def views(raw: RawBlock, shared: Shared, buffers: Buffers) -> Iterator[View]:
     for piece in pieces:
         some, entries = (piece.raw, piece) if isinstance(piece, Distinct) else (piece, None)
         states = np.arange(some.start, some.start + some.rows)
-        yield View.of(some, states, shared, buffers, entries)
+        yield View.of_block(some, states, shared, buffers, entries)

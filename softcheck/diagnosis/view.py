@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from softcheck.checks import compiled
 from softcheck.checks.blocks import Masking, evaluation, rows_of_block, temperature_of
 from softcheck.checks.distinct import Distinct, some_of
 from softcheck.checks.dumps import Sides, allowance, allowed, bounded
@@ -16,6 +17,7 @@ from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.diagnosis.columns import Columns, Rounds, apart
 from softcheck.errors import InputError
 from softcheck.gradient.definition import Variant
+from softcheck.gradient.kernel import Once
 from softcheck.gradient.policy import (
     Array,
     Buffers,
@@ -133,6 +135,29 @@ class View:
         e = evaluated(raw, shared, shared.case.variant, buffers, distinct)
         return cls(e, states, shared, raw, distinct)
 
+    @classmethod
+    def of_block(
+        cls,
+        raw: RawBlock,
+        states: Numbers,
+        shared: Shared,
+        buffers: Buffers,
+        distinct: Distinct | None = None,
+    ) -> "View":
+        """Return the same of many states, compiled where that can be."""
+        laid = None
+        if shared.is_compiled and distinct is None:
+            e = evaluated(raw, shared, shared.case.variant, buffers, is_compiled=True)
+            laid = compiled.laid_out(e)
+        if laid is None:
+            return cls.of(raw, states, shared, buffers, distinct)
+        view = cls(laid.e, states, shared, raw)
+        cls.bounded.put(view, laid.sides)
+        cls._error.put(view, laid.error)
+        if laid.is_settled:
+            cls._compared.put(view, (laid.sides, laid.error))
+        return view
+
     @cached_property
     def given(self) -> Mapping[str, Quantity]:
         """Critics, logits and weights as they were given, masked actions included."""
@@ -213,7 +238,7 @@ class View:
         with np.errstate(all="ignore"):
             return bool(np.isfinite(self.grad.sum()))
 
-    @cached_property
+    @Once
     def bounded(self) -> Sides:
         """The dumped gradient beside the right one, without any allowance."""
         with np.errstate(all="ignore"):
@@ -229,12 +254,18 @@ class View:
         """How far the dumped gradient is from the right one."""
         return self._compared[1]
 
-    @cached_property
+    @Once
+    def _error(self) -> Entries:
+        """How far it is off without any allowance."""
+        with np.errstate(all="ignore"):
+            return self.bounded.error()
+
+    @Once
     def _compared(self) -> tuple[Sides, Entries]:
         with np.errstate(all="ignore"):
-            error = self.bounded.error()
-            right, _ = allowed(self.e, self.bounded, error)
-            return right, error if right.expected is self.bounded.expected else right.error()
+            right, _ = allowed(self.e, self.bounded, self._error)
+            is_bare = right.expected is self.bounded.expected
+            return right, self._error if is_bare else right.error()
 
     @cached_property
     def wrong(self) -> Flags:
@@ -437,11 +468,19 @@ def evaluated(
     loss: Variant,
     buffers: Buffers,
     distinct: Distinct | None = None,
+    *,
+    is_compiled: bool = False,
 ) -> Evaluation:
     """Return some states with the loss of their case, in whatever form it is to be computed."""
     case, settings = shared.case, shared.settings
     places = case.states * case.actions
-    context = Context(places, settings.max_findings, reduction=shared.reduction, loss=loss)
+    context = Context(
+        places,
+        settings.max_findings,
+        reduction=shared.reduction,
+        loss=loss,
+        is_compiled=is_compiled,
+    )
     return evaluation(case, raw, settings, context, buffers, Masking(), distinct)
 
 

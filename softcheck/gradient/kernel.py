@@ -22,6 +22,10 @@ class Once(cached_property[_T]):
         super().__init__(func)
         self.lock = nullcontext()
 
+    def put(self, of: object, value: _T) -> None:
+        """Have the value that is known of an object, which a changed copy of it has not."""
+        vars(of)[self.func.__name__] = value
+
 
 class Sized(NamedTuple):
     """A quantity of each state.
