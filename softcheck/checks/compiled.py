@@ -25,7 +25,7 @@ from softcheck.checks.lanes import (
     Weighed,
     Weights,
 )
-from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, Softmax, is_coarse
+from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, like_others
 from softcheck.checks.oracles import METHODS, TWICE, about_sum, of_coefficient
 from softcheck.checks.tally import BINS as OF_RESOLUTION
 from softcheck.checks.tally import DECADES, Histogram, Spot, Tally, in_decades
@@ -142,12 +142,7 @@ def found(e: Evaluation) -> Found:
     tally.blind = int(blind)
     if swept.above.any() and not _tell(e, dump.dump, swept, tally):
         return Found(tallies)
-    terms = _terms(e)
-    of_sums = len(Layout(terms).pairs) + terms
-    moments = swept.moments
-    made = Moments.of_sums(
-        e, Softmax(*swept.softmax), moments[:of_sums], moments[of_sums:], signed=largest > SIGNED
-    )
+    made = Moments.of_columns(e, swept.columns, swept.log_Z, signed=largest > SIGNED)
     if dump.alike is not None:
         made.alike = dump.alike
     return Found(tallies | {"gradient": tally}, made)
@@ -214,21 +209,20 @@ class _Dump(NamedTuple):
 
 def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
     """Run the loop; return what it has filled in, and why it did not run."""
-    rows, terms = e.block.rows, _terms(e)
-    of_fit = 4 * terms + len(Layout(terms).pairs)
-    sizes = {"softmax": 4, "moments": of_fit, "wrong": 3}
-    softmax, moments, wrong = (
+    rows = e.block.rows
+    sizes = {"columns": Layout(_terms(e)).lost.stop, "log_Z": 1, "wrong": 3}
+    columns, log_Z, wrong = (
         e.buffers(f"swept.{name}", (1, size * rows)).reshape(size, rows)
         for name, size in sizes.items()
     )
     if dump.dump is not None:
-        moments[-3 * terms :] = wrong[:] = 0.0
+        wrong[:] = 0.0
     received = Received(
         np.zeros(RESOLUTIONS),
         np.zeros((RESOLUTIONS, OF_RESOLUTION), np.int64),
         np.full((6, 6), -1.0),
-        softmax,
-        moments,
+        columns,
+        log_Z[0],
         wrong,
         np.zeros(DECADES, np.int64),
         np.zeros(7),
@@ -294,7 +288,7 @@ def _dump(e: Evaluation, kernel: Family) -> _Dump:
     terms = [_coefficients(block, each) for each in block.summands]
     if of_q_or_y or _terms(e) > TERMS or any(term is None for term in terms):
         return _Dump()
-    computed, stored = dump.computed, dump.stored
+    computed, stored, like = dump.computed, dump.stored, like_others(e)
     is_coarser = stored.unit > computed.unit
     one, other, *_ = (*terms, None, None)
     given = Dumped(
@@ -309,13 +303,15 @@ def _dump(e: Evaluation, kernel: Family) -> _Dump:
         4.0 * U / (dump.factor * computed.tolerated),  # each is off by less than its bounds
         e.factor,
         divided_beyond(e),
+        float(like.beside[0]),
+        like.scaled,
     )
     return _Dump(
         given,
         one,
         other,
         None if rough is None else _by_state(None, rough.alpha, rough.target, rough.zeta),
-        np.zeros((_terms(e), 2 * BINS)) if is_coarse(dump) else None,
+        np.zeros((_terms(e), 2 * BINS)) if like.is_coarse else None,
     )
 
 

@@ -12,7 +12,7 @@ from softcheck.checks.evaluation import Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging, kept, merged
 from softcheck.checks.tally import Tally, compare, over_tolerance, sight
-from softcheck.gradient.policy import Buffers, Entries, PerState, Quantity, Some, States
+from softcheck.gradient.policy import Buffers, Entries, Number, PerState, Quantity, Some, States
 from softcheck.gradient.tolerance import (
     NONE_NEEDED,
     Allowance,
@@ -293,10 +293,9 @@ def allowance(e: Evaluation, states: Some) -> Allowance:
     return Allowance(policy.pi[:, states], factor * normaliser, parts)
 
 
-def largest_logit(highest: States, depth: States) -> States:
+def largest_logit(highest: Number, depth: Number) -> Number:
     """Return the largest |theta| of an action whose pi is not 0, from those of `Policy`."""
-    largest: States = np.maximum(np.abs(highest), np.abs(highest - depth))
-    return largest
+    return np.maximum(np.abs(highest), np.abs(highest - depth))
 
 
 def check_dump(e: Evaluation, name: str) -> Tally:

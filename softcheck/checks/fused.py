@@ -16,13 +16,14 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
-from softcheck.checks import dumps, oracles, tally
+from softcheck.checks import dumps, moments, oracles, tally
 from softcheck.checks.lanes import FIELDS, LANES, NEAR, RESOLUTIONS, RUN, SUMS, TERMS
 from softcheck.checks.moments import (
     BELOW_DIGITS,
     BELOW_SIZE,
     BINS,
     CLIPPED,
+    EXPONENT,
     FLUSHED,
     QUANTUM,
     STEP,
@@ -52,12 +53,17 @@ compiled = njit(**_OPTIONS, **_ALONE)
 
 for formula in (
     analytic.of_entry,
+    dumps.largest_logit,
     family.curvature_of,
     family.of_change,
     family.weight_of_products,
     loss.change_by_one,
     loss.change_of_all,
     loss.imaginary_by_one,
+    moments.coherent,
+    moments.of_others,
+    moments.rounded_off,
+    moments.shared_with,
     oracles.of_fall,
     oracles.step_against,
     tally.bin_of,
@@ -86,6 +92,14 @@ def _to_float(_context, _x):
     return types.float64(types.int64), code
 
 
+def _root(_context, _x):
+    def code(_context, builder, _signature, arguments):
+        root = builder.module.declare_intrinsic("llvm.sqrt", [ir.DoubleType()])
+        return builder.call(root, arguments)
+
+    return types.float64(types.float64), code
+
+
 def _with_long_vectors(_context):
     def code(context, builder, _signature, _arguments):
         # LLVM halves them where a processor may slow down for them, which these loops outweigh.
@@ -101,6 +115,7 @@ with_long_vectors: Any = intrinsic(_with_long_vectors)
 
 _bits: Any = intrinsic(_to_bits)
 _float: Any = intrinsic(_to_float)
+_square_root: Any = intrinsic(_root)  # NumPy's would be a call of another library
 
 
 def _on_the_stack(*shape: int) -> Any:
@@ -225,8 +240,9 @@ likewise."""
     UNIFORM, ERR, OF_SQUARE, BEST_STEP, BEST_DIFFERENCE, BEST_TWICE, BEST_DUMP, UNSOUND, FACTOR,
     PER_BOUND, COMMON, GATHERED, STORED, LEFT, ROOM, ROUGH_ALPHA, LEAST, UNSEEN, LIVE, BLIND,
     WHOLE, FIRST_REWARD, FIRST_ALPHA, FIRST_LEVEL, SECOND_REWARD, SECOND_ALPHA, SECOND_LEVEL,
-    LOST, PAST, ADDED, ERROR, SURE, RATIO, ALL_ALIVE, ALL_LIVE, ALL_BLIND,
-) = range(0, 71 * LANES, LANES)  # fmt: skip
+    LOST, PAST, ADDED, ERROR, SURE, RATIO, ALL_ALIVE, ALL_LIVE, ALL_BLIND, ROUNDED_OFF,
+    COHERENT, OF_OTHERS,
+) = range(0, 74 * LANES, LANES)  # fmt: skip
 """What the states of a tile have; where the tile is one state, the same in each lane.
 
 Of all tiles are `POISON` and `UNSOUND`, finite unless something was not, the latter of the dump;
@@ -234,7 +250,7 @@ Of all tiles are `POISON` and `UNSOUND`, finite unless something was not, the la
 `ALL_ALIVE`, `ALL_LIVE` and `ALL_BLIND`.
 """
 
-_state_of_lanes: Any = _on_the_stack(71 * LANES)
+_state_of_lanes: Any = _on_the_stack(74 * LANES)
 sums_of_lanes = _on_the_stack(SUMS * LANES)
 _parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
 _resolution_of_lanes = _on_the_stack(2 * RESOLUTIONS, LANES)
@@ -982,15 +998,54 @@ def _add_alike(at, k, terms, dump, alike, counts, tile, parts):
 
 
 @inlined
+def _of_pair(k, m, terms):
+    """Return where the sum of the products of two terms is, see `moments.Layout`."""
+    k, m = min(k, m), max(k, m)
+    return (terms + k * terms - k * (k - 1) // 2 + m - k) * LANES
+
+
+@inlined
+def _fill_columns(at, terms, dump, alike, sums, of, found):
+    """Fill in what a fit takes of each state, but for what `_move` adds."""
+    products = terms + terms * (terms + 1) // 2
+    unit, states = max(dump.unit, dump.stored), 1 if at.is_wide else at.width
+    for j in range(LANES):
+        highest, depth, logsumexp = of[HIGHEST + j], of[DEPTH + j], of[LOGSUMEXP + j]
+        half = dump.unit * _float(_bits(max(depth, abs(highest))) & EXPONENT)
+        off = moments.rounded_off(of[LOG_Z + j], half, alike is not None)
+        of[ROUNDED_OFF + j] = dump.scaled * off
+        of[COHERENT + j] = moments.coherent(unit, dump.K, highest, depth)
+        of[OF_OTHERS + j] = moments.of_others(dump.unit, logsumexp, depth, dump.beside)
+    for j in range(states):
+        found.log_Z[at.first + j], found.columns[0, at.first + j] = of[LOG_Z + j], 1.0
+    for s in range(products):
+        for j in range(states):
+            found.columns[1 + s, at.first + j] = sums[s * LANES + j]
+    for k in range(terms):
+        row = 1 + products + k
+        for j in range(states):
+            whole = 0.0
+            for m in range(terms):
+                whole += sums[_of_pair(k, m, terms) + j]
+            size = _square_root(of[ALIVE + j] * sums[_of_pair(k, k, terms) + j])
+            found.columns[row, at.first + j] = size
+            found.columns[row + terms, at.first + j] = moments.shared_with(
+                of[COHERENT + j], size, of[OF_OTHERS + j], whole
+            )
+            found.columns[row + 2 * terms, at.first + j] = 0.0
+            found.columns[row + 3 * terms, at.first + j] = of[ROUNDED_OFF + j] * whole
+
+
+@inlined
 def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, counts, tile, of,
-          sums, stack, parts, moments):  # fmt: skip
+          sums, stack, parts, found):  # fmt: skip
     """Every entry of a dump against the gradient, and the sums for its fit.
 
     Return whether there may be entries that underflow has made 0, or a log Z that is lost.
     """
     with_long_vectors()
-    products = 2 if first is None else 5 if second is None else 9
     terms = 1 if first is None else 2 if second is None else 3
+    products = terms + terms * (terms + 1) // 2
     clear(sums, products)
     for k in range(at.rows):
         for j in range(LANES):
@@ -1016,10 +1071,7 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
         _carry(sums, products, stack, k)
     _collect(sums, products, stack, at)
     _share_largest(of, UNSEEN, at)
-    states = 1 if at.is_wide else at.width
-    for s in range(products):
-        for j in range(states):
-            moments[s, at.first + j] = sums[s * LANES + j]
+    _fill_columns(at, terms, dump, alike, sums, of, found)
     has_moved = False
     for j in range(at.width):
         has_moved |= of[ROOM + j] > -FLUSHED * of[LEAST + j]
@@ -1029,8 +1081,8 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
 
 @inlined
 def _move(given, at, reach, masked, q, y, dump, rough, first, second, counts, tile, of, sums,
-          stack, moments):  # fmt: skip
-    """How far the sums for the fit move in one direction: `moved` of `Moments.of_sums`."""
+          stack, columns):  # fmt: skip
+    """Add how far the sums for the fit move in one direction: see `moments._columns`."""
     clear(sums, 10)
     for k in range(at.rows):
         for j in range(LANES):
@@ -1060,14 +1112,16 @@ def _move(given, at, reach, masked, q, y, dump, rough, first, second, counts, ti
         _carry(sums, 10, stack, k)
     _collect(sums, 10, stack, at)
     terms = 1 if first is None else 2 if second is None else 3
-    quanta, of_mean = len(moments) - 2 * terms, len(moments) - terms
+    shared = len(columns) - 3 * terms
     for term in range(terms):
         which = 2 if term == terms - 1 else term
         for j in range(1 if at.is_wide else at.width):
-            moments[quanta - terms + term, at.first + j] = sums[which * LANES + j]
-            moments[quanta + term, at.first + j] = sums[(7 + which) * LANES + j]
-            rest = sums[6 * LANES + j]
-            moments[of_mean + term, at.first + j] = rest * sums[(3 + which) * LANES + j]
+            exponent = _float(_bits(of[HIGHEST + j]) & EXPONENT)
+            is_lost = of[LOG_Z + j] < dump.unit * exponent
+            of_mean = abs(sums[6 * LANES + j] * sums[(3 + which) * LANES + j])
+            flushed = sums[which * LANES + j]
+            columns[shared + term, at.first + j] += flushed + (of_mean if is_lost else 0.0)
+            columns[shared + terms + term, at.first + j] = sums[(7 + which) * LANES + j]
 
 
 @inlined
@@ -1221,19 +1275,6 @@ def _tell(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, s
 
 
 @inlined
-def _keep(at, dump, of, states, softmax):
-    """Count the weights that are not 0, and keep what the fit of a dump takes of the policy."""
-    for j in range(states):
-        of[ALL_ALIVE + j] += of[ALIVE + j]
-    if dump is not None:
-        for j in range(states):
-            softmax[0, at.first + j] = of[HIGHEST + j]
-            softmax[1, at.first + j] = of[DEPTH + j]
-            softmax[2, at.first + j] = of[LOG_Z + j]
-            softmax[3, at.first + j] = of[ALIVE + j]
-
-
-@inlined
 def _count(dump, of, states, resolution, histograms):
     """Count how sharply each state is seen."""
     kinds = RESOLUTIONS - 1 if dump is None else RESOLUTIONS
@@ -1336,17 +1377,18 @@ def sweep(
             near = reach if q is None else given.n + 4.0
             has_moved = _dump(
                 given, at, near, masked, q, y, dump, rough, one, other,
-                alike, counts, tile, of, sums, stack, parts, found.moments,
+                alike, counts, tile, of, sums, stack, parts, found,
             )  # fmt: skip
             if has_moved:
                 _move(
                     given, at, near, masked, q, y, dump, rough, one, other,
-                    counts, tile, of, sums, stack, found.moments,
+                    counts, tile, of, sums, stack, found.columns,
                 )  # fmt: skip
             _tell(given, at, near, masked, q, y, zeta, dump, rough, counts, tile, of, sums, found)
             _see(at, of, resolution)
         _count(dump, of, states, resolution, found.histograms)
-        _keep(at, dump, of, states, found.softmax)
+        for j in range(states):
+            of[ALL_ALIVE + j] += of[ALIVE + j]
         first += states
     _end(of, resolution, found)
 

@@ -60,7 +60,8 @@ class Dumped(NamedTuple):
     of what it was rounded to where that is coarser, else 0, `room` the underflow of either, `K` as
     in `Precision`, and `widened` what its tolerance is multiplied by. The errors of two kernels, in
     units of tolerances, are no more than `slack` apart. `factor` multiplies the gradient of each
-    state, and `divided` is what that has beyond the factor of the loss.
+    state, and `divided` is what that has beyond the factor of the loss. `beside` and `scaled` are
+    those of `moments.LikeOthers`, the former the same for all states.
     """
 
     entries: Any
@@ -74,6 +75,8 @@ class Dumped(NamedTuple):
     slack: float
     factor: Any
     divided: Any
+    beside: float
+    scaled: float
 
 
 class Weighed(NamedTuple):
@@ -113,11 +116,10 @@ class Received(NamedTuple):
     worst : Array, (6, 6)
         Of each comparison: ratio, state, action or -1, found, expected, tolerance; of a dump where
         it is right.
-    softmax : Array, (4, rows)
-        Of each state with a dump: the largest logit, the depth, log Z, and how many weights are
-        not 0.
-    moments : Array, (columns, rows)
-        `Layout.moments` of the dump, and what `Moments.of_sums` takes beside it.
+    columns : Array, (columns, rows)
+        Of each state with a dump, see `moments.Layout`.
+    log_Z : Array, (rows,)
+        Of the same.
     wrong : Array, (3, rows)
         Of a dump, of states where it is wrong: the worst ratio, and at most and at least the
         largest error.
@@ -134,8 +136,8 @@ class Received(NamedTuple):
     resolution: Any
     histograms: Any
     worst: Any
-    softmax: Any
-    moments: Any
+    columns: Any
+    log_Z: Any
     wrong: Any
     above: Any
     sums: Any

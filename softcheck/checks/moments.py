@@ -20,6 +20,7 @@ from softcheck.gradient.policy import (
     Counts,
     Entries,
     Flags,
+    Number,
     PerState,
     Policy,
     States,
@@ -68,18 +69,11 @@ _TOLD_APART = 32.0
 
 _GROUP = 512
 _ALIKE = 1.0  # logits that differ by less have a logsumexp that other states may have too
-_EXPONENT = np.int64(0x7FF0_0000_0000_0000)
+EXPONENT = np.int64(0x7FF0_0000_0000_0000)
+"""The bits of a number that say its exponent."""
+
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 _ROUNDED = np.uint64(16)  # of the last bits, which two ways to compute a number differ in
-
-
-class Softmax(NamedTuple):
-    """What a fit takes of the policy of each state; see `policy.Policy`."""
-
-    highest: States
-    depth: States
-    log_Z: States
-    live: PerState | Counts
 
 
 class Layout:
@@ -104,6 +98,8 @@ class Layout:
         How far sum x_k r moves if each state loses of its log Z what it may, all in one direction.
     moments : slice
         `of_error` and `of_pairs`.
+    of_squares : list of int
+        sum x_k x_k, which are some of `of_pairs`.
     pairs : sequence of (int, int)
         The terms k and m, k <= m.
     """
@@ -114,6 +110,7 @@ class Layout:
         slices = map(slice, ends, ends[1:])
         self.of_error, self.of_pairs, self.sizes, self.shared, self.quanta, self.lost = slices
         self.moments = slice(ends[0], ends[2])
+        self.of_squares = [ends[1] + n for n, (k, m) in enumerate(self.pairs) if k == m]
 
     def square(self, of_pairs: Pairs) -> Square:
         """Return `of_pairs` as a symmetric matrix, `(terms, terms, ...)`."""
@@ -277,10 +274,8 @@ class Moments(Merging):
             of_error = [product(x, r) for x in terms]
         pairs = Layout(len(terms)).pairs
         sums = np.array([*of_error, *(product(terms[k], terms[m]) for k, m in pairs)])
-        policy = e.policy
-        softmax = Softmax(policy.highest, policy.depth, policy.log_Z, policy.live)
-        moved = np.concatenate([*_flushed(e, terms, tolerance), _of_mean(e, terms, tolerance)])
-        made = cls.of_sums(e, softmax, sums, moved, signed=signed)
+        moved = *_flushed(e, terms, tolerance), _of_mean(e, terms, tolerance)
+        made = cls.of_columns(e, _columns(e, sums, *moved), e.policy.log_Z, signed=signed)
         made.skipped = skipped
         if is_coarse(dump):
             moves = [dump.stored.unit * (x * r) for x in terms]
@@ -288,53 +283,34 @@ class Moments(Merging):
         return made
 
     @classmethod
-    def of_sums(
-        cls, e: Evaluation, softmax: Softmax, sums: Columns, moved: Columns, *, signed: bool
+    def of_columns(
+        cls, e: Evaluation, columns: Columns, log_normaliser: States, *, signed: bool
     ) -> "Moments":
-        """Return the moments of one block from sums over the actions of its states.
+        """Return the moments of one block.
 
         Parameters
         ----------
         e : Evaluation
             Its policy is not asked for.
-        softmax : Softmax
-        sums : Columns
-            `Layout.moments`.
-        moved : Columns
-            How far each of `Layout.of_error` may move where entries become 0, then where they lose
-            a quantum, then how far it does where log Z is lost in the mean that is subtracted.
+        columns : Columns
+            See `Layout`.
+        log_normaliser : States
+            The log Z.
         signed : bool
         """
         dump, loss = e.dumps["gradient"], e.context.loss
         summands = () if loss is None else loss.summands
-        flushed, quanta, of_mean = np.split(moved, 3)
-        layout = Layout(len(flushed))
-        of_pairs = sums[len(flushed) :]
-        square = layout.square(of_pairs)
-        squares = np.einsum("kks->ks", square)
-        # No sum of magnitudes is larger, by the inequality of Cauchy and Schwarz.
-        sizes = np.sqrt(softmax.live * squares)
-        # Logits so large that they have few digits have few logsumexp, which round alike.
-        coarsest = max(dump.stored.unit, dump.computed.unit)
-        largest = largest_logit(softmax.highest, softmax.depth)
-        alike = np.minimum(coarsest * largest, 1.0) / dump.computed.factor
-        whole = square.sum(axis=0)
-        shared = flushed + alike * sizes + _of_all(e, softmax) * np.abs(whole)
-        # In log pi, what log Z loses scales the entries of a state, twice where pi is in a ratio.
-        lost = (2.0 if e.block.data else 1.0) * _rounded_off(dump, softmax) * whole
-        shared += np.where(_is_lost(dump, softmax), np.abs(of_mean), 0.0)
-        of_states = Sums(layout.moments.stop)
-        made = cls(dump.computed, dump.stored, of_states, summands, signed=signed)
-        made.alike = np.zeros((len(flushed), 0))
-        ones = np.ones((1, e.block.rows))
-        made.sums.add(e.start, np.concatenate([ones, sums, sizes, shared, quanta, lost]))
-        weighed = squares.sum(axis=0)
+        layout = Layout(max(1, len(summands)))
+        made = cls(dump.computed, dump.stored, Sums(layout.moments.stop), summands, signed=signed)
+        made.alike = np.zeros((max(1, len(summands)), 0))
+        made.sums.add(e.start, columns)
+        weighed = columns[layout.of_squares].sum(axis=0)
         taken = weighed > 0.0
-        weighed, log_Z = weighed[taken], softmax.log_Z[taken]
+        weighed, told = weighed[taken], log_normaliser[taken]
         made.states = weighed.size
         made.seen[_bins(weighed, BINS)] = True
         if not is_coarse(dump):
-            digits = np.floor(log_Z / dump.computed.unit)
+            digits = np.floor(told / dump.computed.unit)
             told = np.where(digits < _TOLD_APART, weighed, digits)
             made.normalisers = np.bincount(_bins(told, _NORMALISERS), minlength=_NORMALISERS)
         return made
@@ -401,41 +377,113 @@ def _terms(e: Evaluation, tolerance: Entries) -> list[Entries]:
     return found
 
 
-def _of_all(e: Evaluation, softmax: Softmax) -> PerState:
-    """Return how far the entries of a state may be off as those of other states, over themselves.
+def _columns(
+    e: Evaluation, sums: Columns, flushed: Columns, quanta: Columns, of_mean: Columns
+) -> Columns:
+    """Return the columns of a block, see `Layout`.
 
-    A reduction that has few digits is the same in all states. So is what logsumexp rounds where the
-    logits of each are much alike. A label's entries are nearly the same in many states, and so are
-    the parts they are added from.
+    Parameters
+    ----------
+    e : Evaluation
+    sums : Columns
+        `Layout.moments`.
+    flushed, quanta : Columns
+        How far each of `Layout.of_error` may move where entries become 0, and where they lose a
+        quantum.
+    of_mean : Columns
+        How far it does where log Z is lost in the mean that is subtracted.
     """
-    dump, scale = e.dumps["gradient"], coarse_factor(e)
-    shared = np.minimum(dump.computed.unit * np.abs(softmax.highest + softmax.log_Z), 1.0)
-    scale = scale + np.where(softmax.depth < _ALIKE, shared, 0.0)
-    linear = e.block.target is None and not e.block.data
-    return scale if linear else scale + dump.stored.unit
+    policy, computed, like = e.policy, e.dumps["gradient"].computed, like_others(e)
+    square = Layout(len(flushed)).square(sums[len(flushed) :])
+    # No sum of magnitudes is larger, by the inequality of Cauchy and Schwarz.
+    sizes = np.sqrt(policy.live * np.einsum("kks->ks", square))
+    whole = square.sum(axis=0)
+    alike = coherent(like.unit, computed.factor, policy.highest, policy.depth)
+    of_all = of_others(computed.unit, policy.logsumexp, policy.depth, like.beside)
+    shared = flushed + shared_with(alike, sizes, of_all, whole)
+    shared += np.where(_is_lost(e.dumps["gradient"], policy), np.abs(of_mean), 0.0)
+    half = _half_digit(np.maximum(policy.depth, np.abs(policy.highest)), computed)
+    lost = like.scaled * rounded_off(policy.log_Z, half, like.is_coarse) * whole
+    ones = np.ones((1, e.block.rows))
+    return np.concatenate([ones, sums, sizes, shared, quanta, lost])
+
+
+class LikeOthers(NamedTuple):
+    """How entries and states may be rounded alike.
+
+    Attributes
+    ----------
+    unit : float
+        Of the coarser precision.
+    beside : PerState
+        How far the entries of a state may be off as those of other states, over themselves, but for
+        their logsumexp: a reduction that has few digits is the same in all states, and a label's
+        entries are nearly the same in many, and so are the parts they are added from.
+    scaled : float
+        How often what log Z loses scales the entries of a state: in log pi, and twice where pi is
+        in a ratio.
+    is_coarse : bool
+        See `is_coarse`.
+    """
+
+    unit: float
+    beside: PerState
+    scaled: float
+    is_coarse: bool
+
+
+def like_others(e: Evaluation) -> LikeOthers:
+    """Return how entries and states of a block may be rounded alike."""
+    dump, block, beside = e.dumps["gradient"], e.block, coarse_factor(e)
+    if block.target is not None or block.data:
+        beside = beside + dump.stored.unit
+    coarser = max(dump.stored.unit, dump.computed.unit)
+    return LikeOthers(coarser, beside, 2.0 if block.data else 1.0, is_coarse(dump))
+
+
+def coherent(unit: float, factor: float, highest: Number, depth: Number) -> Number:
+    """Return the part of its tolerance by which an entry may be off as others are.
+
+    Logits so large that they have few digits have few logsumexp, which round alike.
+    """
+    return np.minimum(unit * largest_logit(highest, depth), 1.0) / factor
+
+
+def of_others(unit: float, logsumexp: Number, depth: Number, beside: Number) -> Number:
+    """Return how far the entries of a state may be off as those of others, over themselves.
+
+    That is what they are `beside` that, and what logsumexp rounds where the logits of each are much
+    alike.
+    """
+    return beside + np.minimum(unit * np.abs(logsumexp), 1.0) * (depth < _ALIKE)
+
+
+def shared_with(alike: Number, size: Number, of_all: Number, whole: Number) -> Number:
+    """Return how far sum x_k r may move as in other states, but for what is 0 or lost."""
+    return alike * size + of_all * np.abs(whole)
 
 
 def _half_digit(x: States, precision: Precision) -> States:
     """Return half of the last digit of numbers: as much as a sum of their size is rounded by."""
-    exponents: States = (x.view(np.int64) & _EXPONENT).view(np.float64)
+    exponents: States = (x.view(np.int64) & EXPONENT).view(np.float64)
     return precision.unit * exponents
 
 
-def _rounded_off(dump: Dump, softmax: Softmax) -> States:
+def rounded_off(log_normaliser: Number, half: Number, is_coarse: bool) -> Number:
     """Return how much of log Z may be lost where it is added to logits, in all states alike.
 
-    These end with a digit of their own, so that the sums round to whole digits: where policies are
-    alike, in one direction. In few digits all of it is, or `Layout.shared` has room otherwise.
+    These end with a digit of their own, `half` of the last of the largest one, so that the sums
+    round to whole digits: where policies are alike, in one direction. In few digits all of it is,
+    or `Layout.shared` has room otherwise.
     """
-    half = _half_digit(np.maximum(softmax.depth, np.abs(softmax.highest)), dump.computed)
-    if is_coarse(dump):
-        return np.where(softmax.log_Z < half, softmax.log_Z, 0.0)
-    return np.minimum(softmax.log_Z, half)
+    if is_coarse:
+        return log_normaliser * (log_normaliser < half)
+    return np.minimum(log_normaliser, half)
 
 
-def _is_lost(dump: Dump, softmax: Softmax | Policy) -> Flags:
+def _is_lost(dump: Dump, policy: Policy) -> Flags:
     """Return whether log Z is less than half of the last digit of the largest logit."""
-    lost: Flags = softmax.log_Z < _half_digit(softmax.highest, dump.computed)
+    lost: Flags = policy.log_Z < _half_digit(policy.highest, dump.computed)
     return lost
 
 

@@ -108,7 +108,8 @@ class Profile(Merging):
             near, told = view.off > _NEAR * tolerance, np.abs(expected) > tolerance
             made.near = view.number_of(near & ~wrong)
             made.told = view.number_of(told & ~wrong)
-        entropy = -view.e.mean(view.log_p)[rows]
+        policy = view.e.policy
+        entropy = (policy.log_Z - view.e.mean(policy.z))[rows]
         for name, of in (
             ("pi", view.p if all_wrong else view.p[wrong]),
             ("|Q|", np.abs(view.q if all_wrong else view.q[wrong])),
