@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import wrong_tables
 from fixture_cases import walk
+from scipy.special import log_softmax
 
 from softcheck.checks import compiled as loop
 from softcheck.checks.coefficients import block_of
@@ -15,7 +16,7 @@ from softcheck.gradient.held import Held
 from softcheck.gradient.policy import Block, Buffers
 from softcheck.gradient.tolerance import U
 from softcheck.losses import load, names
-from softcheck.tables.case import open_case
+from softcheck.tables.case import case_from_arrays, open_case
 
 VARIANTS = [
     (name, n)
@@ -129,3 +130,31 @@ def test_what_is_wrong_is_the_same_by_both_kernels_and_the_loop_counts_it(monkey
     assert sum(told) > len(told) / 2 > 10
     assert sum(laid is not None for laid in laid_out) > len(laid_out) / 2 > 10
     assert not loop.LAY_OUT.failure
+
+
+@pytest.mark.parametrize("actions", [7, 300])
+def test_a_mistake_in_masked_states_with_weights_has_its_name_by_both_kernels(actions, monkeypatch):
+    laid_out = noted(monkeypatch, "laid_out")
+    generator = np.random.default_rng(1)
+    q, logits = generator.normal(size=(2, 200, actions))
+    mask, weights = generator.random(q.shape) < 0.7, generator.random(200)
+    mask[:, 0] = True
+    log_pi = log_softmax(np.where(mask, logits, -np.inf), axis=1)
+    pi, log_pi = np.exp(log_pi), np.where(mask, log_pi, 0.0)
+
+    def grad(alpha=0.2, baseline=1.0):
+        g = np.where(mask, q - alpha * log_pi, 0.0)
+        return -weights[:, None] * pi * (g - baseline * (pi * g).sum(axis=1, keepdims=True))
+
+    for wrong, name in (
+        (-grad(), "sign-flipped"),
+        (grad(baseline=0.0), "missing-baseline"),
+        (grad(alpha=0.3), "other-alpha"),
+        (grad() / 200.0, "mean-over-states"),
+    ):
+        given = {"q": q, "logits": logits, "mask": mask, "weights": weights, "alpha": 0.2}
+        ours, theirs = wrong_tables.by_both(case_from_arrays(given | {"grad": wrong}), {})
+        assert compiled_kernel.near(ours, theirs)
+        assert [each["code"] for each in ours["diagnosis"]] == [name]
+    assert laid_out
+    assert None not in laid_out
