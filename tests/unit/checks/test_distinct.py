@@ -167,6 +167,18 @@ def test_of_few_entries_that_are_wrong_each_action_is_found():
     assert [each["location"][1] for each in findings[:4]] == [0, 9, 1, 2]
 
 
+def test_where_all_entries_are_wrong_each_action_counts():
+    generator = np.random.default_rng(2)
+    logits = generator.choice(generator.normal(size=FEW), (ROWS, ACTIONS)).astype(np.float16)
+    weight, labels = np.exp(logits.astype(np.float64)), np.arange(ROWS)
+    wrong = np.eye(ROWS, ACTIONS) - weight / weight.sum(axis=1, keepdims=True)
+    arrays = {"logits": logits, "labels": labels, "grad": wrong.astype(np.float16)}
+    arrays["loss"] = "cross-entropy"
+    (*_, ours), (*_, theirs) = (said(arrays, each) for each in ("compiled", "numpy"))
+    assert ours == theirs
+    assert f"'failed': {ROWS * ACTIONS}" in ours
+
+
 @pytest.mark.parametrize("loss", distinct_entries.LOSSES)
 def test_a_diagnosis_of_either_finds_the_same(loss):
     cases = distinct_entries.cases(20, 5, [loss])
