@@ -1,5 +1,6 @@
 """The Dask engine: the report of the local one, whatever workers there are and whoever dies."""
 
+import gc
 import io
 import logging
 import os
@@ -528,6 +529,14 @@ def test_an_interrupted_run_leaves_no_process_and_no_file(tmp_path, number):
     assert alive == []
     if number != signal.SIGKILL:
         assert list(scratch.iterdir()) == []
+
+
+def test_what_dask_leaves_waiting_says_nothing_when_it_is_collected(caplog):
+    with engine_module.cluster(None, 1) as engine:
+        loop = engine._client.loop.asyncio_loop
+    loop.create_future().set_exception(TimeoutError("Timeout"))
+    gc.collect()
+    assert caplog.records == []
 
 
 SIGNALLING = """

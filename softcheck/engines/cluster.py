@@ -237,12 +237,20 @@ def cluster(scheduler: str | None, threads: int | None) -> Iterator[Cluster]:
     try:
         if scheduler is not None:
             with _connected(scheduler) as client:
+                _silence(client)
                 yield Cluster(client, f"--scheduler {scheduler}")
         else:
             with _of_this_machine(threads or cores()) as client:
+                _silence(client)
                 yield Cluster(client, "--engine dask", threads)
     finally:
         logging.disable(before)
+
+
+def _silence(client: "Client") -> None:
+    """Have nothing said of what still waits when a client ends, which may be collected later."""
+    loop: Any = client.loop
+    loop.asyncio_loop.set_exception_handler(lambda *_: None)
 
 
 @contextmanager
