@@ -172,4 +172,5 @@ def views(raw: RawBlock, shared: Shared, buffers: Buffers) -> Iterator[View]:
     for piece in pieces:
         some, entries = (piece.raw, piece) if isinstance(piece, Distinct) else (piece, None)
         states = np.arange(some.start, some.start + some.rows)
-        yield View.of_block(some, states, shared, buffers, entries)
+        is_compiled = shared.is_compiled
+        yield View.of(some, states, shared, buffers, entries, is_compiled=is_compiled)

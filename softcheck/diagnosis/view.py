@@ -130,27 +130,19 @@ class View:
         shared: Shared,
         buffers: Buffers,
         distinct: Distinct | None = None,
+        *,
+        is_compiled: bool = False,
     ) -> "View":
-        """Return some states as the formulas see them; `raw` has the entries of `distinct`."""
-        e = evaluated(raw, shared, shared.case.variant, buffers, distinct)
-        return cls(e, states, shared, raw, distinct)
+        """Return some states as the formulas see them; `raw` has the entries of `distinct`.
 
-    @classmethod
-    def of_block(
-        cls,
-        raw: RawBlock,
-        states: Numbers,
-        shared: Shared,
-        buffers: Buffers,
-        distinct: Distinct | None = None,
-    ) -> "View":
-        """Return the same of many states, compiled where that can be."""
+        If `is_compiled`, which pays where they are many, what is laid out by the loop is.
+        """
+        of = raw, shared, shared.case.variant, buffers
         laid = None
-        if shared.is_compiled and distinct is None:
-            e = evaluated(raw, shared, shared.case.variant, buffers, is_compiled=True)
-            laid = compiled.laid_out(e)
+        if is_compiled and distinct is None:
+            laid = compiled.laid_out(evaluated(*of, is_compiled=True))
         if laid is None:
-            return cls.of(raw, states, shared, buffers, distinct)
+            return cls(evaluated(*of, distinct), states, shared, raw, distinct)
         view = cls(laid.e, states, shared, raw)
         cls.bounded.put(view, laid.sides)
         cls._error.put(view, laid.error)
