@@ -188,7 +188,12 @@ def test_a_diagnosis_of_either_finds_the_same(loss):
 def test_a_mistake_is_looked_for_in_entries_that_differ(monkeypatch):
     monkeypatch.setattr(states, "WHOLE", 0)
     seen, of = [], View.of
-    monkeypatch.setattr(View, "of", lambda raw, *rest: seen.append(raw) or of(raw, *rest))
+
+    def noted(raw, *rest, **by_name):
+        seen.append(raw)
+        return of(raw, *rest, **by_name)
+
+    monkeypatch.setattr(View, "of", noted)
     arrays = table("cross-entropy")
     all_of_it(arrays["grad"])
     case = verified(arrays, kernel="compiled", compute_dtype="float32", reduction="sum")
