@@ -18,6 +18,7 @@ from softcheck.checks.lanes import (
     RESOLUTIONS,
     SUMS,
     TERMS,
+    Coefficients,
     Dumped,
     Given,
     LaidOut,
@@ -268,7 +269,9 @@ def _room(e: Evaluation) -> tuple[Array, Array]:
     """Return what the loops work in: a tile, and the sums that are put aside."""
     entries = len(e.block.logits)
     shape = -(-entries // LANES) if entries >= LONG else entries, FIELDS
-    return e.buffers("tile", (1, prod(shape))).reshape(shape), np.empty((LEVELS, SUMS * LANES))
+    shapes = {"tile": shape, "aside": (LEVELS, SUMS * LANES)}
+    tile, aside = (e.buffers(name, (1, prod(of))).reshape(of) for name, of in shapes.items())
+    return tile, aside
 
 
 def _terms(e: Evaluation) -> int:
@@ -315,7 +318,7 @@ def _dump(e: Evaluation, kernel: Family) -> _Dump:
     )
 
 
-def _coefficients(block: Block, term: Block) -> Array | None:
+def _coefficients(block: Block, term: Block) -> Coefficients | None:
     """Return what a term has of the coefficients of its loss, or None if those are other ones."""
     target, has_q = term.target, term.soft and any(term.q.strides)
     if (has_q and term.q is not block.q) or (target is not None and target.dense is not None):
@@ -325,13 +328,16 @@ def _coefficients(block: Block, term: Block) -> Array | None:
 
 def _by_state(
     q: PerState | None, alpha: PerState | None, target: Target | None, zeta: PerState | None
-) -> Array:
-    """Return coefficients of one number a state, in the order of `lanes.Dumped`; None is 0."""
-    of_y = (None, None) if target is None else (target.uniform, target.chosen)
+) -> Coefficients:
+    """Return coefficients of one number a state."""
+    of_y = None if target is None else _side_by_side(target.uniform, target.chosen)
+    return Coefficients(_side_by_side(q, alpha, zeta), of_y)
+
+
+def _side_by_side(*given: PerState | None) -> Array:
+    """Return numbers of states as rows of one array; None is 0."""
     none = np.zeros(1)
-    return np.array(
-        np.broadcast_arrays(*(none if x is None else x for x in (q, alpha, *of_y, zeta)))
-    )
+    return np.array(np.broadcast_arrays(*(none if x is None else x for x in given)))
 
 
 def _flat(x: Quantity | Flags) -> Any:

@@ -38,6 +38,7 @@ _SHIFT = 1.5 * 2.0**52  # added, it rounds to a whole number, which is then in t
 _ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of the square root of 1/2
 _LOOKED_AT = 2**14  # entries of a table
 _MOST = float_info.max
+_LINE = 64  # bytes: a vector that lies in two lines of a cache takes twice as long
 _LOWEST, _VANISHES = -700.0, -746.0  # from here on exp is normal; below, it is 0
 
 _UP, _DOWN = expm1(central.STEP), expm1(-central.STEP)
@@ -127,6 +128,7 @@ def _on_the_stack(*shape: int) -> Any:
 
         def code(context, builder, _signature, _arguments):
             data = cgutils.alloca_once(builder, ir.ArrayType(ir.DoubleType(), prod(shape)))
+            data.align = _LINE
             array = context.make_array(kind)(context, builder)
             strides = [8 * prod(shape[axis + 1 :]) for axis in range(len(shape))]
             context.populate_array(
@@ -155,6 +157,21 @@ def larger(most, x):
 
 
 @inlined
+def farther(most, x):
+    """Return the size of the one of two numbers that is farther from 0, or NaN if there was one.
+
+    The bits of what is not negative are in the order of their numbers, and after those NaN.
+    """
+    return _float(max(_bits(most), _bits(abs(x))))
+
+
+@inlined
+def _nearer(least, x):
+    """Return the lesser of two numbers that are not negative."""
+    return _float(min(_bits(least), _bits(x)))
+
+
+@inlined
 def exponential(x):
     """Return exp(x) for -700 <= x <= 0, to two roundings: exp(x - k log 2) by its series."""
     k = x * _LOG2E + _SHIFT
@@ -170,6 +187,16 @@ def exponential(x):
     p = (high * r4 + middle) * r4 + low
     p = p * r * r + r + 1.0
     return p * _float((_bits(k) << 52) + (1023 << 52))
+
+
+@inlined
+def quotient(x, y, per_y):
+    """Return x / y to one rounding, with `per_y` for 1 / y: their product, and what that leaves.
+
+    It takes three operations, of which a processor does several while it divides.
+    """
+    near = x * per_y
+    return (x - near * y) * per_y + near
 
 
 @inlined
@@ -241,8 +268,9 @@ likewise."""
     PER_BOUND, COMMON, GATHERED, STORED, LEFT, ROOM, ROUGH_ALPHA, LEAST, UNSEEN, LIVE, BLIND,
     WHOLE, FIRST_REWARD, FIRST_ALPHA, FIRST_LEVEL, SECOND_REWARD, SECOND_ALPHA, SECOND_LEVEL,
     LOST, PAST, ADDED, ERROR, SURE, RATIO, ALL_ALIVE, ALL_LIVE, ALL_BLIND, ROUNDED_OFF,
-    COHERENT, OF_OTHERS,
-) = range(0, 74 * LANES, LANES)  # fmt: skip
+    COHERENT, OF_OTHERS, PER_Z, SHARES, UP, DOWN, SIZE_OF_TERM,
+    SHARED_BY_TERM, LOST_OF_TERM,
+) = range(0, 81 * LANES, LANES)  # fmt: skip
 """What the states of a tile have; where the tile is one state, the same in each lane.
 
 Of all tiles are `POISON` and `UNSOUND`, finite unless something was not, the latter of the dump;
@@ -250,7 +278,7 @@ Of all tiles are `POISON` and `UNSOUND`, finite unless something was not, the la
 `ALL_ALIVE`, `ALL_LIVE` and `ALL_BLIND`.
 """
 
-_state_of_lanes: Any = _on_the_stack(74 * LANES)
+_state_of_lanes: Any = _on_the_stack(81 * LANES)
 sums_of_lanes = _on_the_stack(SUMS * LANES)
 _parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
 _resolution_of_lanes = _on_the_stack(2 * RESOLUTIONS, LANES)
@@ -351,6 +379,17 @@ def _share_largest(of, which, at):
 
 
 @inlined
+def _share_least(of, which, at):
+    """Put the least number in the place of each, where a tile is one state."""
+    if at.is_wide:
+        least = of[which + 0]
+        for j in range(LANES):
+            least = min(least, of[which + j])
+        for j in range(LANES):
+            of[which + j] = least
+
+
+@inlined
 def _by_state(of, which, given, at):
     """Lay out a number of each state, or one that all share; a missing state is the last again."""
     for j in range(LANES):
@@ -435,7 +474,7 @@ def _softmax(at, logits, counts, tile, of, sums, stack):
             count = _count_of(k, j, counts, tile)
             sums[j] += count * weight
             sums[LANES + j] += count if is_live else 0.0
-            of[DEPTH + j] = larger(of[DEPTH + j], -below if is_live else 0.0)
+            of[DEPTH + j] = farther(of[DEPTH + j], below if is_live else 0.0)
             of[POISON + j] += 0.0 if is_live or below < _VANISHES else np.inf
         _carry(sums, 2, stack, k)
     _collect(sums, 2, stack, at)
@@ -443,6 +482,7 @@ def _softmax(at, logits, counts, tile, of, sums, stack):
     for j in range(LANES):
         of[Z + j], of[LOG_Z + j], of[ALIVE + j] = sums[j], logarithm(sums[j]), sums[LANES + j]
         of[LOGSUMEXP + j] = of[HIGHEST + j] + of[LOG_Z + j]
+        of[PER_Z + j] = 1.0 / sums[j]
 
 
 @inlined
@@ -469,7 +509,7 @@ def _weigh_all(at, tile, field, size, masked, uniform, of):
     """Add what all legal actions weigh."""
     _by_state(of, UNIFORM, uniform, at)
     for k in range(at.rows):
-        for j in range(at.last if at.is_wide and k == at.rows - 1 else LANES):
+        for j in range(at.last if at.is_wide and k == at.rows - 1 else at.lanes):
             part = of[UNIFORM + j]
             if masked is not None:
                 part *= 1.0 - tile[k, MASKED + j]
@@ -527,10 +567,10 @@ def _soft(at, q, counts, tile, of, sums, stack):
     for k in range(at.rows):
         if q is None:
             for j in range(LANES):
-                tile[k, PI + j] /= of[Z + j]
+                tile[k, PI + j] = quotient(tile[k, PI + j], of[Z + j], of[PER_Z + j])
         else:
             for j in range(LANES):
-                p = tile[k, PI + j] / of[Z + j]
+                p = quotient(tile[k, PI + j], of[Z + j], of[PER_Z + j])
                 value, below = tile[k, REWARD + j], tile[k, BELOW + j]
                 g = value - (below - of[LOG_Z + j]) * of[ALPHA + j]
                 moved = value - below * of[ALPHA + j]
@@ -566,7 +606,7 @@ def _sizes(at, reach, q, y, counts, tile, of, sums, stack):
                 centred = tile[k, CENTRED + j] - of[MEAN + j]
                 D = abs(centred)
                 tile[k, CENTRED + j] = centred
-                of[LARGEST + j] = larger(of[LARGEST + j], D)
+                of[LARGEST + j] = farther(of[LARGEST + j], D)
                 longest = reach - tile[k, BELOW + j]
                 sums[j] += count * (p * D)
                 sums[LANES + j] += count * (p * (2.0 * centred))
@@ -647,6 +687,8 @@ def _bounds(given, reach, log_actions, q, y, zeta, of, sums):
         of[RELATIVE + j], of[ROUTES + j] = relative, relative + central.ROUNDINGS * share
         of[ETA + j], of[LONGEST + j] = eta, eta * (slope + 2.0 * U * total)
         of[FALL + j] = -eta * sums[4 * LANES + j]
+        of[SHARES + j] = of[TOTAL_Y + j] - of[ALPHA + j]
+        of[UP + j], of[DOWN + j] = of[ALPHA + j] * _UP_DRIFT, of[ALPHA + j] * _DOWN_DRIFT
         of[FOUND + j], of[IDENTITY + j] = sums[3 * LANES + j], identity
         of[TOLERANCE + j], of[SCALE + j] = U * rounding, spread + size + of_y
 
@@ -655,14 +697,14 @@ def _bounds(given, reach, log_actions, q, y, zeta, of, sums):
 def _entry(k, j, reach, parts, q, y, zeta, tile, of):
     """Return an entry by each route."""
     p, alpha, logsumexp = tile[k, PI + j], of[ALPHA + j], of[LOGSUMEXP + j]
+    shares = of[SHARES + j]
     u = None if q is None else tile[k, CENTRED + j]
     square = None if zeta is None else of[ZETA + j]
-    shares = of[TOTAL_Y + j] - alpha
     D = 0.0 if q is None else abs(tile[k, CENTRED + j])
     twice = 0.0 if q is None else 2.0 * tile[k, CENTRED + j]
     by_step = loss.imaginary_by_one(p, u, alpha, shares, square, logsumexp, complex_step.STEP)
-    up = loss.change_by_one(p, u, shares, square, logsumexp, _UP, alpha * _UP_DRIFT)
-    down = loss.change_by_one(p, u, shares, square, logsumexp, _DOWN, alpha * _DOWN_DRIFT)
+    up = loss.change_by_one(p, u, shares, square, logsumexp, _UP, of[UP + j])
+    down = loss.change_by_one(p, u, shares, square, logsumexp, _DOWN, of[DOWN + j])
     weighted = (D + of[BESIDE + j]) * p
     rounding = (reach - tile[k, BELOW + j]) * weighted + p * of[SHARED + j] + of[UNDERFLOW + j]
     homogeneous = 0.5 * analytic.of_entry(p, twice, of[DOUBLED + j])
@@ -692,13 +734,12 @@ def _routes(given, at, reach, q, y, zeta, counts, tile, of, sums, stack):
             right = tile[k, GRADIENT + j]
             entry = _entry(k, j, reach, given.parts, q, y, zeta, tile, of)
             routes = 1.0 / entry.routes
-            by_step = abs(right - entry.complex_step) * routes
-            by_difference = abs(right - entry.central_difference) * routes
-            by_identity = abs(right - entry.homogeneous) / entry.rounding
-            of[BEST_STEP + j] = larger(of[BEST_STEP + j], by_step)
-            of[BEST_DIFFERENCE + j] = larger(of[BEST_DIFFERENCE + j], by_difference)
-            of[BEST_TWICE + j] = larger(of[BEST_TWICE + j], by_identity)
-            of[POISON + j] += by_step + by_difference + by_identity
+            by_step = (right - entry.complex_step) * routes
+            by_difference = (right - entry.central_difference) * routes
+            by_identity = (right - entry.homogeneous) / entry.rounding
+            of[BEST_STEP + j] = farther(of[BEST_STEP + j], by_step)
+            of[BEST_DIFFERENCE + j] = farther(of[BEST_DIFFERENCE + j], by_difference)
+            of[BEST_TWICE + j] = farther(of[BEST_TWICE + j], by_identity)
         for j in range(LANES):
             p, step = tile[k, PI + j], -of[ETA + j] * tile[k, GRADIENT + j]
             weight, count = p * _expm1(step), _count_of(k, j, counts, tile)
@@ -710,6 +751,8 @@ def _routes(given, at, reach, q, y, zeta, counts, tile, of, sums, stack):
                 sums[3 * LANES + j] += count * (tile[k, Y + j] * step)
         _carry(sums, 4, stack, k)
     _collect(sums, 4, stack, at)
+    for j in range(LANES):
+        of[POISON + j] += of[BEST_STEP + j] + of[BEST_DIFFERENCE + j] + of[BEST_TWICE + j]
 
 
 @inlined
@@ -815,10 +858,17 @@ def _worst(given, at, reach, q, y, zeta, tile, of, worst):
 @inlined
 def _lay_term(at, tile, field, masked, index, term, reward, of):
     """Lay out the coefficients of a term, and its y; zeta is kept in the place of its level."""
-    _by_state(of, reward, term[0], at)
-    _by_state(of, reward + LANES, term[1], at)
-    _by_state(of, reward + 2 * LANES, term[4], at)
-    _weigh(at, tile, field, None, masked, index, None, term[2], term[3], None, of)
+    _by_state(of, reward, term.plain[0], at)
+    _by_state(of, reward + LANES, term.plain[1], at)
+    _by_state(of, reward + 2 * LANES, term.plain[2], at)
+    _lay_of_y(at, tile, field, masked, index, term.of_y, of)
+
+
+@inlined
+def _lay_of_y(at, tile, field, masked, index, y, of):
+    """Lay out the y of a term, or what is rough of it, if it has one."""
+    if y is not None:
+        _weigh(at, tile, field, None, masked, index, None, y[0], y[1], None, of)
 
 
 @inlined
@@ -845,9 +895,15 @@ def _lay_dump(at, masked, index, dump, rough, first, second, tile, of):
     if second is not None:
         _lay_term(at, tile, OF_SECOND, masked, index, second, SECOND_REWARD, of)
     if rough is not None:
-        _by_state(of, ROUGH_ALPHA, rough[1], at)
-        _by_state(of, COMMON, rough[4], at)
-        _weigh(at, tile, ROUGH, None, masked, index, None, rough[2], rough[3], None, of)
+        _by_state(of, ROUGH_ALPHA, rough.plain[1], at)
+        _by_state(of, COMMON, rough.plain[2], at)
+        _lay_of_y(at, tile, ROUGH, masked, index, rough.of_y, of)
+
+
+@inlined
+def _of_y(k, j, field, y, tile):
+    """Return the y of an entry that `_lay_of_y` has laid out."""
+    return 0.0 if y is None else tile[k, field + j]
 
 
 @inlined
@@ -859,11 +915,11 @@ def _levels(at, rough, first, second, counts, tile, of, sums, stack):
             count = _count_of(k, j, counts, tile)
             if first is not None:
                 sums[j] += count * (tile[k, PI + j] * tile[k, BELOW + j])
-                sums[LANES + j] += count * tile[k, OF_FIRST + j]
+                sums[LANES + j] += count * _of_y(k, j, OF_FIRST, first.of_y, tile)
             if second is not None:
-                sums[2 * LANES + j] += count * tile[k, OF_SECOND + j]
+                sums[2 * LANES + j] += count * _of_y(k, j, OF_SECOND, second.of_y, tile)
             if rough is not None:
-                sums[3 * LANES + j] += count * tile[k, ROUGH + j]
+                sums[3 * LANES + j] += count * _of_y(k, j, ROUGH, rough.of_y, tile)
         _carry(sums, 4, stack, k)
     _collect(sums, 4, stack, at)
     if first is not None:
@@ -912,7 +968,7 @@ def _measure(given, log_actions, q, y, zeta, dump, rough, of, sums):
         largest = max(abs(of[HIGHEST + j]), abs(of[HIGHEST + j] - of[DEPTH + j]))
         of[UNSOUND + j] += np.inf if dump.unit * largest > 1.0 else 0.0
         of[BEST_DUMP + j] = of[LIVE + j] = of[BLIND + j] = 0.0
-        of[LEAST + j] = of[UNSEEN + j] = -np.inf
+        of[LEAST + j] = of[UNSEEN + j] = np.inf
 
 
 @inlined
@@ -930,7 +986,7 @@ def _within(k, j, reach, parts, masked, q, y, rough, tile, of):
         bound += parts * tile[k, SIZE_OF_Y + j]
         scale += tile[k, SIZE_OF_Y + j]
     if rough is not None:
-        bound += tile[k, ROUGH + j]
+        bound += _of_y(k, j, ROUGH, rough.of_y, tile)
     within = bound * of[PER_BOUND + j] + p * of[GATHERED + j]
     within += of[STORED + j] * abs(tile[k, GRADIENT + j])
     if masked is not None:
@@ -939,12 +995,13 @@ def _within(k, j, reach, parts, masked, q, y, rough, tile, of):
 
 
 @inlined
-def _term(k, j, field, reward, q, tile, of):
+def _term(k, j, field, reward, q, y, tile, of):
     """Return the gradient of a term by a logit."""
     g = -of[reward + LANES + j] * (tile[k, BELOW + j] - of[LOG_Z + j])
     if q is not None:
         g += of[reward + j] * tile[k, REWARD + j]
-    return analytic.of_entry(tile[k, PI + j], g, of[reward + 2 * LANES + j]) - tile[k, field + j]
+    gradient = analytic.of_entry(tile[k, PI + j], g, of[reward + 2 * LANES + j])
+    return gradient - _of_y(k, j, field, y, tile)
 
 
 @inlined
@@ -952,9 +1009,9 @@ def _apart(k, j, unit, q, first, second, tile, of):
     """Return the gradients of the terms; the last is what the others leave."""
     whole, one, other = tile[k, GRADIENT + j] * unit, 0.0, 0.0
     if first is not None:
-        one = _term(k, j, OF_FIRST, FIRST_REWARD, q, tile, of) * unit
+        one = _term(k, j, OF_FIRST, FIRST_REWARD, q, first.of_y, tile, of) * unit
     if second is not None:
-        other = _term(k, j, OF_SECOND, SECOND_REWARD, q, tile, of) * unit
+        other = _term(k, j, OF_SECOND, SECOND_REWARD, q, second.of_y, tile, of) * unit
     return one, other, whole - one - other
 
 
@@ -1005,6 +1062,13 @@ def _of_pair(k, m, terms):
 
 
 @inlined
+def _keep(columns, row, first, states, numbers, which):
+    """Keep a number of each state of a tile in a column."""
+    for j in range(states):
+        columns[np.uintp(row), np.uintp(first + j)] = numbers[which + j]
+
+
+@inlined
 def _fill_columns(at, terms, dump, alike, sums, of, found):
     """Fill in what a fit takes of each state, but for what `_move` adds."""
     products = terms + terms * (terms + 1) // 2
@@ -1016,24 +1080,26 @@ def _fill_columns(at, terms, dump, alike, sums, of, found):
         of[ROUNDED_OFF + j] = dump.scaled * off
         of[COHERENT + j] = moments.coherent(unit, dump.K, highest, depth)
         of[OF_OTHERS + j] = moments.of_others(dump.unit, logsumexp, depth, dump.beside)
+        of[RATIO + j] = 1.0
+    _keep(found.columns, 0, at.first, states, of, RATIO)
     for j in range(states):
-        found.log_Z[at.first + j], found.columns[0, at.first + j] = of[LOG_Z + j], 1.0
+        found.log_Z[np.uintp(at.first + j)] = of[LOG_Z + j]
     for s in range(products):
-        for j in range(states):
-            found.columns[1 + s, at.first + j] = sums[s * LANES + j]
+        _keep(found.columns, 1 + s, at.first, states, sums, s * LANES)
     for k in range(terms):
         row = 1 + products + k
-        for j in range(states):
+        for j in range(LANES):
             whole = 0.0
             for m in range(terms):
                 whole += sums[_of_pair(k, m, terms) + j]
             size = _square_root(of[ALIVE + j] * sums[_of_pair(k, k, terms) + j])
-            found.columns[row, at.first + j] = size
-            found.columns[row + terms, at.first + j] = moments.shared_with(
-                of[COHERENT + j], size, of[OF_OTHERS + j], whole
-            )
-            found.columns[row + 2 * terms, at.first + j] = 0.0
-            found.columns[row + 3 * terms, at.first + j] = of[ROUNDED_OFF + j] * whole
+            shared = moments.shared_with(of[COHERENT + j], size, of[OF_OTHERS + j], whole)
+            of[SIZE_OF_TERM + j], of[SHARED_BY_TERM + j] = size, shared
+            of[LOST_OF_TERM + j], of[RATIO + j] = of[ROUNDED_OFF + j] * whole, 0.0
+        _keep(found.columns, row, at.first, states, of, SIZE_OF_TERM)
+        _keep(found.columns, row + terms, at.first, states, of, SHARED_BY_TERM)
+        _keep(found.columns, row + 2 * terms, at.first, states, of, RATIO)
+        _keep(found.columns, row + 3 * terms, at.first, states, of, LOST_OF_TERM)
 
 
 @inlined
@@ -1052,17 +1118,16 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
             within, scale = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
             inverse, scale = 1.0 / within, scale * abs(of[FACTOR + j])
             ratio = (tile[k, DUMPED + j] - tile[k, GRADIENT + j] * of[FACTOR + j]) * inverse
-            of[BEST_DUMP + j] = larger(of[BEST_DUMP + j], abs(ratio))
-            of[UNSOUND + j] += ratio
-            of[LEAST + j] = larger(of[LEAST + j], -within)
+            of[BEST_DUMP + j] = farther(of[BEST_DUMP + j], ratio)
+            of[LEAST + j] = _nearer(of[LEAST + j], within)
             seen = scale * inverse
             is_live, count = scale > 0.0, _count_of(k, j, counts, tile)
-            of[UNSEEN + j] = larger(of[UNSEEN + j], -seen if is_live else -np.inf)
+            of[UNSEEN + j] = _nearer(of[UNSEEN + j], seen if is_live else np.inf)
             of[LIVE + j] += count if is_live else 0.0
             of[BLIND + j] += count if is_live and not seen > 1.0 else 0.0
             unit = of[FACTOR + j] * inverse
             one, other, last = _apart(k, j, unit, q, first, second, tile, of)
-            of[WHOLE + j] = larger(of[WHOLE + j], abs(one + other + last))
+            of[WHOLE + j] = farther(of[WHOLE + j], tile[k, GRADIENT + j] * unit)
             _add_up(j, count, one, other, last, ratio, first, second, sums)
             if alike is not None:
                 parts[0, j], parts[1, j], parts[2, j], parts[3, j] = one, other, last, ratio
@@ -1070,11 +1135,13 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
             _add_alike(at, k, terms, dump, alike, counts, tile, parts)
         _carry(sums, products, stack, k)
     _collect(sums, products, stack, at)
-    _share_largest(of, UNSEEN, at)
+    _share_least(of, UNSEEN, at)
+    for j in range(LANES):
+        of[UNSOUND + j] += of[BEST_DUMP + j]
     _fill_columns(at, terms, dump, alike, sums, of, found)
     has_moved = False
     for j in range(at.width):
-        has_moved |= of[ROOM + j] > -FLUSHED * of[LEAST + j]
+        has_moved |= of[ROOM + j] > FLUSHED * of[LEAST + j]
         has_moved |= q is not None and of[LOG_Z + j] < dump.unit * abs(of[HIGHEST + j])
     return has_moved
 
@@ -1184,7 +1251,7 @@ def _count_above(given, at, dump, counts, tile, of, sums, found):
     """Count the ratios of a tile above each power of ten; what is too near to one is not clear."""
     least = most = abs(tile[0, RATIO_OF_DUMP])
     for j in range(LANES):
-        least, most = min(least, -of[LEAST + j]), max(most, of[BEST_DUMP + j])
+        least, most = min(least, of[LEAST + j]), max(most, of[BEST_DUMP + j])
     limit = 1.0
     for place in range(tally.DECADES):
         margin = dump.slack + NEAR * limit
@@ -1228,7 +1295,7 @@ def _wrong(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, 
     with_long_vectors()
     _begin_allowed(zeta, dump, of)
     for j in range(LANES):
-        of[ERROR + j], of[SURE + j], of[LEAST + j] = 0.0, -np.inf, -np.inf
+        of[ERROR + j], of[SURE + j], of[LEAST + j] = 0.0, -np.inf, np.inf
     for k in range(at.rows):
         for j in range(LANES):
             within, _ = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
@@ -1236,9 +1303,9 @@ def _wrong(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, 
             _allow(k, j, error, within, y, zeta, tile, of)
             ratio, margin = error * (1.0 / within), dump.slack * within
             is_wrong = ratio > 1.0
-            of[ERROR + j] = larger(of[ERROR + j], error + margin if is_wrong else 0.0)
+            of[ERROR + j] = farther(of[ERROR + j], error + margin if is_wrong else 0.0)
             of[SURE + j] = larger(of[SURE + j], error - margin if is_wrong else -np.inf)
-            of[LEAST + j] = larger(of[LEAST + j], -ratio)
+            of[LEAST + j] = _nearer(of[LEAST + j], ratio)
             tile[k, RATIO_OF_DUMP + j] = ratio
     _count_above(given, at, dump, counts, tile, of, sums, found)
     _end_wrong(at, q, dump, of, found)
@@ -1257,7 +1324,7 @@ def _is_lost(of):
 def _see(at, of, resolution):
     """Fill in how well the dump is seen."""
     for j in range(LANES):
-        least = -of[UNSEEN + j]
+        least = of[UNSEEN + j]
         dim = 1.0 / least if least > 1.0 else np.inf
         resolution[4, j] = 0.0 if least == np.inf else dim
     for j in range(at.width):
@@ -1285,7 +1352,7 @@ def _count(dump, of, states, resolution, histograms):
         for j in range(LANES):
             # In this order it is 1 for a NaN.
             found, worst = min(1.0, resolution[c, j]), RESOLUTIONS + c
-            resolution[worst, j] = larger(resolution[worst, j], found)
+            resolution[worst, j] = farther(resolution[worst, j], found)
             resolution[c, j] = _float(tally.bin_of(_bits(found)))
     # To add to one bin again a processor waits for what was written: so to others in between.
     for j in range(states):
@@ -1346,9 +1413,8 @@ def sweep(
 ):  # fmt: skip
     """Run the checks of every entry over the states of a block, a tile at a time.
 
-    What a block has not is None. The terms of a loss but the last are `one` and `other`: by what
-    its q is multiplied, and alpha, uniform, chosen and zeta, (5, states or 1); `rough` is how far
-    the latter four of the loss are off.
+    What a block has not is None. The terms of a loss but the last are `one` and `other`, and how
+    far the coefficients of the loss are off is `rough`, each `lanes.Coefficients`.
     """
     of, sums, parts = _state_of_lanes(), sums_of_lanes(), _parts_of_lanes()
     resolution = _resolution_of_lanes()
@@ -1408,7 +1474,7 @@ def _finish(given, at, reach, masked, q, y, zeta, dump, rough, tile, of):
             expected = tile[k, GRADIENT + j] * of[FACTOR + j]
             error = abs(tile[k, DUMPED + j] - expected)
             _allow(k, j, error, within, y, zeta, tile, of)
-            of[BEST_DUMP + j] = larger(of[BEST_DUMP + j], 2.0 if error > within else 0.0)
+            of[BEST_DUMP + j] = farther(of[BEST_DUMP + j], 2.0 if error > within else 0.0)
             is_near = abs(error - within) <= (dump.slack + NEAR) * within
             of[UNSOUND + j] += np.inf if is_near else 0.0 * (within + error)
             if q is not None:

@@ -53,6 +53,17 @@ class Weights(NamedTuple):
     of_chosen: Any
 
 
+class Coefficients(NamedTuple):
+    """What a term of a loss has, or how far the coefficients of the loss are off.
+
+    `plain` is by what q is multiplied, alpha and zeta, (3, states or 1); `of_y` is what y has for
+    all legal actions and for the chosen one, (2, states or 1), or None where there is no y.
+    """
+
+    plain: Any
+    of_y: Any
+
+
 class Dumped(NamedTuple):
     """A dumped gradient as the loop takes it.
 
