@@ -124,20 +124,20 @@ def found(e: Evaluation) -> Found:
         return Found({}, checked=None if e.checked is None else e.checked())
     dump = _dump(e, kernel)
     swept, failure = _swept(e, dump)
-    is_sound, is_right, live_of_dump, blind, largest, is_refused, live = swept.sums.tolist()
-    if e.checked is not None and (failure or is_refused):
+    sound, right, live_of_dump, blind, largest, live = swept.sums.tolist()
+    if e.checked is not None and (failure or not isfinite(sound)):
         checked = e.checked()
         return found(checked)._replace(checked=checked)
     if failure:
         return Found({}, failure=failure)
     worst = swept.worst
-    if not (isfinite(is_sound) and worst[:5, 0].max() <= 1.0 and swept.resolution[:-1].max() < 1.0):
+    if not (isfinite(sound) and worst[:5, 0].max() <= 1.0 and swept.resolution[:-1].max() < 1.0):
         return Found({})
     *counts, seen = swept.histograms
     tallies = _oracles(e, counts, worst, int(live))
     if any(tally.failed for tally in tallies.values()):
         return Found({})
-    if dump.dump is None or not isfinite(is_right):
+    if dump.dump is None or not isfinite(right):
         return Found(tallies)
     tally = _tally(e, e.block.rows * e.actions, int(live_of_dump), seen, worst[-1])
     tally.blind = int(blind)
@@ -226,7 +226,7 @@ def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
         log_Z[0],
         wrong,
         np.zeros(DECADES, np.int64),
-        np.zeros(7),
+        np.zeros(6),
     )
     return received, SWEEP(*_block(e), *dump, *_room(e), received)
 
@@ -386,7 +386,7 @@ def laid_out(e: Evaluation) -> Laid | None:
     *names, _, _ = LaidOut._fields
     made = {name: buffers(f"laid.{name}", shape) for name in names if not omitted.get(name)}
     flat = {name: each.ravel(order="K") for name, each in made.items()}
-    states, sums = np.empty((5, rows)), np.zeros(6)
+    states, sums = np.empty((5, rows)), np.zeros(2)
     found = LaidOut(**(dict.fromkeys(omitted) | flat), states=states, sums=sums)
     failure = LAY_OUT(*_block(e), given.dump, given.rough, *_room(e), found)
     if failure or not isfinite(sums[0]):

@@ -36,7 +36,7 @@ from softcheck.gradient.tolerance import U
 _LOG2E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
 _SHIFT = 1.5 * 2.0**52  # added, it rounds to a whole number, which is then in the lowest bits
 _ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of the square root of 1/2
-_LOOKED_AT = 2**14  # entries of a table
+_AHEAD = 2**11  # entries of a table
 _MOST = float_info.max
 _LINE = 64  # bytes: a vector that lies in two lines of a cache takes twice as long
 _LOWEST, _VANISHES = -700.0, -746.0  # from here on exp is normal; below, it is 0
@@ -117,6 +117,24 @@ with_long_vectors: Any = intrinsic(_with_long_vectors)
 _bits: Any = intrinsic(_to_bits)
 _float: Any = intrinsic(_to_float)
 _square_root: Any = intrinsic(_root)  # NumPy's would be a call of another library
+
+
+def _prefetch(_context, x, i):
+    def code(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), cgutils.voidptr_t)
+        number = cgutils.int32_t
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        called = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
+        for_reading, into_the_second_cache, of_data = number(0), number(2), number(1)
+        builder.call(called, [place, for_reading, into_the_second_cache, of_data])
+        return context.get_dummy_value()
+
+    return types.void(x, i), code
+
+
+prefetch: Any = intrinsic(_prefetch)
+"""Called with an array and an index, it asks for the line of the cache that the entry lies in."""
 
 
 def _on_the_stack(*shape: int) -> Any:
@@ -415,43 +433,15 @@ def _lay(at, tile, field, given, beyond):
 
 
 @inlined
-def _are_finite(x, start, stop, lanes, sums):
-    """Return whether some entries of an array are finite, as their products with 0 are."""
-    with_long_vectors()
-    clear(sums, 1)
-    whole = stop - (stop - start) % LANES
-    for i in range(start, whole, LANES):
-        for j in range(lanes):
-            sums[j] += 0.0 * x[np.uintp(i + j)]
-    total = 0.0
-    for i in range(whole, stop):
-        total += 0.0 * x[np.uintp(i)]
-    for j in range(LANES):
-        total += sums[j]
-    return total == 0.0
+def _ask_for(x, at, k):
+    """Have a row of a later tile on its way from memory, for it comes while others are computed."""
+    start = at.start + _AHEAD + k * LANES
+    for i in range(0, LANES, _LINE // 8):
+        prefetch(x, min(start + i, x.size - 1))
 
 
 @inlined
-def _look_ahead(given, first, logits, q, dump, sums, of, found):
-    """Read tables from a state on; return up to which.
-
-    To have a few tiles in the cache before they are computed with takes less than to wait for each.
-    """
-    states = max(1, _LOOKED_AT // given.entries)
-    last = min(given.rows, first + (states if given.is_wide else states + LANES - states % LANES))
-    start, stop = first * given.entries, last * given.entries
-    are_finite = _are_finite(logits, start, stop, given.lanes, sums)
-    if q is not None:
-        are_finite &= _are_finite(q, start, stop, given.lanes, sums)
-    if dump is not None and not _are_finite(dump.entries, start, stop, given.lanes, sums):
-        of[UNSOUND] = np.inf
-    if given.trusts and not are_finite:
-        found.sums[5] = 1.0
-    return last
-
-
-@inlined
-def _softmax(at, logits, counts, tile, of, sums, stack):
+def _softmax(given, at, logits, counts, tile, of, sums, stack):
     """z, exp z, Z, and what else `policy.evaluate` has of z."""
     with_long_vectors()
     if counts is not None:
@@ -459,12 +449,18 @@ def _softmax(at, logits, counts, tile, of, sums, stack):
     for j in range(LANES):
         of[HIGHEST + j], of[DEPTH + j] = -np.inf, 0.0
     _lay(at, tile, BELOW, logits, -np.inf)
+    clear(sums, 1)
     for k in range(at.rows):
-        for j in range(at.lanes):
-            of[HIGHEST + j] = larger(of[HIGHEST + j], tile[k, BELOW + j])
+        for j in range(at.last if at.is_wide and k == at.rows - 1 else at.lanes):
+            logit = tile[k, BELOW + j]
+            of[HIGHEST + j] = larger(of[HIGHEST + j], logit)
+            sums[j] += 0.0 * logit
+    for j in range(LANES):
+        of[POISON + j] += sums[j] if given.trusts else 0.0
     _share_largest(of, HIGHEST, at)
     clear(sums, 2)
     for k in range(at.rows):
+        _ask_for(logits, at, k)
         for j in range(LANES):
             below = tile[k, BELOW + j] - of[HIGHEST + j]
             is_live = below > _LOWEST
@@ -598,6 +594,8 @@ def _sizes(at, reach, q, y, counts, tile, of, sums, stack):
         for j in range(at.last, LANES):
             tile[at.rows - 1, CENTRED + j] = of[MEAN + j]
     for k in range(at.rows):
+        if q is not None:
+            _ask_for(q, at, k)
         for j in range(LANES):
             p, count = tile[k, PI + j], _count_of(k, j, counts, tile)
             if q is None:
@@ -1114,6 +1112,7 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
     products = terms + terms * (terms + 1) // 2
     clear(sums, products)
     for k in range(at.rows):
+        _ask_for(dump.entries, at, k)
         for j in range(LANES):
             within, scale = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
             inverse, scale = 1.0 / within, scale * abs(of[FACTOR + j])
@@ -1312,11 +1311,11 @@ def _wrong(given, at, reach, masked, q, y, zeta, dump, rough, counts, tile, of, 
 
 
 @inlined
-def _is_lost(of):
-    """Return whether something of the dump was not finite."""
+def _is_lost(of, which):
+    """Return whether something was not finite, of all or of the dump."""
     is_lost = False
     for j in range(LANES):
-        is_lost |= not abs(of[UNSOUND + j]) < np.inf
+        is_lost |= not abs(of[which + j]) < np.inf
     return is_lost
 
 
@@ -1379,7 +1378,7 @@ def _end(of, resolution, found):
         found.sums[2] += of[ALL_LIVE + j]
         found.sums[3] += of[ALL_BLIND + j]
         found.sums[4] = max(found.sums[4], of[WHOLE + j])
-        found.sums[6] += of[ALL_ALIVE + j]
+        found.sums[5] += of[ALL_ALIVE + j]
         for c in range(RESOLUTIONS):
             found.resolution[c] = max(found.resolution[c], resolution[RESOLUTIONS + c, j])
 
@@ -1388,7 +1387,7 @@ def _end(of, resolution, found):
 def _evaluate(given, at, reach, log_actions, logits, counts, masked, q, alpha, zeta, y, index, tile,
               of, sums, stack):  # fmt: skip
     """The policy of a tile, its gradient, and what bounds the rounding of that."""
-    _softmax(at, logits, counts, tile, of, sums, stack)
+    _softmax(given, at, logits, counts, tile, of, sums, stack)
     if masked is not None:
         _lay(at, tile, MASKED, masked, 0.0)
     if zeta is not None:
@@ -1421,10 +1420,8 @@ def sweep(
     log_actions = given.log_actions
     reach = given.n + 8.0 + given.parts + log_actions
     _begin(of, resolution)
-    first = seen = 0
-    while first < given.rows and found.sums[5] == 0.0:
-        if first == seen:
-            seen = _look_ahead(given, first, logits, q, dump, sums, of, found)
+    first = 0
+    while first < given.rows and not _is_lost(of, POISON):
         at = _tile_from(given, first)
         states = 1 if at.is_wide else at.width
         _evaluate(
@@ -1436,7 +1433,7 @@ def sweep(
         _worst(given, at, reach, q, y, zeta, tile, of, found.worst)
         _descent(given, q, y, zeta, of, sums)
         _compare(at, of, 4, resolution, found)
-        if dump is not None and not _is_lost(of):  # else all of it is NumPy's
+        if dump is not None and not _is_lost(of, UNSOUND):  # else all of it is NumPy's
             _lay_dump(at, masked, index, dump, rough, one, other, tile, of)
             _levels(at, rough, one, other, counts, tile, of, sums, stack)
             _measure(given, log_actions, q, y, zeta, dump, rough, of, sums)
@@ -1469,6 +1466,7 @@ def _finish(given, at, reach, masked, q, y, zeta, dump, rough, tile, of):
     with_long_vectors()
     _begin_allowed(zeta, dump, of)
     for k in range(at.rows):
+        _ask_for(dump.entries, at, k)
         for j in range(LANES):
             within, scale = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
             expected = tile[k, GRADIENT + j] * of[FACTOR + j]
@@ -1536,10 +1534,8 @@ def lay_out(
     near = reach if q is None else given.n + 4.0
     for j in range(LANES):
         of[POISON + j] = of[UNSOUND + j] = 0.0
-    first = seen = 0
-    while first < given.rows:
-        if first == seen:
-            seen = _look_ahead(given, first, logits, q, dump, sums, of, found)
+    first = 0
+    while first < given.rows and not _is_lost(of, POISON):
         at = _tile_from(given, first)
         _evaluate(
             given, at, reach, log_actions, logits, counts, masked, q, alpha, zeta, y, index, tile,

@@ -136,12 +136,11 @@ class Received(NamedTuple):
         largest error.
     above : Array, (decades,)
         How many entries of a dump have a ratio above each of `tally.DECADES` powers of ten.
-    sums : Array, (7,)
-        A number that is finite unless something was not, the same for the dump, how many of its
-        entries are live and blind, and the largest size of one in units of its tolerance. That of
-        the dump is not finite, too, where it is not clear what is wrong of it. Then 1 if logits or
-        q were trusted, and are not finite: then nothing else is of use. Last, how many weights are
-        not 0.
+    sums : Array, (6,)
+        A number that is finite unless something was not: then nothing else is of use. The same for
+        the dump, how many of its entries are live and blind, and the largest size of one in units
+        of its tolerance. That of the dump is not finite, too, where it is not clear what is wrong
+        of it. Last, how many weights are not 0.
     """
 
     resolution: Any
@@ -163,9 +162,9 @@ class LaidOut(NamedTuple):
         See `policy.Policy` and `dumps.Sides`.
     states : Array, (5, rows)
         The largest logit, log Z, the depth, how many weights are not 0, and V.
-    sums : Array, (6,)
+    sums : Array, (2,)
         A number that is finite unless something was not, or is NumPy's; then 1 where a state may be
-        right by what `tolerance.allow` grants. The others are of no use.
+        right by what `tolerance.allow` grants.
     """
 
     q: Any
