@@ -13,7 +13,14 @@ import numpy as np
 
 from softcheck import result
 from softcheck.checks import compiled, distinct, every
-from softcheck.checks.blocks import Masking, evaluation, loss_of, reduction_of, rows_of_block
+from softcheck.checks.blocks import (
+    Masking,
+    evaluation,
+    evenly,
+    loss_of,
+    reduction_of,
+    rows_of_block,
+)
 from softcheck.checks.distinct import Distinct, in_pieces
 from softcheck.checks.evaluation import Context
 from softcheck.checks.frame import Frame
@@ -196,7 +203,7 @@ class _Checks:
 
     def rows(self, blocks: int) -> int:
         """Return how many states a block has that is as large as several."""
-        return rows_of_block(self.settings, self.case.actions, blocks)
+        return evenly(self.case.states, rows_of_block(self.settings, self.case.actions, blocks))
 
     def over(self, engine: Engine, *, shortens: bool) -> Iterator[_Part]:
         """Yield what is found in the blocks of the case."""

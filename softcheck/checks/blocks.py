@@ -120,6 +120,20 @@ def rows_of_block(settings: Settings, actions: int, blocks: int = 1) -> int:
     return rows - rows % LINE or max(1, rows)
 
 
+def evenly(states: int, rows: int) -> int:
+    """Return how many states a block of about so many has, where there is to be an even number.
+
+    Two threads have as much to do then; what is found does not depend on how many there are. A
+    block grows by a quarter at most.
+    """
+    count = -(-states // rows)
+    if count == 1 or count % 2 == 0:
+        return rows
+    line = LINE if rows % LINE == 0 else 1
+    fewer, more = (-(-states // (count + by) // line) * line for by in (-1, 1))
+    return fewer if 4 * fewer <= 5 * rows else more
+
+
 @dataclass
 class Masking(Merging):
     """What was seen while blocks were prepared."""

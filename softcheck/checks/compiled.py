@@ -11,7 +11,6 @@ from softcheck.checks import loops
 from softcheck.checks.dumps import Sides, coarse_factor, compare_sides, divided_beyond, judged
 from softcheck.checks.evaluation import Evaluation
 from softcheck.checks.lanes import (
-    FIELDS,
     LANES,
     LEVELS,
     NEAR,
@@ -25,8 +24,17 @@ from softcheck.checks.lanes import (
     Received,
     Weighed,
     Weights,
+    fields,
 )
-from softcheck.checks.moments import BINS, SIGNED, Layout, Moments, like_others
+from softcheck.checks.moments import (
+    BINS,
+    NORMALISERS,
+    SIGNED,
+    Classes,
+    Layout,
+    Moments,
+    like_others,
+)
 from softcheck.checks.oracles import METHODS, TWICE, about_sum, of_coefficient
 from softcheck.checks.tally import BINS as OF_RESOLUTION
 from softcheck.checks.tally import DECADES, Histogram, Spot, Tally, in_decades
@@ -124,7 +132,7 @@ def found(e: Evaluation) -> Found:
         return Found({}, checked=None if e.checked is None else e.checked())
     dump = _dump(e, kernel)
     swept, failure = _swept(e, dump)
-    sound, right, live_of_dump, blind, largest, live = swept.sums.tolist()
+    sound, right, live_of_dump, blind, largest, live, states = swept.sums.tolist()
     if e.checked is not None and (failure or not isfinite(sound)):
         checked = e.checked()
         return found(checked)._replace(checked=checked)
@@ -143,7 +151,8 @@ def found(e: Evaluation) -> Found:
     tally.blind = int(blind)
     if swept.above.any() and not _tell(e, dump.dump, swept, tally):
         return Found(tallies)
-    made = Moments.of_columns(e, swept.columns, swept.log_Z, signed=largest > SIGNED)
+    classes = Classes(int(states), swept.seen, swept.normalisers)
+    made = Moments.of_columns(e, swept.columns, classes, signed=largest > SIGNED)
     if dump.alike is not None:
         made.alike = dump.alike
     return Found(tallies | {"gradient": tally}, made)
@@ -211,8 +220,8 @@ class _Dump(NamedTuple):
 def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
     """Run the loop; return what it has filled in, and why it did not run."""
     rows = e.block.rows
-    sizes = {"columns": Layout(_terms(e)).lost.stop, "log_Z": 1, "wrong": 3}
-    columns, log_Z, wrong = (
+    sizes = {"columns": Layout(_terms(e)).lost.stop, "wrong": 3}
+    columns, wrong = (
         e.buffers(f"swept.{name}", (1, size * rows)).reshape(size, rows)
         for name, size in sizes.items()
     )
@@ -223,12 +232,13 @@ def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
         np.zeros((RESOLUTIONS, OF_RESOLUTION), np.int64),
         np.full((6, 6), -1.0),
         columns,
-        log_Z[0],
+        np.zeros(BINS, np.bool_),
+        np.zeros(NORMALISERS, np.intp),
         wrong,
         np.zeros(DECADES, np.int64),
-        np.zeros(6),
+        np.zeros(7),
     )
-    return received, SWEEP(*_block(e), *dump, *_room(e), received)
+    return received, SWEEP(*_block(e), *dump, *_room(e, dump.dump), received)
 
 
 def _block(e: Evaluation) -> tuple[Any, ...]:
@@ -265,11 +275,17 @@ def _block(e: Evaluation) -> tuple[Any, ...]:
     )
 
 
-def _room(e: Evaluation) -> tuple[Array, Array]:
+def _room(e: Evaluation, dump: Dumped | None) -> tuple[Array, Array]:
     """Return what the loops work in: a tile, and the sums that are put aside."""
     entries = len(e.block.logits)
-    shape = -(-entries // LANES) if entries >= LONG else entries, FIELDS
-    shapes = {"tile": shape, "aside": (LEVELS, SUMS * LANES)}
+    needed = fields(
+        dumped=dump is not None,
+        has_y=e.block.target is not None,
+        masked=e.legal is not None,
+        counted=e.block.repeats is not None,
+    )
+    rows = -(-entries // LANES) if entries >= LONG else entries
+    shapes = {"tile": (rows, needed * LANES), "aside": (LEVELS, SUMS * LANES)}
     tile, aside = (e.buffers(name, (1, prod(of))).reshape(of) for name, of in shapes.items())
     return tile, aside
 
@@ -388,7 +404,7 @@ def laid_out(e: Evaluation) -> Laid | None:
     flat = {name: each.ravel(order="K") for name, each in made.items()}
     states, sums = np.empty((5, rows)), np.zeros(2)
     found = LaidOut(**(dict.fromkeys(omitted) | flat), states=states, sums=sums)
-    failure = LAY_OUT(*_block(e), given.dump, given.rough, *_room(e), found)
+    failure = LAY_OUT(*_block(e), given.dump, given.rough, *_room(e, given.dump), found)
     if failure or not isfinite(sums[0]):
         return None
     highest, log_Z, depth, live, value = states

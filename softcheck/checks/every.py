@@ -127,7 +127,8 @@ def _record(partial: Partial, name: str, tally: Tally, e: Evaluation) -> None:
     tally.spread(e.spots)
     # An entry that stands for no action is as another that does.
     rank, action = tally.spots[0].rank, e.action(row, entry)
-    partial.suspects[name] = Suspect.of(e, rank, row, action, e.entry(row, action))
+    suspect = Suspect.of(e, rank, row, action, e.entry(row, action), partial.suspects.values())
+    partial.suspects[name] = suspect
 
 
 def outcome(found: Partial, context: Context, numbers: Mapping[str, Any]) -> dict[str, Tally]:

@@ -25,8 +25,11 @@ from softcheck.checks.moments import (
     CLIPPED,
     EXPONENT,
     FLUSHED,
+    OF_NORMALISERS,
+    OF_STATES,
     QUANTUM,
     STEP,
+    TOLD_APART,
 )
 from softcheck.gradient import analytic, family, loss, tolerance
 from softcheck.gradient.numeric import central, complex_step
@@ -61,6 +64,7 @@ for formula in (
     loss.change_by_one,
     loss.change_of_all,
     loss.imaginary_by_one,
+    moments.bin_of,
     moments.coherent,
     moments.of_others,
     moments.rounded_off,
@@ -263,18 +267,18 @@ def _log1p(f):
 
 
 (
-    REWARD, BELOW, PI, CENTRED, GRADIENT, Y, SIZE_OF_Y, MASKED, DUMPED, OF_FIRST, OF_SECOND, ROUGH,
+    BELOW, PI, REWARD, CENTRED, GRADIENT, DUMPED, OF_FIRST, OF_SECOND, ROUGH, Y, SIZE_OF_Y, MASKED,
     COUNT,
-) = range(0, FIELDS, LANES)  # fmt: skip
-"""Where the entries of a tile have q, z, pi, u, the gradient, y and its size, 1 where an action is
-masked, the dump, y of two terms and of what is rough, and for how many actions each stands, a
-number for each lane. As they lie in one array, (rows, `FIELDS`), a compiler can tell that they do
-not overlap."""
+) = range(0, FIELDS * LANES, LANES)  # fmt: skip
+"""Where the entries of a tile have z, pi, q, u, the gradient; the dump, y of two terms and of what
+is rough; y and its size, 1 where an action is masked, and for how many actions each stands, a
+number for each lane. As they lie in one array, a compiler can tell that they do not overlap; of
+that rows are as long as `lanes.fields` says."""
 
 RATIO_OF_DUMP = OF_FIRST
 """Where `_wrong` puts errors over tolerances, in place of what is not needed any more."""
 
-SOFT_VALUE, ERROR_OF_DUMP, WITHIN, SCALE_OF_DUMP = CENTRED, Y, OF_FIRST, OF_SECOND
+SOFT_VALUE, ERROR_OF_DUMP, WITHIN, SCALE_OF_DUMP = CENTRED, ROUGH, OF_FIRST, OF_SECOND
 """Where `_finish` puts g, how far the dump is off, its tolerance, and what its gradient is made of,
 likewise."""
 
@@ -287,16 +291,16 @@ likewise."""
     WHOLE, FIRST_REWARD, FIRST_ALPHA, FIRST_LEVEL, SECOND_REWARD, SECOND_ALPHA, SECOND_LEVEL,
     LOST, PAST, ADDED, ERROR, SURE, RATIO, ALL_ALIVE, ALL_LIVE, ALL_BLIND, ROUNDED_OFF,
     COHERENT, OF_OTHERS, PER_Z, SHARES, UP, DOWN, SIZE_OF_TERM,
-    SHARED_BY_TERM, LOST_OF_TERM,
-) = range(0, 81 * LANES, LANES)  # fmt: skip
+    SHARED_BY_TERM, LOST_OF_TERM, ALL_TAKEN,
+) = range(0, 82 * LANES, LANES)  # fmt: skip
 """What the states of a tile have; where the tile is one state, the same in each lane.
 
 Of all tiles are `POISON` and `UNSOUND`, finite unless something was not, the latter of the dump;
 `WHOLE`, the largest size of an entry of the right gradient in units of the tolerance of the dump;
-`ALL_ALIVE`, `ALL_LIVE` and `ALL_BLIND`.
+`ALL_ALIVE`, `ALL_LIVE`, `ALL_BLIND` and `ALL_TAKEN`.
 """
 
-_state_of_lanes: Any = _on_the_stack(81 * LANES)
+_state_of_lanes: Any = _on_the_stack(82 * LANES)
 sums_of_lanes = _on_the_stack(SUMS * LANES)
 _parts_of_lanes = _on_the_stack(TERMS + 1, LANES)
 _resolution_of_lanes = _on_the_stack(2 * RESOLUTIONS, LANES)
@@ -909,7 +913,7 @@ def _levels(at, rough, first, second, counts, tile, of, sums, stack):
     """The levels of the terms, and the sum of what is rough of y in the last of the sums."""
     clear(sums, 4)
     for k in range(at.rows):
-        for j in range(LANES):
+        for j in range(at.lanes):
             count = _count_of(k, j, counts, tile)
             if first is not None:
                 sums[j] += count * (tile[k, PI + j] * tile[k, BELOW + j])
@@ -1053,10 +1057,10 @@ def _add_alike(at, k, terms, dump, alike, counts, tile, parts):
 
 
 @inlined
-def _of_pair(k, m, terms):
-    """Return where the sum of the products of two terms is, see `moments.Layout`."""
+def _of_pair(sums, k, m, terms, j):
+    """Return the sum of the products of two terms, see `moments.Layout`."""
     k, m = min(k, m), max(k, m)
-    return (terms + k * terms - k * (k - 1) // 2 + m - k) * LANES
+    return sums[np.uintp((terms + k * terms - k * (k - 1) // 2 + m - k) * LANES + j)]
 
 
 @inlined
@@ -1080,8 +1084,6 @@ def _fill_columns(at, terms, dump, alike, sums, of, found):
         of[OF_OTHERS + j] = moments.of_others(dump.unit, logsumexp, depth, dump.beside)
         of[RATIO + j] = 1.0
     _keep(found.columns, 0, at.first, states, of, RATIO)
-    for j in range(states):
-        found.log_Z[np.uintp(at.first + j)] = of[LOG_Z + j]
     for s in range(products):
         _keep(found.columns, 1 + s, at.first, states, sums, s * LANES)
     for k in range(terms):
@@ -1089,8 +1091,8 @@ def _fill_columns(at, terms, dump, alike, sums, of, found):
         for j in range(LANES):
             whole = 0.0
             for m in range(terms):
-                whole += sums[_of_pair(k, m, terms) + j]
-            size = _square_root(of[ALIVE + j] * sums[_of_pair(k, k, terms) + j])
+                whole += _of_pair(sums, k, m, terms, j)
+            size = _square_root(of[ALIVE + j] * _of_pair(sums, k, k, terms, j))
             shared = moments.shared_with(of[COHERENT + j], size, of[OF_OTHERS + j], whole)
             of[SIZE_OF_TERM + j], of[SHARED_BY_TERM + j] = size, shared
             of[LOST_OF_TERM + j], of[RATIO + j] = of[ROUNDED_OFF + j] * whole, 0.0
@@ -1098,6 +1100,27 @@ def _fill_columns(at, terms, dump, alike, sums, of, found):
         _keep(found.columns, row + terms, at.first, states, of, SHARED_BY_TERM)
         _keep(found.columns, row + 2 * terms, at.first, states, of, RATIO)
         _keep(found.columns, row + 3 * terms, at.first, states, of, LOST_OF_TERM)
+
+
+@inlined
+def _sort(at, terms, dump, alike, sums, of, found):
+    """Sort states into the classes of a fit: see `moments.Classes`."""
+    per_unit = 1.0 / dump.unit  # a power of two
+    for j in range(LANES):
+        weighed = 0.0
+        for k in range(terms):
+            weighed += _of_pair(sums, k, k, terms, j)
+        digits = np.floor(of[LOG_Z + j] * per_unit)
+        told = weighed if digits < TOLD_APART else digits
+        of[RATIO + j] = 1.0 if weighed > 0.0 else 0.0
+        of[SIZE_OF_TERM + j] = _float(moments.bin_of(_bits(weighed), OF_STATES))
+        of[LOST_OF_TERM + j] = _float(moments.bin_of(_bits(told), OF_NORMALISERS))
+    for j in range(1 if at.is_wide else at.width):
+        is_taken = of[RATIO + j] > 0.0
+        of[ALL_TAKEN + j] += of[RATIO + j]
+        found.seen[np.uintp(_bits(of[SIZE_OF_TERM + j]))] |= is_taken
+        if alike is None:
+            found.normalisers[np.uintp(_bits(of[LOST_OF_TERM + j]))] += is_taken
 
 
 @inlined
@@ -1138,6 +1161,7 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
     for j in range(LANES):
         of[UNSOUND + j] += of[BEST_DUMP + j]
     _fill_columns(at, terms, dump, alike, sums, of, found)
+    _sort(at, terms, dump, alike, sums, of, found)
     has_moved = False
     for j in range(at.width):
         has_moved |= of[ROOM + j] > FLUSHED * of[LEAST + j]
@@ -1364,7 +1388,7 @@ def _begin(of, resolution):
     """Nothing is found yet, in any tile."""
     for j in range(LANES):
         of[POISON + j] = of[UNSOUND + j] = of[WHOLE + j] = 0.0
-        of[ALL_ALIVE + j] = of[ALL_LIVE + j] = of[ALL_BLIND + j] = 0.0
+        of[ALL_ALIVE + j] = of[ALL_LIVE + j] = of[ALL_BLIND + j] = of[ALL_TAKEN + j] = 0.0
         for c in range(2 * RESOLUTIONS):
             resolution[c, j] = 0.0
 
@@ -1379,6 +1403,7 @@ def _end(of, resolution, found):
         found.sums[3] += of[ALL_BLIND + j]
         found.sums[4] = max(found.sums[4], of[WHOLE + j])
         found.sums[5] += of[ALL_ALIVE + j]
+        found.sums[6] += of[ALL_TAKEN + j]
         for c in range(RESOLUTIONS):
             found.resolution[c] = max(found.resolution[c], resolution[RESOLUTIONS + c, j])
 

@@ -19,8 +19,14 @@ NEAR = 2.0**-30
 RESOLUTIONS = 5
 """Of the formula, of the routes, of the sum, of the descent, of the dump."""
 
-FIELDS = 13 * LANES
-"""What the entries of a tile have, a number of each for each lane."""
+FIELDS = 13
+"""What the entries of a tile have, see `fused`."""
+
+
+def fields(*, dumped: bool, has_y: bool, masked: bool, counted: bool) -> int:
+    """Return how many are needed, the first ones: a tile of many actions fits in no cache."""
+    needed = {13: counted, 12: masked, 11: has_y, 9: dumped}
+    return next((count for count, is_needed in needed.items() if is_needed), 5)
 
 
 class Given(NamedTuple):
@@ -129,25 +135,26 @@ class Received(NamedTuple):
         it is right.
     columns : Array, (columns, rows)
         Of each state with a dump, see `moments.Layout`.
-    log_Z : Array, (rows,)
-        Of the same.
+    seen, normalisers : Array, (bins,)
+        Of the same, see `moments.Classes`.
     wrong : Array, (3, rows)
         Of a dump, of states where it is wrong: the worst ratio, and at most and at least the
         largest error.
     above : Array, (decades,)
         How many entries of a dump have a ratio above each of `tally.DECADES` powers of ten.
-    sums : Array, (6,)
+    sums : Array, (7,)
         A number that is finite unless something was not: then nothing else is of use. The same for
         the dump, how many of its entries are live and blind, and the largest size of one in units
         of its tolerance. That of the dump is not finite, too, where it is not clear what is wrong
-        of it. Last, how many weights are not 0.
+        of it. Then how many weights are not 0, and the states of `moments.Classes`.
     """
 
     resolution: Any
     histograms: Any
     worst: Any
     columns: Any
-    log_Z: Any
+    seen: Any
+    normalisers: Any
     wrong: Any
     above: Any
     sums: Any

@@ -57,14 +57,15 @@ QUANTUM = 2.0**-2
 STEP, CLIPPED = 2.0**-20, 2.0**8
 """The unit and the limit of what is summed by digits: at most 1 where the terms do not cancel."""
 
-_BITS = 14
+OF_STATES, OF_NORMALISERS = 14, 12
+"""The bits of a hash that tell states apart, and their normalisers."""
 
-BINS, BELOW_DIGITS, BELOW_SIZE = 1 << _BITS, 52 - _BITS, 47
+BINS, BELOW_DIGITS, BELOW_SIZE = 1 << OF_STATES, 52 - OF_STATES, 47
 """How many values the first digits of a number have, and how many bits follow them; and how many
 those that say its size within 3 %."""
 
-_NORMALISERS = 1 << 12
-_TOLD_APART = 32.0
+NORMALISERS = 1 << OF_NORMALISERS
+TOLD_APART = 32.0
 """In units of rounding, a logarithm of a normaliser below which states say next to nothing."""
 
 _GROUP = 512
@@ -72,8 +73,8 @@ _ALIKE = 1.0  # logits that differ by less have a logsumexp that other states ma
 EXPONENT = np.int64(0x7FF0_0000_0000_0000)
 """The bits of a number that say its exponent."""
 
-_HASH = np.uint64(0x9E3779B97F4A7C15)
-_ROUNDED = np.uint64(16)  # of the last bits, which two ways to compute a number differ in
+_HASH = np.int64(0x9E3779B97F4A7C15 - (1 << 64))
+_ROUNDED = 16  # of the last bits, which two ways to compute a number differ in
 
 
 class Layout:
@@ -163,8 +164,17 @@ class Sums:
             self.parts[group] = part
 
     def _add_groups(self, first: int, columns: Columns) -> None:
-        for group, products in enumerate(self._products(columns), first):
-            self._add_products(0, group, products)
+        level, products = 0, self._products(columns)
+        while len(products):
+            # What has its sibling elsewhere; all others are added up at once.
+            if first % 2:
+                self._add_products(level, first, products[0])
+                first, products = first + 1, products[1:]
+            if len(products) % 2:
+                self._add_products(level, first + len(products) - 1, products[-1])
+            pairs = len(products) // 2 * 2
+            level, first = level + 1, first // 2
+            products = products[:pairs:2] + products[1:pairs:2]
 
     def _add_products(self, level: int, number: int, products: Products) -> None:
         while (sibling := self.tree.pop((level, number ^ 1), None)) is not None:
@@ -194,6 +204,40 @@ class Sums:
         groups = columns.reshape(len(columns), -1, _GROUP).swapaxes(0, 1)
         products: Array = groups[:, : self.first] @ groups.swapaxes(1, 2)
         return products
+
+
+class Classes(NamedTuple):
+    """Which states of a block may be the same, see `Moments`."""
+
+    states: int
+    seen: Bins
+    normalisers: OfBins
+
+    @classmethod
+    def of(cls, weighed: States, told: States, unit: float, *, is_coarse: bool) -> "Classes":
+        """Sort states into them.
+
+        Parameters
+        ----------
+        weighed : States
+            Sums of squares of the terms; what has none takes no part.
+        told : States
+            log Z, which tells states apart where it has digits enough.
+        unit : float
+            Of what a gradient was computed in.
+        is_coarse : bool
+            Whether its values are.
+        """
+        taken = weighed > 0.0
+        weighed, told = weighed[taken], told[taken]
+        seen, normalisers = np.zeros(BINS, np.bool_), np.zeros(NORMALISERS, np.intp)
+        seen[bin_of(weighed.view(np.int64), OF_STATES)] = True
+        if not is_coarse:
+            digits = np.floor(told / unit)
+            told = np.where(digits < TOLD_APART, weighed, digits)
+            bins = bin_of(told.view(np.int64), OF_NORMALISERS)
+            normalisers += np.bincount(bins, minlength=NORMALISERS)
+        return cls(weighed.size, seen, normalisers)
 
 
 @dataclass
@@ -236,7 +280,7 @@ class Moments(Merging):
     states: Annotated[int, add] = 0
     seen: Annotated[Bins, or_] = field(default_factory=lambda: np.zeros(BINS, np.bool_))
     normalisers: Annotated[OfBins, add] = field(
-        default_factory=lambda: np.zeros(_NORMALISERS, np.intp)
+        default_factory=lambda: np.zeros(NORMALISERS, np.intp)
     )
     alike: Annotated[Alike, add] = field(default_factory=lambda: np.zeros((1, 0)))
 
@@ -272,19 +316,22 @@ class Moments(Merging):
             for x in (*terms, r):
                 np.copyto(x, 0.0, where=unused)
             of_error = [product(x, r) for x in terms]
-        pairs = Layout(len(terms)).pairs
-        sums = np.array([*of_error, *(product(terms[k], terms[m]) for k, m in pairs)])
+        layout = Layout(len(terms))
+        sums = np.array([*of_error, *(product(terms[k], terms[m]) for k, m in layout.pairs)])
         moved = *_flushed(e, terms, tolerance), _of_mean(e, terms, tolerance)
-        made = cls.of_columns(e, _columns(e, sums, *moved), e.policy.log_Z, signed=signed)
+        columns, coarse = _columns(e, sums, *moved), is_coarse(dump)
+        weighed = reduce(add, (columns[row] for row in layout.of_squares))
+        classes = Classes.of(weighed, e.policy.log_Z, dump.computed.unit, is_coarse=coarse)
+        made = cls.of_columns(e, columns, classes, signed=signed)
         made.skipped = skipped
-        if is_coarse(dump):
+        if coarse:
             moves = [dump.stored.unit * (x * r) for x in terms]
             made.alike = np.array([_alike(e, actual, moved) for moved in moves])
         return made
 
     @classmethod
     def of_columns(
-        cls, e: Evaluation, columns: Columns, log_normaliser: States, *, signed: bool
+        cls, e: Evaluation, columns: Columns, classes: Classes, *, signed: bool
     ) -> "Moments":
         """Return the moments of one block.
 
@@ -294,25 +341,16 @@ class Moments(Merging):
             Its policy is not asked for.
         columns : Columns
             See `Layout`.
-        log_normaliser : States
-            The log Z.
+        classes : Classes
         signed : bool
         """
         dump, loss = e.dumps["gradient"], e.context.loss
         summands = () if loss is None else loss.summands
-        layout = Layout(max(1, len(summands)))
-        made = cls(dump.computed, dump.stored, Sums(layout.moments.stop), summands, signed=signed)
-        made.alike = np.zeros((max(1, len(summands)), 0))
+        terms = max(1, len(summands))
+        made = cls(dump.computed, dump.stored, Sums(Layout(terms).moments.stop), summands)
+        made.signed, made.alike = signed, np.zeros((terms, 0))
+        made.states, made.seen, made.normalisers = classes
         made.sums.add(e.start, columns)
-        weighed = columns[layout.of_squares].sum(axis=0)
-        taken = weighed > 0.0
-        weighed, told = weighed[taken], log_normaliser[taken]
-        made.states = weighed.size
-        made.seen[_bins(weighed, BINS)] = True
-        if not is_coarse(dump):
-            digits = np.floor(told / dump.computed.unit)
-            told = np.where(digits < _TOLD_APART, weighed, digits)
-            made.normalisers = np.bincount(_bins(told, _NORMALISERS), minlength=_NORMALISERS)
         return made
 
     def different(self) -> float:
@@ -348,14 +386,14 @@ class Moments(Merging):
         return SIGMAS * sqrt(float(parts @ parts)) * STEP / self.stored.unit
 
 
-def _bins(x: States, bins: int) -> Counts:
-    """Return which of so many bins, a power of two, the hash of each number's first bits falls in.
+def bin_of(number: Counts, bits: int) -> Counts:
+    """Return the bin that a number above 0, given as it is stored, falls in: bits of its hash.
 
-    Those that a processor or a kernel rounds as it does count for nothing.
+    Its last bits, which a processor or a kernel rounds as it does, count for nothing.
     """
-    first = (x.view(np.uint64) + (np.uint64(1) << _ROUNDED - np.uint64(1))) >> _ROUNDED
-    found: Counts = ((first * _HASH) >> np.uint64(65 - bins.bit_length())).view(np.intp)
-    return found  # NumPy takes these for indices as they are
+    first = (number + (1 << _ROUNDED - 1)) >> _ROUNDED
+    found: Counts = ((first * _HASH) >> (64 - bits)) & ((1 << bits) - 1)
+    return found
 
 
 def _terms(e: Evaluation, tolerance: Entries) -> list[Entries]:

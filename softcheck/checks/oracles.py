@@ -153,10 +153,18 @@ class Suspect(NamedTuple):
 
     @classmethod
     def of(
-        cls, e: Evaluation, rank: tuple[float, int, int], row: int, action: int, entry: int
+        cls,
+        e: Evaluation,
+        rank: tuple[float, int, int],
+        row: int,
+        action: int,
+        entry: int,
+        others: "Iterable[Suspect]" = (),
     ) -> "Suspect":
-        """Copy a state out of the buffers of its block."""
-        return cls(rank, e.start + row, action, e.block.state(row), entry)
+        """Copy a state out of the buffers of its block, but for what others have copied."""
+        state = e.start + row
+        copied = next((each.block for each in others if each.state == state), None)
+        return cls(rank, state, action, e.block.state(row) if copied is None else copied, entry)
 
 
 EXACT_DRAWS = 3, 64

@@ -63,6 +63,7 @@ class Kernel:
     def __call__(self):
         """Run them all."""
         rows = blocks.rows_of_block(self.settings, self.case.actions, self.blocks)
+        rows = blocks.evenly(self.case.states, rows)
         total = every.Partial()
         for found in self.engine.over_blocks(self.block, self.case, rows):
             total.merge(found)

@@ -4,12 +4,15 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from softcheck.checks.blocks import (
     CRITICS,
     REDUCTIONS,
     Masking,
     evaluation,
+    evenly,
     reduction_of,
     rows_of_block,
 )
@@ -207,6 +210,16 @@ def test_a_block_has_whole_cache_lines_where_it_can(entries, actions, rows):
 def test_a_block_is_as_large_as_several_but_for_states_of_few_actions(actions, times):
     one, four = (rows_of_block(Settings(), actions, blocks) for blocks in (1, 4))
     assert four == pytest.approx(times * one, rel=0.1)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**5))
+def test_two_threads_have_as_many_blocks_of_about_the_same_size(states, rows):
+    found = evenly(states, rows)
+    count, before = -(-states // found), -(-states // rows)
+    assert count % 2 == 0 or count == before == 1 or rows < 8 * before
+    assert count >= before or 4 * found <= 5 * rows
+    assert found <= 1.25 * rows
+    assert found % 8 == 0 or rows % 8
 
 
 @pytest.mark.parametrize(("role", "trusted"), [("q", True), ("logits", False), ("grad", True)])

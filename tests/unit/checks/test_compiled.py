@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from types import ModuleType, SimpleNamespace
 
 import compiled_kernel
@@ -15,7 +16,7 @@ from run import softcheck
 from scipy.special import log_softmax
 
 from softcheck.api import verify
-from softcheck.checks import blocks, compiled, dumps, every, fused, loops
+from softcheck.checks import blocks, compiled, dumps, every, fused, lanes, loops
 from softcheck.checks.evaluation import Context
 from softcheck.checks.loops import Loop
 from softcheck.errors import SoftcheckError
@@ -143,6 +144,38 @@ def test_exp_keeps_to_the_two_roundings_that_bounds_count():
         for x in np.random.default_rng(0).uniform(-700.0, 0.0, 300).tolist():
             truth = mp.exp(mpf(x))
             assert abs(mpf(float(fused.exponential(x))) - truth) <= 2 * truth * mpf(2) ** -53
+
+
+def test_a_quotient_is_rounded_once():
+    generator = np.random.default_rng(0)
+    weights = np.exp(generator.uniform(-600.0, 0.0, 20_000)).tolist()
+    for weight, total in zip(weights, generator.uniform(1.0, 1e5, 20_000).tolist(), strict=True):
+        found = Fraction(float(fused.quotient(weight, total, 1.0 / total)))
+        truth = Fraction(weight) / Fraction(total)
+        assert abs(found - truth) <= truth * Fraction(2**20 + 1, 2**20) / 2**53
+
+
+def test_the_farther_of_two_numbers_is_no_number_once_one_was():
+    assert fused.farther(2.0, -3.0) == 3.0
+    assert fused.farther(3.0, 2.0) == 3.0
+    assert np.isnan(fused.farther(2.0, np.nan))
+    assert np.isnan(fused.farther(fused.farther(2.0, -np.nan), np.inf))
+
+
+@pytest.mark.parametrize(
+    ("needed", "last"),
+    [
+        ({}, "GRADIENT"),
+        ({"dumped"}, "ROUGH"),
+        ({"has_y"}, "SIZE_OF_Y"),
+        ({"dumped", "masked"}, "MASKED"),
+        ({"has_y", "counted"}, "COUNT"),
+    ],
+)
+def test_a_tile_has_room_for_what_is_laid_out_in_it(needed, last):
+    names = "dumped", "has_y", "masked", "counted"
+    room = lanes.fields(**{name: name in needed for name in names})
+    assert room * lanes.LANES == getattr(fused, last) + lanes.LANES
 
 
 @pytest.mark.parametrize("kernel", ["auto", "numpy"])
@@ -283,8 +316,9 @@ def test_what_is_finite_is_not_refused_for_its_sum(number):
     context = Context(1200, 5, loss=blocks.loss_of(case), is_compiled=True)
     (raw,) = case.blocks(300)
     e = blocks.evaluation(case, raw, Settings(), context, Buffers(), blocks.Masking())
-    trusting = replace(e, checked=lambda: pytest.fail("refused"))
-    assert compiled.found(trusting).failure == ""
+    found = compiled.found(e)
+    assert found.failure == ""
+    assert found.checked is None or found.checked.block.q.max() == number
 
 
 def test_a_block_that_could_not_be_compiled_is_checked(monkeypatch):
