@@ -121,17 +121,21 @@ def rows_of_block(settings: Settings, actions: int, blocks: int = 1) -> int:
 
 
 def evenly(states: int, rows: int) -> int:
-    """Return how many states a block of about so many has, where there is to be an even number.
+    """Return how many states blocks of about so many have if they are alike, and even in number.
 
     Two threads have as much to do then; what is found does not depend on how many there are. A
     block grows by a quarter at most.
     """
-    count = -(-states // rows)
-    if count == 1 or count % 2 == 0:
+    line, count = LINE if rows % LINE == 0 else 1, -(-states // rows)
+
+    def share(count: int) -> int:
+        return -(-states // count // line) * line
+
+    if count == 1:
         return rows
-    line = LINE if rows % LINE == 0 else 1
-    fewer, more = (-(-states // (count + by) // line) * line for by in (-1, 1))
-    return fewer if 4 * fewer <= 5 * rows else more
+    if count % 2:
+        count += -1 if 4 * share(count - 1) <= 5 * rows else 1
+    return share(count)
 
 
 @dataclass

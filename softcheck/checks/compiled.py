@@ -65,7 +65,7 @@ where they may repeat, to compile the search for those that differ after four.""
 UNKNOWN = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
 """Why not all of a loss is compiled."""
 
-BLOCKS = 3
+BLOCKS = 4
 """So many blocks are one: what is done once a block takes as long as the loop over a small one."""
 
 _FEW = 64
