@@ -40,8 +40,8 @@ CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
 """How several critics make one Q."""
 
 
-_STATES = 2**16
-"""So many states are no small block: what each has a number of would not stay in the cache."""
+_STATES = 2**17
+"""So many states are no small block: what each has a number of takes as much memory as tables."""
 
 _HOLDS_FINITE: tuple[Legal, ...] = ("finite", "finite or -inf")
 """What is legal where any finite number is."""

@@ -627,6 +627,7 @@ def _sizes(at, reach, q, y, counts, tile, of, sums, stack):
 @inlined
 def _bounds(given, reach, log_actions, q, y, zeta, of, sums):
     """What `tolerance.bounds` has by state; the sum of the gradient beside its identity."""
+    with_long_vectors()
     n, parts = given.n, given.parts
     for j in range(LANES):
         alpha, of_r, of_y = abs(of[ALPHA + j]), abs(of[R + j]), of[OF_Y + j]
@@ -760,6 +761,7 @@ def _routes(given, at, reach, q, y, zeta, counts, tile, of, sums, stack):
 @inlined
 def _descent(given, q, y, zeta, of, sums):
     """How the loss changes by that step beside what its gradient says."""
+    with_long_vectors()
     for j in range(LANES):
         weight = None if zeta is None else of[ZETA + j]
         reward = None if q is None else sums[LANES + j]
@@ -792,6 +794,7 @@ def _descent(given, q, y, zeta, of, sums):
 @inlined
 def _compare(at, of, c, resolution, found):
     """Compare what each state has one number of."""
+    with_long_vectors()
     for j in range(LANES):
         of[RATIO + j] = abs(of[FOUND + j] - of[IDENTITY + j]) / of[TOLERANCE + j]
         of[POISON + j] += of[RATIO + j]
@@ -1380,7 +1383,7 @@ def _count(dump, of, states, resolution, histograms):
     # To add to one bin again a processor waits for what was written: so to others in between.
     for j in range(states):
         for c in range(kinds):
-            histograms[c, _bits(resolution[c, j])] += 1
+            histograms[np.uintp(c), np.uintp(_bits(resolution[c, j]))] += 1
 
 
 @inlined

@@ -205,7 +205,7 @@ def test_a_block_has_whole_cache_lines_where_it_can(entries, actions, rows):
 
 
 @pytest.mark.parametrize(
-    ("actions", "times"), [(1, 1), (2, 1), (3, 1.6), (4, 2), (18, 4), (500, 4)]
+    ("actions", "times"), [(1, 1), (2, 2.1), (3, 3.2), (4, 4), (18, 4), (500, 4)]
 )
 def test_a_block_is_as_large_as_several_but_for_states_of_few_actions(actions, times):
     one, four = (rows_of_block(Settings(), actions, blocks) for blocks in (1, 4))
