@@ -182,15 +182,16 @@ def larger(most, x):
 def farther(most, x):
     """Return the size of the one of two numbers that is farther from 0, or NaN if there was one.
 
-    The bits of what is not negative are in the order of their numbers, and after those NaN.
+    The bits of what is not negative are in the order of their numbers, and after those NaN. The
+    size of what was there is taken too, so that LLVM makes no store under a mask: see `larger`.
     """
-    return _float(max(_bits(most), _bits(abs(x))))
+    return _float(max(_bits(abs(most)), _bits(abs(x))))
 
 
 @inlined
 def _nearer(least, x):
-    """Return the lesser of two numbers that are not negative."""
-    return _float(min(_bits(least), _bits(x)))
+    """Return the lesser of two numbers that are not negative; of the first the size, as above."""
+    return _float(min(_bits(abs(least)), _bits(x)))
 
 
 @inlined
