@@ -402,17 +402,6 @@ def _share_largest(of, which, at):
 
 
 @inlined
-def _share_least(of, which, at):
-    """Put the least number in the place of each, where a tile is one state."""
-    if at.is_wide:
-        least = of[which + 0]
-        for j in range(LANES):
-            least = min(least, of[which + j])
-        for j in range(LANES):
-            of[which + j] = least
-
-
-@inlined
 def _by_state(of, which, given, at):
     """Lay out a number of each state, or one that all share; a missing state is the last again."""
     for j in range(LANES):
@@ -1161,7 +1150,6 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
             _add_alike(at, k, terms, dump, alike, counts, tile, parts)
         _carry(sums, products, stack, k)
     _collect(sums, products, stack, at)
-    _share_least(of, UNSEEN, at)
     for j in range(LANES):
         of[UNSOUND + j] += of[BEST_DUMP + j]
     _fill_columns(at, terms, dump, alike, sums, of, found)
@@ -1353,7 +1341,10 @@ def _see(at, of, resolution):
     for j in range(LANES):
         least = of[UNSEEN + j]
         dim = 1.0 / least if least > 1.0 else np.inf
-        resolution[4, j] = 0.0 if least == np.inf else dim
+        of[RATIO + j] = 0.0 if least == np.inf else dim
+    _share_largest(of, RATIO, at)
+    for j in range(LANES):
+        resolution[4, j] = of[RATIO + j]
     for j in range(at.width):
         of[ALL_LIVE + j] += of[LIVE + j]
         of[ALL_BLIND + j] += of[BLIND + j]
