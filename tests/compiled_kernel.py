@@ -253,10 +253,38 @@ def agree_on_entries(e):
     assert (np.abs(found.tolerance - expected.tolerance) <= apart).all()
     assert (np.abs(found.scale - expected.scale) <= each + NO_MATTER * expected.scale).all()
     assert (laid.error == found.error()).all()
-    if laid.is_settled:
+    if laid.wrong is not None:
         _, needed = dumps.allowed(clean, expected, expected.error())
         assert needed == tolerance.NONE_NEEDED
+        agree_on_where_it_is_wrong(e, laid, clean)
     return True
+
+
+def agree_on_where_it_is_wrong(e, laid, clean):
+    """Compare what the loop says of the wrong entries of each state with what its arrays say."""
+    actual, _, within, _ = laid.sides
+    wrong, size = laid.error > within, np.abs(e.block.q)
+    total, room = np.abs(actual.sum(axis=0)), within.sum(axis=0)
+    is_clear = np.abs(total - room) > 1e-9 * room
+    assert (laid.wrong.number == wrong.sum(axis=0)).all()
+    assert (laid.wrong.sums == (total > room))[is_clear].all()
+    rows = wrong.any(axis=0)
+    pi, entropy = laid.e.policy.pi, (clean.policy.log_Z - clean.mean(clean.policy.z))[rows]
+    expected = {}
+    if rows.any():
+        named = ("pi", pi[wrong]), ("|Q|", size[wrong]), ("entropy", entropy)
+        expected = {name: (of.min(), of.max()) for name, of in named}
+    assert laid.ranges.keys() == expected.keys()
+    for name, ends in expected.items():
+        assert np.allclose(
+            laid.ranges[name], ends, rtol=1e-11, atol=1e-11 * clean.policy.depth.max()
+        )
+    part = loop.laid_out(compiled(e), whole=False)
+    for one, other in ((part.sides[:3], laid.sides[:3]), (part.wrong, laid.wrong)):
+        assert all((x == y).all() for x, y in zip(one, other, strict=True))
+    assert (part.error == laid.error).all()
+    assert part.ranges == laid.ranges
+    assert part.e.live_entries == clean.live_entries
 
 
 def within_a_bin(found, expected):

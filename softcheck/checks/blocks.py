@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from softcheck.checks.coefficients import block_of
-from softcheck.checks.distinct import Distinct, in_pieces, some_of
+from softcheck.checks.distinct import Distinct, alike, in_pieces, some_of
 from softcheck.checks.evaluation import Context, Dump, Evaluation
 from softcheck.checks.exact_sum import ExactSum
 from softcheck.checks.merging import Merging
@@ -126,16 +126,12 @@ def evenly(states: int, rows: int) -> int:
     Two threads have as much to do then; what is found does not depend on how many there are. A
     block grows by a quarter at most.
     """
-    line, count = LINE if rows % LINE == 0 else 1, -(-states // rows)
-
-    def share(count: int) -> int:
-        return -(-states // count // line) * line
-
+    count = -(-states // rows)
     if count == 1:
         return rows
     if count % 2:
-        count += -1 if 4 * share(count - 1) <= 5 * rows else 1
-    return share(count)
+        count += -1 if 4 * alike(states, count - 1, rows) <= 5 * rows else 1
+    return alike(states, count, rows)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite, log, prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -49,6 +49,7 @@ from softcheck.gradient.policy import (
     PerState,
     Policy,
     Quantity,
+    States,
     Target,
 )
 from softcheck.gradient.tolerance import U, of_sum, summation
@@ -65,7 +66,7 @@ where they may repeat, to compile the search for those that differ after four.""
 UNKNOWN = "the loss is not linear in pi, pi log pi, log pi and logsumexp squared"
 """Why not all of a loss is compiled."""
 
-BLOCKS = 4
+BLOCKS = 8
 """So many blocks are one: what is done once a block takes as long as the loop over a small one."""
 
 _FEW = 64
@@ -132,7 +133,7 @@ def found(e: Evaluation) -> Found:
         return Found({}, checked=None if e.checked is None else e.checked())
     dump = _dump(e, kernel)
     swept, failure = _swept(e, dump)
-    sound, right, live_of_dump, blind, largest, live, states = swept.sums.tolist()
+    sound, right, live_of_dump, blind, largest, live, states, _ = swept.sums.tolist()
     if e.checked is not None and (failure or not isfinite(sound)):
         checked = e.checked()
         return found(checked)._replace(checked=checked)
@@ -184,9 +185,10 @@ def _tell(e: Evaluation, dump: Dumped, swept: Received, tally: Tally) -> bool:
 
     Of these it is NumPy that says it, so that findings have one origin.
     """
-    ratio, error, sure = swept.wrong
+    number, ratio, error, sure = swept.wrong[:, : int(swept.sums[-1])]
     least = np.sort(ratio)[-e.context.limit :][0] * (1.0 - NEAR) - 2.0 * dump.slack
-    states = np.flatnonzero((ratio >= max(least, 1.0)) | (error >= sure.max() * (1.0 - NEAR)))
+    is_worst = (ratio >= max(least, 1.0)) | (error >= sure.max() * (1.0 - NEAR))
+    states = number[is_worst].astype(np.intp)
     if e.anew is None or states.size > max(_FEW, e.block.rows // _FEW):
         return False
     (some,) = e.anew(states)
@@ -220,13 +222,11 @@ class _Dump(NamedTuple):
 def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
     """Run the loop; return what it has filled in, and why it did not run."""
     rows = e.block.rows
-    sizes = {"columns": Layout(_terms(e)).lost.stop, "wrong": 3}
+    sizes = {"columns": Layout(_terms(e)).lost.stop, "wrong": 4}
     columns, wrong = (
         e.buffers(f"swept.{name}", (1, size * rows)).reshape(size, rows)
         for name, size in sizes.items()
     )
-    if dump.dump is not None:
-        wrong[:] = 0.0
     received = Received(
         np.zeros(RESOLUTIONS),
         np.zeros((RESOLUTIONS, OF_RESOLUTION), np.int64),
@@ -236,7 +236,7 @@ def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
         np.zeros(NORMALISERS, np.intp),
         wrong,
         np.zeros(DECADES, np.int64),
-        np.zeros(7),
+        np.zeros(8),
     )
     return received, SWEEP(*_block(e), *dump, *_room(e, dump.dump), received)
 
@@ -366,6 +366,26 @@ def _flat(x: Quantity | Flags) -> Any:
     return flat
 
 
+Ranges: TypeAlias = dict[str, tuple[float, float]]
+"""The least and the largest of pi and |q| over wrong entries, and of the entropy over their states;
+nothing where none is."""
+
+
+class WhereWrong(NamedTuple):
+    """Where a dump is wrong, state by state.
+
+    Attributes
+    ----------
+    number : States
+        At how many actions it is.
+    sums : Flags, shape (rows,)
+        Whether its entries do not sum to 0 within their tolerances.
+    """
+
+    number: States
+    sums: Flags
+
+
 class Laid(NamedTuple):
     """A block as NumPy takes it, with its policy, and its dump beside the right gradient.
 
@@ -376,20 +396,26 @@ class Laid(NamedTuple):
         What `dumps.bounded` returns.
     error : Entries
         Of these.
-    is_settled : bool
-        Whether none of it can be right by what it is allowed: see `dumps.allowed`.
+    wrong : WhereWrong or None
+        None if some of it may be right by what it is allowed: see `dumps.allowed`.
+    ranges : Ranges
     """
 
     e: Evaluation
     sides: Sides
     error: Entries
-    is_settled: bool
+    wrong: WhereWrong | None
+    ranges: Ranges
 
 
-def laid_out(e: Evaluation) -> Laid | None:
+_OF_POLICY = "q", "z", "pi", "g", "scale"
+
+
+def laid_out(e: Evaluation, *, whole: bool = True) -> Laid | None:
     """Lay a block out that is as the loop takes it.
 
     It is None where the loop does not know its loss or its dump, or finds it out of the ordinary.
+    Unless it is to be `whole`, it has no policy, and no scale, where nothing has to be allowed.
     """
     kernel, block, dump = e.kernel, e.block, e.dumps.get("gradient")
     given = _dump(e, kernel) if isinstance(kernel, Family) else _Dump()
@@ -398,27 +424,20 @@ def laid_out(e: Evaluation) -> Laid | None:
     entries, rows = shape = block.logits.shape
     lies_so = entries >= LONG
     omitted = {"q": lies_so or not block.soft, "actual": lies_so, "g": not block.soft}
+    if not whole:
+        omitted |= dict.fromkeys(_OF_POLICY, True)
     buffers = e.buffers.over(None)
-    *names, _, _ = LaidOut._fields
+    *names, _, _, _ = LaidOut._fields
     made = {name: buffers(f"laid.{name}", shape) for name in names if not omitted.get(name)}
-    flat = {name: each.ravel(order="K") for name, each in made.items()}
-    states, sums = np.empty((5, rows)), np.zeros(2)
-    found = LaidOut(**(dict.fromkeys(omitted) | flat), states=states, sums=sums)
+    flat = {name: made[name].ravel(order="K") if name in made else np.empty(0) for name in names}
+    states, wrong, sums = np.empty((5, rows)), np.empty((8, rows)), np.zeros(2)
+    found = LaidOut(**flat, states=states, wrong=wrong, sums=sums)
     failure = LAY_OUT(*_block(e), given.dump, given.rough, *_room(e, given.dump), found)
     if failure or not isfinite(sums[0]):
         return None
+    if sums[1] and not whole:
+        return laid_out(e)
     highest, log_Z, depth, live, value = states
-    policy = Policy(
-        made["z"],
-        made["pi"],
-        highest,
-        log_Z,
-        depth,
-        bool((live < entries).any()),
-        live.astype(np.intp),
-        made.get("g", np.broadcast_to(value, shape)),
-        value,
-    )
     values = made.get("actual", dump.values)
     laid = replace(
         e,
@@ -426,9 +445,34 @@ def laid_out(e: Evaluation) -> Laid | None:
         dumps={**e.dumps, "gradient": replace(dump, values=values)},
         buffers=buffers,
     )
-    Family.policy.put(laid.kernel, policy)
-    sides = Sides(values, made["expected"], made["tolerance"], made["scale"])
-    return Laid(laid, sides, made["error"], not sums[1])
+    Evaluation.live_entries.put(laid, int(live.sum()))
+    if whole:
+        policy = Policy(
+            made["z"],
+            made["pi"],
+            highest,
+            log_Z,
+            depth,
+            bool((live < entries).any()),
+            live.astype(np.intp),
+            made.get("g", np.broadcast_to(value, shape)),
+            value,
+        )
+        Family.policy.put(laid.kernel, policy)
+    scale = made.get("scale", np.broadcast_to(np.nan, shape))
+    sides = Sides(values, made["expected"], made["tolerance"], scale)
+    number, total, within, of_z, *ends = wrong
+    where = None if sums[1] else WhereWrong(number, np.abs(total) > within)
+    return Laid(laid, sides, made["error"], where, _ranges(number > 0.0, ends, log_Z - of_z))
+
+
+def _ranges(rows: Flags, ends: Sequence[States], entropy: States) -> Ranges:
+    """Return the ranges over the states where a dump is wrong, from those of their entries."""
+    if not rows.any():
+        return {}
+    least_pi, most_pi, least_q, most_q, entropy = (each[rows] for each in (*ends, entropy))
+    named = ("pi", least_pi, most_pi), ("|Q|", least_q, most_q), ("entropy", entropy, entropy)
+    return {name: (float(least.min()), float(most.max())) for name, least, most in named}
 
 
 def weighed(

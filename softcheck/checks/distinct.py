@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from softcheck.checks.loops import Loop
 from softcheck.gradient.definition import Kind
-from softcheck.gradient.policy import Array, Flags, Indices, Repeats
+from softcheck.gradient.policy import LINE, Array, Flags, Indices, Repeats
 from softcheck.settings import Settings
 from softcheck.tables.case import Case, RawBlock
 
@@ -134,8 +134,15 @@ def some_of(raw: RawBlock, states: Indices) -> RawBlock:
     return RawBlock(0, states.size, {role: array[states] for role, array in raw.arrays.items()})
 
 
+def alike(states: int, count: int, rows: int) -> int:
+    """Return how many states each of so many pieces has: whole cache lines, where `rows` are."""
+    line = LINE if rows % LINE == 0 else 1
+    return -(-states // count // line) * line
+
+
 def in_pieces(raw: RawBlock, rows: int) -> Iterator[RawBlock]:
-    """Yield a block some states at a time."""
+    """Yield a block about so many states at a time, a quarter more at most."""
+    rows = alike(raw.rows, max(1, -(-4 * raw.rows // (5 * rows))), rows)
     for first in range(0, raw.rows, rows):
         arrays = {role: array[first : first + rows] for role, array in raw.arrays.items()}
         yield RawBlock(raw.start + first, min(rows, raw.rows - first), arrays)

@@ -402,6 +402,17 @@ def _share_largest(of, which, at):
 
 
 @inlined
+def _share_least(of, which, at):
+    """Put the least number in the place of each, where a tile is one state."""
+    if at.is_wide:
+        least = of[which + 0]
+        for j in range(LANES):
+            least = min(least, of[which + j])
+        for j in range(LANES):
+            of[which + j] = least
+
+
+@inlined
 def _by_state(of, which, given, at):
     """Lay out a number of each state, or one that all share; a missing state is the last again."""
     for j in range(LANES):
@@ -1289,15 +1300,17 @@ def _count_above(given, at, dump, counts, tile, of, sums, found):
 
 @inlined
 def _end_wrong(at, q, dump, of, found):
-    """Keep how wrong each state is."""
+    """Keep how wrong each state of a tile is."""
     for which in (BEST_DUMP, PAST, ADDED, ERROR, SURE):
         _share_largest(of, which, at)
     for j in range(at.width):
         is_helped = of[BEST_DUMP + j] > 1.0 and _is_helped(j, q, dump, of)
         of[UNSOUND + j] += np.inf if is_helped else 0.0
-    for j in range(1 if at.is_wide else at.width):
-        found.wrong[0, at.first + j] = of[BEST_DUMP + j]
-        found.wrong[1, at.first + j], found.wrong[2, at.first + j] = of[ERROR + j], of[SURE + j]
+    states, kept = 1 if at.is_wide else at.width, np.intp(found.sums[7])
+    for j in range(states):
+        found.wrong[0, kept + j], found.wrong[1, kept + j] = at.first + j, of[BEST_DUMP + j]
+        found.wrong[2, kept + j], found.wrong[3, kept + j] = of[ERROR + j], of[SURE + j]
+    found.sums[7] += states
 
 
 @inlined
@@ -1476,8 +1489,37 @@ def sweep(
     _end(of, resolution, found)
 
 
+(
+    WRONG, TOTAL_DUMPED, TOTAL_WITHIN, OF_Z, LEAST_PI, MOST_PI, LEAST_Q, MOST_Q,
+) = range(0, 8 * LANES, LANES)  # fmt: skip
+"""Where `_finish` has what `lanes.LaidOut.wrong` has of a state."""
+
+
 @inlined
-def _finish(given, at, reach, masked, q, y, zeta, dump, rough, tile, of):
+def _begin_finish(sums):
+    """No entry is wrong yet."""
+    clear(sums, 8)
+    for j in range(LANES):
+        sums[LEAST_PI + j] = sums[LEAST_Q + j] = np.inf
+
+
+@inlined
+def _add_to_state(k, j, error, within, is_there, q, tile, sums):
+    """Add what an entry has of its state; a missing one has nothing."""
+    p, size = tile[k, PI + j], 0.0 if q is None else abs(tile[k, REWARD + j])
+    is_wrong = error > within
+    sums[WRONG + j] += 1.0 if is_wrong else 0.0
+    sums[TOTAL_DUMPED + j] += tile[k, DUMPED + j] if is_there else 0.0
+    sums[TOTAL_WITHIN + j] += within if is_there else 0.0
+    sums[OF_Z + j] += p * tile[k, BELOW + j]
+    sums[LEAST_PI + j] = _nearer(sums[LEAST_PI + j], p if is_wrong else np.inf)
+    sums[MOST_PI + j] = farther(sums[MOST_PI + j], p if is_wrong else 0.0)
+    sums[LEAST_Q + j] = _nearer(sums[LEAST_Q + j], size if is_wrong else np.inf)
+    sums[MOST_Q + j] = farther(sums[MOST_Q + j], size if is_wrong else 0.0)
+
+
+@inlined
+def _finish(given, at, reach, masked, q, y, zeta, dump, rough, tile, of, sums, stack):
     """Compare a dump with the right gradient, as NumPy would; nothing else is to come of a tile.
 
     That is not sound where an error is as near to its tolerance as those of two kernels are to each
@@ -1485,14 +1527,16 @@ def _finish(given, at, reach, masked, q, y, zeta, dump, rough, tile, of):
     """
     with_long_vectors()
     _begin_allowed(zeta, dump, of)
+    _begin_finish(sums)
     for k in range(at.rows):
         _ask_for(dump.entries, at, k)
+        there = at.last if at.is_wide and k == at.rows - 1 else LANES
         for j in range(LANES):
             within, scale = _within(k, j, reach, given.parts, masked, q, y, rough, tile, of)
             expected = tile[k, GRADIENT + j] * of[FACTOR + j]
             error = abs(tile[k, DUMPED + j] - expected)
             _allow(k, j, error, within, y, zeta, tile, of)
-            of[BEST_DUMP + j] = farther(of[BEST_DUMP + j], 2.0 if error > within else 0.0)
+            _add_to_state(k, j, error, within, j < there, q, tile, sums)
             is_near = abs(error - within) <= (dump.slack + NEAR) * within
             of[UNSOUND + j] += np.inf if is_near else 0.0 * (within + error)
             if q is not None:
@@ -1500,18 +1544,24 @@ def _finish(given, at, reach, masked, q, y, zeta, dump, rough, tile, of):
                 tile[k, SOFT_VALUE + j] = tile[k, REWARD + j] - log_pi * of[ALPHA + j]
             tile[k, GRADIENT + j], tile[k, ERROR_OF_DUMP + j] = expected, error
             tile[k, WITHIN + j], tile[k, SCALE_OF_DUMP + j] = within, scale * abs(of[FACTOR + j])
-    for which in (BEST_DUMP, PAST, ADDED):
+        _carry(sums, 4, stack, k)
+    _collect(sums, 4, stack, at)
+    for which in (PAST, ADDED):
         _share_largest(of, which, at)
+    for which in (MOST_PI, MOST_Q):
+        _share_largest(sums, which, at)
+    for which in (LEAST_PI, LEAST_Q):
+        _share_least(sums, which, at)
     is_helped = False
     for j in range(at.width):
-        is_helped |= of[BEST_DUMP + j] > 1.0 and _is_helped(j, q, dump, of)
+        is_helped |= sums[WRONG + j] > 0.0 and _is_helped(j, q, dump, of)
     return is_helped
 
 
 @inlined
 def _put(given, at, tile, field, out):
     """Write what the entries of a tile have where NumPy has it, see `policy.LONG`."""
-    if out is not None:
+    if out.size:
         for k in range(at.rows):
             start, width = at.first + k * given.rows, at.width
             if at.is_wide:
@@ -1521,16 +1571,16 @@ def _put(given, at, tile, field, out):
 
 
 @inlined
-def _write(given, at, tile, of, found):
+def _write(given, at, tile, of, sums, found):
     """Write what a tile has."""
     _put(given, at, tile, REWARD, found.q)
-    _put(given, at, tile, DUMPED, found.actual)
     _put(given, at, tile, BELOW, found.z)
     _put(given, at, tile, PI, found.pi)
     _put(given, at, tile, SOFT_VALUE, found.g)
+    _put(given, at, tile, SCALE_OF_DUMP, found.scale)
+    _put(given, at, tile, DUMPED, found.actual)
     _put(given, at, tile, GRADIENT, found.expected)
     _put(given, at, tile, WITHIN, found.tolerance)
-    _put(given, at, tile, SCALE_OF_DUMP, found.scale)
     _put(given, at, tile, ERROR_OF_DUMP, found.error)
     for j in range(1 if at.is_wide else at.width):
         found.states[0, at.first + j] = of[HIGHEST + j]
@@ -1538,6 +1588,8 @@ def _write(given, at, tile, of, found):
         found.states[2, at.first + j] = of[DEPTH + j]
         found.states[3, at.first + j] = of[ALIVE + j]
         found.states[4, at.first + j] = of[VALUE + j]
+        for which in range(8):
+            found.wrong[which, at.first + j] = sums[which * LANES + j]
 
 
 @compiled
@@ -1565,9 +1617,9 @@ def lay_out(
         if rough is not None:
             _levels(at, rough, None, None, counts, tile, of, sums, stack)
         _measure(given, log_actions, q, y, zeta, dump, rough, of, sums)
-        if _finish(given, at, near, masked, q, y, zeta, dump, rough, tile, of):
+        if _finish(given, at, near, masked, q, y, zeta, dump, rough, tile, of, sums, stack):
             found.sums[1] = 1.0
-        _write(given, at, tile, of, found)
+        _write(given, at, tile, of, sums, found)
         first += 1 if at.is_wide else at.width
     for j in range(LANES):
         found.sums[0] += of[POISON + j] + of[UNSOUND + j]

@@ -137,16 +137,17 @@ class Received(NamedTuple):
         Of each state with a dump, see `moments.Layout`.
     seen, normalisers : Array, (bins,)
         Of the same, see `moments.Classes`.
-    wrong : Array, (3, rows)
-        Of a dump, of states where it is wrong: the worst ratio, and at most and at least the
-        largest error.
+    wrong : Array, (4, rows)
+        Of states of tiles where a dump is wrong, one after the other: their number, the worst
+        ratio, and at most and at least the largest error.
     above : Array, (decades,)
         How many entries of a dump have a ratio above each of `tally.DECADES` powers of ten.
-    sums : Array, (7,)
+    sums : Array, (8,)
         A number that is finite unless something was not: then nothing else is of use. The same for
         the dump, how many of its entries are live and blind, and the largest size of one in units
         of its tolerance. That of the dump is not finite, too, where it is not clear what is wrong
-        of it. Then how many weights are not 0, and the states of `moments.Classes`.
+        of it. Then how many weights are not 0, how many states are in `moments.Classes`, and how
+        many in `wrong`.
     """
 
     resolution: Any
@@ -161,27 +162,31 @@ class Received(NamedTuple):
 
 
 class LaidOut(NamedTuple):
-    """What a dump is beside, entry by entry, as NumPy has it; None is not asked for.
+    """What a dump is beside, entry by entry, as NumPy has it; what is empty is not asked for.
 
     Attributes
     ----------
-    q, actual, z, pi, g, expected, tolerance, scale, error : Entries, flat, or None
+    q, z, pi, g, scale, actual, expected, tolerance, error : Entries, flat
         See `policy.Policy` and `dumps.Sides`.
     states : Array, (5, rows)
         The largest logit, log Z, the depth, how many weights are not 0, and V.
+    wrong : Array, (8, rows)
+        How many entries of a dump are wrong, its sum and that of its tolerances, sum pi z, and of
+        the wrong entries the least and the largest pi and |q|.
     sums : Array, (2,)
         A number that is finite unless something was not, or is NumPy's; then 1 where a state may be
         right by what `tolerance.allow` grants.
     """
 
     q: Any
-    actual: Any
     z: Any
     pi: Any
     g: Any
+    scale: Any
+    actual: Any
     expected: Any
     tolerance: Any
-    scale: Any
     error: Any
     states: Any
+    wrong: Any
     sums: Any

@@ -30,6 +30,9 @@ Argument: TypeAlias = NDArray[Any] | float | tuple[Any, ...] | None
 _LOG = logging.getLogger(__name__)
 
 _OF_CHECKS = "dumps", "fused", "lanes", "moments", "oracles", "scan", "tally", "weighing"
+_FLAGS = 0x0001 | 0x0002 | 0x0100 | 0x0400
+"""Of an array in NumPy: contiguous in either order, aligned, and writeable."""
+
 _NEEDS = re.compile(r"^declare [^@]*@\"?(?!llvm\.)([^\"(]+)", re.MULTILINE)
 
 
@@ -189,9 +192,7 @@ def _form(x: Argument) -> str:
     if isinstance(x, tuple):
         return f"({' '.join(map(_form, x))})"
     if isinstance(x, np.ndarray):
-        flags = x.flags
-        order = "C" if flags.c_contiguous else "F" if flags.f_contiguous else "A"
-        return f"{x.dtype.str}{x.ndim}{order}{flags.aligned:d}{flags.writeable:d}"
+        return f"{x.dtype.str}{x.ndim}x{x.flags.num & _FLAGS}"
     return type(x).__name__
 
 

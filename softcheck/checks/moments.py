@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from itertools import combinations_with_replacement
+from itertools import accumulate, combinations_with_replacement
 from math import log, sqrt
 from operator import add, itemgetter, or_
 from typing import Annotated, NamedTuple, TypeAlias
@@ -107,7 +107,7 @@ class Layout:
 
     def __init__(self, terms: int) -> None:
         self.pairs = [*combinations_with_replacement(range(terms), 2)]
-        ends = np.cumsum([1, terms, len(self.pairs), *4 * [terms]]).tolist()
+        ends = [*accumulate([1, terms, len(self.pairs), *4 * [terms]])]
         slices = map(slice, ends, ends[1:])
         self.of_error, self.of_pairs, self.sizes, self.shared, self.quanta, self.lost = slices
         self.moments = slice(ends[0], ends[2])

@@ -6,7 +6,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 KEPT = 64 * 2**20
 """So many bytes that are free are kept."""
 
-OF_ARRAY = 4 * 2**20
+OF_ARRAY = 16 * 2**20
 """So large is an array that is given back by itself; those of a block are smaller."""
 
 

@@ -33,7 +33,7 @@ PRINTED = 6e-9
 """A number that was printed as short as float32 allows is off by so much of itself."""
 
 _MOST_BITS = 40.0  # of one entry
-_ENOUGH = 2**10  # states of a block
+_ENOUGH = 2**8  # states of a block
 _SURELY = 4.0  # units of the size of an entry
 _LEAST = 2.0**-24  # float16 has so few exponents that gradients reach its subnormal numbers
 
@@ -307,7 +307,7 @@ def _reproduced(
     grad, tolerance = view.grad[:, some], few.tolerance(numbers)
     bits = _free_bits(
         view, made, some, np.abs(grad - few.value(numbers)), tolerance,
-        sqrt(found.left / view.grad.size), view.wrong[:, some], np.isfinite(tolerance),
+        sqrt(found.left / view.grad.size), view.wrong_of(some), np.isfinite(tolerance),
     )  # fmt: skip
     return Evidence(
         view.grad.size,

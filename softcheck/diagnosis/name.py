@@ -124,15 +124,17 @@ def diagnose(
         tried = of_fit(fitted(moments), view)
 
     def follow(made: Sequence[Hypothesis], *, again: bool = False) -> _Found:
+        rows = [] if again else causes
+
         def of_view(some: View) -> _Found:
-            rows = [] if again else causes
             return _Found(
                 Profile.of(some) if gradient and not again else None,
                 [judge(some, each) for each in made],
                 [intermediates.judge(some, quantity or "", value) for _, value in rows],
             )
 
-        return _over_states(of_view, view.shared, over_blocks)
+        whole = bool(rows) or not all(each.is_scaled for each in made)
+        return _over_states(of_view, view.shared, over_blocks, whole=whole)
 
     first = [made for made in tried if not _can_wait(made)] or tried
     found = follow(first) if tried or gradient or causes else _Found(None, [], [])
@@ -158,12 +160,12 @@ def diagnose(
 
 
 def _over_states(
-    of_view: Callable[[View], _Found], shared: Shared, over_blocks: OverBlocks
+    of_view: Callable[[View], _Found], shared: Shared, over_blocks: OverBlocks, *, whole: bool
 ) -> _Found:
-    """Return what a function finds in all states of a case."""
+    """Return what a function finds in all states of a case; for `whole` see `View.of`."""
 
     def work(raw: RawBlock, buffers: Buffers) -> _Found:
-        return reduce(merged, map(of_view, views(raw, shared, buffers)))
+        return reduce(merged, map(of_view, views(raw, shared, buffers, whole=whole)))
 
     return reduce(merged, over_blocks(work))
 

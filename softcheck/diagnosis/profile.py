@@ -80,16 +80,16 @@ class Profile(Merging):
     def of(cls, view: View) -> "Profile":
         """Return the profile of one block."""
         actual, expected, tolerance, _ = view.right
-        wrong, legal = view.wrong, view.e.legal
-        entries = view.states.size * view.shared.actions
-        made = cls(_by_action(view), entries, failed=view.number_of(wrong))
-        made.sums_wrong = int(np.count_nonzero(view.sums_wrong))
+        found, legal = view.where_wrong, view.e.legal
+        entries, failed = view.states.size * view.shared.actions, int(found.number.sum())
+        made = cls(_by_action(view, failed == entries), entries, failed)
+        made.sums_wrong = int(np.count_nonzero(found.sums))
         masked = np.zeros(len(view.states), bool) if legal is None else ~legal.all(axis=0)
         made.masked = int(np.count_nonzero(masked))
-        if not made.failed:
+        if not failed:
             return made
-        rows = np.flatnonzero(wrong.any(axis=0))
-        made.states = rows.size
+        rows = np.flatnonzero(found.number)
+        made.states, made.ranges = rows.size, view.ranges
         made.rows = view.states[rows[:LISTED]].tolist()
         places = (
             (int(view.states[row]), int(action))
@@ -97,31 +97,24 @@ class Profile(Merging):
             for action in np.flatnonzero(_at_actions(view, row))
         )
         made.places = [*islice(places, LISTED)]
-        made.leaks = 0 if legal is None else view.number_of(wrong & ~legal)
+        made.leaks = 0 if legal is None else view.number_of(view.wrong & ~legal)
         if not view.is_finite:
             infinite = ~np.isfinite(actual)
             made.infinite = view.number_of(infinite)
             made.behind_mask = view.number_of(infinite & masked)
             made.struck = int(np.count_nonzero(infinite[:, masked].any(axis=0)))
-        all_wrong = bool(wrong.all())
-        if not all_wrong:
+        if failed < entries:
             near, told = view.off > _NEAR * tolerance, np.abs(expected) > tolerance
-            made.near = view.number_of(near & ~wrong)
-            made.told = view.number_of(told & ~wrong)
-        policy = view.e.policy
-        entropy = (policy.log_Z - view.e.mean(policy.z))[rows]
-        for name, of in (
-            ("pi", view.p if all_wrong else view.p[wrong]),
-            ("|Q|", np.abs(view.q if all_wrong else view.q[wrong])),
-            ("entropy", entropy),
-        ):
-            made.ranges[name] = float(of.min()), float(of.max())
+            made.near = view.number_of(near & ~view.wrong)
+            made.told = view.number_of(told & ~view.wrong)
         return made
 
 
-def _by_action(view: View) -> ByAction:
+def _by_action(view: View, all_wrong: bool) -> ByAction:
     """Return how many entries are wrong, action by action."""
     made: ByAction
+    if all_wrong:
+        return np.full(min(ACTIONS, view.shared.actions), view.states.size)
     if view.distinct is None:
         made = np.count_nonzero(view.wrong[:ACTIONS], axis=1)
         return made
@@ -133,5 +126,5 @@ def _by_action(view: View) -> ByAction:
 
 def _at_actions(view: View, row: int) -> Flags:
     """Return which actions of a state are wrong."""
-    wrong: Flags = view.wrong[:, row]
+    wrong = view.wrong_of(slice(row, row + 1))[:, 0]
     return wrong if view.distinct is None else view.distinct.at_actions(row, wrong)

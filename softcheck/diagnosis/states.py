@@ -161,8 +161,11 @@ def _chosen(count: int, worst: Sequence[int], of_state: int, states: Numbers) ->
     return chosen
 
 
-def views(raw: RawBlock, shared: Shared, buffers: Buffers) -> Iterator[View]:
-    """Yield the states of a block, some at a time: each view is valid until the next one."""
+def views(raw: RawBlock, shared: Shared, buffers: Buffers, *, whole: bool) -> Iterator[View]:
+    """Yield the states of a block, some at a time: each view is valid until the next one.
+
+    For `whole` see `View.of`.
+    """
     found = distinct(shared.case, raw) if shared.repeats else None
     pieces: Iterator[RawBlock | Distinct]
     if found is None:
@@ -173,4 +176,4 @@ def views(raw: RawBlock, shared: Shared, buffers: Buffers) -> Iterator[View]:
         some, entries = (piece.raw, piece) if isinstance(piece, Distinct) else (piece, None)
         states = np.arange(some.start, some.start + some.rows)
         is_compiled = shared.is_compiled
-        yield View.of(some, states, shared, buffers, entries, is_compiled=is_compiled)
+        yield View.of(some, states, shared, buffers, entries, is_compiled=is_compiled, whole=whole)

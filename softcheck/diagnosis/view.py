@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from softcheck.checks import compiled
 from softcheck.checks.blocks import Masking, evaluation, rows_of_block, temperature_of
+from softcheck.checks.compiled import Ranges, WhereWrong
 from softcheck.checks.distinct import Distinct, some_of
 from softcheck.checks.dumps import Sides, allowance, allowed, bounded
 from softcheck.checks.evaluation import Context, Dump, Evaluation
@@ -132,22 +133,27 @@ class View:
         distinct: Distinct | None = None,
         *,
         is_compiled: bool = False,
+        whole: bool = True,
     ) -> "View":
         """Return some states as the formulas see them; `raw` has the entries of `distinct`.
 
-        If `is_compiled`, which pays where they are many, what is laid out by the loop is.
+        If `is_compiled`, which pays where they are many, what is laid out by the loop is, and
+        unless it is to be `whole`, no more than for the right gradient.
         """
         of = raw, shared, shared.case.variant, buffers
         laid = None
         if is_compiled and distinct is None:
-            laid = compiled.laid_out(evaluated(*of, is_compiled=True))
+            laid = compiled.laid_out(evaluated(*of, is_compiled=True), whole=whole)
         if laid is None:
             return cls(evaluated(*of, distinct), states, shared, raw, distinct)
         view = cls(laid.e, states, shared, raw)
         cls.bounded.put(view, laid.sides)
         cls._error.put(view, laid.error)
-        if laid.is_settled:
+        cls.is_finite.put(view, True)
+        if laid.wrong is not None:
             cls._compared.put(view, (laid.sides, laid.error))
+            cls.where_wrong.put(view, laid.wrong)
+            cls.ranges.put(view, laid.ranges)
         return view
 
     @cached_property
@@ -224,7 +230,7 @@ class View:
         """The dumped gradient."""
         return self.e.dumps["gradient"].values
 
-    @cached_property
+    @Once
     def is_finite(self) -> bool:
         """Whether every entry of the dumped gradient is a finite number."""
         with np.errstate(all="ignore"):
@@ -262,10 +268,15 @@ class View:
     @cached_property
     def wrong(self) -> Flags:
         """Where the dumped gradient is not the right one."""
+        return self.wrong_of(slice(None))
+
+    def wrong_of(self, some: Some) -> Flags:
+        """Return where it is not, of some states."""
         actual, _, tolerance, _ = self.right
-        right: Flags = self.off <= tolerance
-        if not np.isfinite(self.off.sum()):
-            right |= np.isinf(tolerance) & np.isfinite(actual)
+        off, tolerance = self.off[:, some], tolerance[:, some]
+        right: Flags = off <= tolerance
+        if not np.isfinite(off.sum()):
+            right |= np.isinf(tolerance) & np.isfinite(actual[:, some])
         return np.logical_not(right, out=right)
 
     @cached_property
@@ -277,10 +288,29 @@ class View:
                 inverse[~np.isfinite(inverse)] = 0.0
         return inverse
 
+    @Once
+    def where_wrong(self) -> WhereWrong:
+        """Where it is wrong, state by state."""
+        actual, _, tolerance, _ = self.right
+        with np.errstate(all="ignore"):
+            total, within = map(self._total, (actual, tolerance))
+            number = self.e.buffers.number_of(self.wrong).astype(np.float64)
+            return WhereWrong(number, np.abs(total) > within)
+
+    @Once
+    def ranges(self) -> Ranges:
+        """What policy and values are where it is wrong."""
+        rows, wrong, policy = self.wrong_rows, self.wrong, self.e.policy
+        if not rows.any():
+            return {}
+        entropy = (policy.log_Z - self.e.mean(policy.z))[rows]
+        named = ("pi", self.p[wrong]), ("|Q|", np.abs(self.q[wrong])), ("entropy", entropy)
+        return {name: (float(of.min()), float(of.max())) for name, of in named}
+
     @property
     def wrong_rows(self) -> Rows:
         """Which states have a wrong entry."""
-        rows: Rows = np.logical_or.reduce(self.wrong, axis=0)
+        rows: Rows = self.where_wrong.number > 0.0
         return rows
 
     @property
@@ -288,14 +318,10 @@ class View:
         """How many states have a wrong entry."""
         return int(np.count_nonzero(self.wrong_rows))
 
-    @cached_property
+    @property
     def sums_wrong(self) -> Rows:
         """Which states do not sum to 0 within the tolerances of their entries."""
-        actual, _, tolerance, _ = self.right
-        with np.errstate(all="ignore"):
-            total, within = map(self._total, (actual, tolerance))
-            rows: Rows = np.abs(total) > within
-        return rows
+        return self.where_wrong.sums
 
     def _total(self, x: Entries) -> States:
         """Return the sum over the actions, of what may be infinite at what stands for none."""

@@ -63,7 +63,9 @@ def test_a_dump_that_may_be_right_by_what_it_is_allowed_is_not_settled(actions):
         wrong = replace(e, dumps={"gradient": dump}, buffers=Buffers())
         _, needed = dumps.judged(wrong, "gradient")
         assert (needed.normaliser > 0) is not is_settled
-        assert compiled.laid_out(compiled_kernel.compiled(wrong)).is_settled is is_settled
+        for whole in (True, False):
+            laid = compiled.laid_out(compiled_kernel.compiled(wrong), whole=whole)
+            assert (laid.wrong is not None) is is_settled
 
 
 def test_an_error_that_is_near_to_its_tolerance_is_left_to_numpy():

@@ -8,6 +8,8 @@ import ml_dtypes
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from softcheck.checks import blocks, compiled, distinct, every, tally
 from softcheck.checks.loops import Loop
@@ -19,7 +21,7 @@ from softcheck.gradient.policy import Buffers
 from softcheck.losses import load
 from softcheck.result import Status
 from softcheck.settings import Settings
-from softcheck.tables.case import case_from_arrays
+from softcheck.tables.case import RawBlock, case_from_arrays
 from softcheck.tables.declared import Declared
 from softcheck.verification import verify_case
 
@@ -42,6 +44,19 @@ def test_both_ways_agree(loss, kernel):
         for case, settings in cases
     ]
     assert sum(done) >= 6
+
+
+@given(st.integers(1, 2000), st.integers(1, 400))
+def test_pieces_are_alike_and_none_is_what_is_left(states, rows):
+    logits = np.arange(2.0 * states).reshape(states, 2)
+    pieces = [*distinct.in_pieces(RawBlock(7, states, {"logits": logits}), rows)]
+    assert (np.concatenate([each.arrays["logits"] for each in pieces]) == logits).all()
+    assert [each.start for each in pieces] == [
+        7 + piece * pieces[0].rows for piece in range(len(pieces))
+    ]
+    assert len(pieces) == 1 or max(each.rows for each in pieces) <= 1.25 * rows + 8
+    line = 8 if rows % 8 == 0 else 1
+    assert pieces[-1].rows > pieces[0].rows - line * len(pieces)
 
 
 def table(loss, dtype=ml_dtypes.bfloat16, few=FEW, actions=ACTIONS):
