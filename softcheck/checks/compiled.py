@@ -1,6 +1,6 @@
 """Whether the checks of every logit run compiled, and what the compiled loop has found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, log, prod
 from typing import Any, NamedTuple, TypeAlias
@@ -409,41 +409,57 @@ class Laid(NamedTuple):
 
 
 _OF_POLICY = "q", "z", "pi", "g", "scale"
+_OF_DUMP = "actual", "expected", "tolerance", "error"
+
+
+class _Filled(NamedTuple):
+    """What the loop has laid out: arrays by name, and what it has of each state."""
+
+    made: dict[str, Entries]
+    states: Array
+    wrong: Array
+    is_settled: bool
+
+
+def _filled(e: Evaluation, names: Mapping[str, str]) -> _Filled | None:
+    """Have the loop lay out some of what it can, each in the buffer that `names` says.
+
+    It is None where the loop does not know its loss or its dump, or finds it out of the ordinary.
+    """
+    kernel, shape = e.kernel, e.block.logits.shape
+    given = _dump(e, kernel) if isinstance(kernel, Family) else _Dump()
+    if given.dump is None:
+        return None
+    made = {name: e.buffers.over(None)(buffer, shape) for name, buffer in names.items()}
+    states, wrong, sums = np.empty((5, shape[1])), np.empty((8, shape[1])), np.zeros(2)
+    *fields, _, _, _ = LaidOut._fields
+    flat = {name: made[name].ravel(order="K") if name in made else np.empty(0) for name in fields}
+    found = LaidOut(**flat, states=states, wrong=wrong, sums=sums)
+    failure = LAY_OUT(*_block(e), given.dump, given.rough, *_room(e, given.dump), found)
+    return None if failure or not isfinite(sums[0]) else _Filled(made, states, wrong, not sums[1])
 
 
 def laid_out(e: Evaluation, *, whole: bool = True) -> Laid | None:
-    """Lay a block out that is as the loop takes it.
+    """Lay a block out that is as the loop takes it; None where `_filled` is.
 
-    It is None where the loop does not know its loss or its dump, or finds it out of the ordinary.
     Unless it is to be `whole`, it has no policy, and no scale, where nothing has to be allowed.
     """
-    kernel, block, dump = e.kernel, e.block, e.dumps.get("gradient")
-    given = _dump(e, kernel) if isinstance(kernel, Family) else _Dump()
-    if dump is None or given.dump is None:
-        return None
-    entries, rows = shape = block.logits.shape
-    lies_so = entries >= LONG
+    block, dump, shape = e.block, e.dumps.get("gradient"), e.block.logits.shape
+    lies_so = len(block.logits) >= LONG
     omitted = {"q": lies_so or not block.soft, "actual": lies_so, "g": not block.soft}
-    if not whole:
-        omitted |= dict.fromkeys(_OF_POLICY, True)
-    buffers = e.buffers.over(None)
-    *names, _, _, _ = LaidOut._fields
-    made = {name: buffers(f"laid.{name}", shape) for name in names if not omitted.get(name)}
-    flat = {name: made[name].ravel(order="K") if name in made else np.empty(0) for name in names}
-    states, wrong, sums = np.empty((5, rows)), np.empty((8, rows)), np.zeros(2)
-    found = LaidOut(**flat, states=states, wrong=wrong, sums=sums)
-    failure = LAY_OUT(*_block(e), given.dump, given.rough, *_room(e, given.dump), found)
-    if failure or not isfinite(sums[0]):
+    names = (*_OF_POLICY, *_OF_DUMP) if whole else _OF_DUMP
+    found = _filled(e, {name: f"laid.{name}" for name in names if not omitted.get(name)})
+    if dump is None or found is None:
         return None
-    if sums[1] and not whole:
+    if not (found.is_settled or whole):
         return laid_out(e)
-    highest, log_Z, depth, live, value = states
+    made, (highest, log_Z, depth, live, value), wrong, is_settled = found
     values = made.get("actual", dump.values)
     laid = replace(
         e,
         block=replace(block, q=made.get("q", block.q)),
         dumps={**e.dumps, "gradient": replace(dump, values=values)},
-        buffers=buffers,
+        buffers=e.buffers.over(None),
     )
     Evaluation.live_entries.put(laid, int(live.sum()))
     if whole:
@@ -453,7 +469,7 @@ def laid_out(e: Evaluation, *, whole: bool = True) -> Laid | None:
             highest,
             log_Z,
             depth,
-            bool((live < entries).any()),
+            bool((live < len(block.logits)).any()),
             live.astype(np.intp),
             made.get("g", np.broadcast_to(value, shape)),
             value,
@@ -462,8 +478,17 @@ def laid_out(e: Evaluation, *, whole: bool = True) -> Laid | None:
     scale = made.get("scale", np.broadcast_to(np.nan, shape))
     sides = Sides(values, made["expected"], made["tolerance"], scale)
     number, total, within, of_z, *ends = wrong
-    where = None if sums[1] else WhereWrong(number, np.abs(total) > within)
+    where = WhereWrong(number, np.abs(total) > within) if is_settled else None
     return Laid(laid, sides, made["error"], where, _ranges(number > 0.0, ends, log_Z - of_z))
+
+
+def tolerance_of(e: Evaluation, buffer: str) -> Entries | None:
+    """Return the tolerance of a dumped gradient that `dumps.bounded` has, in an array of a name.
+
+    The block is as the loop takes it; it is None where `_filled` is.
+    """
+    found = _filled(e, {"tolerance": buffer})
+    return None if found is None else found.made["tolerance"]
 
 
 def _ranges(rows: Flags, ends: Sequence[States], entropy: States) -> Ranges:

@@ -143,10 +143,12 @@ class View:
         of = raw, shared, shared.case.variant, buffers
         laid = None
         if is_compiled and distinct is None:
-            laid = compiled.laid_out(evaluated(*of, is_compiled=True), whole=whole)
+            given = evaluated(*of, is_compiled=True)
+            laid = compiled.laid_out(given, whole=whole)
         if laid is None:
             return cls(evaluated(*of, distinct), states, shared, raw, distinct)
         view = cls(laid.e, states, shared, raw)
+        cls._for_loop.put(view, given)
         cls.bounded.put(view, laid.sides)
         cls._error.put(view, laid.error)
         cls.is_finite.put(view, True)
@@ -409,18 +411,28 @@ class View:
         """The rounding of log pi, which is that of pi relative to itself, in units of U."""
         return of_logarithm(self.e.block, self.e.policy, self._buffers)
 
+    @Once
+    def _for_loop(self) -> Evaluation | None:
+        """The same states as the compiled loop takes them, where it has laid them out."""
+        return None
+
     @cached_property
     def tolerances(self) -> tuple[Entries, Entries]:
         """The tolerances of the two parts of Eq. (6), of Q and of alpha, before they are stored."""
-        computed = self.rounded(self.dump.computed, self.dump.computed)
-        alone = computed.times(1.0, 0.0), computed.times(0.0, 1.0)
-        of_q, of_alpha = (bounded(e, "gradient").tolerance.copy() for e in alone)
+        if self._for_loop is not None:
+            e = _unstored(self._for_loop)
+            of_q = compiled.tolerance_of(_times(e, 1.0, 0.0), "tolerance.q")
+            of_alpha = compiled.tolerance_of(_times(e, 0.0, 1.0), "tolerance.alpha")
+            if of_q is not None and of_alpha is not None:
+                return of_q, of_alpha
+        e = replace(_unstored(self.e), buffers=self._buffers)
+        alone = _times(e, 1.0, 0.0), _times(e, 0.0, 1.0)
+        of_q, of_alpha = (bounded(each, "gradient").tolerance.copy() for each in alone)
         return of_q, of_alpha
 
     def times(self, x: float, y: float) -> Evaluation:
         """Return these states with x Q and y alpha."""
-        block = replace(self.e.block, q=x * self.q, alpha=y * self.alpha)
-        return replace(self.e, block=block, buffers=self._buffers)
+        return replace(_times(self.e, x, y), buffers=self._buffers)
 
     def parts(self, a: Entries, b: Entries, weight: Entries | None = None) -> Columns:
         """Return the parts of a gradient x a + y b of Eq. (6), one from Q and one from alpha.
@@ -431,8 +443,11 @@ class View:
         """
         factor, dump = self.e.factor, self.dump
         values, unit = (a * factor, b * factor), dump.factor * dump.stored.unit
-        weight = self.p if weight is None else weight
-        share = np.divide(weight, self.p, out=np.ones_like(weight), where=self.p > 0.0)
+        share: Entries | float = 1.0
+        if weight is None:
+            weight = self.p
+        else:
+            share = np.divide(weight, self.p, out=np.ones_like(weight), where=self.p > 0.0)
 
         def bound() -> Rounds:
             of_weight = dump.factor * dump.computed.tolerated * np.abs(factor) * self.rough
@@ -478,6 +493,18 @@ class View:
     def digits(self) -> float:
         """How many bits a number of the dumped gradient has."""
         return -log2(self.dump.stored.unit)
+
+
+def _times(e: Evaluation, x: float, y: float) -> Evaluation:
+    """Return a block with x Q and y alpha, whose terms nobody asks for."""
+    block = replace(e.block, q=x * e.block.q, alpha=y * e.block.alpha, summands=())
+    return replace(e, block=block)
+
+
+def _unstored(e: Evaluation) -> Evaluation:
+    """Return a block whose gradient is stored as it was computed."""
+    dump = e.dumps["gradient"]
+    return replace(e, dumps={**e.dumps, "gradient": replace(dump, stored=dump.computed)})
 
 
 def evaluated(

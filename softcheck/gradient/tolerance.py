@@ -460,10 +460,13 @@ def of_logarithm(block: Block, policy: Policy, buffers: Buffers) -> Entries:
 
     z, log Z, the logits themselves and the difference: see `bounds`.
     """
-    logits = live_magnitude(block.logits, policy, buffers("live_logits", policy.pi.shape))
-    rho = logits - policy.z + 3.0
+    rho = live_magnitude(block.logits, policy, buffers("live_logits", policy.pi.shape))
+    rho -= policy.z
+    rho += 3.0
     normaliser = summation(buffers.actions(rho)) + sum_of_products(policy.pi, rho, buffers)
-    rounding: Entries = logits - policy.z - policy.log_pi + 2.0 * policy.log_Z + normaliser + 1.0
+    # |theta| - z - log pi + 2 log Z + normaliser + 1
+    rounding: Entries = rho - policy.z
+    rounding += 3.0 * policy.log_Z + (normaliser - 2.0)
     return rounding
 
 
