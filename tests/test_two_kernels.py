@@ -104,8 +104,8 @@ def noted(monkeypatch, name):
     """Return a list of what a function of the compiled kernel will have returned."""
     right, found = getattr(loop, name), []
 
-    def noting(*given):
-        found.append(right(*given))
+    def noting(*given, **options):
+        found.append(right(*given, **options))
         return found[-1]
 
     monkeypatch.setattr(loop, name, noting)

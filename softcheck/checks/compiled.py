@@ -28,11 +28,13 @@ from softcheck.checks.lanes import (
 )
 from softcheck.checks.moments import (
     BINS,
+    GROUP,
     NORMALISERS,
     SIGNED,
     Classes,
     Layout,
     Moments,
+    Sums,
     like_others,
 )
 from softcheck.checks.oracles import METHODS, TWICE, about_sum, of_coefficient
@@ -153,10 +155,23 @@ def found(e: Evaluation) -> Found:
     if swept.above.any() and not _tell(e, dump.dump, swept, tally):
         return Found(tallies)
     classes = Classes(int(states), swept.seen, swept.normalisers)
-    made = Moments.of_columns(e, swept.columns, classes, signed=largest > SIGNED)
+    made = Moments.of_sums(e, _sums(e, swept), classes, signed=largest > SIGNED)
     if dump.alike is not None:
         made.alike = dump.alike
     return Found(tallies | {"gradient": tally}, made)
+
+
+def _sums(e: Evaluation, swept: Received) -> Sums:
+    """Return the sums over states of the groups that the loop has added up."""
+    sums, group = Sums(swept.products.shape[1]), e.start // GROUP
+    ended, left = divmod(e.start % GROUP + e.block.rows, GROUP)
+    whole = int(e.start % GROUP > 0)
+    if whole and ended:
+        sums.add_part(group, swept.ends[0])
+    sums.add_groups(group + whole, swept.products[whole:ended])
+    if left:
+        sums.add_part(group + ended, swept.ends[1])
+    return sums
 
 
 def _oracles(
@@ -221,17 +236,21 @@ class _Dump(NamedTuple):
 
 def _swept(e: Evaluation, dump: _Dump) -> tuple[Received, str]:
     """Run the loop; return what it has filled in, and why it did not run."""
-    rows = e.block.rows
-    sizes = {"columns": Layout(_terms(e)).lost.stop, "wrong": 4}
-    columns, wrong = (
-        e.buffers(f"swept.{name}", (1, size * rows)).reshape(size, rows)
-        for name, size in sizes.items()
+    rows, layout = e.block.rows, Layout(_terms(e))
+    columns = 0 if dump.dump is None else layout.lost.stop
+    groups = 1 + (e.start % GROUP + rows) // GROUP
+    shapes = {"window": (columns, GROUP + LANES), "wrong": (4, rows)}
+    window, wrong = (
+        e.buffers(f"swept.{name}", (1, prod(shape))).reshape(shape)
+        for name, shape in shapes.items()
     )
     received = Received(
         np.zeros(RESOLUTIONS),
         np.zeros((RESOLUTIONS, OF_RESOLUTION), np.int64),
         np.full((6, 6), -1.0),
-        columns,
+        window,
+        np.empty((groups, layout.moments.stop, columns)),
+        np.zeros((2, columns, GROUP)),
         np.zeros(BINS, np.bool_),
         np.zeros(NORMALISERS, np.intp),
         wrong,
@@ -263,6 +282,7 @@ def _block(e: Evaluation) -> tuple[Any, ...]:
             parts,
             roundings,
             e.checked is not None,
+            e.start % GROUP,
         ),
         _flat(block.logits),
         None if block.repeats is None else _flat(block.repeats.counts),

@@ -25,6 +25,7 @@ from softcheck.checks.moments import (
     CLIPPED,
     EXPONENT,
     FLUSHED,
+    GROUP,
     OF_NORMALISERS,
     OF_STATES,
     QUANTUM,
@@ -50,6 +51,8 @@ _UP_DRIFT, _DOWN_DRIFT = (t * exp(t) for t in (central.STEP, -central.STEP))
 # No other licence to be fast: reassociation would fold the reduction of exp away.
 _OPTIONS: Any = {"nogil": True, "fastmath": {"contract", "nsz"}, "error_model": "numpy"}
 inlined = njit(**_OPTIONS, forceinline=True)
+in_any_order = njit(**_OPTIONS | {"fastmath": {"contract", "nsz", "reassoc"}}, forceinline=True)
+"""Of what does nothing but add up, which no compiler can spoil."""
 
 _ALONE: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
 compiled = njit(**_OPTIONS, **_ALONE)
@@ -1068,14 +1071,60 @@ def _of_pair(sums, k, m, terms, j):
 
 
 @inlined
-def _keep(columns, row, first, states, numbers, which):
+def _keep(window, row, place, states, numbers, which):
     """Keep a number of each state of a tile in a column."""
     for j in range(states):
-        columns[np.uintp(row), np.uintp(first + j)] = numbers[which + j]
+        window[np.uintp(row), np.uintp(place + j)] = numbers[which + j]
 
 
 @inlined
-def _fill_columns(at, terms, dump, alike, sums, of, found):
+def _begin_groups(given, found):
+    """Begin with the group that the block before has begun."""
+    for c in range(len(found.window)):
+        for j in range(given.before):
+            found.window[c, j] = 0.0
+
+
+@in_any_order
+def _products(window, c, out):
+    """Add up the products of a column with each of the first ones over a group, three at a time."""
+    with_long_vectors()
+    last = len(out) - 1
+    for first in range(0, last + 1, 3):
+        second, third = min(first + 1, last), min(first + 2, last)
+        one = two = three = 0.0
+        for j in range(GROUP):
+            x = window[np.uintp(c), np.uintp(j)]
+            one += window[np.uintp(first), np.uintp(j)] * x
+            two += window[np.uintp(second), np.uintp(j)] * x
+            three += window[np.uintp(third), np.uintp(j)] * x
+        out[first, c], out[second, c], out[third, c] = one, two, three
+
+
+@inlined
+def _end_group(given, group, place, found):
+    """Add up a group whose states are all there; those of the next begin a window anew."""
+    for c in range(len(found.window)):
+        if group == 0 and given.before:
+            for j in range(GROUP):
+                found.ends[0, c, j] = found.window[c, j]
+        else:
+            _products(found.window, c, found.products[group])
+    for c in range(len(found.window)):
+        for j in range(GROUP, place):
+            found.window[c, j - GROUP] = found.window[c, j]
+
+
+@inlined
+def _end_groups(place, found):
+    """Keep the states of a group that the next block goes on with."""
+    for c in range(len(found.window)):
+        for j in range(place):
+            found.ends[1, c, j] = found.window[c, j]
+
+
+@inlined
+def _fill_columns(at, place, terms, dump, alike, sums, of, window):
     """Fill in what a fit takes of each state, but for what `_move` adds."""
     products = terms + terms * (terms + 1) // 2
     unit, states = max(dump.unit, dump.stored), 1 if at.is_wide else at.width
@@ -1087,9 +1136,9 @@ def _fill_columns(at, terms, dump, alike, sums, of, found):
         of[COHERENT + j] = moments.coherent(unit, dump.K, highest, depth)
         of[OF_OTHERS + j] = moments.of_others(dump.unit, logsumexp, depth, dump.beside)
         of[RATIO + j] = 1.0
-    _keep(found.columns, 0, at.first, states, of, RATIO)
+    _keep(window, 0, place, states, of, RATIO)
     for s in range(products):
-        _keep(found.columns, 1 + s, at.first, states, sums, s * LANES)
+        _keep(window, 1 + s, place, states, sums, s * LANES)
     for k in range(terms):
         row = 1 + products + k
         for j in range(LANES):
@@ -1100,10 +1149,10 @@ def _fill_columns(at, terms, dump, alike, sums, of, found):
             shared = moments.shared_with(of[COHERENT + j], size, of[OF_OTHERS + j], whole)
             of[SIZE_OF_TERM + j], of[SHARED_BY_TERM + j] = size, shared
             of[LOST_OF_TERM + j], of[RATIO + j] = of[ROUNDED_OFF + j] * whole, 0.0
-        _keep(found.columns, row, at.first, states, of, SIZE_OF_TERM)
-        _keep(found.columns, row + terms, at.first, states, of, SHARED_BY_TERM)
-        _keep(found.columns, row + 2 * terms, at.first, states, of, RATIO)
-        _keep(found.columns, row + 3 * terms, at.first, states, of, LOST_OF_TERM)
+        _keep(window, row, place, states, of, SIZE_OF_TERM)
+        _keep(window, row + terms, place, states, of, SHARED_BY_TERM)
+        _keep(window, row + 2 * terms, place, states, of, RATIO)
+        _keep(window, row + 3 * terms, place, states, of, LOST_OF_TERM)
 
 
 @inlined
@@ -1128,8 +1177,8 @@ def _sort(at, terms, dump, alike, sums, of, found):
 
 
 @inlined
-def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, counts, tile, of,
-          sums, stack, parts, found):  # fmt: skip
+def _dump(given, at, place, reach, masked, q, y, dump, rough, first, second, alike, counts, tile,
+          of, sums, stack, parts, found):  # fmt: skip
     """Every entry of a dump against the gradient, and the sums for its fit.
 
     Return whether there may be entries that underflow has made 0, or a log Z that is lost.
@@ -1163,7 +1212,7 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
     _collect(sums, products, stack, at)
     for j in range(LANES):
         of[UNSOUND + j] += of[BEST_DUMP + j]
-    _fill_columns(at, terms, dump, alike, sums, of, found)
+    _fill_columns(at, place, terms, dump, alike, sums, of, found.window)
     _sort(at, terms, dump, alike, sums, of, found)
     has_moved = False
     for j in range(at.width):
@@ -1173,8 +1222,8 @@ def _dump(given, at, reach, masked, q, y, dump, rough, first, second, alike, cou
 
 
 @inlined
-def _move(given, at, reach, masked, q, y, dump, rough, first, second, counts, tile, of, sums,
-          stack, columns):  # fmt: skip
+def _move(given, at, place, reach, masked, q, y, dump, rough, first, second, counts, tile, of,
+          sums, stack, window):  # fmt: skip
     """Add how far the sums for the fit move in one direction: see `moments._columns`."""
     clear(sums, 10)
     for k in range(at.rows):
@@ -1205,7 +1254,7 @@ def _move(given, at, reach, masked, q, y, dump, rough, first, second, counts, ti
         _carry(sums, 10, stack, k)
     _collect(sums, 10, stack, at)
     terms = 1 if first is None else 2 if second is None else 3
-    shared = len(columns) - 3 * terms
+    shared = len(window) - 3 * terms
     for term in range(terms):
         which = 2 if term == terms - 1 else term
         for j in range(1 if at.is_wide else at.width):
@@ -1213,8 +1262,8 @@ def _move(given, at, reach, masked, q, y, dump, rough, first, second, counts, ti
             is_lost = of[LOG_Z + j] < dump.unit * exponent
             of_mean = abs(sums[6 * LANES + j] * sums[(3 + which) * LANES + j])
             flushed = sums[which * LANES + j]
-            columns[shared + term, at.first + j] += flushed + (of_mean if is_lost else 0.0)
-            columns[shared + terms + term, at.first + j] = sums[(7 + which) * LANES + j]
+            window[shared + term, place + j] += flushed + (of_mean if is_lost else 0.0)
+            window[shared + terms + term, place + j] = sums[(7 + which) * LANES + j]
 
 
 @inlined
@@ -1453,7 +1502,9 @@ def sweep(
     log_actions = given.log_actions
     reach = given.n + 8.0 + given.parts + log_actions
     _begin(of, resolution)
-    first = 0
+    if dump is not None:
+        _begin_groups(given, found)
+    first, group, place = 0, 0, given.before
     while first < given.rows and not _is_lost(of, POISON):
         at = _tile_from(given, first)
         states = 1 if at.is_wide else at.width
@@ -1472,20 +1523,26 @@ def sweep(
             _measure(given, log_actions, q, y, zeta, dump, rough, of, sums)
             near = reach if q is None else given.n + 4.0
             has_moved = _dump(
-                given, at, near, masked, q, y, dump, rough, one, other,
+                given, at, place, near, masked, q, y, dump, rough, one, other,
                 alike, counts, tile, of, sums, stack, parts, found,
             )  # fmt: skip
             if has_moved:
                 _move(
-                    given, at, near, masked, q, y, dump, rough, one, other,
-                    counts, tile, of, sums, stack, found.columns,
+                    given, at, place, near, masked, q, y, dump, rough, one, other,
+                    counts, tile, of, sums, stack, found.window,
                 )  # fmt: skip
             _tell(given, at, near, masked, q, y, zeta, dump, rough, counts, tile, of, sums, found)
             _see(at, of, resolution)
+            place += states
+            if place >= GROUP:
+                _end_group(given, group, place, found)
+                group, place = group + 1, place - GROUP
         _count(dump, of, states, resolution, found.histograms)
         for j in range(states):
             of[ALL_ALIVE + j] += of[ALIVE + j]
         first += states
+    if dump is not None:
+        _end_groups(place, found)
     _end(of, resolution, found)
 
 

@@ -35,7 +35,8 @@ class Given(NamedTuple):
     A state has `entries`, which stand for `actions`. `is_wide` says that a tile is one of its
     states, not some of them; `lanes` is `LANES`, for a loop that a compiler should not write out
     number by number; `roundings` is what `tolerance.err_of_r` takes of Y1. `trusts` says that
-    logits and q are not known to be finite.
+    logits and q are not known to be finite. `before` states of the first group of `moments.Sums`
+    are those of the block before.
     """
 
     actions: int
@@ -48,6 +49,7 @@ class Given(NamedTuple):
     parts: int
     roundings: float
     trusts: bool
+    before: int
 
 
 class Weights(NamedTuple):
@@ -133,8 +135,12 @@ class Received(NamedTuple):
     worst : Array, (6, 6)
         Of each comparison: ratio, state, action or -1, found, expected, tolerance; of a dump where
         it is right.
-    columns : Array, (columns, rows)
-        Of each state with a dump, see `moments.Layout`.
+    window : Array, (columns, GROUP + LANES)
+        Of the states of a group with a dump, until all of them are there: see `moments.Layout`.
+    products : Array, (groups, first columns, columns)
+        Of each group that has ended, see `moments.Sums`; of one that had begun before, nothing.
+    ends : Array, (2, columns, GROUP)
+        The states of such a group, and of the last, which has not ended.
     seen, normalisers : Array, (bins,)
         Of the same, see `moments.Classes`.
     wrong : Array, (4, rows)
@@ -153,7 +159,9 @@ class Received(NamedTuple):
     resolution: Any
     histograms: Any
     worst: Any
-    columns: Any
+    window: Any
+    products: Any
+    ends: Any
     seen: Any
     normalisers: Any
     wrong: Any

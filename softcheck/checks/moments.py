@@ -68,7 +68,9 @@ NORMALISERS = 1 << OF_NORMALISERS
 TOLD_APART = 32.0
 """In units of rounding, a logarithm of a normaliser below which states say next to nothing."""
 
-_GROUP = 512
+GROUP = 512
+"""So many states are added up by themselves, see `Sums`."""
+
 _ALIKE = 1.0  # logits that differ by less have a logsumexp that other states may have too
 EXPONENT = np.int64(0x7FF0_0000_0000_0000)
 """The bits of a number that say its exponent."""
@@ -146,25 +148,27 @@ class Sums:
     def add(self, start: int, columns: Columns) -> None:
         """Add the columns of the states from `start` on."""
         stop = start + columns.shape[1]
-        first = min(-(-start // _GROUP) * _GROUP, stop)
-        last = max(stop // _GROUP * _GROUP, first)
+        first = min(-(-start // GROUP) * GROUP, stop)
+        last = max(stop // GROUP * GROUP, first)
         for low, high in ((start, first), (last, stop)):
             if low < high:
-                part = np.zeros((len(columns), _GROUP))
-                begin = low % _GROUP
+                part = np.zeros((len(columns), GROUP))
+                begin = low % GROUP
                 part[:, begin : begin + high - low] = columns[:, low - start : high - start]
-                self._add_part(low // _GROUP, part)
-        self._add_groups(first // _GROUP, columns[:, first - start : last - start])
+                self.add_part(low // GROUP, part)
+        self.add_groups(first // GROUP, self._products(columns[:, first - start : last - start]))
 
-    def _add_part(self, group: int, part: Columns) -> None:
+    def add_part(self, group: int, part: Columns) -> None:
+        """Add some states of a group, 0 where the others are."""
         part = part + self.parts.pop(group, 0.0)
         if part[0].all():
-            self._add_groups(group, part)
+            self.add_groups(group, self._products(part))
         else:
             self.parts[group] = part
 
-    def _add_groups(self, first: int, columns: Columns) -> None:
-        level, products = 0, self._products(columns)
+    def add_groups(self, first: int, products: Array) -> None:
+        """Add neighbouring groups, the products of each, from the one numbered `first` on."""
+        level = 0
         while len(products):
             # What has its sibling elsewhere; all others are added up at once.
             if first % 2:
@@ -187,7 +191,7 @@ class Sums:
         for (level, number), products in other.tree.items():
             self._add_products(level, number, products)
         for group, part in other.parts.items():
-            self._add_part(group, part)
+            self.add_part(group, part)
 
     def total(self) -> Products:
         """Return the sums over all states, at least one; the last group need not be whole."""
@@ -201,7 +205,7 @@ class Sums:
 
     def _products(self, columns: Columns) -> Array:
         """Return the sums of the products over each group."""
-        groups = columns.reshape(len(columns), -1, _GROUP).swapaxes(0, 1)
+        groups = columns.reshape(len(columns), -1, GROUP).swapaxes(0, 1)
         products: Array = groups[:, : self.first] @ groups.swapaxes(1, 2)
         return products
 
@@ -322,7 +326,9 @@ class Moments(Merging):
         columns, coarse = _columns(e, sums, *moved), is_coarse(dump)
         weighed = reduce(add, (columns[row] for row in layout.of_squares))
         classes = Classes.of(weighed, e.policy.log_Z, dump.computed.unit, is_coarse=coarse)
-        made = cls.of_columns(e, columns, classes, signed=signed)
+        added = Sums(layout.moments.stop)
+        added.add(e.start, columns)
+        made = cls.of_sums(e, added, classes, signed=signed)
         made.skipped = skipped
         if coarse:
             moves = [dump.stored.unit * (x * r) for x in terms]
@@ -330,27 +336,23 @@ class Moments(Merging):
         return made
 
     @classmethod
-    def of_columns(
-        cls, e: Evaluation, columns: Columns, classes: Classes, *, signed: bool
-    ) -> "Moments":
+    def of_sums(cls, e: Evaluation, sums: Sums, classes: Classes, *, signed: bool) -> "Moments":
         """Return the moments of one block.
 
         Parameters
         ----------
         e : Evaluation
             Its policy is not asked for.
-        columns : Columns
-            See `Layout`.
+        sums : Sums
+            Of its states.
         classes : Classes
         signed : bool
         """
         dump, loss = e.dumps["gradient"], e.context.loss
         summands = () if loss is None else loss.summands
-        terms = max(1, len(summands))
-        made = cls(dump.computed, dump.stored, Sums(Layout(terms).moments.stop), summands)
-        made.signed, made.alike = signed, np.zeros((terms, 0))
+        made = cls(dump.computed, dump.stored, sums, summands)
+        made.signed, made.alike = signed, np.zeros((max(1, len(summands)), 0))
         made.states, made.seen, made.normalisers = classes
-        made.sums.add(e.start, columns)
         return made
 
     def different(self) -> float:

@@ -1,6 +1,7 @@
 """The compiled loop beside NumPy, and without Numba."""
 
 import json
+import math
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -16,7 +17,7 @@ from run import softcheck
 from scipy.special import log_softmax
 
 from softcheck.api import verify
-from softcheck.checks import blocks, compiled, dumps, every, fused, lanes, loops
+from softcheck.checks import blocks, compiled, dumps, every, fused, lanes, loops, moments
 from softcheck.checks.evaluation import Context
 from softcheck.checks.loops import Loop
 from softcheck.errors import SoftcheckError
@@ -39,6 +40,42 @@ def test_both_kernels_agree_on_a_loss_with_a_label_and_three_terms():
     blocks = compiled_kernel.of_losses(12, 3, ["cross-entropy"])
     done = [compiled_kernel.agree(e) for e in blocks]
     assert sum("gradient" in found for found in done) > 3
+
+
+@pytest.mark.parametrize("actions", [2, 300])
+@pytest.mark.parametrize(
+    ("start", "rows"), [(0, 511), (512, 512), (1000, 23), (1000, 24), (1000, 600), (7, 1600)]
+)
+def test_the_loop_adds_states_up_in_the_groups_of_numpy(start, rows, actions):
+    q, logits = np.random.default_rng(rows).normal(size=(2, actions, rows))
+    layout = np.asfortranarray if actions > 256 else np.asarray
+    q, logits = layout(q), layout(logits)
+    of_q = Block(q, logits, np.zeros(1))
+    e = of_block(replace(of_q, alpha=np.full(1, 0.5), summands=(of_q,)), start=start, loss=SAC)
+    values = layout(e.gradient * (1.0 + 1e-7 * q))
+    dump = dumps.Dump(values, Precision.FLOAT32, Precision.FLOAT32)
+    e = replace(e, dumps={"gradient": dump}, buffers=Buffers())
+    of_loop = compiled.found(compiled_kernel.compiled(e)).moments
+    of_numpy = every.run(e).moments
+    compiled_kernel.agree_on_fit(e, of_loop, of_numpy)
+    assert of_loop.sums.tree.keys() == of_numpy.sums.tree.keys()
+    assert of_loop.sums.parts.keys() == of_numpy.sums.parts.keys()
+    for group, part in of_numpy.sums.parts.items():
+        assert (of_loop.sums.parts[group][0] == part[0]).all()
+    for place, products in of_numpy.sums.tree.items():
+        alike = slice(3, 6), slice(10)  # the others the loop looks at by the tile
+        np.testing.assert_allclose(of_loop.sums.tree[place][alike], products[alike], rtol=1e-3)
+
+
+@pytest.mark.parametrize("first", [3, 6, 10])
+def test_columns_are_multiplied_with_the_first_ones(first):
+    window = np.random.default_rng(first).normal(size=(first + 12, moments.GROUP + lanes.LANES))
+    found = np.full((first, len(window)), np.nan)
+    for column in range(len(window)):
+        fused._products(window, column, found)
+    for i, c in np.ndindex(found.shape):
+        products = window[i, : moments.GROUP] * window[c, : moments.GROUP]
+        assert found[i, c] == pytest.approx(math.fsum(products), abs=1e-12)
 
 
 @pytest.mark.parametrize("losses", [["sac"], ["cross-entropy"], ["grpo"]])
