@@ -118,6 +118,18 @@ def test_an_error_that_is_near_to_its_tolerance_is_left_to_numpy():
         assert (compiled.laid_out(compiled_kernel.compiled(wrong)) is not None) is is_laid
 
 
+def test_actions_that_are_missing_from_a_tile_have_no_tolerance():
+    logits = np.zeros((257, 8), order="F")
+    e = of_block(Block(logits, logits, np.zeros(1)), loss=SAC)
+    values = np.zeros_like(logits)
+    dump = dumps.Dump(values, Precision.FLOAT16, Precision.FLOAT16)
+    e = replace(e, dumps={"gradient": dump}, buffers=Buffers())
+    within = dumps.bounded(e, "gradient").tolerance.sum(axis=0)
+    values[3, 1:3] = np.array([0.99, 1.01]) * within[1:3]  # of 288 it would not be beyond
+    laid = compiled.laid_out(compiled_kernel.compiled(e))
+    assert np.flatnonzero(laid.wrong.sums).tolist() == [2]
+
+
 def said(fixture, kernel):
     """Return the exit code and all that a report says, but for how well what passed did."""
     options = "--output-format=json", f"--kernel={kernel}", *fixture.options
