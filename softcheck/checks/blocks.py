@@ -40,7 +40,7 @@ CRITICS: dict[CriticChoice, Callable[[Sequence[Entries]], Entries]] = {
 """How several critics make one Q."""
 
 
-_STATES = 2**17
+_STATES = 2**19
 """So many states are no small block: what each has a number of takes as much memory as tables."""
 
 _HOLDS_FINITE: tuple[Legal, ...] = ("finite", "finite or -inf")
