@@ -43,3 +43,15 @@ def test_every_array_of_a_signature_says_its_shape(folder):
         if re.search(r"\b(Array|NDArray|ndarray)\b", ast.unparse(annotation))
     ]
     assert not shapeless, "\n".join(shapeless)
+
+
+@pytest.mark.parametrize("folder", ["gradient", "checks", "diagnosis"])
+def test_threads_do_not_wait_for_each_other_s_properties(folder):
+    own = PACKAGE / "gradient" / "kernel.py"
+    locked = [
+        f"{path.relative_to(PACKAGE.parent)}: cached_property has a lock in Python 3.11, one for "
+        "all instances: use Once of softcheck/gradient/kernel.py"
+        for path in sorted((PACKAGE / folder).rglob("*.py"))
+        if path != own and "cached_property" in path.read_text()
+    ]
+    assert not locked, "\n".join(locked)

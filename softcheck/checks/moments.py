@@ -35,6 +35,7 @@ Square: TypeAlias = Array  # (terms, terms, ...)
 Alike: TypeAlias = Array  # (terms, 2 bins)
 Direction: TypeAlias = Array  # (terms,)
 Products: TypeAlias = Array  # (first columns, columns)
+OfGroups: TypeAlias = Array  # (groups, first columns, columns)
 Bins: TypeAlias = NDArray[np.bool_]  # (bins,)
 OfBins: TypeAlias = NDArray[np.intp]  # (bins,)
 
@@ -166,7 +167,7 @@ class Sums:
         else:
             self.parts[group] = part
 
-    def add_groups(self, first: int, products: Array) -> None:
+    def add_groups(self, first: int, products: OfGroups) -> None:
         """Add neighbouring groups, the products of each, from the one numbered `first` on."""
         level = 0
         while len(products):
@@ -203,10 +204,10 @@ class Sums:
             total += products
         return total
 
-    def _products(self, columns: Columns) -> Array:
+    def _products(self, columns: Columns) -> OfGroups:
         """Return the sums of the products over each group."""
         groups = columns.reshape(len(columns), -1, GROUP).swapaxes(0, 1)
-        products: Array = groups[:, : self.first] @ groups.swapaxes(1, 2)
+        products: OfGroups = groups[:, : self.first] @ groups.swapaxes(1, 2)
         return products
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import reduce
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from softcheck.checks.dumps import Sides, allowance, bounded, printed
 from softcheck.checks.evaluation import Dump, Evaluation
+from softcheck.gradient.kernel import Once
 from softcheck.gradient.policy import Entries, Some
 from softcheck.gradient.tolerance import Allowance
 
@@ -57,7 +58,7 @@ class Columns:
     values: tuple[Entries, ...]
     bound: Callable[[], Rounds]
 
-    @cached_property
+    @Once
     def rounds(self) -> Rounds:
         """How they round."""
         return self.bound()

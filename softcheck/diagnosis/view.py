@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from math import log2
 from typing import Any, TypeAlias
 
@@ -158,7 +157,7 @@ class View:
             cls.ranges.put(view, laid.ranges)
         return view
 
-    @cached_property
+    @Once
     def given(self) -> Mapping[str, Quantity]:
         """Critics, logits and weights as they were given, masked actions included."""
         roles = self.shared.case.roles
@@ -174,7 +173,7 @@ class View:
         # Not cached where it is the view itself, whose arrays would then be freed late.
         return self if self.distinct is None else self._with_places
 
-    @cached_property
+    @Once
     def _with_places(self) -> "View":
         whole = self.raw if self.distinct is None else self.distinct.whole
         return View.of(whole, self.states, self.shared, Buffers())
@@ -194,7 +193,7 @@ class View:
         """Whether the loss is that of Eq. (6)."""
         return self.shared.case.roles.is_soft
 
-    @cached_property
+    @Once
     def composed(self) -> Evaluation:
         """The same with the loss as a list of operations, for programs on its arrays."""
         loss = replace(self.shared.case.variant, family=None)
@@ -267,7 +266,7 @@ class View:
             is_bare = right.expected is self.bounded.expected
             return right, self._error if is_bare else right.error()
 
-    @cached_property
+    @Once
     def wrong(self) -> Flags:
         """Where the dumped gradient is not the right one."""
         return self.wrong_of(slice(None))
@@ -281,7 +280,7 @@ class View:
             right |= np.isinf(tolerance) & np.isfinite(actual[:, some])
         return np.logical_not(right, out=right)
 
-    @cached_property
+    @Once
     def per_tolerance(self) -> Entries:
         """1 over the tolerance of the right gradient, 0 where that is 0 or not finite."""
         with np.errstate(all="ignore"):
@@ -354,7 +353,7 @@ class View:
         block = replace(self.e.block, **given)
         return replace(self, e=replace(self.e, block=block, legal=None, buffers=self._buffers))
 
-    @cached_property
+    @Once
     def unmasked(self) -> "View | None":
         """The same states with all of their actions legal, if that can be."""
         arrays = {role: array for role, array in self.raw.arrays.items() if role != "mask"}
@@ -371,7 +370,7 @@ class View:
         raw = some_of(self.raw, rows) if some is None else some.raw
         return View.of(raw, self.states[rows], self.shared, Buffers(), some)
 
-    @cached_property
+    @Once
     def few(self) -> "View":
         """A few of these states, half of them wrong, half of the largest gradient, if so many are.
 
@@ -406,7 +405,7 @@ class View:
         """Lay a table of the whole case out as it was given."""
         return table.T.reshape(*self.shared.shape, self.shared.actions)
 
-    @cached_property
+    @Once
     def rough(self) -> Entries:
         """The rounding of log pi, which is that of pi relative to itself, in units of U."""
         return of_logarithm(self.e.block, self.e.policy, self._buffers)
@@ -416,7 +415,7 @@ class View:
         """The same states as the compiled loop takes them, where it has laid them out."""
         return None
 
-    @cached_property
+    @Once
     def tolerances(self) -> tuple[Entries, Entries]:
         """The tolerances of the two parts of Eq. (6), of Q and of alpha, before they are stored."""
         if self._for_loop is not None:

@@ -7,11 +7,11 @@ from softcheck.diagnosis.mistakes.record import Need
 
 SEVERAL_STATES = Need("it needs several states", lambda view: view.shared.states > 1)
 TWO_CRITICS = Need("it needs two critics", lambda view: len(view.critics) > 1)
-WEIGHTS = Need("it needs weights", lambda view: "weights" in view.given)
+WEIGHTS = Need("it needs weights", lambda view: "weights" in view.raw.arrays)
 MASK = Need("it needs masked actions", lambda view: view.e.legal is not None)
 NO_MASK = Need("it is tried without masked actions only", lambda view: view.e.legal is None)
 OPEN_MASK = Need(
     "it needs masked actions with finite logits",
-    lambda view: MASK.met(view) and bool(np.isfinite(view.given["logits"]).all()),
+    lambda view: MASK.met(view) and bool(np.isfinite(view.raw.arrays["logits"]).all()),
 )
 UNDECLARED = Need("it is what is declared")
